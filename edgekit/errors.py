@@ -1,0 +1,76 @@
+"""The whole error tree.
+
+    EdgekitError
+    ├── ImageError           (ValueError)    a picture that cannot be read or is refused
+    ├── ArtifactError        (ValueError)    a model file that is broken, foreign or refused
+    ├── SpecError            (ValueError)    an unknown network, or arguments it does not take
+    ├── DataError            (ValueError)    a data set, label file or recipe that cannot be used
+    ├── WeightsError         (ValueError)    weights that do not fit the network, or do not arrive
+    ├── ParityError          (ArithmeticError)  a converted model that answers differently from its parent
+    ├── QualityGateError     (ValueError)    a model worse than what was asked for
+    └── MissingDependency    (ImportError)   an extra that is not installed
+
+Each message says what is wrong, with the offending value, where, and what to do. Each also is the built-in
+exception that a caller who never heard of edgekit would catch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgekitError(Exception):
+    """Base of every error that edgekit raises on purpose."""
+
+
+class ImageError(EdgekitError, ValueError):
+    """A picture cannot be read, or is refused."""
+
+
+class ArtifactError(EdgekitError, ValueError):
+    """A model file is broken, is not an edgekit artifact, or is refused."""
+
+
+class SpecError(EdgekitError, ValueError):
+    """An unknown network, or arguments that the network does not take."""
+
+
+class DataError(EdgekitError, ValueError):
+    """A data set, label file or recipe cannot be used."""
+
+
+class WeightsError(EdgekitError, ValueError):
+    """Weights do not fit the network, or could not be fetched."""
+
+
+class ParityError(EdgekitError, ArithmeticError):
+    """A converted model answers differently from its parent.
+
+    `measured` and `tolerance` are the largest absolute differences of the logits, found and allowed.
+    """
+
+    def __init__(self, message: str, *, measured: float, tolerance: float) -> None:
+        super().__init__(message)
+        self.measured = measured
+        self.tolerance = tolerance
+
+
+class QualityGateError(EdgekitError, ValueError):
+    """A model is worse than what was asked for, so nothing was written."""
+
+
+class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the plan: it reads as what happened)
+    """A package of an extra is not installed; `extra` names the extra."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'edgekit[{extra}]'")
+        self.extra = extra
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line for an unknown name, with the closest known ones: what every look-up by name says."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    return f"unknown {kind} {name!r}; {hint}"

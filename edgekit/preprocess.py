@@ -1,0 +1,146 @@
+"""From an upright picture to the pixels that a network takes: the spec, and its only implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from edgekit.crops import PLANS, View
+from edgekit.errors import SpecError, unknown
+from edgekit.image import Color, Pixels, Size, size_of
+
+Interpolation: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+
+_FILTERS: dict[str, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "box": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "hamming": Image.Resampling.HAMMING,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# A very long picture would grow to gigabytes when its short edge is enlarged, so past this many pixels only the
+# crop's own box is resampled: the same filter on the same places, equal but for rounding (at most one level).
+_MAX_RESIZED_PIXELS = 2**24
+
+_IMAGENET_CROP = Size(224, 224)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocess:
+    """How pictures become network input.
+
+    The arithmetic, in this order, for one view of an upright picture:
+
+    1. resize the whole picture so that its short edge is `resize` pixels, the long edge int(long * resize / short),
+       with Pillow's antialiased filter `interpolation`;
+    2. lay `pad` black pixels around it;
+    3. cut `crop` (the center: offset round((extent - crop) / 2), half to even); mirror if the view says so;
+    4. that is the file's input: uint8, (height, width, channels), 3 channels RGB or 1 gray by `color`;
+    5. inside the graph: (value / 255 - mean) / std for each channel. mean and std are in 0..1 units.
+
+    Scalars given for mean and std stand for every channel. Raises SpecError for values that cannot be.
+    """
+
+    color: Color = "RGB"
+    resize: int = 256
+    pad: int = 0
+    crop: Size = _IMAGENET_CROP
+    interpolation: Interpolation = "bilinear"
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if self.color not in ("RGB", "L"):
+            raise SpecError(unknown("color", str(self.color), ("RGB", "L")))
+        if self.interpolation not in _FILTERS:
+            raise SpecError(unknown("interpolation", str(self.interpolation), _FILTERS))
+        object.__setattr__(self, "crop", _size("crop", self.crop))
+        object.__setattr__(self, "mean", self._per_channel("mean", self.mean))
+        object.__setattr__(self, "std", self._per_channel("std", self.std))
+        if min(self.std) <= 0:
+            raise SpecError(f"std must be above 0, not {self.std}")
+        if not _is_count(self.resize, least=1) or not _is_count(self.pad, least=0):
+            raise SpecError(f"resize {self.resize!r} and pad {self.pad!r} must be whole pixels, resize at least 1")
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for gray."""
+        return len(self.color)
+
+    def pixels(self, image: Image.Image, views: Sequence[View] | None = None) -> Pixels:
+        """The pixels of the views (the center crop by default): uint8 of (views, height, width, channels).
+
+        image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling.
+        """
+        if image.mode != self.color:
+            raise SpecError(f"a picture in mode {image.mode} for a {self.color} network; image.load converts it")
+        if views is None:
+            views = PLANS["center"].views(size_of(image), self)
+        resized: dict[Size, Image.Image] = {}
+        cut = [self._cut(image, view, resized) for view in views]
+        return np.stack(cut).reshape(len(views), *self.crop, self.channels)
+
+    def _cut(self, image: Image.Image, view: View, resized: dict[Size, Image.Image]) -> Pixels:
+        """One view; `resized` keeps what was resampled for the views before."""
+        box = view.box
+        if view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
+            picture = self._resample_box(image, view)
+        else:
+            if view.resize not in resized:
+                width_height = (view.resize.width, view.resize.height)
+                unchanged = image.size == width_height
+                resized[view.resize] = image if unchanged else image.resize(width_height, _FILTERS[self.interpolation])
+            picture = resized[view.resize].crop((box.left, box.top, box.right, box.bottom))
+        array = np.asarray(picture)
+        return array[:, ::-1] if view.mirrored else array
+
+    def _resample_box(self, image: Image.Image, view: View) -> Image.Image:
+        """Only the view's box, resampled straight from the source; what lies outside of the picture stays black."""
+        top, left = max(view.box.top, 0), max(view.box.left, 0)
+        bottom, right = min(view.box.bottom, view.resize.height), min(view.box.right, view.resize.width)
+        down, across = image.height / view.resize.height, image.width / view.resize.width
+        source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        part = image.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
+        canvas = Image.new(self.color, (self.crop.width, self.crop.height))
+        canvas.paste(part, (left - view.box.left, top - view.box.top))
+        return canvas
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values; from_dict is its inverse."""
+        return asdict(self) | {"crop": list(self.crop), "mean": list(self.mean), "std": list(self.std)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocess:
+        """From to_dict's values, or some of them. Raises SpecError for an unknown or impossible one."""
+        known = {field.name for field in fields(cls)}
+        for name in values:
+            if name not in known:
+                raise SpecError(unknown("preprocess value", str(name), known))
+        return cls(**values)
+
+    def _per_channel(self, name: str, value: object) -> tuple[float, ...]:
+        values = (value,) if isinstance(value, int | float) else value
+        if not isinstance(values, Sequence) or not all(isinstance(v, int | float) for v in values):
+            raise SpecError(f"{name} must be a number or one per channel, not {value!r}")
+        if len(values) == 1:
+            values = tuple(values) * self.channels
+        if len(values) != self.channels or not np.isfinite(values).all():
+            raise SpecError(f"{name} must have {self.channels} finite values for {self.color}, not {value!r}")
+        return tuple(float(v) for v in values)
+
+
+def _is_count(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _size(name: str, value: object) -> Size:
+    """A Size from a whole number (a square) or a (height, width) pair."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, Sequence) or len(pair) != 2 or not all(_is_count(v, least=1) for v in pair):
+        raise SpecError(f"{name} must be a size in pixels or (height, width), not {value!r}")
+    return Size(*pair)

@@ -1,0 +1,85 @@
+"""MobileNetV2: Inverted Residuals and Linear Bottlenecks (Sandler et al. 2018, arXiv 1801.04381)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from edgekit.errors import SpecError
+from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
+from edgekit.zoo.network import Network
+
+# Table 2 of the paper, rows 2 to 8. The strides are an argument, because small pictures need some of them to be 1.
+#   expand_ratio t, channels c, blocks n
+_STAGES = (
+    (1, 16, 1),
+    (6, 24, 2),
+    (6, 32, 3),
+    (6, 64, 4),
+    (6, 96, 3),
+    (6, 160, 3),
+    (6, 320, 1),
+)
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+
+
+class InvertedResidual(nn.Module):
+    """Expand by 1x1, filter by depthwise 3x3, project by linear 1x1; added to its input where the shapes agree.
+
+    Section 3.3 and figure 4b of the paper.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int, expand_ratio: int, padding: Padding
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expand_ratio
+        layers: dict[str, nn.Module] = {}
+        if expand_ratio != 1:
+            layers["expand"] = ConvNormAct(in_channels, hidden, kernel=1, activation=relu6)
+        layers["depthwise"] = ConvNormAct(
+            hidden, hidden, kernel=3, stride=stride, groups=hidden, padding=padding, activation=relu6
+        )
+        layers["project"] = ConvNormAct(hidden, out_channels, kernel=1, activation=None)
+        self.layers = named(layers)
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return x + out if self.residual else out
+
+
+def mobilenet_v2(
+    *,
+    classes: int = 1000,
+    in_channels: int = 3,
+    width_mult: float = 1.0,
+    padding: Padding = "symmetric",
+    stem_stride: int = 2,
+    stage_strides: Sequence[int] = _STRIDES,
+    dropout: float = 0.2,
+) -> Network:
+    """The network of table 2: stem, 17 inverted-residual blocks in 7 stages, 1x1 convolution, average pooling.
+
+    width_mult scales every layer but the last 1x1 convolution, which never falls below 1280 channels (section 4.2).
+    Any input size works. Raises SpecError for strides that are not one of 1 or 2 for each of the 7 stages.
+    """
+    if len(stage_strides) != len(_STAGES) or not {stem_stride, *stage_strides} <= {1, 2}:
+        raise SpecError(f"stage_strides must be {len(_STAGES)} of 1 or 2, not {list(stage_strides)}")
+    channels = round_channels(32 * width_mult)
+    body: dict[str, nn.Module] = {
+        "stem": ConvNormAct(in_channels, channels, kernel=3, stride=stem_stride, padding=padding, activation=relu6)
+    }
+    for number, ((expand_ratio, width, blocks), stride) in enumerate(zip(_STAGES, stage_strides, strict=True), 1):
+        stage = nn.Sequential()
+        for block in range(blocks):
+            out = round_channels(width * width_mult)
+            first = stride if block == 0 else 1
+            stage.append(InvertedResidual(channels, out, stride=first, expand_ratio=expand_ratio, padding=padding))
+            channels = out
+        body[f"stage{number}"] = stage
+    features = round_channels(1280 * max(1.0, width_mult))
+    body["last"] = ConvNormAct(channels, features, kernel=1, activation=relu6)
+    body["pool"] = GlobalAveragePool()
+    return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
