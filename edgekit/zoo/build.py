@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from types import ModuleType
 from typing import Any
 
 from edgekit.errors import SpecError, unknown
-from edgekit.specs import spec_named
+from edgekit.specs import ModelSpec, spec_named
 from edgekit.zoo.network import Network
 
 
@@ -18,11 +19,28 @@ def build(name: str, **arguments: Any) -> Network:
     argument that its builder does not take.
     """
     spec = spec_named(name)
-    module, function = spec.builder.split(":")
-    builder = getattr(importlib.import_module(f"edgekit.zoo.{module}"), function)
+    builder = getattr(_paper(spec), spec.builder.split(":")[1])
     known = inspect.signature(builder).parameters
     for argument in arguments:
         if argument not in known:
             raise SpecError(f"{name}: {unknown('argument', argument, known)}")
     network: Network = builder(**{**spec.arguments, **arguments})
     return network
+
+
+def published_keys(name: str, **arguments: Any) -> dict[str, str]:
+    """The module paths of the published PyTorch checkpoint of that network, each with ours.
+
+    Empty where its paper's file has no such table. arguments: as for build; those that no key depends on are ignored.
+    """
+    spec = spec_named(name)
+    table = getattr(_paper(spec), "published_keys", None)
+    if table is None:
+        return {}
+    known = inspect.signature(table).parameters
+    keys: dict[str, str] = table(**{k: v for k, v in {**spec.arguments, **arguments}.items() if k in known})
+    return keys
+
+
+def _paper(spec: ModelSpec) -> ModuleType:
+    return importlib.import_module(f"edgekit.zoo.{spec.builder.split(':')[0]}")

@@ -83,3 +83,20 @@ def mobilenet_v2(
     body["last"] = ConvNormAct(channels, features, kernel=1, activation=relu6)
     body["pool"] = GlobalAveragePool()
     return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
+
+
+def published_keys() -> dict[str, str]:
+    """Module paths of torchvision's layout, each with ours; the same at every width."""
+    keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
+    number = 1
+    for stage, (expand_ratio, _, blocks) in enumerate(_STAGES, 1):
+        for block in range(blocks):
+            theirs, ours = f"features.{number}.conv", f"body.stage{stage}.{block}.layers"
+            layers = ["expand", "depthwise"] if expand_ratio != 1 else ["depthwise"]
+            for at, layer in enumerate(layers):
+                keys |= {f"{theirs}.{at}.0": f"{ours}.{layer}.conv", f"{theirs}.{at}.1": f"{ours}.{layer}.norm"}
+            at = len(layers)
+            keys |= {f"{theirs}.{at}": f"{ours}.project.conv", f"{theirs}.{at + 1}": f"{ours}.project.norm"}
+            number += 1
+    keys |= {f"features.{number}.0": "body.last.conv", f"features.{number}.1": "body.last.norm"}
+    return keys | {"classifier.1": "head.fc"}
