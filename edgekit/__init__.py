@@ -1,1 +1,51 @@
-"""edgekit."""
+"""edgekit: image classifiers as one self-contained ONNX file, and a light predictor for it.
+
+from edgekit import Classifier
+
+print(Classifier().predict("picture.jpg").label)
+"""
+
+import os
+
+# onnxruntime's Linux wheels start telemetry threads when imported, and a forked child can hang in exit because of them.
+# It must be in the environment before the import, so it stands here, before every other.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from edgekit.artifact import ArtifactInfo as ArtifactInfo
+    from edgekit.crops import CropPlan as CropPlan
+    from edgekit.errors import EdgekitError as EdgekitError
+    from edgekit.image import Limits as Limits
+    from edgekit.image import Size as Size
+    from edgekit.postprocess import Score as Score
+    from edgekit.preprocess import Preprocess as Preprocess
+    from edgekit.runtime.classifier import Classifier as Classifier
+    from edgekit.runtime.classifier import Prediction as Prediction
+
+# Where each public name lives. They are imported when first asked for, so that `edgekit --help`, which asks for none,
+# loads neither numpy nor onnxruntime.
+_PUBLIC = {
+    "ArtifactInfo": "edgekit.artifact",
+    "Classifier": "edgekit.runtime.classifier",
+    "CropPlan": "edgekit.crops",
+    "EdgekitError": "edgekit.errors",
+    "Limits": "edgekit.image",
+    "Prediction": "edgekit.runtime.classifier",
+    "Preprocess": "edgekit.preprocess",
+    "Score": "edgekit.postprocess",
+    "Size": "edgekit.image",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -1,0 +1,33 @@
+"""From logits to answers: probabilities, their mean, the best of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One class: its label, its index among the logits, and its probability (0 to 1)."""
+
+    label: str
+    index: int
+    probability: float
+
+
+def softmax(logits: Floats) -> npt.NDArray[np.float64]:
+    """Probabilities over the last axis, in float64; logits of any size do not overflow."""
+    shifted = np.asarray(logits, np.float64)
+    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def best(probabilities: Floats, labels: tuple[str, ...], top: int) -> tuple[Score, ...]:
+    """The `top` most probable classes, most probable first; equal ones in the order of their indexes."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    return tuple(Score(labels[index], int(index), float(probabilities[index])) for index in order)

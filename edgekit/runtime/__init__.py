@@ -1,0 +1,1 @@
+"""Prediction on onnxruntime: neither torch nor onnx is ever imported here."""
