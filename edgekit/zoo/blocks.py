@@ -14,6 +14,7 @@ from edgekit.errors import SpecError, unknown
 
 Padding: TypeAlias = Literal["symmetric", "tf_same"]
 Activation: TypeAlias = Callable[[], nn.Module]
+Norm: TypeAlias = Callable[[int], nn.Module]
 
 relu6 = partial(nn.ReLU6, inplace=True)
 relu = partial(nn.ReLU, inplace=True)
@@ -62,7 +63,7 @@ def conv(
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, batch norm, activation (or none): the members are `conv`, `norm` and `act`."""
+    """Convolution, batch norm (or none, and then a bias), activation (or none): `conv`, `norm` and `act`."""
 
     def __init__(
         self,
@@ -73,11 +74,15 @@ class ConvNormAct(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         padding: Padding = "symmetric",
+        norm: Norm | None = nn.BatchNorm2d,
         activation: Activation | None = relu,
     ) -> None:
         super().__init__()
-        self.conv = conv(in_channels, out_channels, kernel=kernel, stride=stride, groups=groups, padding=padding)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.conv = conv(
+            in_channels, out_channels, kernel=kernel, stride=stride, groups=groups, bias=norm is None, padding=padding
+        )
+        if norm is not None:
+            self.norm = norm(out_channels)
         if activation is not None:
             self.act = activation()
 
