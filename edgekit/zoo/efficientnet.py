@@ -1,0 +1,223 @@
+"""EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (Tan and Le 2019, arXiv 1905.11946).
+
+And EfficientNet-Lite, from the same authors' code (github.com/tensorflow/tpu, efficientnet/lite): no paper of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from edgekit.errors import SpecError
+from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
+from edgekit.zoo.network import Network
+
+# fmt: off
+# Table 1 of the paper, its stages 2 to 8; 1 is the stem, 9 the last 1x1 convolution, pooling and linear layer.
+_STAGES = (
+    # expand_ratio, kernel, stride, channels, layers
+    (            1,      3,      1,       16,      1),
+    (            6,      3,      2,       24,      2),
+    (            6,      5,      2,       40,      2),
+    (            6,      3,      2,       80,      3),
+    (            6,      5,      1,      112,      3),
+    (            6,      5,      2,      192,      4),
+    (            6,      3,      1,      320,      1),
+)
+# fmt: on
+_STEM, _LAST, _RESOLUTION = 32, 1280, 224
+# Section 5, step 1: found by a grid search under alpha * beta^2 * gamma^2 = 2, so that each phi doubles the cost.
+_DEPTH, _WIDTH, _GAMMA = 1.2, 1.1, 1.15
+
+_silu = partial(nn.SiLU, inplace=True)
+
+
+class Scaling(NamedTuple):
+    """How much wider and deeper than EfficientNet-B0, and the pixels a side of the input."""
+
+    width_mult: float
+    depth_mult: float
+    resolution: int
+
+
+def scaling(phi: float) -> Scaling:
+    """The compound scaling rule, equation 3: depth 1.2^phi, width 1.1^phi, resolution 224 * 1.15^phi, rounded.
+
+    phi 0 is EfficientNet-B0. B1 to B7 come from the authors' published table instead, which this rule passes near:
+    phi 0.5, 1 and 2 are about B1, B2 and B3. Raises SpecError for phi outside of [-10, 10].
+    """
+    if not -10 <= phi <= 10:
+        raise SpecError(f"phi must lie in [-10, 10], not {phi}")
+    return Scaling(_WIDTH**phi, _DEPTH**phi, round(_RESOLUTION * _GAMMA**phi))
+
+
+def efficientnet(
+    *,
+    classes: int = 1000,
+    in_channels: int = 3,
+    width_mult: float = 1.0,
+    depth_mult: float = 1.0,
+    phi: float = 0.0,
+    lite: bool = False,
+    padding: Padding = "symmetric",
+    norm_eps: float = 1e-5,
+    norm_momentum: float = 0.1,
+    drop_path: float = 0.2,
+    dropout: float = 0.2,
+) -> Network:
+    """The network of table 1, EfficientNet-B0, scaled. Any input size works; `scaling` gives the one that phi asks for.
+
+    phi: compound scaling, on top of width_mult and depth_mult; channels round to multiples of 8, layers up.
+    lite: EfficientNet-Lite: no squeeze-and-excitation, ReLU6, and neither the stem, the last 1x1 convolution nor the
+    layers of the first and the last stage are scaled. drop_path: the rate that the last block nears, from 0 in the
+    first. Weights made by the authors' TensorFlow code need padding "tf_same" and norm_eps 1e-3.
+    Raises SpecError for multipliers that are not above 0, phi outside of [-10, 10], drop_path outside of [0, 1).
+    """
+    wider, deeper, _ = scaling(phi)
+    width_mult, depth_mult = width_mult * wider, depth_mult * deeper
+    _check(width_mult, depth_mult, drop_path)
+    norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
+    unit = partial(ConvNormAct, padding=padding, norm=norm, activation=relu6 if lite else _silu)
+    ends_mult = 1.0 if lite else width_mult
+
+    channels, features = round_channels(_STEM * ends_mult), round_channels(_LAST * ends_mult)
+    body: dict[str, nn.Module] = {"stem": unit(in_channels, channels, kernel=3, stride=2)}
+    layers = list(_layers(depth_mult, lite=lite))
+    rates = iter([drop_path * block / sum(layers) for block in range(sum(layers))])
+    for number, ((expand_ratio, kernel, stride, width, _), count) in enumerate(zip(_STAGES, layers, strict=True), 1):
+        stage, out = nn.Sequential(), round_channels(width * width_mult)
+        for at in range(count):
+            block = MBConv(
+                channels,
+                out,
+                kernel=kernel,
+                stride=stride if at == 0 else 1,
+                expand_ratio=expand_ratio,
+                squeeze_excite=not lite,
+                drop_path=next(rates),
+                unit=unit,
+            )
+            stage.append(block)
+            channels = out
+        body[f"stage{number}"] = stage
+    body |= {"last": unit(channels, features, kernel=1), "pool": GlobalAveragePool()}
+    return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
+
+
+class MBConv(nn.Module):
+    """MobileNetV2's inverted residual with squeeze-and-excitation before its projection (section 4 of the paper).
+
+    The squeeze is a quarter of the block's input channels, not of the expanded ones. unit: makes the convolutions.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        stride: int,
+        expand_ratio: int,
+        squeeze_excite: bool,
+        drop_path: float,
+        unit: partial[ConvNormAct],
+    ) -> None:
+        super().__init__()
+        hidden = in_channels * expand_ratio
+        layers: dict[str, nn.Module] = {}
+        if expand_ratio != 1:
+            layers["expand"] = unit(in_channels, hidden, kernel=1)
+        layers["depthwise"] = unit(hidden, hidden, kernel=kernel, stride=stride, groups=hidden)
+        if squeeze_excite:
+            layers["squeeze_excite"] = SqueezeExcite(hidden, max(1, in_channels // 4))
+        layers["project"] = unit(hidden, out_channels, kernel=1, activation=None)
+        self.layers = named(layers)
+        self.residual = stride == 1 and in_channels == out_channels
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return x + self.drop_path(out) if self.residual else out
+
+
+class SqueezeExcite(nn.Module):
+    """Each channel times a gate in (0, 1) computed from the averages of all: Hu et al. 2017, arXiv 1709.01507."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.gate = named(
+            {
+                "reduce": nn.Conv2d(channels, squeezed, 1),
+                "act": _silu(),
+                "expand": nn.Conv2d(squeezed, channels, 1),
+                "sigmoid": nn.Sigmoid(),
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate: Tensor = self.gate(x.mean((2, 3), keepdim=True))
+        return x * gate
+
+
+class DropPath(nn.Module):
+    """In training, zero for a share `rate` of the pictures and 1 / (1 - rate) times the input for the others.
+
+    So that its mean is the input; in evaluation it is the input. Stochastic depth: Huang et al. 2016, arXiv 1603.09382.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        kept = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(1 - self.rate)
+        return x * kept / (1 - self.rate)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.3f}"
+
+
+def _layers(depth_mult: float, *, lite: bool) -> Iterator[int]:
+    """How many layers each stage has."""
+    for number, (*_, layers) in enumerate(_STAGES):
+        fixed = lite and number in (0, len(_STAGES) - 1)
+        yield layers if fixed else math.ceil(layers * depth_mult)
+
+
+def _check(width_mult: float, depth_mult: float, drop_path: float) -> None:
+    for name, value in (("width_mult", width_mult), ("depth_mult", depth_mult)):
+        if not 0 < value < math.inf:
+            raise SpecError(f"{name} (with phi) must be above 0, not {value}")
+    if not 0 <= drop_path < 1:
+        raise SpecError(f"drop_path must lie in [0, 1), not {drop_path}")
+
+
+def published_keys(*, depth_mult: float = 1.0, phi: float = 0.0, lite: bool = False) -> dict[str, str]:
+    """Module paths of torchvision's layout, each with ours, the same at every width; empty for the lite networks."""
+    if lite:
+        return {}
+    keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
+    for stage, count in enumerate(_layers(depth_mult * scaling(phi).depth_mult, lite=False), 1):
+        expand_ratio = _STAGES[stage - 1][0]
+        for at in range(count):
+            keys |= _block_keys(f"features.{stage}.{at}.block", f"body.stage{stage}.{at}.layers", expand_ratio)
+    last = len(_STAGES) + 1
+    keys |= {f"features.{last}.0": "body.last.conv", f"features.{last}.1": "body.last.norm"}
+    return keys | {"classifier.1": "head.fc"}
+
+
+def _block_keys(theirs: str, ours: str, expand_ratio: int) -> dict[str, str]:
+    layers = ["expand", "depthwise", "squeeze_excite", "project"][0 if expand_ratio != 1 else 1 :]
+    keys: dict[str, str] = {}
+    for at, layer in enumerate(layers):
+        parts = (
+            {"fc1": "gate.reduce", "fc2": "gate.expand"} if layer == "squeeze_excite" else {"0": "conv", "1": "norm"}
+        )
+        keys |= {f"{theirs}.{at}.{part}": f"{ours}.{layer}.{name}" for part, name in parts.items()}
+    return keys
