@@ -68,17 +68,68 @@ _LENET = _Paper(
     "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
     "full connections in C3 and a linear output with softmax, as everywhere since",
 )
+_ALEXNET = _Paper(
+    "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+    "one tower, as nothing is split over GPUs now; 227x227, because 224 does not give the paper's 55x55; "
+    "He's initialization, because the paper's is slow to start",
+)
+_ALEXNET_OWT = _Paper(
+    "Krizhevsky 2014, arXiv 1404.5997",
+    "256 filters in conv4, any grid averaged to 6x6, dropout before fc6 and fc7: as the published weights have it",
+)
+_VGG = _Paper(
+    "Simonyan and Zisserman 2014, arXiv 1409.1556",
+    "any grid averaged to 7x7, so that other inputs work; batch norm where named, which is younger than the paper: "
+    "as the published weights have it",
+)
+_NIN = _Paper("Lin et al. 2013, arXiv 1312.4400", "widths from the authors' published code: the paper gives none")
+_RESNET = _Paper(
+    "He et al. 2015, arXiv 1512.03385",
+    "a bottleneck's stride in its 3x3 convolution, not in the first 1x1, which would drop three of four positions "
+    "unseen: as the published weights have it",
+)
 _MOBILENET_V2 = _Paper("Sandler et al. 2018, arXiv 1801.04381")
 
 # How the pictures come to the published weights of each network, or as in its paper where there are none.
 _DIGITS = Preprocess(color="L", resize=28, pad=2, crop=Size(32, 32), mean=(0.1307,), std=(0.3081,))
+_CIFAR = Preprocess(resize=32, crop=Size(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 _IMAGENET = Preprocess(resize=256, crop=Size(224, 224))
+_CROP_227 = Preprocess(resize=256, crop=Size(227, 227))
 
 # fmt: off
 _TABLE = (
     #     name                  module          preprocess   parameters            macs  paper
     _spec("lenet5",             "lenet5",       _DIGITS,         61_706,        416_520, _LENET),
+    _spec("alexnet",            "alexnet",      _CROP_227,   62_378_344,  1_135_256_096, _ALEXNET),
+    _spec("alexnet_owt",        "alexnet_owt",  _IMAGENET,   61_100_840,    714_188_480, _ALEXNET_OWT),
+    _spec("nin",                "nin",          _IMAGENET,    7_595_176,  1_100_188_800, _NIN),
+    _spec("nin_cifar10",        "nin",          _CIFAR,         966_986,    222_486_528, _NIN),
     _spec("mobilenet_v2",       "mobilenet_v2", _IMAGENET,    3_504_872,    300_774_272, _MOBILENET_V2),
+
+    #     name        function   preprocess   parameters            macs  paper arguments
+    _spec("vgg11",    "vgg:vgg", _IMAGENET,  132_863_336,  7_609_090_048, _VGG, {"depth": 11}),
+    _spec("vgg13",    "vgg:vgg", _IMAGENET,  133_047_848, 11_308_466_176, _VGG, {"depth": 13}),
+    _spec("vgg16",    "vgg:vgg", _IMAGENET,  138_357_544, 15_470_264_320, _VGG, {"depth": 16}),
+    _spec("vgg19",    "vgg:vgg", _IMAGENET,  143_667_240, 19_632_062_464, _VGG, {"depth": 19}),
+    _spec("vgg11_bn", "vgg:vgg", _IMAGENET,  132_868_840,  7_609_090_048, _VGG, {"depth": 11, "batch_norm": True}),
+    _spec("vgg13_bn", "vgg:vgg", _IMAGENET,  133_053_736, 11_308_466_176, _VGG, {"depth": 13, "batch_norm": True}),
+    _spec("vgg16_bn", "vgg:vgg", _IMAGENET,  138_365_992, 15_470_264_320, _VGG, {"depth": 16, "batch_norm": True}),
+    _spec("vgg19_bn", "vgg:vgg", _IMAGENET,  143_678_248, 19_632_062_464, _VGG, {"depth": 19, "batch_norm": True}),
+
+    #     name         function         preprocess  parameters            macs  paper    arguments
+    _spec("resnet18",  "resnet:resnet", _IMAGENET,  11_689_512,  1_814_073_344, _RESNET, {"depth": 18}),
+    _spec("resnet34",  "resnet:resnet", _IMAGENET,  21_797_672,  3_663_761_408, _RESNET, {"depth": 34}),
+    _spec("resnet50",  "resnet:resnet", _IMAGENET,  25_557_032,  4_089_184_256, _RESNET, {"depth": 50}),
+    _spec("resnet101", "resnet:resnet", _IMAGENET,  44_549_160,  7_801_405_440, _RESNET, {"depth": 101}),
+    _spec("resnet152", "resnet:resnet", _IMAGENET,  60_192_808, 11_513_626_624, _RESNET, {"depth": 152}),
+    _spec("plain18",   "resnet:resnet", _IMAGENET,  11_515_688,  1_794_805_760, _RESNET, {"depth": 18, "skip": False}),
+    _spec("plain34",   "resnet:resnet", _IMAGENET,  21_623_848,  3_644_493_824, _RESNET, {"depth": 34, "skip": False}),
+
+    #     name        function               preprocess parameters     macs  paper    arguments
+    _spec("resnet20", "resnet:cifar_resnet", _CIFAR,     269_722,  40_551_040, _RESNET, {"depth": 20}),
+    _spec("resnet56", "resnet:cifar_resnet", _CIFAR,     853_018, 125_485_696, _RESNET, {"depth": 56}),
+    _spec("plain20",  "resnet:cifar_resnet", _CIFAR,     269_722,  40_551_040, _RESNET, {"depth": 20, "skip": False}),
+    _spec("plain56",  "resnet:cifar_resnet", _CIFAR,     853_018, 125_485_696, _RESNET, {"depth": 56, "skip": False}),
 )
 # fmt: on
 

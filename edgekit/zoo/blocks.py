@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from edgekit.errors import SpecError, unknown
 
 Padding: TypeAlias = Literal["symmetric", "tf_same"]
 Activation: TypeAlias = Callable[[], nn.Module]
+_Module = TypeVar("_Module", bound=nn.Module)
 Norm: TypeAlias = Callable[[int], nn.Module]
 
 relu6 = partial(nn.ReLU6, inplace=True)
@@ -87,11 +89,11 @@ class ConvNormAct(nn.Sequential):
             self.act = activation()
 
 
-class GlobalAveragePool(nn.Sequential):
-    """(N, C, H, W) -> (N, C)."""
+class GlobalAveragePool(nn.Module):
+    """(N, C, H, W) -> (N, C). A plain mean: adaptive pooling and flattening export as a dozen nodes."""
 
-    def __init__(self) -> None:
-        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -101,3 +103,30 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def extents_of_grid(grid: Callable[[int], int], extent: int) -> tuple[int, int]:
+    """The smallest and the largest input extent whose last grid is that of `extent`: all that a linear layer fits.
+
+    grid: positions a side of the last grid, by pixels a side of the input. Raises SpecError where none is left.
+    """
+    positions = grid(extent)
+    if positions < 1:
+        least = next(n for n in itertools.count(max(extent, 1)) if grid(n) == 1)
+        raise SpecError(f"input must be at least {least}, not {extent}")
+    smallest = next(n for n in range(extent, 0, -1) if grid(n - 1) != positions)
+    largest = next(n for n in itertools.count(extent) if grid(n + 1) != positions)
+    return smallest, largest
+
+
+def he_normal(network: _Module) -> _Module:
+    """The network, its convolution and linear weights drawn from N(0, 2 / fan_in), their biases 0.
+
+    For networks of ReLU: He et al. 2015, arXiv 1502.01852, section 2.2.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from edgekit.errors import SpecError, unknown
-from edgekit.zoo.blocks import relu
+from edgekit.zoo.blocks import extents_of_grid, relu
 from edgekit.zoo.network import Network
 
 
@@ -20,18 +20,25 @@ class _SubSampling(nn.Sequential):
 
 
 def lenet5(
-    *, classes: int = 10, in_channels: int = 1, form: Literal["modern", "classic"] = "modern", dropout: float = 0.0
+    *,
+    classes: int = 10,
+    in_channels: int = 1,
+    input: int = 32,
+    form: Literal["modern", "classic"] = "modern",
+    dropout: float = 0.0,
 ) -> Network:
     """32x32 pictures: C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120, F6 84, output.
 
     classic: the paper's average pooling with a trainable gain, sigmoid after it and tanh elsewhere. modern: max pooling
     and ReLU. Departures from the paper, in both: C3 sees all six maps of S2 (its table I connects some, to break a
     symmetry that random initialization breaks as well); the output layer is linear with softmax, not radial basis
-    functions, as everywhere since. Raises SpecError for an unknown form.
+    functions, as everywhere since. input: height and width in pixels; C5's kernel is S4's grid, 5x5 in the paper.
+    Raises SpecError for an unknown form or an input below 16.
     """
     if form not in ("modern", "classic"):
         raise SpecError(unknown("form", str(form), ("modern", "classic")))
     modern = form == "modern"
+    smallest, largest = extents_of_grid(_grid, input)
 
     def pool(channels: int) -> nn.Module:
         return nn.MaxPool2d(2) if modern else _SubSampling(channels)
@@ -44,7 +51,13 @@ def lenet5(
         "s2": pool(6),
         "c3": nn.Sequential(nn.Conv2d(6, 16, 5), act()) if modern else nn.Conv2d(6, 16, 5),
         "s4": pool(16),
-        "c5": nn.Sequential(nn.Conv2d(16, 120, 5), act(), nn.Flatten()),
+        "c5": nn.Sequential(nn.Conv2d(16, 120, _grid(input)), act(), nn.Flatten()),
         "f6": nn.Sequential(nn.Linear(120, 84), act()),
     }
-    return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(84, classes)})
+    head = {"dropout": nn.Dropout(dropout), "fc": nn.Linear(84, classes)}
+    return Network(body, head, smallest=smallest, largest=largest)
+
+
+def _grid(extent: int) -> int:
+    """Positions a side of S4: twice a 5x5 convolution, unpadded, and a halving."""
+    return ((extent - 4) // 2 - 4) // 2
