@@ -18,6 +18,7 @@ from edgekit.zoo.build import published_keys
 from edgekit.zoo.network import Network
 
 _HEAD = "head.fc."
+_AUXILIARY = "auxiliary."
 _LISTED = 6
 
 
@@ -27,18 +28,19 @@ def load_weights(
     """Load a .safetensors or .pth file in our names or in those of the published PyTorch checkpoint of `model`.
 
     arguments: what the network was built with. True where the head was left as it is, because the file has another
-    number of classes and `replace_head` allows it. Raises WeightsError listing every missing, extra, misshapen tensor.
+    number of classes and `replace_head` allows it. Auxiliary heads, which only serve training, take what fits them and
+    are optional on both sides. Raises WeightsError listing every other missing, extra and misshapen tensor.
     """
     tensors = read_tensors(path)
     wanted = network.state_dict()
     if not tensors.keys() & wanted.keys():
         tensors = rename(tensors, published_keys(model, **arguments))
-    tensors = {name: t for name, t in tensors.items() if not _ignorable(name, wanted)}
+    tensors = {name: t for name, t in tensors.items() if not _ignorable(name, t, wanted)}
     other_head = any(n.startswith(_HEAD) and n in wanted and t.shape != wanted[n].shape for n, t in tensors.items())
     if other_head and replace_head:
         tensors |= {name: tensor for name, tensor in wanted.items() if name.startswith(_HEAD)}
     _check(tensors, wanted, os.fspath(path))
-    network.load_state_dict(tensors, strict=False)  # checked above; only counters of batches may be missing
+    network.load_state_dict(tensors, strict=False)  # checked above; only what is optional may be missing
     return other_head and replace_head
 
 
@@ -68,14 +70,15 @@ def rename(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, 
     return renamed
 
 
-def _ignorable(name: str, wanted: Mapping[str, Tensor]) -> bool:
-    """Auxiliary classifiers that this network was built without: they only ever serve training."""
-    return name not in wanted and name.startswith("aux")
+def _ignorable(name: str, tensor: Tensor, wanted: Mapping[str, Tensor]) -> bool:
+    """Auxiliary heads that this network was built without, or with another number of classes."""
+    return name.startswith(_AUXILIARY) and (name not in wanted or tensor.shape != wanted[name].shape)
 
 
 def _check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: str) -> None:
     # Older checkpoints do not count the batches that a norm has seen, and nothing depends on it.
-    missing = [n for n in wanted if n not in tensors and not n.endswith("num_batches_tracked")]
+    required = (n for n in wanted if not n.startswith(_AUXILIARY) and not n.endswith("num_batches_tracked"))
+    missing = [n for n in required if n not in tensors]
     extra = [n for n in tensors if n not in wanted]
     shared = [n for n in tensors if n in wanted]
     misshapen = [
