@@ -37,9 +37,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochResult:
-    """One row of results: mean training loss, training and validation accuracy (0 to 1; None where not due)."""
+    """One row of results: epoch (from 1) of epochs, mean loss, accuracies (0 to 1; None where none was due)."""
 
     epoch: int
+    epochs: int
     loss: float
     train_accuracy: float
     val_accuracy: float | None
@@ -81,6 +82,7 @@ def train(
         on_epoch(
             EpochResult(
                 epoch=epoch + 1,
+                epochs=recipe.optimize.epochs,
                 loss=loss,
                 train_accuracy=accuracy,
                 val_accuracy=evaluate(state.averaged, validation, recipe, workers=workers) if due else None,

@@ -1,0 +1,56 @@
+"""`edgekit models`: the networks that can be built, and the models that come along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.cli.render import percent, table, write, write_json
+
+if TYPE_CHECKING:
+    from edgekit.specs import ModelSpec
+
+EXAMPLES = """Examples:
+
+edgekit models
+
+edgekit models mobilenet --json
+"""
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="Only those whose name contains this.", show_default="all")] = "",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List the zoo's networks and the shipped models."""
+    from edgekit.artifact import read_info
+    from edgekit.runtime.shipped import shipped_models
+    from edgekit.specs import SPECS
+
+    specs = [spec for spec in SPECS.values() if name in spec.name]
+    shipped = [(model, read_info(path)) for model, path in shipped_models().items() if name in model]
+    if json:
+        facts = [{"name": model, **info.to_dict()} for model, info in shipped]
+        write_json({"schema": 1, "networks": [_facts(spec) for spec in specs], "shipped": facts})
+        return
+    networks = [(s.name, f"{s.parameters / 1e6:.2f}", f"{s.macs / 1e6:.1f}", str(s.input), s.paper) for s in specs]
+    write(table(("network", "parameters (M)", "MACs (M)", "input", "paper"), networks))
+    if shipped:
+        rows = [
+            (model, info.precision, str(len(info.labels)), percent((info.metrics or {}).get("top1")), info.licence)
+            for model, info in shipped
+        ]
+        write("\n" + table(("shipped model", "precision", "classes", "top-1", "licence"), rows))
+
+
+def _facts(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "parameters": spec.parameters,
+        "macs": spec.macs,
+        "input": list(spec.input),
+        "preprocess": spec.preprocess.to_dict(),
+        "paper": spec.paper,
+        "departures": spec.departures,
+    }

@@ -1,0 +1,48 @@
+"""A progress bar on a terminal; silence elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekit.train.loop import Progress as TrainingProgress
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A function to call after each of `total` steps; the bar shows rate and remaining time on stderr."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A function to call after each training step: loss, accuracy, pictures a second and the time that is left."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("training", total=None, facts="")
+
+        def show(step: TrainingProgress) -> None:
+            done = (step.epoch - 1) * step.steps + step.step
+            facts = f"loss {step.loss:.3f}  acc {step.accuracy:.3f}  {step.pictures_per_s:.0f}/s"
+            description = f"epoch {step.epoch}/{step.epochs}"
+            progress.update(task, description=description, completed=done, total=step.epochs * step.steps, facts=facts)
+
+        yield show

@@ -1,0 +1,60 @@
+"""What people see: lines, bars, tables, JSON. stdout is data, stderr is everything else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_BAR_WIDTH = 24
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def printable(text: str) -> str:
+    """The text with every control character escaped: a label or a file name must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def write(text: str) -> None:
+    """One line of data on stdout, at once."""
+    sys.stdout.write(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def write_json(document: Any) -> None:
+    """One line of JSON on stdout, at once."""
+    write(json.dumps(document, ensure_ascii=True, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """One line for people on stderr."""
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def bar(share: float) -> str:
+    """A bar of `share` (0 to 1) of its full width, in eighths of a character."""
+    eighths = round(share * _BAR_WIDTH * 8)
+    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with two decimals; a dash for None."""
+    return "-" if share is None else f"{100 * share:.2f}%"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; cells that hold figures lie to the right."""
+    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    right = [all(_is_figure(row[column]) for row in cells[1:]) and len(cells) > 1 for column in range(len(header))]
+    lines = [
+        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
+        for row in cells
+    ]
+    return "\n".join((lines[0], "  ".join("-" * width for width in widths), *lines[1:]))
+
+
+def _is_figure(cell: str) -> bool:
+    return cell == "-" or cell[:1].isdigit()

@@ -1,0 +1,76 @@
+"""Measured accuracy, from picture file to label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.crops import CropPlan
+from edgekit.dataset import PictureSet
+from edgekit.errors import DataError
+from edgekit.runtime.classifier import Classifier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accuracy:
+    """What a model answered for labelled pictures.
+
+    truth: (N,) class indexes. probabilities: (N, classes).
+    """
+
+    truth: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+
+    @property
+    def top1(self) -> float:
+        """Share of the pictures whose most probable class is the true one."""
+        return self.top(1)
+
+    def top(self, k: int) -> float:
+        """Share of the pictures whose true class is among the k most probable ones; ties count by class index."""
+        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
+        return float((order == self.truth[:, None]).any(axis=1).mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures."""
+        return {"pictures": len(self.truth), "top1": self.top1, "top5": self.top(5)}
+
+
+def measure_accuracy(
+    classifier: Classifier,
+    pictures: PictureSet,
+    *,
+    plan: str | int | CropPlan = "center",
+    on_picture: Callable[[], None] = lambda: None,
+) -> Accuracy:
+    """Predict every picture as an application would. on_picture is called after each.
+
+    Classes are matched by name. Raises DataError for a class that the model does not have, ImageError for a picture
+    that cannot be read.
+    """
+    truth = matched_labels(pictures, classifier.info.labels)
+    probabilities = []
+    for source in pictures.sources:
+        probabilities.append(classifier.predict(source, plan=plan).probabilities)
+        on_picture()
+    return Accuracy(truth, np.stack(probabilities))
+
+
+def matched_labels(pictures: PictureSet, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """The pictures' class indexes among the model's labels, matched by name."""
+    if not len(pictures):
+        raise DataError("there are no pictures to measure on")
+    if pictures.classes == labels:  # said first: ImageNet has two classes called "crane"
+        return np.array(pictures.labels, np.int64)
+    index = {label: number for number, label in enumerate(labels)}
+    unknown = [name for name in pictures.classes if name not in index]
+    if unknown:
+        raise DataError(
+            f"the pictures have classes that the model does not know: {', '.join(unknown[:6])}; "
+            f"its labels are {', '.join(labels[:6])}{' ...' if len(labels) > 6 else ''}"
+        )
+    return np.array([index[pictures.classes[label]] for label in pictures.labels], np.int64)

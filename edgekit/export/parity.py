@@ -1,0 +1,84 @@
+"""Do two models answer alike? The question that follows every conversion step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from edgekit.errors import ParityError
+from edgekit.image import Pixels
+from edgekit.postprocess import Floats, softmax
+from edgekit.runtime.session import open_session
+
+Logits: TypeAlias = Callable[[Pixels], Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How far a model's answers are from its parent's on the same pixels.
+
+    logit_difference: largest absolute; relative_difference: the same over the parent's largest absolute logit.
+    probability_difference: largest absolute. agreement: share of the pictures with the same best class.
+    """
+
+    pictures: int
+    logit_difference: float
+    relative_difference: float
+    probability_difference: float
+    agreement: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, rounded up to two digits: the last bits depend on the machine, not on the model."""
+        return {
+            "pictures": self.pictures,
+            "logit_difference": _rounded_up(self.logit_difference),
+            "relative_difference": _rounded_up(self.relative_difference),
+            "probability_difference": _rounded_up(self.probability_difference),
+            "agreement": self.agreement,
+        }
+
+
+def onnx_logits(model: bytes, *, name: str) -> Logits:
+    """The function that a model file called `name` computes, one picture at a time: (N, H, W, C) -> (N, classes)."""
+    session = open_session(model, name=name)
+
+    def logits(pixels: Pixels) -> Floats:
+        return np.concatenate([session.run(["logits"], {"pixels": picture[None]})[0] for picture in pixels])
+
+    return logits
+
+
+def compare(parent: Logits, child: Logits, pixels: Pixels) -> Parity:
+    """Both answers on the same uint8 pixels (N, height, width, channels)."""
+    ours, theirs = child(pixels).astype(np.float64), parent(pixels).astype(np.float64)
+    difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
+    return Parity(
+        pictures=len(pixels),
+        logit_difference=difference,
+        relative_difference=difference / max(largest, float(np.finfo(np.float32).tiny)),
+        probability_difference=float(np.abs(softmax(ours) - softmax(theirs)).max()),
+        agreement=float((ours.argmax(1) == theirs.argmax(1)).mean()),
+    )
+
+
+def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
+    """Raises ParityError where the relative difference is past the tolerance, or is not a number."""
+    if not parity.relative_difference <= tolerance:
+        raise ParityError(
+            f"{step} changed the answers: the logits differ by {parity.logit_difference:.2g}, "
+            f"{parity.relative_difference:.2g} of the largest, on {parity.pictures} pictures "
+            f"(allowed {tolerance:.2g}); nothing was written",
+            measured=parity.relative_difference,
+            tolerance=tolerance,
+        )
+
+
+def _rounded_up(value: float) -> float:
+    if value == 0 or not math.isfinite(value):
+        return value
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.3g}")

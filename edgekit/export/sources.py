@@ -1,0 +1,89 @@
+"""Where a network to export comes from: a checkpoint of a training, or weights and the name of their network."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifact import ArtifactInfo
+from edgekit.errors import DataError
+from edgekit.files import sha256
+from edgekit.preprocess import Preprocess
+from edgekit.specs import spec_named
+from edgekit.train.checkpoint import load_checkpoint
+from edgekit.zoo.build import build
+from edgekit.zoo.network import Network
+from edgekit.zoo.weights import load_weights
+
+_MAX_LABELS_BYTES = 2**24
+
+
+def from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Network, ArtifactInfo]:
+    """The trained network, and what is known of it. Raises WeightsError for a file that is not a checkpoint."""
+    checkpoint = load_checkpoint(path)
+    recipe = checkpoint.recipe
+    info = ArtifactInfo(
+        model=recipe.model,
+        arguments=recipe.arguments,
+        labels=checkpoint.classes,
+        preprocess=recipe.preprocess,
+        licence=licence,
+        weights_sha256=sha256(Path(path).read_bytes()),
+    )
+    return checkpoint.network(), info
+
+
+def from_weights(
+    model: str,
+    path: str | os.PathLike[str],
+    *,
+    labels: tuple[str, ...],
+    arguments: Mapping[str, Any],
+    preprocess: Preprocess,
+    licence: str,
+) -> tuple[Network, ArtifactInfo]:
+    """The zoo's network `model`, built with `arguments` for these labels, with the weights of a file.
+
+    Raises SpecError for an unknown network or argument, WeightsError for weights that do not fit.
+    """
+    arguments = {**arguments, "in_channels": preprocess.channels}
+    network = build(model, **arguments, classes=len(labels))
+    load_weights(network, path, model=model, **arguments)
+    info = ArtifactInfo(
+        model=model,
+        arguments=arguments,
+        labels=labels,
+        preprocess=preprocess,
+        licence=licence,
+        weights_sha256=sha256(Path(path).read_bytes()),
+    )
+    return network.eval(), info
+
+
+def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
+    """The preprocessing of the zoo's network with some values changed; a crop that is larger lifts the resize too."""
+    preprocess = spec_named(model).preprocess
+    changed = Preprocess.from_dict(preprocess.to_dict() | dict(changes))
+    if "resize" in changes or min(changed.crop) <= changed.resize:
+        return changed
+    return dataclasses.replace(changed, resize=min(changed.crop))
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Class names, one a line, in the order of the logits. Raises DataError for an empty line or a strange file."""
+    name = os.fspath(path)
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read(_MAX_LABELS_BYTES)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{name}: not a UTF-8 text file of class names") from None
+    labels = tuple(line.strip() for line in text.splitlines())
+    if not labels or not all(labels):
+        empty = labels.index("") + 1 if "" in labels else 1
+        raise DataError(f"{name}: line {empty} has no class name; give one name a line, in the order of the logits")
+    return labels
