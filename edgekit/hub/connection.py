@@ -1,0 +1,197 @@
+"""One request over http or https that can neither hang, nor drip for ever, nor be led to another kind of address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from typing import IO, TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPDefaultErrorHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+)
+
+from edgekit.errors import WeightsError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_CHUNK_BYTES = 2**16
+# Slower than this over a whole `stall_s` is a stall. The slowest links in use bring a hundred times as much.
+_LEAST_BYTES = 2**12
+_TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class Interrupted(Exception):  # noqa: N818  (it reads as what happened)
+    """The transfer broke off in a way that another attempt may mend; the message says how."""
+
+
+class Unreachable(Interrupted):
+    """No connection came about."""
+
+
+class RangeRefused(Interrupted):
+    """The server cannot continue what arrived before, so only starting over is left."""
+
+
+def check_address(url: str) -> None:
+    """Raises WeightsError for everything but http and https."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise WeightsError(f"{url!r}: not an http or https address")
+
+
+def request(url: str, headers: dict[str, str], *, silence_s: float, stall_s: float) -> HTTPResponse:
+    """The answer to a GET with those headers, its body yet unread; redirections are followed. To be closed.
+
+    silence_s: how long connecting, or any byte, may take; stall_s: over which time a pace is asked for. Raises
+    Interrupted where another attempt may help, and WeightsError for every other refusal.
+    """
+    opener = OpenerDirector()
+    for handler in (
+        ProxyHandler(),
+        _PacedHttp(stall_s),
+        _PacedHttps(stall_s),
+        _Redirections(),
+        HTTPDefaultErrorHandler(),
+        HTTPErrorProcessor(),
+    ):
+        opener.add_handler(handler)
+    try:
+        response: HTTPResponse = opener.open(
+            Request(url, headers={"User-Agent": "edgekit", **headers}), timeout=silence_s
+        )
+    except HTTPError as error:
+        with error:
+            raise _refusal(url, error) from None
+    except URLError as error:
+        raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_reason(error.reason)}") from None
+    except (OSError, HTTPException) as error:
+        raise Interrupted(f"no answer: {_reason(error)}") from None
+    except ValueError as error:
+        raise WeightsError(f"{url!r}: not a usable address: {error}") from None
+    return response
+
+
+def body(response: HTTPResponse, length: int | None) -> Iterator[bytes]:
+    """The body in pieces, at most `length` bytes in all. Raises Interrupted where it stalls or breaks off."""
+    received = 0
+    try:
+        while length is None or received < length:
+            piece = response.read1(_CHUNK_BYTES if length is None else min(_CHUNK_BYTES, length - received))
+            if not piece:
+                break
+            received += len(piece)
+            yield piece
+    except (OSError, HTTPException) as error:
+        raise Interrupted(f"the connection broke off: {_reason(error)}") from None
+    if length is not None and received < length:
+        raise Interrupted(f"the connection was cut {length - received} bytes before the end")
+
+
+def _refusal(url: str, error: HTTPError) -> Exception:
+    """What an answer other than 2xx is to the caller."""
+    if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        return RangeRefused("the file at the server is not longer than what arrived of it before")
+    # Not the server's own words: they may hold anything, control characters of terminals included.
+    phrase = HTTPStatus(error.code).phrase if error.code in list(HTTPStatus) else "unknown status"
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _TEMPORARY:
+        return Interrupted(f"the server answered {error.code} {phrase}")
+    if error.code < HTTPStatus.BAD_REQUEST:
+        target = error.headers.get("Location", "")
+        return WeightsError(
+            f"{url}: leads to {target!r}, which is not followed: only http and https are, never from https to http, "
+            "and not in circles"
+        )
+    return WeightsError(f"{url}: the server answered {error.code} {phrase}")
+
+
+def _reason(error: object) -> str:
+    """One line about an exception of the network's."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    strerror = getattr(error, "strerror", None)
+    return " ".join(str(strerror or error).split()) or type(error).__name__
+
+
+class _Redirections(HTTPRedirectHandler):
+    """Refuses what the base class allows beyond http: ftp, and giving up encryption."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme not in ("http", "https") or (req.type == "https" and scheme == "http"):
+            raise HTTPError(req.full_url, code, msg, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _Paced(RawIOBase):
+    """A connection's bytes, as long as they come at a pace: each single byte restarts the time-out of a socket."""
+
+    def __init__(self, raw: Any, stall_s: float) -> None:
+        self._raw, self._stall_s = raw, stall_s
+        self._waited_s, self._received = 0.0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        start = time.monotonic()
+        count: int | None = self._raw.readinto(buffer)
+        # Only the time spent waiting here counts; what the caller does with the bytes may take as long as it likes.
+        self._waited_s += time.monotonic() - start
+        self._received += count or 0
+        if count and self._waited_s >= self._stall_s:
+            if self._received < _LEAST_BYTES:
+                raise ConnectionError(f"only {self._received} bytes in {self._waited_s:.0f} s")
+            self._waited_s, self._received = 0.0, 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _paced(connection: type[HTTPConnection], stall_s: float) -> Callable[..., HTTPConnection]:
+    """The connection class, with headers and bodies read at a pace."""
+
+    def answer(*arguments: Any, **named: Any) -> HTTPResponse:
+        response = HTTPResponse(*arguments, **named)
+        response.fp = BufferedReader(_Paced(response.fp.detach(), stall_s))
+        return response
+
+    def connect(host: str, **named: Any) -> HTTPConnection:
+        made = connection(host, **named)
+        made.response_class = answer  # type: ignore[assignment]
+        return made
+
+    return connect
+
+
+class _PacedHttp(HTTPHandler):
+    def __init__(self, stall_s: float) -> None:
+        super().__init__()
+        self._connect = _paced(HTTPConnection, stall_s)
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connect, req)
+
+
+class _PacedHttps(HTTPSHandler):
+    def __init__(self, stall_s: float) -> None:
+        super().__init__()
+        self._connect = _paced(HTTPSConnection, stall_s)
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(self._connect, req)
