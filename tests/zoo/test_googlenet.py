@@ -1,0 +1,229 @@
+"""Inception modules, auxiliary classifiers, and the published weights' own input transform."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgekit.artifact import ArtifactInfo
+from edgekit.errors import SpecError
+from edgekit.image import Size
+from edgekit.preprocess import Preprocess
+from edgekit.specs import SPECS
+from edgekit.zoo.build import build
+from edgekit.zoo.cost import layers
+from edgekit.zoo.inception_v1 import Inception
+from edgekit.zoo.network import AUXILIARY_WEIGHT, PixelNetwork
+from edgekit.zoo.weights import load_weights
+
+both_forms = pytest.mark.parametrize("name", ["googlenet", "inception_v1"])
+
+
+@both_forms
+def test_first_module_concatenates_its_four_branches(name, hollow):
+    module = hollow(name).body.inception3a
+    x = torch.empty(1, 192, 28, 28, device="meta")
+
+    branches = [branch(x) for branch in (module.branch1x1, module.branch3x3, module.branch5x5, module.branch_pool)]
+
+    assert [tuple(branch.shape[1:]) for branch in branches] == [(64, 28, 28), (128, 28, 28), (32, 28, 28), (32, 28, 28)]
+    assert module(x).shape == (1, 256, 28, 28)
+
+
+@both_forms
+def test_is_22_layers_deep(name, hollow):
+    """Section 5 of the paper counts the layers with weights, in parallel branches the longest."""
+
+    def depth(module):
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            return 1
+        longest_or_all = max if isinstance(module, Inception) else sum
+        return longest_or_all([depth(child) for child in module.children()] or [0])
+
+    assert depth(hollow(name)) == 22
+
+
+@pytest.mark.parametrize(("name", "kernel"), [("inception_v1", 5), ("googlenet", 3)])
+def test_only_the_paper_has_5x5_kernels(name, kernel, hollow):
+    modules = [module for module in hollow(name).modules() if isinstance(module, Inception)]
+
+    assert [m.branch5x5.filter.conv.kernel_size for m in modules] == [(kernel, kernel)] * 9
+
+
+def test_operations_of_table_1(hollow):
+    """Millions, from the paper. Left out are its conv1 and 5a, which contradict the shapes in their own rows."""
+    paper = {"conv2": 360, "inception3a": 128, "inception3b": 304, "inception4a": 73, "inception4b": 88}
+    paper |= {"inception4c": 100, "inception4d": 119, "inception4e": 170, "inception5b": 71, "fc": 1}
+    macs = dict.fromkeys(paper, 0)
+
+    for layer in layers(hollow("inception_v1"), Size(224, 224)):
+        stage = layer.name.split(".")[1]
+        if stage in macs:
+            macs[stage] += layer.macs
+
+    assert {stage: count / 1e6 for stage, count in macs.items()} == pytest.approx(paper, abs=1)
+
+
+def test_the_signal_survives_the_paper_s_depth():
+    """Without batch norm this is up to the initialization: torch's own leaves a billionth of it."""
+    torch.manual_seed(0)
+    network = build("inception_v1").eval()
+
+    with torch.inference_mode():
+        features = network.body(torch.randn(4, 3, 64, 64))
+
+    assert 0.1 < features.std() < 100
+
+
+@both_forms
+def test_auxiliary_classifiers_are_absent_unless_asked_for(name, hollow):
+    plain, helped = hollow(name).state_dict(), hollow(name, auxiliary=True).state_dict()
+
+    assert plain.keys() < helped.keys()
+    assert {key.split(".")[0] for key in helped.keys() - plain.keys()} == {"auxiliary"}
+    assert build("lenet5").training_logits(torch.zeros(2, 1, 32, 32))[1] == ()
+
+
+@both_forms
+def test_auxiliary_classifiers_see_4a_and_4d(name):
+    network = build(name, classes=5, auxiliary=True).eval()
+    x = torch.randn(1, 3, 96, 96)
+
+    logits, auxiliary = network.training_logits(x)
+
+    after_4a = network.body[: _position(network, "inception4a")](x)
+    after_4d = network.body[: _position(network, "inception4d")](x)
+    assert torch.equal(logits, network(x))
+    assert torch.equal(auxiliary[0], network.auxiliary.inception4a(after_4a))
+    assert torch.equal(auxiliary[1], network.auxiliary.inception4d(after_4d))
+    assert [tuple(answer.shape) for answer in auxiliary] == [(1, 5), (1, 5)]
+
+
+def _position(network, stage):
+    """One past that stage."""
+    return [name for name, _ in network.body.named_children()].index(stage) + 1
+
+
+@both_forms
+def test_auxiliary_classifiers_train_by_their_weight(name):
+    torch.manual_seed(0)
+    network = build(name, classes=3, auxiliary=True)
+    pixels, labels = torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8), torch.tensor([0, 2])
+
+    logits, auxiliary = PixelNetwork(network, mean=(0.5,) * 3, std=(0.5,) * 3).training_logits(pixels)
+    losses = [nn.functional.cross_entropy(answer, labels) for answer in (logits, *auxiliary)]
+    (losses[0] + AUXILIARY_WEIGHT * sum(losses[1:])).backward()
+
+    assert AUXILIARY_WEIGHT == 0.3
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    assert all(p.grad.any() for p in network.auxiliary.parameters() if p.ndim > 1)
+
+
+@both_forms
+def test_a_plain_pass_leaves_the_auxiliary_classifiers_out(name):
+    network = build(name, classes=3, auxiliary=True)
+    ran = []
+    for part in network.auxiliary.modules():
+        part.register_forward_hook(lambda *_: ran.append(True))
+
+    for mode in (True, False):
+        logits = network.train(mode)(torch.randn(2, 3, 96, 96))
+
+        assert logits.shape == (2, 3)
+        assert not ran
+
+
+@pytest.mark.slow
+def test_an_export_has_no_auxiliary_classifiers(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    to_onnx = pytest.importorskip("edgekit.export.to_onnx").to_onnx
+    preprocess = Preprocess(resize=96, crop=Size(96, 96))
+    info = ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, licence="none")
+    sizes = []
+
+    for auxiliary in (False, True):
+        path = tmp_path / f"{auxiliary}.onnx"
+        to_onnx(build("googlenet", classes=2, auxiliary=auxiliary), info, path)
+        model = onnx.load(path)
+        sizes.append(sum(onnx.numpy_helper.to_array(tensor).size for tensor in model.graph.initializer))
+        assert [output.name for output in model.graph.output] == ["logits"]
+
+    assert sizes[0] == sizes[1]
+
+
+def test_the_paper_s_auxiliary_classifiers_name_the_least_input():
+    network = build("inception_v1", auxiliary=True).eval()
+
+    network.training_logits(torch.zeros(1, 3, 79, 79))
+
+    with pytest.raises(SpecError, match=r"^this network takes inputs of at least 79x79, not 78x100$"):
+        network.training_logits(torch.zeros(1, 3, 78, 100))
+
+
+def test_a_file_with_auxiliary_classifiers_fits_networks_with_and_without(tmp_path):
+    helped, path = build("googlenet", classes=3, auxiliary=True), tmp_path / "weights.safetensors"
+    save_file(helped.state_dict(), path)
+    plain, same = build("googlenet", classes=3), build("googlenet", classes=3, auxiliary=True)
+
+    load_weights(plain, path, model="googlenet")
+    load_weights(same, path, model="googlenet")
+
+    assert torch.equal(plain.head.fc.weight, helped.head.fc.weight)
+    assert torch.equal(same.auxiliary.inception4d.fc.weight, helped.auxiliary.inception4d.fc.weight)
+
+
+def test_auxiliary_classifiers_of_other_classes_keep_only_their_last_layer(tmp_path):
+    saved, path = build("googlenet", classes=3, auxiliary=True), tmp_path / "weights.safetensors"
+    save_file(saved.state_dict(), path)
+    network = build("googlenet", classes=4, auxiliary=True)
+    own = network.auxiliary.inception4a.fc.weight.detach().clone()
+
+    assert load_weights(network, path, model="googlenet", replace_head=True)
+
+    head = network.auxiliary.inception4a
+    assert torch.equal(head.fc.weight, own)
+    assert torch.equal(head.conv.conv.weight, saved.auxiliary.inception4a.conv.conv.weight)
+
+
+def test_a_file_without_auxiliary_classifiers_fits_a_network_with_them(tmp_path):
+    saved, path = build("googlenet", classes=3), tmp_path / "weights.safetensors"
+    save_file(saved.state_dict(), path)
+    network = build("googlenet", classes=3, auxiliary=True)
+
+    load_weights(network, path, model="googlenet")
+
+    assert torch.equal(network.body.conv1.conv.weight, saved.body.conv1.conv.weight)
+
+
+def test_published_auxiliary_classifiers_load_and_answer_the_same(torchvision_models, tmp_path):
+    torch.manual_seed(0)
+    theirs = torchvision_models.get_model("googlenet", weights=None, init_weights=False)
+    ours, path = build("googlenet", auxiliary=True), tmp_path / "googlenet.pth"
+    torch.save(theirs.state_dict(), path)
+    load_weights(ours, path, model="googlenet")
+    for module in (*theirs.modules(), *ours.modules()):
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x = torch.randn(2, 3, 96, 96)
+
+    with torch.no_grad():
+        expected = theirs.train()(x)
+        logits, auxiliary = ours.train().training_logits(x)
+
+    torch.testing.assert_close(
+        (logits, *auxiliary), (expected.logits, expected.aux_logits1, expected.aux_logits2), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_the_published_input_transform_is_in_mean_and_std(torchvision_models):
+    """Theirs: pixels normalized as ImageNet's, then transformed back inside the network. Ours: one normalization."""
+    network = torchvision_models.get_model("googlenet", weights=None, init_weights=False, transform_input=True)
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(1, 1, 1, 3)
+    ours, imagenet = SPECS["googlenet"].preprocess, SPECS["resnet18"].preprocess
+
+    normalized = PixelNetwork(nn.Identity(), mean=imagenet.mean, std=imagenet.std)(pixels)
+    expected = network._transform_input(normalized)
+
+    torch.testing.assert_close(
+        PixelNetwork(nn.Identity(), mean=ours.mean, std=ours.std)(pixels), expected, rtol=0, atol=1e-6
+    )

@@ -1,0 +1,61 @@
+"""The two multipliers, against the paper's tables 6 and 7."""
+
+import pytest
+import torch
+from torch import nn
+
+from edgekit.errors import SpecError
+from edgekit.image import Size
+from edgekit.zoo.blocks import he_normal
+from edgekit.zoo.build import build
+from edgekit.zoo.cost import count
+from edgekit.zoo.mobilenet_v1 import resolution
+
+
+@pytest.mark.parametrize(("width_mult", "macs_m", "parameters_m"), [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3)])
+def test_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, hollow):
+    cost = count(hollow("mobilenet_v1", width_mult=width_mult), Size(224, 224))
+
+    assert cost.macs / 1e6 == pytest.approx(macs_m, abs=0.5)
+    assert cost.parameters / 1e6 == pytest.approx(parameters_m, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("numerator", "pixels", "macs_m"), [(7, 224, 569), (6, 192, 418), (5, 160, 290), (4, 128, 186)]
+)
+def test_resolution_multiplier_costs_as_in_table_7(numerator, pixels, macs_m, hollow):
+    assert resolution(numerator / 7) == pixels
+    assert count(hollow("mobilenet_v1"), Size(pixels, pixels)).macs / 1e6 == pytest.approx(macs_m, abs=1)
+
+
+def test_has_13_blocks_of_a_depthwise_and_a_pointwise_convolution(hollow):
+    network = hollow("mobilenet_v1", width_mult=0.25)
+    blocks = [stage for name, stage in network.body.named_children() if name.startswith("block")]
+
+    assert len(blocks) == 13
+    for block in blocks:
+        depthwise, pointwise = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
+        assert depthwise.kernel_size == (3, 3)
+        assert depthwise.groups == depthwise.in_channels == depthwise.out_channels
+        assert pointwise.kernel_size == (1, 1)
+        assert pointwise.groups == 1
+
+
+def test_tf_same_pads_another_side_and_has_the_same_weights():
+    torch.manual_seed(0)
+    symmetric = he_normal(build("mobilenet_v1", width_mult=0.25).eval())
+    tf_same = build("mobilenet_v1", width_mult=0.25, padding="tf_same").eval()
+    tf_same.load_state_dict(symmetric.state_dict())
+    even, odd = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 65, 65)
+
+    with torch.inference_mode():
+        assert not torch.allclose(tf_same(even), symmetric(even), rtol=1e-3)
+        torch.testing.assert_close(tf_same(odd), symmetric(odd))  # where both rules pad one pixel on each side
+
+
+@pytest.mark.parametrize("mult", [0, -1, float("nan")])
+def test_impossible_multipliers_are_named(mult):
+    with pytest.raises(SpecError, match="width_mult must be above 0"):
+        build("mobilenet_v1", width_mult=mult)
+    with pytest.raises(SpecError, match="resolution_mult must be above 0"):
+        resolution(mult)
