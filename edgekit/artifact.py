@@ -8,15 +8,18 @@ document is there before anything of a stranger's file is run; the rest of the f
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from types import NoneType
+from typing import Any, Literal, TypeAlias, get_args
 
-from edgekit.errors import ArtifactError, SpecError
-from edgekit.files import write_atomically
+from edgekit.errors import ArtifactError, SpecError, unknown
+from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess import Preprocess
+from edgekit.wire import delimited, fields
 
 SCHEMA = 1
 Precision: TypeAlias = Literal["float32", "float16", "int8"]
@@ -24,7 +27,11 @@ Precision: TypeAlias = Literal["float32", "float16", "int8"]
 _KEY = "edgekit"
 # Field numbers of onnx.proto: ModelProto.metadata_props, and key and value of StringStringEntryProto.
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
-_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+
+DEFAULT_MAX_BYTES = 2**30  # of a model file; VGG-19, the largest of the zoo, has 0.57e9
+# Of the metadata document: 100,000 labels fit. Deeper or longer ones are made to exhaust their reader.
+_MAX_DOCUMENT_BYTES = 8 * 2**20
+_MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,8 @@ class ArtifactInfo:
     def __post_init__(self) -> None:
         if not self.labels or not all(isinstance(label, str) and label for label in self.labels):
             raise ArtifactError(f"labels must be one or more names, not {self.labels!r:.200}")
+        if self.precision not in get_args(Precision):
+            raise ArtifactError(unknown("precision", str(self.precision), get_args(Precision)))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; from_dict is its inverse."""
@@ -75,25 +84,31 @@ class ArtifactInfo:
         """Raises ArtifactError for a schema that this version does not read, and for a missing or wrong entry."""
         schema = values.get("schema")
         if schema != SCHEMA:
-            raise ArtifactError(f"schema {schema!r}; this edgekit reads schema {SCHEMA}; install a newer edgekit")
-        try:
-            return cls(
-                model=str(values["model"]),
-                arguments=dict(values["arguments"]),
-                labels=tuple(values["labels"]),
-                preprocess=Preprocess.from_dict(values["preprocess"]),
-                precision=values["precision"],
-                licence=str(values["licence"]),
-                weights_sha256=values["weights_sha256"],
-                parent_sha256=values["parent_sha256"],
-                parity=dict(values["parity"]),
-                calibration=values["calibration"],
-                metrics=values["metrics"],
-            )
-        except KeyError as error:
-            raise ArtifactError(f"the edgekit metadata has no {error}") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ArtifactError(f"the edgekit metadata is wrong: {error}") from None
+            raise ArtifactError(f"schema {schema!r:.100}; this edgekit reads schema {SCHEMA}; install a newer edgekit")
+        for name, kinds in _KINDS.items():
+            if name not in values:
+                raise ArtifactError(f"the edgekit metadata has no {name!r}")
+            if not isinstance(values[name], kinds):
+                raise ArtifactError(f"the edgekit metadata is wrong: {name} is {values[name]!r:.100}")
+        entries = {name: values[name] for name in _KINDS}
+        preprocess = Preprocess.from_dict(dict(values["preprocess"]))
+        return cls(**entries | {"labels": tuple(values["labels"]), "preprocess": preprocess})
+
+
+# What each entry of the document is in JSON.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "arguments": (dict,),
+    "labels": (list,),
+    "preprocess": (dict,),
+    "precision": (str,),
+    "licence": (str,),
+    "weights_sha256": (str, NoneType),
+    "parent_sha256": (str, NoneType),
+    "parity": (dict,),
+    "calibration": (dict, NoneType),
+    "metrics": (dict, NoneType),
+}
 
 
 def read_info(path: str | os.PathLike[str]) -> ArtifactInfo:
@@ -124,15 +139,31 @@ def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -
     write_atomically(Path(path), with_metadata(model, metadata))
 
 
-def read_model(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a model file. Raises ArtifactError naming it."""
-    name = os.fspath(path)
-    if not Path(name).is_file():
-        raise ArtifactError(f"{name}: no such model file")
+def sidecar_path(path: str | os.PathLike[str]) -> Path:
+    """Where timings and dates of a model file go: they differ from run to run, so they stay out of the file itself."""
+    return Path(path).with_suffix(".json")
+
+
+def write_sidecar(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write what was measured beside the model file."""
+    text = json.dumps({"schema": SCHEMA, **document}, indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(sidecar_path(path), f"{text}\n".encode())
+
+
+def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What was measured of the model file; empty where there is no sidecar. Raises ArtifactError for a broken one."""
+    sidecar = sidecar_path(path)
     try:
-        return Path(name).read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{name}: cannot be read: {error.strerror}") from None
+        return _json_object(sidecar.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, ArtifactError) as error:
+        raise ArtifactError(f"{sidecar}: {error}") from None
+
+
+def read_model(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> bytes:
+    """The bytes of a model file. Raises ArtifactError naming it."""
+    return read_regular_file(path, max_bytes=max_bytes, error=ArtifactError)
 
 
 def read_metadata(model: bytes) -> dict[str, str]:
@@ -141,82 +172,67 @@ def read_metadata(model: bytes) -> dict[str, str]:
     onnxruntime would take the last of two values and other tools the first, so neither can be trusted.
     """
     metadata: dict[str, str] = {}
-    for number, _, payload in _fields(memoryview(model)):
-        if number == _METADATA_PROPS:
-            entry = {entry_number: bytes(value) for entry_number, _, value in _fields(payload)}
-            try:
-                key, value = (entry.get(n, b"").decode() for n in (_ENTRY_KEY, _ENTRY_VALUE))
-            except UnicodeDecodeError:
-                raise ArtifactError("the metadata is not UTF-8") from None
+    message = memoryview(model)
+    for field_ in fields(message):
+        if field_.number == _METADATA_PROPS:
+            key, value = _entry(message[field_.payload : field_.end])
             if key in metadata:
-                raise ArtifactError(f"the metadata key {key!r} stands twice")
+                raise ArtifactError(f"the metadata key {key!r:.100} stands twice")
             metadata[key] = value
     return metadata
 
 
+def _entry(message: memoryview) -> tuple[str, str]:
+    texts = {_ENTRY_KEY: "", _ENTRY_VALUE: ""}
+    for part in fields(message):
+        if part.number in texts:
+            try:
+                texts[part.number] = str(message[part.payload : part.end], "utf-8")
+            except UnicodeDecodeError:
+                raise ArtifactError("the metadata is not UTF-8") from None
+    return texts[_ENTRY_KEY], texts[_ENTRY_VALUE]
+
+
 def with_metadata(model: bytes, metadata: Mapping[str, str]) -> bytes:
     """The model with its metadata replaced, everything else untouched."""
-    kept = [bytes(raw) for number, raw, _ in _fields(memoryview(model)) if number != _METADATA_PROPS]
+    message = memoryview(model)
+    kept = [message[part.start : part.end] for part in fields(message) if part.number != _METADATA_PROPS]
     entries = [
-        _delimited(_METADATA_PROPS, _delimited(_ENTRY_KEY, key.encode()) + _delimited(_ENTRY_VALUE, value.encode()))
+        delimited(_METADATA_PROPS, delimited(_ENTRY_KEY, key.encode()) + delimited(_ENTRY_VALUE, value.encode()))
         for key, value in metadata.items()
     ]
-    return b"".join(kept + entries)
+    return b"".join((*kept, *entries))
 
 
 def _json_object(text: str) -> dict[str, Any]:
+    if len(text) > _MAX_DOCUMENT_BYTES:
+        raise ArtifactError(f"the edgekit metadata is longer than {_MAX_DOCUMENT_BYTES} characters")
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refused_constant)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"the edgekit metadata is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise ArtifactError("the edgekit metadata is not a JSON object")
+    _check_values(document, _MAX_DEPTH)
     return document
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Each field of a protobuf message: its number, its whole bytes, its payload (empty for a varint)."""
-    at = 0
-    while at < len(message):
-        start = at
-        tag, at = _varint(message, at)
-        number, wire_type = tag >> 3, tag & 7
-        payload_start = at
-        if wire_type == _VARINT:
-            payload_start = at = _varint(message, at)[1]
-        elif wire_type == _LENGTH_DELIMITED:
-            length, payload_start = _varint(message, at)
-            at = payload_start + length
-        elif wire_type in (_FIXED32, _FIXED64):
-            at += 4 if wire_type == _FIXED32 else 8
-        else:
-            raise ArtifactError("not an ONNX file: no protobuf message")
-        if at > len(message) or number == 0:
-            raise ArtifactError("not an ONNX file, or one that is cut short")
-        yield number, message[start:at], message[payload_start:at]
+def _refused_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The value at `at`, and where the next byte lies."""
-    value = 0
-    for shift in range(0, 64, 7):
-        if at >= len(message):
-            raise ArtifactError("not an ONNX file, or one that is cut short")
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise ArtifactError("not an ONNX file: no protobuf message")
-
-
-def _delimited(number: int, payload: bytes) -> bytes:
-    return _encoded(number << 3 | _LENGTH_DELIMITED) + _encoded(len(payload)) + payload
-
-
-def _encoded(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes(out) + bytes((value,))
+def _check_values(value: Any, depth: int) -> None:
+    """What JSON can hold and files cannot: values nested without end, halves of surrogate pairs, infinite numbers."""
+    if depth == 0:
+        raise ArtifactError(f"the edgekit metadata is nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        for name, entry in value.items():
+            _check_values(name, depth)
+            _check_values(entry, depth - 1)
+    elif isinstance(value, list):
+        for entry in value:
+            _check_values(entry, depth - 1)
+    elif isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+        raise ArtifactError("the edgekit metadata is wrong: it holds half of a surrogate pair")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ArtifactError("the edgekit metadata is wrong: it holds an infinite number")

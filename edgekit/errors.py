@@ -18,10 +18,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
+
+_MAX_MESSAGE = 2000
+_MAX_NAME = 100
 
 
 class EdgekitError(Exception):
-    """Base of every error that edgekit raises on purpose."""
+    """Base of every error that edgekit raises on purpose. Its message is one line that is safe to print."""
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return printable(message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}...")
 
 
 class ImageError(EdgekitError, ValueError):
@@ -55,6 +63,9 @@ class ParityError(EdgekitError, ArithmeticError):
         self.measured = measured
         self.tolerance = tolerance
 
+    def __reduce__(self) -> tuple[Any, ...]:  # by its fields: it crosses process pools
+        return _with_fields, (type(self), self.args, {"measured": self.measured, "tolerance": self.tolerance})
+
 
 class QualityGateError(EdgekitError, ValueError):
     """A model is worse than what was asked for, so nothing was written."""
@@ -67,10 +78,25 @@ class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the pl
         super().__init__(f"{package} is not installed; run: pip install 'edgekit[{extra}]'")
         self.extra = extra
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _with_fields, (type(self), self.args, {"extra": self.extra})
+
+
+def _with_fields(kind: type[EdgekitError], args: tuple[Any, ...], fields: dict[str, Any]) -> EdgekitError:
+    """An error as it was pickled; its constructor would make the message anew."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
+
+def printable(text: str) -> str:
+    """The text with every control character escaped: a label or a file name must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for an unknown name, with the closest known ones: what every look-up by name says."""
-    known = sorted(known)
+    known, name = sorted(known), name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known)}"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"
     return f"unknown {kind} {name!r}; {hint}"

@@ -17,7 +17,7 @@ from onnx import GraphProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgekit import image
-from edgekit.artifact import ArtifactInfo, parse_info, read_model, write_info
+from edgekit.artifact import ArtifactInfo, parse_info, read_model, write_info, write_sidecar
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, QualityGateError
 from edgekit.evaluate.accuracy import Accuracy, measure_accuracy
@@ -27,6 +27,7 @@ from edgekit.export.parity import Parity, compare, onnx_logits
 from edgekit.files import sha256
 from edgekit.image import Pixels
 from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.machine import machine
 from edgekit.runtime.session import open_session
 
 MIN_CALIBRATION_PICTURES = 8
@@ -110,6 +111,7 @@ def quantize(
         metrics=judgement.child.to_dict(),
     )
     write_info(quantized, info, Path(path))
+    write_sidecar(path, {"latency": judgement.latency.to_dict(), "machine": machine()})
     return judgement
 
 

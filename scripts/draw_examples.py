@@ -1,0 +1,80 @@
+"""Draw the pictures of examples/, on which the README's first command is tried.
+
+    python scripts/draw_examples.py
+
+Everything on them is drawn here: no photograph, and nobody else's picture.
+"""
+
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFilter
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SCALE = 4  # drawn larger than needed and reduced, so that edges are smooth
+
+
+def gradient(size: tuple[int, int], top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
+    """A vertical change from one color to another."""
+    column = Image.new("RGB", (1, size[1]))
+    for y in range(size[1]):
+        share = y / (size[1] - 1)
+        column.putpixel((0, y), tuple(round(a + share * (b - a)) for a, b in zip(top, bottom, strict=True)))
+    return column.resize(size)
+
+
+def ship() -> Image.Image:
+    """A freighter on the open sea under a pale sky."""
+    width, height = 320 * SCALE, 240 * SCALE
+    picture = gradient((width, height), (150, 190, 225), (225, 232, 238))
+    horizon = int(height * 0.55)
+    picture.paste(gradient((width, height - horizon), (58, 98, 140), (24, 58, 96)), (0, horizon))
+    draw = ImageDraw.Draw(picture)
+
+    def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
+        return [(x * width, y * height) for x, y in points]
+
+    draw.polygon(at((0.10, 0.50), (0.92, 0.47), (0.85, 0.66), (0.17, 0.66)), fill=(52, 54, 62))
+    draw.polygon(at((0.13, 0.60), (0.875, 0.585), (0.85, 0.66), (0.17, 0.66)), fill=(150, 44, 38))
+    draw.polygon(at((0.17, 0.50), (0.17, 0.33), (0.36, 0.33), (0.36, 0.495)), fill=(238, 238, 234))
+    draw.polygon(at((0.20, 0.33), (0.20, 0.25), (0.33, 0.25), (0.33, 0.33)), fill=(226, 226, 222))
+    draw.polygon(at((0.23, 0.25), (0.235, 0.15), (0.295, 0.15), (0.30, 0.25)), fill=(196, 92, 40))
+    for row in (0.37, 0.43):
+        for column in range(6):
+            x = 0.185 + 0.028 * column
+            draw.rectangle(at((x, row), (x + 0.015, row + 0.022)), fill=(60, 78, 96))
+    for number, color in enumerate(((176, 70, 52), (70, 108, 150), (196, 150, 60), (90, 128, 84), (150, 150, 156))):
+        x = 0.40 + 0.085 * number
+        draw.rectangle(at((x, 0.415), (x + 0.078, 0.488)), fill=color)
+    draw.line(at((0.855, 0.475), (0.855, 0.28)), fill=(70, 70, 74), width=2 * SCALE)
+    for number in range(60):  # waves, and the foam at the hull
+        y = 0.67 + 0.31 * (number / 60) ** 1.3
+        x = (number * 0.618) % 1
+        length = 0.03 + 0.06 * (y - 0.6)
+        draw.line(at((x, y), (x + length, y + 0.004 * math.sin(number))), fill=(96, 136, 172), width=SCALE)
+    draw.line(at((0.14, 0.665), (0.88, 0.662)), fill=(214, 226, 234), width=3 * SCALE)
+    return picture.filter(ImageFilter.GaussianBlur(SCALE / 2)).resize((320, 240), Image.Resampling.LANCZOS)
+
+
+def seven() -> Image.Image:
+    """A handwritten seven, white on black, as MNIST has it."""
+    size = 28 * 16
+    picture = Image.new("L", (size, size))
+    stroke = [(0.29, 0.27), (0.45, 0.255), (0.70, 0.25), (0.64, 0.40), (0.55, 0.58), (0.47, 0.80)]
+    points = [(x * size, y * size) for x, y in stroke]
+    draw = ImageDraw.Draw(picture)
+    width = round(size * 0.085)
+    draw.line(points, fill=255, width=width, joint="curve")
+    for x, y in points:
+        draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    return picture.filter(ImageFilter.GaussianBlur(6)).resize((28, 28), Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    EXAMPLES.mkdir(exist_ok=True)
+    ship().save(EXAMPLES / "ship.png", optimize=True)
+    seven().save(EXAMPLES / "seven.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

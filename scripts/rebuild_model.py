@@ -1,0 +1,51 @@
+"""Rebuild a shipped model from its data: train, export, quantize, write its card.
+
+    python scripts/rebuild_model.py lenet5-mnist --data mnist/
+
+The training survives being killed: the same command goes on where it stopped. With --checkpoint, a finished training is
+taken as it is.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from edgekit.export.card import write_card
+
+MODELS = Path(__file__).parents[1] / "models"
+LICENCE = "Apache-2.0"
+MAX_DROP = "0.5"
+
+
+def edgekit(*arguments: str | Path) -> None:
+    """One command, as a user would type it."""
+    command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
+    print("$ edgekit", *map(str, arguments), flush=True)
+    subprocess.run(command, check=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(path.name for path in MODELS.iterdir() if path.is_dir()))
+    parser.add_argument("--data", type=Path, required=True, help="the data set that the recipe trains on")
+    parser.add_argument("--run", type=Path, help="folder of the training (default: runs/NAME)")
+    parser.add_argument("--checkpoint", type=Path, help="a finished training of this recipe")
+    parser.add_argument("--epochs", help="another length of the same recipe (200, with a GPU)")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+
+    folder, run = MODELS / args.name, args.run or Path("runs") / args.name
+    if not args.checkpoint:
+        longer = ("--epochs", args.epochs) if args.epochs else ()
+        recipe = ("--recipe", folder / "recipe.toml", "--run", run, "--resume", "--device", args.device)
+        edgekit("train", args.data, *recipe, *longer)
+    checkpoint = args.checkpoint or run / "model.safetensors"
+    float32, int8 = folder / f"{args.name}.onnx", folder / f"{args.name}-int8.onnx"
+    edgekit("export", checkpoint, "--pictures", args.data, "--licence", LICENCE, "-o", float32)
+    edgekit("quantize", float32, "--calibration", args.data, "--max-drop", MAX_DROP, "-o", int8)
+    print("wrote", write_card(folder))
+
+
+if __name__ == "__main__":
+    main()

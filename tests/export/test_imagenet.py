@@ -1,0 +1,72 @@
+"""The published ImageNet MobileNetV2, from its weights to labels, against what torchvision's network answered.
+
+The golden logits are somebody else's: torchvision 0.28.0, see the PROVENANCE of the shared data.
+"""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit import Classifier, image
+from edgekit.runtime.classifier import Prediction
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def artifact(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the documented command writes."""
+    path = tmp_path_factory.mktemp("imagenet") / "imagenet.onnx"
+    options = ["--padding", "tf_same", "--mean", "0.5", "--std", "0.5", "-o", str(path)]
+    weights = ["--weights", str(shared / "weights/mobilenet_v2_imagenet.safetensors")]
+    labels = ["--labels", str(shared / "data/imagenet-photos/imagenet_classes.txt")]
+    command = [sys.executable, "-m", "edgekit", "export", "mobilenet_v2", *weights, *labels, *options]
+    subprocess.run(command, check=True, timeout=600)
+    return path
+
+
+@pytest.fixture(scope="module")
+def golden(shared: Path) -> tuple[list[Path], np.ndarray]:
+    saved = np.load(shared / "golden/mobilenet_v2_imagenet_logits.npz")
+    return [shared / "data/imagenet-photos" / str(name) for name in saved["files"]], saved["logits"]
+
+
+@pytest.fixture(scope="module")
+def answers(artifact: Path, golden: tuple[list[Path], np.ndarray]) -> list[Prediction]:
+    classifier = Classifier(artifact)
+    return [classifier.predict(path) for path in golden[0]]
+
+
+def test_logits_of_the_same_crops_agree_with_torchvision(
+    artifact: Path, golden: tuple[list[Path], np.ndarray]
+) -> None:
+    classifier = Classifier(artifact)
+    differences = [
+        np.abs(classifier.logits(classifier.info.preprocess.pixels(image.load(path)))[0] - expected).max()
+        for path, expected in zip(*golden, strict=True)
+    ]
+    assert len(differences) == 500
+    assert max(differences) <= 1e-3
+
+
+def test_labels_agree_with_torchvision(answers: list[Prediction], golden: tuple[list[Path], np.ndarray]) -> None:
+    same = sum(answer.top[0].index == row.argmax() for answer, row in zip(answers, golden[1], strict=True))
+    assert same >= 498
+
+
+def test_accuracy_on_the_photographs(shared: Path, answers: list[Prediction]) -> None:
+    with (shared / "data/imagenet-photos/labels.csv").open() as file:
+        truth = [int(row["class_index"]) for row in csv.DictReader(file)]
+    correct = sum(answer.top[0].index == index for answer, index in zip(answers, truth, strict=True))
+    assert correct / len(truth) == pytest.approx(0.892, abs=0.004)
+
+
+def test_the_file_holds_no_path_of_this_machine(artifact: Path) -> None:
+    data = artifact.read_bytes()
+    assert str(Path.cwd()).encode() not in data
+    assert str(artifact.parent).encode() not in data
+    assert b".py" not in data
