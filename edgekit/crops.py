@@ -7,13 +7,21 @@ resized and which boxes of it are cut; `preprocess.pixels` then cuts them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from edgekit.errors import SpecError, unknown
 from edgekit.image import Size
 
-if TYPE_CHECKING:
-    from edgekit.preprocess import Preprocess
+
+class Geometry(Protocol):
+    """What of a Preprocess decides the geometry: short edge and padding in pixels, and the crop's size."""
+
+    @property
+    def resize(self) -> int: ...
+    @property
+    def pad(self) -> int: ...
+    @property
+    def crop(self) -> Size: ...
 
 
 class Box(NamedTuple):
@@ -41,10 +49,10 @@ class CropPlan:
     places: tuple[str, ...]
     mirrored: bool
 
-    def views(self, size: Size, preprocess: Preprocess) -> tuple[View, ...]:
+    def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
         """The views of a picture of `size`, unmirrored ones first, in the order of `places`."""
-        resized = resized_size(size, preprocess)
-        plain = tuple(View(resized, _box(place, resized, preprocess)) for place in self.places)
+        resized = resized_size(size, geometry)
+        plain = tuple(View(resized, _box(place, resized, geometry)) for place in self.places)
         return plain + tuple(view._replace(mirrored=True) for view in plain) if self.mirrored else plain
 
     def __len__(self) -> int:
@@ -78,15 +86,15 @@ def plan_named(name: str | int | CropPlan) -> CropPlan:
     return PLANS[key]
 
 
-def resized_size(size: Size, preprocess: Preprocess) -> Size:
-    """The size of the whole picture after resizing: short edge = preprocess.resize, long edge truncated.
+def resized_size(size: Size, geometry: Geometry) -> Size:
+    """The size of the whole picture after resizing: short edge = resize, long edge truncated.
 
     Where the crop would not fit even with the padding (a crop that is not square), the picture is enlarged until it
     does: a picture smaller than the crop is no error.
     """
     short = min(size)
-    resized = Size(*(preprocess.resize * extent // short for extent in size))
-    missing = [(crop - 2 * preprocess.pad, extent) for crop, extent in zip(preprocess.crop, resized, strict=True)]
+    resized = Size(*(geometry.resize * extent // short for extent in size))
+    missing = [(crop - 2 * geometry.pad, extent) for crop, extent in zip(geometry.crop, resized, strict=True)]
     if all(needed <= extent for needed, extent in missing):
         return resized
     # Exact fractions: scale by the dimension that lacks most, rounding up so that the crop is covered.
@@ -94,9 +102,9 @@ def resized_size(size: Size, preprocess: Preprocess) -> Size:
     return Size(*(-(-side * needed // extent) for side in resized))
 
 
-def _box(place: str, resized: Size, preprocess: Preprocess) -> Box:
+def _box(place: str, resized: Size, geometry: Geometry) -> Box:
     """The crop's box: corners of the padded picture, or its center, offset round((extent - crop) / 2) half to even."""
-    pad, crop = preprocess.pad, preprocess.crop
+    pad, crop = geometry.pad, geometry.crop
     free = Size(resized.height + 2 * pad - crop.height, resized.width + 2 * pad - crop.width)
     if place == "center":
         top, left = round(free.height / 2), round(free.width / 2)
