@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgekit.preprocess import Preprocess as Preprocess
     from edgekit.runtime.classifier import Classifier as Classifier
     from edgekit.runtime.classifier import Prediction as Prediction
+    from edgekit.runtime.guard import ModelLimits as ModelLimits
 
 # Where each public name lives. They are imported when first asked for, so that `edgekit --help`, which asks for none,
 # loads neither numpy nor onnxruntime.
@@ -34,6 +35,7 @@ _PUBLIC = {
     "CropPlan": "edgekit.crops",
     "EdgekitError": "edgekit.errors",
     "Limits": "edgekit.image",
+    "ModelLimits": "edgekit.runtime.guard",
     "Prediction": "edgekit.runtime.classifier",
     "Preprocess": "edgekit.preprocess",
     "Score": "edgekit.postprocess",

@@ -1,28 +1,60 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and reading that neither hangs nor fills the memory."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
+
+from edgekit.errors import EdgekitError
+
+
+def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int, error: type[EdgekitError]) -> bytes:
+    """All bytes of a regular file. Raises `error`, naming the file, for what is none and for more than max_bytes."""
+    name = os.fspath(path)
+    try:
+        # Not blocking, and looked at before reading: a FIFO would hang for ever and a device may never end.
+        descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as reason:
+        raise error(f"{name}: cannot be opened: {_said(reason)}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise error(f"{name}: not a regular file")
+        if status.st_size > max_bytes:
+            raise error(f"{name}: {status.st_size} bytes, more than the limit of {max_bytes}; raise max_bytes")
+        try:
+            data = file.read(max_bytes + 1)  # some files of /proc are longer than they say
+        except OSError as reason:
+            raise error(f"{name}: cannot be read: {_said(reason)}") from None
+    if len(data) > max_bytes:
+        raise error(f"{name}: more than the limit of {max_bytes} bytes; raise max_bytes")
+    return data
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a temporary file beside it, flush it, rename it: a crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    """Write a temporary file beside it, flush it, rename it: a crash leaves the old file or the new one.
+
+    Raises EdgekitError, naming the file, where it cannot be written, and for a device or a folder in its place.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink()
-        raise
+        if path.exists() and not path.is_file():  # renaming over /dev/null would replace it
+            raise EdgekitError(f"{path}: cannot be written: there is something that is not a regular file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as reason:
+        raise EdgekitError(f"{path}: cannot be written: {_said(reason)}") from None
 
 
 def sha256(data: bytes) -> str:
@@ -30,7 +62,5 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _said(reason: OSError | ValueError) -> str:
+    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)

@@ -6,16 +6,16 @@ The only room that decodes, and (with `preprocess`) the only one where Pillow's 
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edgekit.errors import ImageError
+from edgekit.files import read_regular_file
 
 Color: TypeAlias = Literal["RGB", "L"]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -28,6 +28,20 @@ _EXIF_ORIENTATION = 0x0112
 # A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
 # whole picture, so thousands of them in a small file take minutes.
 _MAX_JPEG_SCANS = 100
+_USUAL_JPEG_SCANS = 14
+_MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
+_MAX_16_BIT = 65535
+_STRIP_ROWS = 64
+# From EXIF's orientation to what makes the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Size(NamedTuple):
@@ -59,11 +73,16 @@ def load(source: PictureSource, *, color: Color = "RGB", limits: Limits = DEFAUL
     on white; 16-bit gray is scaled by 1/257. Raises ImageError for everything that cannot be read or is refused.
     """
     if isinstance(source, np.ndarray):
-        return _to_color(_from_array(source, limits), color)
-    if isinstance(source, Image.Image):
-        return _to_color(_upright(_decoded(source, limits, "the PIL image")), color)
-    name, data = _read(source, limits)
-    return _to_color(_upright(_decoded(_open(data, name), limits, name)), color)
+        name, image = "the array", _from_array(source, limits)
+    elif isinstance(source, Image.Image):
+        name, image = "the PIL image", _decoded(source, limits, "the PIL image")
+    else:
+        name, data = _read(source, limits)
+        image = _decoded(_open(data, name, limits), limits, name)
+    try:
+        return _to_color(_upright(image), color)
+    except (ValueError, OSError, MemoryError) as error:  # Pillow knows no way from some modes to the others
+        raise ImageError(f"{name}: a picture in mode {image.mode} cannot be used: {_said(error)}") from None
 
 
 def size_of(image: Image.Image) -> Size:
@@ -76,16 +95,16 @@ def _read(source: str | os.PathLike[str] | bytes | IO[bytes], limits: Limits) ->
     if isinstance(source, bytes | bytearray | memoryview):
         name, data = f"{len(source)} bytes", bytes(source)
     elif isinstance(source, str | os.PathLike):
-        name, data = os.fspath(source), _read_regular_file(os.fspath(source), limits)
+        name = os.fsdecode(source)
+        data = read_regular_file(name, max_bytes=limits.max_bytes, error=ImageError)
     elif hasattr(source, "read"):
-        name, data = str(getattr(source, "name", "the file object")), source.read(limits.max_bytes + 1)
+        name = str(getattr(source, "name", "the file object"))
+        data = _read_file_object(source, name, limits)
     else:
         raise ImageError(
             f"cannot read a picture from {type(source).__name__}; give a path, bytes, a binary file, "
             "a PIL image or a uint8 array"
         )
-    if not isinstance(data, bytes):
-        raise ImageError(f"{name}: reading gave {type(data).__name__}, not bytes; open the file in binary mode")
     if not data:
         raise ImageError(f"{name}: the file is empty")
     if len(data) > limits.max_bytes:
@@ -93,34 +112,43 @@ def _read(source: str | os.PathLike[str] | bytes | IO[bytes], limits: Limits) ->
     return name, data
 
 
-def _read_regular_file(path: str, limits: Limits) -> bytes:
-    try:
-        # Not blocking, and looked at before reading: a FIFO would hang for ever and a device may never end.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ImageError(f"{path}: cannot be opened: {reason}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ImageError(f"{path}: not a regular file")
+def _read_file_object(file: IO[bytes], name: str, limits: Limits) -> bytes:
+    """All of it, as far as the limit: a pipe or a socket answers in pieces."""
+    pieces, left = [], limits.max_bytes + 1
+    while left > 0:
         try:
-            return file.read(limits.max_bytes + 1)
-        except OSError as error:
-            raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
+            piece = file.read(left)
+        except (OSError, ValueError) as error:  # closed, not readable, gone
+            raise ImageError(f"{name}: cannot be read: {_said(error)}") from None
+        if not isinstance(piece, bytes):
+            raise ImageError(f"{name}: reading gave {type(piece).__name__}, not bytes; open the file in binary mode")
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
-def _open(data: bytes, name: str) -> Image.Image:
-    """The picture with its header read and its pixels not yet decoded."""
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > _MAX_JPEG_SCANS:
-        raise ImageError(f"{name}: refused: a JPEG of more than {_MAX_JPEG_SCANS} scans takes minutes to decode")
+def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
+    """The picture with its header read, within the limits, and its pixels not yet decoded."""
     try:
-        return Image.open(BytesIO(data), formats=FORMATS)
+        image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not a picture of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything at all on broken bytes
-        raise ImageError(f"{name}: broken picture: {error}") from None
+        raise ImageError(f"{name}: broken picture: {_said(error)}") from None
+    _check_size(size_of(image), limits, name)
+    if data.startswith(b"\xff\xd8"):
+        _check_scans(data.count(b"\xff\xda"), size_of(image), name)
+    return image
+
+
+def _check_scans(scans: int, size: Size, name: str) -> None:
+    allowed = min(_MAX_JPEG_SCANS, max(_USUAL_JPEG_SCANS, _MAX_SCANNED_PIXELS // (size.height * size.width)))
+    if scans > allowed:
+        raise ImageError(f"{name}: refused: a JPEG of {scans} scans takes minutes to decode; {allowed} are allowed")
 
 
 def _decoded(image: Image.Image, limits: Limits, name: str) -> Image.Image:
@@ -128,7 +156,7 @@ def _decoded(image: Image.Image, limits: Limits, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as error:  # as above: struct.error, SyntaxError, OSError, EOFError, ...
-        raise ImageError(f"{name}: broken picture: {error}") from None
+        raise ImageError(f"{name}: broken picture: {_said(error)}") from None
     return image
 
 
@@ -154,28 +182,44 @@ def _from_array(array: npt.NDArray[Any], limits: Limits) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in range(2, 9)
+        turn = _TURNS.get(image.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # a broken EXIF block says nothing about the orientation; the pixels are sound
         return image
-    return ImageOps.exif_transpose(image) if turned else image
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_color(image: Image.Image, color: Color) -> Image.Image:
     """The picture in mode `color`, untouched where it is so already (converting costs 28 ms at 12 megapixels)."""
-    if image.mode == color:
+    if image.mode == color and not image.has_transparency_data:
         return image
     if image.mode == "F":
-        raise ImageError("a picture of 32-bit floats has no known range; convert it to 8 bits first")
+        raise ValueError("32-bit floats have no known range; convert it to 8 bits first")
     if image.mode.startswith("I"):
         image = _from_16_bit(image)
     if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        image = Image.new("RGBA", layered.size, "white")
-        image.alpha_composite(layered)
+        image = _on_white(image)
     return image if image.mode == color else image.convert(color)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layered = image if image.mode == "RGBA" else image.convert("RGBA")
+    canvas = Image.new("RGB", layered.size, "white")
+    canvas.paste(layered, mask=layered)
+    return canvas
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """16-bit gray scaled to 8 bits: 65535 -> 255. Pillow's own conversion clips at 255 and answers white."""
-    values = np.asarray(image).astype(np.float64)
-    return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > _MAX_16_BIT:
+        raise ValueError(f"32-bit integers up to {values.max()} have no known range; convert it to 8 bits first")
+    scaled = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _STRIP_ROWS):  # in strips: as wider integers the whole would take 4 times as much
+        strip = values[top : top + _STRIP_ROWS].astype(np.uint32)
+        scaled[top : top + _STRIP_ROWS] = (strip + 128) // 257  # 257 is odd: there is no half to round
+    return Image.fromarray(scaled)
+
+
+def _said(error: Exception) -> str:
+    """What a decoder's error says; some say nothing."""
+    return str(error) or type(error).__name__

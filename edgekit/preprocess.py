@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
@@ -26,6 +27,8 @@ _FILTERS: dict[str, Image.Resampling] = {
 # A very long picture would grow to gigabytes when its short edge is enlarged, so past this many pixels only the
 # crop's own box is resampled: the same filter on the same places, equal but for rounding (at most one level).
 _MAX_RESIZED_PIXELS = 2**24
+# Of a crop and of a short edge, in pixels: what a network takes is far below, and past it a file is out for the memory.
+MAX_EXTENT = 4096
 
 _IMAGENET_CROP = Size(224, 224)
 
@@ -57,38 +60,42 @@ class Preprocess:
     def __post_init__(self) -> None:
         if self.color not in ("RGB", "L"):
             raise SpecError(unknown("color", str(self.color), ("RGB", "L")))
-        if self.interpolation not in _FILTERS:
+        if not isinstance(self.interpolation, str) or self.interpolation not in _FILTERS:
             raise SpecError(unknown("interpolation", str(self.interpolation), _FILTERS))
         object.__setattr__(self, "crop", _size("crop", self.crop))
         object.__setattr__(self, "mean", self._per_channel("mean", self.mean))
         object.__setattr__(self, "std", self._per_channel("std", self.std))
         if min(self.std) <= 0:
             raise SpecError(f"std must be above 0, not {self.std}")
-        if not _is_count(self.resize, least=1) or not _is_count(self.pad, least=0):
-            raise SpecError(f"resize {self.resize!r} and pad {self.pad!r} must be whole pixels, resize at least 1")
+        if not _is_count(self.resize, least=1, most=MAX_EXTENT):
+            raise SpecError(f"resize must be 1 to {MAX_EXTENT} whole pixels, not {self.resize!r:.100}")
+        if not _is_count(self.pad, least=0, most=min(self.crop) - 1):  # a corner crop would see nothing but padding
+            raise SpecError(f"pad must be whole pixels, fewer than the crop's {self.crop}, not {self.pad!r:.100}")
 
     @property
     def channels(self) -> int:
         """3 for RGB, 1 for gray."""
         return len(self.color)
 
-    def pixels(self, image: Image.Image, views: Sequence[View] | None = None) -> Pixels:
+    def pixels(self, image: Image.Image, views: Sequence[View] | None = None, *, whole: bool = True) -> Pixels:
         """The pixels of the views (the center crop by default): uint8 of (views, height, width, channels).
 
-        image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling.
+        image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling. whole:
+        False resamples only each view's own box, as training does: faster, and equal but for rounding (at most one
+        level), where the reference resizes the whole picture.
         """
         if image.mode != self.color:
             raise SpecError(f"a picture in mode {image.mode} for a {self.color} network; image.load converts it")
         if views is None:
             views = PLANS["center"].views(size_of(image), self)
         resized: dict[Size, Image.Image] = {}
-        cut = [self._cut(image, view, resized) for view in views]
+        cut = [self._cut(image, view, resized, whole) for view in views]
         return np.stack(cut).reshape(len(views), *self.crop, self.channels)
 
-    def _cut(self, image: Image.Image, view: View, resized: dict[Size, Image.Image]) -> Pixels:
+    def _cut(self, image: Image.Image, view: View, resized: dict[Size, Image.Image], whole: bool) -> Pixels:
         """One view; `resized` keeps what was resampled for the views before."""
         box = view.box
-        if view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
+        if not whole or view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
             picture = self._resample_box(image, view)
         else:
             if view.resize not in resized:
@@ -117,6 +124,8 @@ class Preprocess:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
         """From to_dict's values, or some of them. Raises SpecError for an unknown or impossible one."""
+        if not isinstance(values, dict):
+            raise SpecError(f"preprocess must be names with values, not {values!r:.100}")
         known = {field.name for field in fields(cls)}
         for name in values:
             if name not in known:
@@ -124,23 +133,32 @@ class Preprocess:
         return cls(**values)
 
     def _per_channel(self, name: str, value: object) -> tuple[float, ...]:
-        values = (value,) if isinstance(value, int | float) else value
-        if not isinstance(values, Sequence) or not all(isinstance(v, int | float) for v in values):
-            raise SpecError(f"{name} must be a number or one per channel, not {value!r}")
+        values = (value,) if _is_number(value) else value
+        if not isinstance(values, Sequence) or isinstance(values, str) or not all(map(_is_number, values)):
+            raise SpecError(f"{name} must be a number or one per channel, not {value!r:.100}")
         if len(values) == 1:
             values = tuple(values) * self.channels
-        if len(values) != self.channels or not np.isfinite(values).all():
-            raise SpecError(f"{name} must have {self.channels} finite values for {self.color}, not {value!r}")
-        return tuple(float(v) for v in values)
+        try:
+            given = tuple(float(v) for v in values)
+        except OverflowError:  # a whole number past all floats
+            given = (math.inf,)
+        if len(given) != self.channels or not all(map(math.isfinite, given)):
+            raise SpecError(f"{name} must have {self.channels} finite values for {self.color}, not {value!r:.100}")
+        return given
 
 
-def _is_count(value: object, *, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object, *, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _size(name: str, value: object) -> Size:
     """A Size from a whole number (a square) or a (height, width) pair."""
     pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, Sequence) or len(pair) != 2 or not all(_is_count(v, least=1) for v in pair):
-        raise SpecError(f"{name} must be a size in pixels or (height, width), not {value!r}")
+    fits = isinstance(pair, Sequence) and len(pair) == 2 and all(_is_count(v, least=1, most=MAX_EXTENT) for v in pair)
+    if not isinstance(pair, Sequence) or not fits:
+        raise SpecError(f"{name} must be 1 to {MAX_EXTENT} pixels or (height, width), not {value!r:.100}")
     return Size(*pair)

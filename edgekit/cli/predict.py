@@ -45,7 +45,7 @@ def run(
 
     classifier = Classifier(model or DEFAULT_MODEL, threads=threads)
     shown = top or (5 if len(pictures) == 1 else 1)
-    sources = (sys.stdin.buffer.read() if picture == "-" else Path(picture) for picture in pictures)
+    sources = (sys.stdin.buffer if picture == "-" else Path(picture) for picture in pictures)
     failed = False
     for path, answer in zip(pictures, classifier.predict_many(sources, top=shown, plan=crops), strict=True):
         failed |= isinstance(answer, ImageError)

@@ -7,13 +7,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from edgekit.errors import printable as printable
+
 _BAR_WIDTH = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-
-
-def printable(text: str) -> str:
-    """The text with every control character escaped: a label or a file name must not steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
 def write(text: str) -> None:
