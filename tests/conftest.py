@@ -1,7 +1,9 @@
-"""What all tests share: where the real data lies."""
+"""What all tests share: where the real data lies, and torchvision as a peer."""
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,3 +16,29 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real data is not here; set EDGEKIT_SHARED to its folder")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def torchvision_models() -> ModuleType:
+    """torchvision.models, with whose networks and published figures ours are compared."""
+    if importlib.util.find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed; run: pip install --no-deps torchvision")
+    try:
+        return importlib.import_module("torchvision.models")
+    except RuntimeError:  # the compiled part of its wheel does not load beside a torch without CUDA
+        import torch  # here, because most tests go without it
+
+        # The Python part, all that is needed, wants only these two operators to be known.
+        global _operators  # must outlive the import
+        _operators = torch.library.Library("torchvision", "FRAGMENT")
+        for boxes in ("nms", "qnms"):
+            _operators.define(f"{boxes}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        return importlib.import_module("torchvision.models")
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An .onnx artifact of a few kB whose answers tests/made/made_models.py computes with numpy. Do not change it."""
+    from made_models import write_tiny  # here, because it needs the onnx package and most tests go without it
+
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,6 +21,9 @@ from edgekit.zoo.network import Network
 _HEAD = "head.fc."
 _AUXILIARY = "auxiliary."
 _LISTED = 6
+_PTH_STARTS = (b"PK\x03\x04", b"\x80")  # a zip archive, and the bare pickle of old
+_NESTED = ("state_dict", "model")
+_WRAPPERS = ("module.", "_orig_mod.")
 
 
 def load_weights(
@@ -29,36 +33,89 @@ def load_weights(
 
     arguments: what the network was built with. True where the head was left as it is, because the file has another
     number of classes and `replace_head` allows it. Auxiliary heads, which only serve training, take what fits them and
-    are optional on both sides. Raises WeightsError listing every other missing, extra and misshapen tensor.
+    are optional on both sides. Floats become the network's own kind. Raises WeightsError listing every other missing,
+    extra, misshapen and unusable tensor, the network unchanged.
     """
     tensors = read_tensors(path)
     wanted = network.state_dict()
     if not tensors.keys() & wanted.keys():
         tensors = rename(tensors, published_keys(model, **arguments))
     tensors = {name: t for name, t in tensors.items() if not _ignorable(name, t, wanted)}
-    other_head = any(n.startswith(_HEAD) and n in wanted and t.shape != wanted[n].shape for n, t in tensors.items())
-    if other_head and replace_head:
+    classes, hint = _other_classes(tensors, wanted), ""
+    if classes and replace_head:
         tensors |= {name: tensor for name, tensor in wanted.items() if name.startswith(_HEAD)}
-    _check(tensors, wanted, os.fspath(path))
+    elif classes:
+        hint = f"; its head has {classes} classes: --replace-head (replace_head=True) loads all but that"
+    _check(tensors, wanted, os.fspath(path), hint)
     network.load_state_dict(tensors, strict=False)  # checked above; only what is optional may be missing
-    return other_head and replace_head
+    return bool(classes) and replace_head
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of a .pth state dict, whose pickle is restricted to tensors."""
+    """The tensors of a .safetensors file, or of a .pth state dict, whose pickle is restricted to tensors.
+
+    A state dict may lie in a training checkpoint under "state_dict" or "model", and all its names may have the prefix
+    of a wrapper. Raises WeightsError for everything else; nothing in the file is ever run.
+    """
     name = os.fspath(path)
     if not Path(path).is_file():
-        raise WeightsError(f"{name}: no such file")
+        raise WeightsError(f"{name}: {'a folder, not a file' if Path(path).is_dir() else 'no such file'}")
     try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(name)
-        loaded = torch.load(name, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        loaded = load_file(name) if Path(path).suffix == ".safetensors" else _load_pth(name)
+    except pickle.UnpicklingError:  # torch's own message advises to switch the restriction off
+        raise WeightsError(
+            f"{name}: refused: it holds more than tensors, which may be code that runs when it is loaded; save the "
+            "state dict alone, best as .safetensors"
+        ) from None
+    except Exception as error:  # both readers raise anything at all on broken bytes
+        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
         raise WeightsError(f"{name}: not a readable .safetensors or .pth file of tensors: {reason}") from None
-    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
-        raise WeightsError(f"{name}: holds {type(loaded).__name__}, not a state dict of tensors")
-    return dict(loaded)
+    return _without_wrapper(_state_dict(loaded, name))
+
+
+def _load_pth(name: str) -> Any:
+    with open(name, "rb") as file:
+        start = file.read(8)
+    if not start.startswith(_PTH_STARTS):
+        raise ValueError(f"it begins with {start!r}" if start else "it is empty")
+    # torch neither writes compressed entries nor minds them: 200 kB of them may unpack to 200 MB.
+    if zipfile.is_zipfile(name):
+        with zipfile.ZipFile(name) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > Path(name).stat().st_size:
+                raise ValueError("it unpacks to more than its own size")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files that are refused a moment later
+        return torch.load(name, map_location="cpu", weights_only=True)
+
+
+def _state_dict(loaded: object, path: str) -> dict[str, Tensor]:
+    """The state dict that `loaded` is or has. Raises WeightsError naming what in it is no plain tensor."""
+    for key in _NESTED:
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+            break
+    if not isinstance(loaded, dict) or not loaded:
+        held = "no tensors" if isinstance(loaded, dict) else f"{type(loaded).__name__}, not a state dict of tensors"
+        raise WeightsError(f"{path}: holds {held}")
+    foreign = [repr(name) for name, value in loaded.items() if not (isinstance(name, str) and _is_plain(value))]
+    if foreign:
+        raise WeightsError(f"{path}: not a state dict: no plain tensors are {_listed(foreign)}")
+    return loaded
+
+
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor whose values lie one by one in memory."""
+    return isinstance(value, Tensor) and not (
+        value.is_nested or value.is_quantized or value.is_meta or value.layout != torch.strided
+    )
+
+
+def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without the prefixes that DataParallel and torch.compile put before every name."""
+    for prefix in _WRAPPERS:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def rename(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
@@ -75,21 +132,37 @@ def _ignorable(name: str, tensor: Tensor, wanted: Mapping[str, Tensor]) -> bool:
     return name.startswith(_AUXILIARY) and (name not in wanted or tensor.shape != wanted[name].shape)
 
 
-def _check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: str) -> None:
+def _other_classes(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> int:
+    """The number of classes of the file's head where only that tells it from the network's; else 0."""
+    heads = {n: (t.shape, wanted[n].shape) for n, t in tensors.items() if n.startswith(_HEAD) and n in wanted}
+    if any(len(theirs) != len(ours) or theirs[1:] != ours[1:] for theirs, ours in heads.values()):
+        return 0
+    counts = {theirs[0] for theirs, ours in heads.values() if theirs != ours}
+    return counts.pop() if len(counts) == 1 else 0
+
+
+def _check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: str, hint: str) -> None:
     # Older checkpoints do not count the batches that a norm has seen, and nothing depends on it.
     required = (n for n in wanted if not n.startswith(_AUXILIARY) and not n.endswith("num_batches_tracked"))
     missing = [n for n in required if n not in tensors]
     extra = [n for n in tensors if n not in wanted]
-    shared = [n for n in tensors if n in wanted]
-    misshapen = [
-        f"{n} is {tuple(tensors[n].shape)}, not {tuple(wanted[n].shape)}"
-        for n in shared
-        if tensors[n].shape != wanted[n].shape
-    ]
-    problems = (("missing", missing), ("unknown", extra), ("misshapen", misshapen))
+    shared = {n: (tensors[n], wanted[n]) for n in tensors if n in wanted}
+    misshapen = [f"{n} is {tuple(t.shape)}, not {tuple(w.shape)}" for n, (t, w) in shared.items() if t.shape != w.shape]
+    fitting = {n: _fault(t, w) for n, (t, w) in shared.items() if t.shape == w.shape}
+    unusable = [f"{n} {fault}" for n, fault in fitting.items() if fault]
+    problems = (("missing", missing), ("unknown", extra), ("misshapen", misshapen), ("unusable", unusable))
     found = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems if names)
     if found:
-        raise WeightsError(f"{path}: does not fit this network: {found}")
+        raise WeightsError(f"{path}: does not fit this network: {found}{hint}")
+
+
+def _fault(tensor: Tensor, wanted: Tensor) -> str:
+    """What keeps the values from being the network's; empty where nothing does."""
+    if tensor.is_floating_point() != wanted.is_floating_point():
+        return f"is {tensor.dtype}, not {wanted.dtype}"  # integers without their scale mean nothing
+    if not torch.isfinite(tensor.to(wanted.dtype)).all():
+        return f"has values that are not finite in {wanted.dtype}"
+    return ""
 
 
 def _listed(names: Iterable[str]) -> str:
