@@ -33,7 +33,8 @@ def open_session(model: bytes, *, name: str, threads: int | None = None) -> ort.
     # Or onnxruntime looks at the bytes itself, and might see a file of its own format where the guard saw ONNX.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # Without the fallback, which prints what happened and tries the same once more.
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime raises classes of its own that are not public
         raise ArtifactError(f"{name}: onnxruntime cannot load it: {first_line(error)}") from None
     _sessions.add(session)

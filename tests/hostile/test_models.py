@@ -1,0 +1,124 @@
+"""Models that mean harm: refused in one line, within 5 s of CPU and 600 MB, in a child process."""
+
+import random
+
+import made_models
+
+from edgekit.artifact import write_info
+from edgekit.wire import delimited
+
+
+def _bytes(folder, models):
+    for name, model, changes in models:
+        path = folder / "made.onnx"
+        write_info(model.SerializeToString(), made_models.tiny_info(**changes), path)
+        yield name, path.read_bytes()
+
+
+def test_programs_and_bombs_are_refused_with_the_reason(answers, tmp_path):
+    reasons = {name: reason for name, _, reason in made_models.refused_models()}
+    files = _bytes(tmp_path, ((name, model, {}) for name, model, _ in made_models.refused_models()))
+    outcomes = answers(files, models=True)
+    assert {name: said for name, said in outcomes.items() if reasons[name] not in said.get("message", "")} == {}
+    assert {said["error"] for said in outcomes.values()} == {"ArtifactError"}
+
+
+def test_models_that_are_not_what_they_say_are_refused(answers, tmp_path):
+    outcomes = answers(_bytes(tmp_path, made_models.strange_models()), models=True)
+    assert {said.get("error") for said in outcomes.values()} == {"ArtifactError"}, outcomes
+
+
+def test_cut_and_changed_models_never_escape(answers, tiny_artifact):
+    data, chance = tiny_artifact.read_bytes(), random.Random(11)
+    cuts = [(f"cut-{at}", data[:at]) for at in sorted({*range(0, 200, 10), *range(0, len(data), len(data) // 40)})]
+    changed = []
+    for number in range(250):
+        bits = bytearray(data)
+        for _ in range(chance.choice((1, 1, 4))):
+            bits[chance.randrange(len(bits))] ^= 1 << chance.randrange(8)
+        changed.append((f"changed-{number}", bytes(bits)))
+    outcomes = answers([*cuts, *changed], models=True)
+    assert all(outcomes[name].get("error") == "ArtifactError" for name, _ in cuts)
+    assert {said.get("error", "ArtifactError") for said in outcomes.values()} == {"ArtifactError"}
+    assert any("label" in outcomes[name] for name, _ in changed)  # a bit of a weight: nothing to refuse
+
+
+def test_hostile_metadata_is_refused_in_one_line(answers, tmp_path):
+    model, entry = made_models.tiny_model().SerializeToString(), made_models.tiny_info().to_dict()
+    outcomes = answers(((name, model + _metadata(text)) for name, text in _documents(entry)), models=True)
+    assert {name: said for name, said in outcomes.items() if said.get("error") != "ArtifactError"} == {}
+
+
+def _metadata(*texts):
+    entries = (
+        delimited(1, b"edgekit") + delimited(2, text if isinstance(text, bytes) else text.encode()) for text in texts
+    )
+    return b"".join(delimited(14, entry) for entry in entries)
+
+
+def _documents(entry):
+    import json
+
+    def changed(**values):
+        return json.dumps(entry | values)
+
+    def preprocess(**values):
+        return changed(preprocess=entry["preprocess"] | values)
+
+    yield "not-json", "{"
+    yield "a-list", "[]"
+    yield "foreign-bytes", b'{"\xff\xfe": 1}'
+    yield "deep", "[" * 10**6
+    yield "deep-in-parity", changed(parity={"x": 0}).replace('"x": 0', '"x": ' + "[" * 500 + "]" * 500)
+    yield "long", json.dumps([[]] * 4_000_000)
+    yield "long-number", '{"schema": ' + "9" * 10**6 + "}"
+    yield "schema-2", changed(schema=2)
+    yield "schema-list", changed(schema=[1])
+    for name in entry:
+        if name != "schema":
+            yield f"without-{name}", json.dumps({key: value for key, value in entry.items() if key != name})
+            yield f"wrong-{name}", changed(**{name: 7})
+            yield f"true-{name}", changed(**{name: True})
+    for number, labels in enumerate(
+        ("abcd", {"a": 1, "b": 2, "c": 3, "d": 4}, [1, 2, 3, 4], [], [""] * 4, [["a"]] * 4)
+    ):
+        yield f"labels-{number}", changed(labels=labels)
+    yield "labels-half-a-surrogate", changed(labels=["\ud800", "b", "c", "d"])
+    yield "labels-million", changed(labels=["x"] * 10**6)
+    yield "precision-unknown", changed(precision="int3")
+    yield "metrics-infinite", changed(metrics={"top1": 0}).replace('"top1": 0', '"top1": 1e999')
+    yield "mean-nan", preprocess(mean=float("nan"))
+    for number, wrong in enumerate(({}, [], "x", None, True, [1, 2], [True] * 3, [10**400] * 3, 10**400, ["a"] * 3)):
+        yield f"mean-{number}", preprocess(mean=wrong)
+    yield "std-0", preprocess(std=0)
+    for number, wrong in enumerate((10**9, 10**400, 0, -5, 1.5, "8", [8], [8, 8, 8], [10**9, 8], None, {})):
+        yield f"crop-{number}", preprocess(crop=wrong)
+    for name in ("resize", "pad"):
+        for number, wrong in enumerate((10**9, -1, 1.5, "8", None, [8], True)):
+            yield f"{name}-{number}", preprocess(**{name: wrong})
+    for number, wrong in enumerate(("xyz", [], 7, "z" * 10**6)):
+        yield f"interpolation-{number}", preprocess(interpolation=wrong)
+        yield f"color-{number}", preprocess(color=wrong)
+    yield "preprocess-unknown", preprocess(**{"\x1b[2Jx": 1})
+
+
+def test_a_metadata_key_that_stands_twice_is_refused(answers):
+    import json
+
+    text = json.dumps(made_models.tiny_info().to_dict())
+    model = made_models.tiny_model().SerializeToString() + _metadata(text, text)
+    assert "twice" in answers([("twice", model)], models=True)["twice"]["message"]
+
+
+def test_millions_of_tiny_parts_are_refused_quickly(answers):
+    parts = delimited(14, delimited(1, b"")) * 3_000_000
+    varints = b"\x08\x07" * 5_000_000
+    for said in answers([("entries", parts), ("varints", varints)], models=True).values():
+        assert said["error"] == "ArtifactError"
+        assert "parts" in said["message"] or "twice" in said["message"]
+
+
+def test_a_file_of_onnxruntimes_own_format_cannot_hide_in_an_onnx_file(answers, tiny_artifact):
+    disguised = b"\x12\x06" + b"\0\0ORTM" + tiny_artifact.read_bytes()
+    assert disguised[4:8] == b"ORTM"
+    assert "own format" in answers([("ort", disguised)], models=True)["ort"]["message"]

@@ -1,0 +1,237 @@
+"""A tiny artifact with a known answer, and models that mean harm. Made with the onnx package, never shipped."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgekit.artifact import ArtifactInfo, write_info
+from edgekit.crops import Size
+from edgekit.preprocess import Preprocess
+
+CROP = Size(8, 10)
+LABELS = ("red", "green", "blue", "black")
+WEIGHT = np.random.default_rng(5).normal(0, 0.1, (CROP.height * CROP.width * 3, len(LABELS))).astype(np.float32)
+MEAN, STD = 0.25, 0.5
+
+
+def tiny_info(**changes: object) -> ArtifactInfo:
+    """What the tiny artifact says of itself, with some of it changed."""
+    preprocess = Preprocess(resize=12, crop=CROP, mean=(MEAN,), std=(STD,))
+    info = ArtifactInfo(model="tiny", labels=LABELS, preprocess=preprocess, licence="CC0-1.0")
+    return dataclasses.replace(info, **changes)
+
+
+def tiny_logits(pixels: np.ndarray) -> np.ndarray:
+    """What the tiny artifact must answer for uint8 (N, height, width, 3), computed by numpy."""
+    normalized = (pixels.astype(np.float64) / 255 - MEAN) / STD
+    return normalized.reshape(len(pixels), -1) @ WEIGHT.astype(np.float64)
+
+
+def tiny_model(*, crop: Size = CROP, before: list[onnx.NodeProto] | None = None) -> onnx.ModelProto:
+    """Raw pixels -> Cast -> normalize -> Flatten -> MatMul -> logits. `before`: nodes put in front, unconnected."""
+    constants = {"scale": np.float32(1 / 255 / STD), "shift": np.float32(MEAN / STD), "weight": WEIGHT}
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "scale"], ["scaled"]),
+        helper.make_node("Sub", ["scaled", "shift"], ["normalized"]),
+        helper.make_node("Flatten", ["normalized"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        [*(before or []), *nodes],
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", *crop, 3])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=10)
+
+
+def write_tiny(path: Path, model: onnx.ModelProto | None = None, **changes: object) -> Path:
+    """The (changed) model as an artifact at `path`."""
+    write_info((model or tiny_model()).SerializeToString(), tiny_info(**changes), path)
+    return path
+
+
+def _constant(name: str, values: object, dtype: type = np.int64) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.array(values, dtype), name))
+
+
+def _subgraph() -> onnx.GraphProto:
+    output = helper.make_tensor_value_info("inner", TensorProto.FLOAT, [1])
+    return helper.make_graph([helper.make_node("Constant", [], ["inner"], value_floats=[1.0])], "body", [], [output])
+
+
+def _added_to_graph(*nodes: onnx.NodeProto) -> onnx.ModelProto:
+    """The tiny model, with nodes whose results nobody needs but which onnxruntime computes when it folds constants."""
+    model = tiny_model(before=list(nodes))
+    for node in nodes:
+        if node.op_type != "Constant":
+            model.graph.output.append(helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None))
+    return model
+
+
+def _chained_functions(count: int) -> onnx.ModelProto:
+    model = tiny_model()
+    imports = [helper.make_opsetid("", 20), helper.make_opsetid("chain", 1)]
+    for index in range(count):
+        last = index + 1 == count
+        node = (
+            helper.make_node("Identity", ["x"], ["y"])
+            if last
+            else helper.make_node(f"f{index + 1}", ["x"], ["y"], domain="chain")
+        )
+        model.functions.append(helper.make_function("chain", f"f{index}", ["x"], ["y"], [node], imports))
+    model.opset_import.append(helper.make_opsetid("chain", 1))
+    model.graph.node.insert(4, helper.make_node("f0", ["flat"], ["called"], domain="chain"))
+    model.graph.node[5].input[0] = "called"
+    return model
+
+
+def _external(tensor: onnx.TensorProto, location: str) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+
+
+def _external_initializer() -> onnx.ModelProto:
+    model = tiny_model()
+    _external(model.graph.initializer[2], "../../../../../../../../etc/passwd")
+    return model
+
+
+def _external_without_flag() -> onnx.ModelProto:
+    model = tiny_model()
+    model.graph.initializer[2].external_data.add(key="location", value="weights.bin")
+    return model
+
+
+def _external_constant() -> onnx.ModelProto:
+    node = _constant("secret", [1.0] * 100, np.float32)
+    _external(node.attribute[0].t, "/etc/passwd")
+    return tiny_model(before=[node])
+
+
+def _sparse() -> onnx.ModelProto:
+    model = tiny_model()
+    values = helper.make_tensor("sparse", TensorProto.FLOAT, [1], [1.0])
+    indices = helper.make_tensor("indices", TensorProto.INT64, [1], [0])
+    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [2**31]))
+    return model
+
+
+def _declared(dims: list[int]) -> onnx.ModelProto:
+    model = tiny_model()
+    del model.graph.initializer[2].dims[:]
+    model.graph.initializer[2].dims.extend(dims)
+    return model
+
+
+def _training() -> onnx.ModelProto:
+    model = tiny_model()
+    model.training_info.add().algorithm.CopyFrom(_subgraph())
+    return model
+
+
+def _duplicate_constant() -> onnx.ModelProto:
+    model = tiny_model()
+    model.graph.initializer.append(model.graph.initializer[0])
+    return model
+
+
+def _mixed_fields() -> onnx.ModelProto:
+    """A shape of [100000, 100000], beside which a float 0 stands: who multiplies all of it gets 0."""
+    tensor = helper.make_tensor("shape", TensorProto.INT64, [2], [100_000, 100_000])
+    tensor.float_data.append(0.0)
+    return _added_to_graph(
+        helper.make_node("Constant", [], ["shape"], value=tensor), helper.make_node("ConstantOfShape", ["shape"], ["z"])
+    )
+
+
+def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
+    """Models that must be refused before they are loaded: a name, the model, and a word of the reason."""
+    loop = helper.make_node("Loop", ["", "", "flat"], ["z"], body=_subgraph())
+    branch = helper.make_node("If", ["flat"], ["z"], then_branch=_subgraph(), else_branch=_subgraph())
+    yield "loop", tiny_model(before=[loop]), "control flow"
+    yield "if", tiny_model(before=[branch]), "control flow"
+    yield "graph-attribute", tiny_model(before=[helper.make_node("Abs", ["flat"], ["z"], g=_subgraph())]), "control"
+    yield "functions-3000", _chained_functions(3000), "functions"
+    yield "function-1", _chained_functions(1), "functions"
+    yield "external-initializer", _external_initializer(), "another file"
+    yield "external-without-flag", _external_without_flag(), "another file"
+    yield "external-constant", _external_constant(), "another file"
+    yield "sparse-2-billion", _sparse(), "sparse"
+    yield "training", _training(), "training"
+    yield "foreign-domain", tiny_model(before=[helper.make_node("Run", ["flat"], ["z"], domain="evil")]), "domain"
+    yield "reads-files", tiny_model(before=[helper.make_node("EPContext", [], ["z"], domain="com.microsoft")]), "files"
+    yield "declared-huge", _declared([2**40]), "elements"
+    yield "declared-more-than-held", _declared([1000, 1000]), "holds"
+    yield "declared-less-than-held", _declared([2, 2]), "holds"
+    yield "declared-negative", _declared([-1, 4]), "shape"
+    yield "duplicate-constant", _duplicate_constant(), "twice"
+    yield "mixed-fields", _mixed_fields(), "another type"
+    shape = _constant("shape", [2**29])
+    yield (
+        "constant-of-shape-2GB",
+        _added_to_graph(shape, helper.make_node("ConstantOfShape", ["shape"], ["z"])),
+        "makes",
+    )
+    many = [helper.make_node("ConstantOfShape", ["shape"], [f"z{i}"]) for i in range(40)]
+    yield "constant-of-shape-40-times", _added_to_graph(_constant("shape", [2**20]), *many), "makes"
+    half, product = _constant("half", [2**16]), helper.make_node("Mul", ["half", "half"], ["shape"])
+    computed = helper.make_node("ConstantOfShape", ["shape"], ["z"])
+    yield "constant-of-computed-shape", _added_to_graph(half, product, computed), "not written"
+    expand = helper.make_node("Expand", ["scale", "shape"], ["z"])
+    yield "expand", _added_to_graph(_constant("shape", [2**15, 2**15]), expand), "makes"
+    yield "expand-65", _added_to_graph(_constant("shape", [2] * 65), expand), "sizes"
+    tile = helper.make_node("Tile", ["weight", "repeats"], ["z"])
+    yield "tile", _added_to_graph(_constant("repeats", [2**20, 1]), tile), "stretches"
+    ends = [_constant("start", 0), _constant("limit", 2**40), _constant("delta", 1)]
+    yield "range", _added_to_graph(*ends, helper.make_node("Range", ["start", "limit", "delta"], ["z"])), "makes"
+    random = helper.make_node("RandomUniform", [], ["z"], shape=[2**20, 2**12])
+    yield "random", _added_to_graph(random), "makes"
+    pads = _constant("pads", [2**30, 0, 2**30, 0])
+    yield "pad", _added_to_graph(pads, helper.make_node("Pad", ["weight", "pads"], ["z"])), "stretches"
+    scales = _constant("scales", [1.0, 1.0, 5000.0, 5000.0], np.float32)
+    resize = helper.make_node("Resize", ["normalized", "", "scales"], ["z"])
+    yield "resize", _added_to_graph(scales, resize), "stretches"
+    convolution = helper.make_node("ConvTranspose", ["normalized", "weight"], ["z"], strides=[2**20, 2**20])
+    yield "strides", _added_to_graph(convolution), "stretches"
+    chain = [helper.make_node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_001)]
+    yield "nodes-20006", tiny_model(before=chain), "nodes"
+
+
+def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]:
+    """Models that load nowhere or answer another thing than their metadata says: a name, the model, changed info."""
+    yield "labels-too-few", tiny_model(), {"labels": ("one", "two")}
+    yield "labels-too-many", tiny_model(), {"labels": tuple(map(str, range(1000)))}
+    yield "other-crop", tiny_model(crop=Size(9, 9)), {}
+    floats = tiny_model()
+    floats.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    yield "input-float", floats, {}
+    fixed = tiny_model()
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 7
+    yield "batch-7", fixed, {}
+    renamed = tiny_model()
+    renamed.graph.output[0].name = renamed.graph.node[-1].output[0] = "answers"
+    yield "output-renamed", renamed, {}
+    unknown = tiny_model()
+    unknown.graph.node[0].op_type = "NoSuchOperator"
+    yield "unknown-operator", unknown, {}
+    nan = tiny_model()
+    nan.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "scale"))
+    yield "logits-nan", nan, {}
+    lying = tiny_model()  # says (batch, 4), answers (4, batch): onnxruntime lets it pass
+    lying.graph.node[-1].output[0] = "before"
+    lying.graph.node.append(helper.make_node("Transpose", ["before"], ["logits"], perm=[1, 0]))
+    yield "logits-transposed", lying, {}
+    failing = tiny_model()
+    failing.graph.node[-1].output[0] = "before"
+    failing.graph.initializer.append(numpy_helper.from_array(np.array([5]), "wrong"))
+    failing.graph.node.append(helper.make_node("Gather", ["before", "wrong"], ["logits"]))
+    yield "fails-when-run", failing, {}

@@ -1,0 +1,220 @@
+"""Pictures with a known content in every shape that files have, and pictures that mean harm."""
+
+import io
+import random
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+
+# Pillow's name of each format that edgekit opens, with the options that make its writer lossless or nearly so.
+WRITERS: dict[str, dict[str, object]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "PNG": {},
+    "GIF": {},
+    "BMP": {},
+    "PPM": {},
+    "WEBP": {"lossless": True},
+    "TIFF": {},
+    "AVIF": {"quality": 95},
+}
+CORNERS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (220, 220, 40))  # top left, top right, bottom left and right
+
+
+def quadrants(width: int = 48, height: int = 32) -> Image.Image:
+    """Four colors, one in each quarter: every mirroring and turning of it is another picture."""
+    pixels = np.empty((height, width, 3), np.uint8)
+    top, left = height // 2, width // 2
+    pixels[:top, :left], pixels[:top, left:], pixels[top:, :left], pixels[top:, left:] = CORNERS
+    return Image.fromarray(pixels)
+
+
+def encoded(picture: Image.Image, form: str, **options: object) -> bytes:
+    """The picture's bytes in Pillow's format `form`."""
+    file = io.BytesIO()
+    picture.save(file, form, **{**WRITERS.get(form, {}), **options})
+    return file.getvalue()
+
+
+def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    """A PNG of these chunks, their sums right."""
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def png_header(width: int, height: int, depth: int = 8, color: int = 2) -> tuple[bytes, bytes]:
+    """The IHDR chunk."""
+    return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+
+
+def flat_png(width: int, height: int, color: int, *, fill: int = 128) -> bytes:
+    """A PNG of one value everywhere; a picture of any size in few bytes. color: 0 gray, 2 RGB, 6 RGBA."""
+    row = b"\0" + bytes((fill,)) * (width * {0: 1, 2: 3, 6: 4}[color])
+    packer, pieces = zlib.compressobj(1), []
+    for _ in range(height):
+        pieces.append(packer.compress(row))
+    return png([png_header(width, height, 8, color), (b"IDAT", b"".join(pieces) + packer.flush()), (b"IEND", b"")])
+
+
+def png16_rgb(values: np.ndarray) -> bytes:
+    """A 16-bit RGB PNG, which Pillow reads and does not write. values: uint16 (height, width, 3)."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return png([png_header(width, height, 16, 2), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
+
+
+def tiff(tags: list[tuple[int, int, int, int]], *, body: bytes = b"", following: int = 0) -> bytes:
+    """A little-endian TIFF of one directory: (tag, type, count, value or offset). The body lies behind it."""
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + struct.pack("<I", following) + body
+
+
+def gray_tiff_tags(
+    width: int, height: int, offset: int, size: int, compression: int = 1
+) -> list[tuple[int, int, int, int]]:
+    """The tags of an 8-bit gray TIFF of one strip."""
+    values = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 273: offset, 277: 1, 278: height, 279: size}
+    return [(tag, 4, 1, value) for tag, value in values.items()]
+
+
+def many_scans(data: bytes, count: int) -> bytes:
+    """A progressive JPEG whose last scan stands `count` times more."""
+    start = data.rindex(b"\xff\xda")
+    return data[:-2] + data[start:-2] * count + data[-2:]
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(7).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def exif(orientation: int, *, broken: str = "") -> bytes:
+    """An EXIF block, whole or broken in one of several ways."""
+    entry = struct.pack("<HHII", 0x0112, 3, 1, orientation)
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + b"\0\0\0\0"
+    return (
+        b"Exif\0\0"
+        + {
+            "": block,
+            "cut": block[:13],
+            "empty": b"",
+            "garbage": bytes(range(256)),
+            "offset": b"II*\0\xff\xff\xff\x7f" + block[8:],
+            "count": block[:8] + b"\xff\xff" + block[10:],
+            "type": block[:12] + b"\xff\xff" + block[14:],
+        }[broken]
+    )
+
+
+BROKEN_EXIF = ("cut", "empty", "garbage", "offset", "count", "type")
+
+
+def broken_pictures() -> Iterator[tuple[str, bytes]]:
+    """Every format cut off at many lengths and with bytes changed: answered or refused, as comes."""
+    chance = random.Random(3)
+    for form in WRITERS:
+        data = encoded(noise(23, 17) if form != "GIF" else quadrants(), form)
+        for cut in sorted({*range(0, 40, 5), *(len(data) * i // 16 for i in range(16)), len(data) - 1}):
+            yield f"{form}-cut-{cut}", data[:cut]
+        for number in range(30):
+            changed = bytearray(data)
+            for _ in range(chance.choice((1, 3, 10))):
+                changed[chance.randrange(min(len(data), chance.choice((64, 1024, 10**9))))] = chance.randrange(256)
+            yield f"{form}-changed-{number}", bytes(changed)
+
+
+def refused_pictures() -> Iterator[tuple[str, bytes]]:
+    """Pictures that must be refused, quickly and in little memory."""
+    idat = (b"IDAT", zlib.compress(b"\0" * 1000))
+    yield "empty", b""
+    yield "text", b"not a picture\n" * 100
+    yield "zip", b"PK\x03\x04" + bytes(1000)
+    yield "gzip-of-a-picture", zlib.compress(encoded(quadrants(), "PNG"), wbits=31)
+    yield "svg", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>'
+    yield "eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) (r) file\n"
+    for width, height in ((2**31 - 1, 2**31 - 1), (100_000, 100_000), (13_300, 13_300), (0, 10), (2**31 - 1, 1)):
+        yield f"png-says-{width}x{height}", png([png_header(width, height), idat, (b"IEND", b"")])
+    yield "png-178-megapixels", flat_png(13_300, 13_300, 0)
+    progressive = encoded(noise(400, 300), "JPEG", progressive=True)
+    yield "jpeg-5000-scans", many_scans(progressive, 5000)
+    yield (
+        "jpeg-90-scans-of-16-megapixels",
+        many_scans(encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True), 90),
+    )
+    start = progressive.index(b"\xff\xc2")
+    yield "jpeg-says-65500", progressive[: start + 5] + b"\xff\xdc\xff\xdc" + progressive[start + 9 :]
+    yield (
+        "gif-says-65535",
+        b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x08" + bytes(10),
+    )
+    bmp = encoded(quadrants(), "BMP")
+    for name, width, height in (("wide", 2**31 - 1, 32), ("high", 48, 2**31 - 1), ("negative-wide", -48, 32)):
+        yield f"bmp-{name}", bmp[:18] + struct.pack("<ii", width, height) + bmp[26:]
+    for header in (
+        b"P6 1000000000 1000000000 255\n",
+        b"P6 -5 5 255\n",
+        b"P6 5 5 0\n",
+        b"P6 5 5 99999999\n",
+        b"P6" + b" " * 10**6,
+    ):
+        yield f"ppm-{header[:24]!r}", header + bytes(75)
+    yield "ppm-comment-without-end", b"P6 #" + b"x" * 10**6
+    yield "tiff-strip-of-4-GB", tiff(gray_tiff_tags(48, 32, 10**9, 2**32 - 1))
+    yield "tiff-says-2-billion", tiff(gray_tiff_tags(2**31 - 1, 2**31 - 1, 8, 100))
+    yield "tiff-without-tags", tiff([])
+    yield "tiff-overlapping-65535", tiff([(40_000 + i % 20_000, 1, 10**6, 8) for i in range(65_535)], body=bytes(10**6))
+    bomb = zlib.compress(bytes(64 * 2**20))
+    tags = gray_tiff_tags(65_000, 65_000, 8 + 2 + 9 * 12 + 4, len(bomb), compression=8)
+    yield "tiff-deflate-4-gigapixels", tiff(tags, body=bomb)
+    yield "tiff-float", encoded(Image.new("F", (20, 20), 0.5), "TIFF")
+    yield "tiff-lab", encoded(Image.new("LAB", (20, 20)), "TIFF")
+    yield "tiff-int32", encoded(Image.fromarray(np.full((20, 20), 2**30, np.int32)), "TIFF")
+    webp = encoded(quadrants(), "WEBP")
+    at = webp.index(b"VP8L") + 9
+    yield "webp-says-16384", webp[:at] + b"\xff\xff\xff\x0f" + webp[at + 4 :]
+    avif = encoded(quadrants(), "AVIF")
+    at = avif.index(b"ispe") + 8
+    yield "avif-says-2-billion", avif[:at] + struct.pack(">II", 2**31 - 1, 2**31 - 1) + avif[at + 8 :]
+
+
+def costly_pictures() -> Iterator[tuple[str, bytes]]:
+    """Pictures within the limits that cost as much as any does: answered, within time and memory."""
+    text = zlib.compress(bytes(200 * 2**20), 9)
+    ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
+    yield "png-icc-bomb", png([png_header(48, 32), (b"iCCP", b"x\0\0" + text), *ends])
+    yield "strip-1x20000", encoded(Image.new("RGB", (1, 20_000), "red"), "PNG")
+    yield "strip-20000x1", encoded(Image.new("RGB", (20_000, 1), "red"), "PNG")
+    yield "strip-60000x1", encoded(Image.new("RGB", (60_000, 1), "red"), "JPEG")
+    yield "one-pixel", encoded(Image.new("RGB", (1, 1), "red"), "PNG")
+    yield "tiff-directory-in-a-circle", tiff(gray_tiff_tags(4, 4, 8 + 2 + 9 * 12 + 4, 16), body=bytes(16), following=8)
+    bmp = encoded(quadrants(), "BMP")
+    yield "bmp-top-down", bmp[:18] + struct.pack("<ii", 48, -32) + bmp[26:]
+    yield "ppm-16-bit", b"P5 2 2 65535\n" + struct.pack(">4H", 0, 65535, 257, 32768)
+    yield "rgba-49-megapixels", flat_png(7000, 7000, 6)
+    yield (
+        "jpeg-16-scans-of-16-megapixels",
+        many_scans(encoded(Image.new("RGB", (4000, 4000), "red"), "JPEG", progressive=True), 8),
+    )
+    yield "jpeg-cmyk-progressive-49-megapixels", encoded(Image.new("CMYK", (7000, 7000)), "JPEG", progressive=True)
+    yield (
+        "jpeg-444-progressive-turned-49-megapixels",
+        encoded(Image.new("RGB", (7000, 7000)), "JPEG", progressive=True, exif=exif(6)),
+    )
+    yield "webp-49-megapixels", encoded(Image.new("RGB", (7000, 7000)), "WEBP", lossless=False, method=0)
+    yield "avif-16-megapixels", encoded(Image.new("RGB", (4000, 4000)), "AVIF", speed=10)
+    yield "tiff-lzw-49-megapixels", encoded(Image.new("RGB", (7000, 7000)), "TIFF", compression="tiff_lzw")
+
+
+def text_bombs() -> Iterator[tuple[str, bytes]]:
+    """Text that unpacks to 200 MB in a small picture: refused or answered, but never unpacked."""
+    text = zlib.compress(bytes(200 * 2**20), 9)
+    ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
+    yield "png-ztxt-bomb", png([png_header(48, 32), (b"zTXt", b"x\0\0" + text), *ends])
+    yield "png-itxt-bomb", png([png_header(48, 32), (b"iTXt", b"x\0\1\0\0\0" + text), *ends])
+    yield (
+        "png-many-texts",
+        png([png_header(48, 32), *[(b"tEXt", b"k%d\0" % i + bytes(900_000)) for i in range(60)], *ends]),
+    )
