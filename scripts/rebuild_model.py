@@ -11,11 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgekit.export.card import write_card
+from edgekit.export.card import read_about, write_card
 
 MODELS = Path(__file__).parents[1] / "models"
 LICENCE = "Apache-2.0"
-MAX_DROP = "0.5"
 
 
 def edgekit(*arguments: str | Path) -> None:
@@ -43,7 +42,8 @@ def main() -> None:
     checkpoint = args.checkpoint or run / "model.safetensors"
     float32, int8 = folder / f"{args.name}.onnx", folder / f"{args.name}-int8.onnx"
     edgekit("export", checkpoint, "--pictures", args.data, "--licence", LICENCE, "-o", float32)
-    edgekit("quantize", float32, "--calibration", args.data, "--max-drop", MAX_DROP, "-o", int8)
+    gate = [f"--{name.replace('_', '-')}={value}" for name, value in read_about(folder)["quantize"].items()]
+    edgekit("quantize", float32, "--calibration", args.data, *gate, "-o", int8)
     print("wrote", write_card(folder))
 
 

@@ -17,11 +17,11 @@ _FACTS = ("title", "summary", "data", "data_licence", "limits")
 def write_card(folder: str | os.PathLike[str]) -> Path:
     """Write folder/card.md from its .onnx files, their sidecars and about.toml; the card's path.
 
-    about.toml holds what no measurement knows: title, summary, data, data_licence, limits. Raises DataError where one
-    is missing, or where the folder has no model.
+    about.toml holds what no measurement knows: title, summary, data, data_licence, limits, and in [quantize] the gate
+    that the int8 file passed. Raises DataError where one is missing, or where the folder has no model.
     """
     folder = Path(folder)
-    about = _about(folder / "about.toml")
+    about = read_about(folder)
     models = [(path, read_info(path)) for path in sorted(folder.glob("*.onnx"))]
     if not models:
         raise DataError(f"{folder}: no .onnx file to describe")
@@ -33,7 +33,9 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
     return card
 
 
-def _about(path: Path) -> dict[str, str]:
+def read_about(folder: Path) -> dict[str, Any]:
+    """The facts of folder/about.toml. Raises DataError where one is missing."""
+    path = folder / "about.toml"
     try:
         about = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -89,7 +91,7 @@ def _training(name: str, info: ArtifactInfo) -> str:
     )
 
 
-def _provenance(about: dict[str, str], models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
+def _provenance(about: dict[str, Any], models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
     digests = {info.weights_sha256 for _, info in models}
     licence, data = models[0][1].licence, f"{about['data']} ({about['data_licence']})"
     return (
