@@ -202,7 +202,7 @@ class _Download:
             self.part.discard()
         times = f" (attempt {attempts} of {self.patience.attempts})" if attempts > 1 else ""
         state = f"{kept} bytes are kept in {self.part.path}: run it again to resume" if kept else "nothing is kept"
-        hint = f", or place the file at {self.path}" if isinstance(error, Unreachable) else ""
+        hint = f"; without a network, place the file at {self.path}" if isinstance(error, Unreachable) else ""
         return WeightsError(f"{self.url}: {error}{times}; {state}{hint}")
 
     def _accept(self) -> None:

@@ -64,8 +64,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         loaded = load_file(name) if Path(path).suffix == ".safetensors" else _load_pth(name)
     except pickle.UnpicklingError:  # torch's own message advises to switch the restriction off
         raise WeightsError(
-            f"{name}: refused: it holds more than tensors, which may be code that runs when it is loaded; save the "
-            "state dict alone, best as .safetensors"
+            f"{name}: refused: it holds more than tensors, which may be code that runs on loading, or it is broken; "
+            "save the state dict alone, best as .safetensors"
         ) from None
     except Exception as error:  # both readers raise anything at all on broken bytes
         reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
