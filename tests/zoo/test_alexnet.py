@@ -1,0 +1,34 @@
+"""The 2012 network: its response normalization, and its two towers when asked for."""
+
+import torch
+from torch import nn
+
+
+def _norms(network):
+    return [module for module in network.modules() if isinstance(module, nn.LocalResponseNorm)]
+
+
+def test_response_normalization_is_the_formula_of_section_3_3(hollow):
+    first, second = _norms(hollow("alexnet"))
+    maps = torch.rand(1, 9, 2, 2, dtype=torch.float64) * 100
+    expected = torch.empty_like(maps)
+    for i in range(9):
+        neighbors = maps[:, max(0, i - 2) : i + 3]
+        expected[:, i] = maps[:, i] / (2 + 1e-4 * neighbors.square().sum(1)) ** 0.75
+
+    torch.testing.assert_close(first(maps), expected)
+    torch.testing.assert_close(second(maps), expected)
+
+
+def test_response_normalization_can_be_left_out(hollow):
+    assert _norms(hollow("alexnet", local_response_norm=False)) == []
+
+
+def test_two_groups_have_the_connections_of_the_two_gpus(hollow):
+    two, one = hollow("alexnet", groups=2), hollow("alexnet")
+
+    assert [two.get_submodule(f"body.conv{at}.conv").groups for at in range(1, 6)] == [1, 2, 1, 2, 2]
+    assert sum(p.numel() for p in two.parameters()) == 60_965_224  # the paper's "60 million"
+    assert {n: p.shape for n, p in two.named_parameters() if ".fc" in n} == {
+        n: p.shape for n, p in one.named_parameters() if ".fc" in n
+    }
