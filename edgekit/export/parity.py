@@ -55,12 +55,14 @@ def onnx_logits(model: bytes, *, name: str) -> Logits:
 def compare(parent: Logits, child: Logits, pixels: Pixels) -> Parity:
     """Both answers on the same uint8 pixels (N, height, width, channels)."""
     ours, theirs = child(pixels).astype(np.float64), parent(pixels).astype(np.float64)
-    difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
+    with np.errstate(invalid="ignore"):  # infinite logits are as wrong as logits that are no numbers
+        difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
+        probability_difference = float(np.abs(softmax(ours) - softmax(theirs)).max())
     return Parity(
         pictures=len(pixels),
         logit_difference=difference,
         relative_difference=difference / max(largest, float(np.finfo(np.float32).tiny)),
-        probability_difference=float(np.abs(softmax(ours) - softmax(theirs)).max()),
+        probability_difference=probability_difference,
         agreement=float((ours.argmax(1) == theirs.argmax(1)).mean()),
     )
 

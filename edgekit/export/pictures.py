@@ -17,11 +17,16 @@ _DRAWN = Size(96, 128)
 def check_pixels(preprocess: Preprocess, pictures: PictureSet | None) -> tuple[Pixels, str]:
     """uint8 (N, height, width, channels) of at most 16 pictures, and what they are, for the record in the file."""
     if pictures is None:
-        sources, origin = [_drawing(seed) for seed in range(_COUNT)], "drawings"
+        sources, origin = drawings(_COUNT), "drawings"
     else:
         sources, origin = list(pictures.sample(_COUNT, seed=0).sources), "given pictures"  # type: ignore[arg-type]
     loaded = [image.load(source, color=preprocess.color) for source in sources]
     return np.concatenate([preprocess.pixels(picture) for picture in loaded]), origin
+
+
+def drawings(count: int) -> list[Image.Image]:
+    """RGB pictures drawn by seeds 0, 1, ...: always the same."""
+    return [_drawing(seed) for seed in range(count)]
 
 
 def _drawing(seed: int) -> Image.Image:

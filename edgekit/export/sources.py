@@ -67,9 +67,9 @@ def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
     """The preprocessing of the zoo's network with some values changed; a crop that is larger lifts the resize too."""
     preprocess = spec_named(model).preprocess
     changed = Preprocess.from_dict(preprocess.to_dict() | dict(changes))
-    if "resize" in changes or min(changed.crop) <= changed.resize:
+    if "resize" in changes or min(changed.crop) <= changed.resize + 2 * changed.pad:
         return changed
-    return dataclasses.replace(changed, resize=min(changed.crop))
+    return dataclasses.replace(changed, resize=min(changed.crop) - 2 * changed.pad)
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -41,9 +41,7 @@ def answers(artifact: Path, golden: tuple[list[Path], np.ndarray]) -> list[Predi
     return [classifier.predict(path) for path in golden[0]]
 
 
-def test_logits_of_the_same_crops_agree_with_torchvision(
-    artifact: Path, golden: tuple[list[Path], np.ndarray]
-) -> None:
+def test_logits_of_the_same_crops_agree_with_torchvision(artifact: Path, golden: tuple[list[Path], np.ndarray]) -> None:
     classifier = Classifier(artifact)
     differences = [
         np.abs(classifier.logits(classifier.info.preprocess.pixels(image.load(path)))[0] - expected).max()

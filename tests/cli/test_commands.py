@@ -1,0 +1,224 @@
+"""The command line as its users see it: stdout, stderr, exit code."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_models import write_tiny
+from PIL import Image
+
+from edgekit import Classifier, __version__
+from edgekit.cli import app
+from edgekit.specs import SPECS
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")
+COMMANDS = ("models", "train", "export", "quantize", "predict", "inspect")
+
+
+@pytest.fixture
+def edgekit(capsys, monkeypatch):
+    """Run a command in this process: its exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edgekit", *map(str, arguments)])
+        try:
+            app.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_version(edgekit):
+    assert edgekit("--version") == (0, f"edgekit {__version__}\n", "")
+
+
+def test_help_lists_every_command(edgekit):
+    code, out, _ = edgekit("--help")
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(edgekit, command):
+    code, out, _ = edgekit(command, "--help")
+    assert code == 0
+    assert f"edgekit {command}" in out.partition("Examples")[2]
+
+
+def test_unknown_option_is_a_usage_error(edgekit):
+    assert edgekit("predict", "--nonsense", SHIP)[0] == 2
+
+
+def test_predict_one_picture_shows_five_classes_best_first(edgekit):
+    code, out, err = edgekit("predict", SEVEN, "--model", "lenet5-mnist")
+    lines = out.splitlines()
+    assert (code, err, lines[0], len(lines)) == (0, "", SEVEN, 6)
+    assert lines[1].split()[0] == "7"
+
+
+def test_predict_many_pictures_is_a_line_each_in_order(edgekit):
+    code, out, _ = edgekit("predict", SEVEN, SHIP, SEVEN, "--model", "lenet5-mnist")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == [SEVEN, SHIP, SEVEN]
+
+
+def test_predict_json_is_what_the_library_answers(edgekit, tiny_artifact):
+    code, out, _ = edgekit("predict", SHIP, "--model", tiny_artifact, "--json", "--top", 2, "--crops", 10)
+    document = json.loads(out)
+    assert code == 0
+    assert document == {
+        "schema": 1,
+        "path": SHIP,
+        **Classifier(tiny_artifact).predict(SHIP, top=2, plan="ten").to_dict(),
+    }
+
+
+def test_a_picture_that_fails_is_one_line_and_the_others_are_answered(edgekit, tiny_artifact, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff not a picture")
+    code, out, err = edgekit("predict", SHIP, broken, "missing.png", SHIP, "--model", tiny_artifact)
+    assert code == 3
+    assert len(out.splitlines()) == 2
+    assert len(err.splitlines()) == 2
+    assert str(broken) in err
+    assert "missing.png" in err
+
+
+def test_failures_in_json_keep_their_place(edgekit, tiny_artifact):
+    code, out, err = edgekit("predict", "missing.png", SHIP, "--model", tiny_artifact, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (3, "")
+    assert lines[0]["error"]["type"] == "ImageError"
+    assert "missing.png" in lines[0]["error"]["message"]
+    assert lines[1]["top"]
+
+
+def test_all_pictures_failed_is_three_as_well(edgekit, tiny_artifact):
+    assert edgekit("predict", "missing.png", "--model", tiny_artifact)[0] == 3
+
+
+def test_dash_reads_stdin(edgekit, tiny_artifact, monkeypatch):
+    stdin = io.TextIOWrapper(io.BytesIO(Path(SHIP).read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    code, out, _ = edgekit("predict", "-", "--model", tiny_artifact, "--json")
+    assert code == 0
+    assert json.loads(out)["top"] == Classifier(tiny_artifact).predict(SHIP).to_dict()["top"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("predict", SHIP, "--model", "lenet5-mnits"), 4, "did you mean lenet5-mnist"),
+        (("predict", SHIP, "--model", "missing.onnx"), 4, "missing.onnx"),
+        (("predict", SHIP, "--model", SHIP), 4, "ship.png"),
+        (("predict", SHIP, "--model", "lenet5-mnist", "--crops", "7"), 2, "unknown crop plan '7'"),
+        (("inspect", "missing.onnx"), 4, "missing.onnx"),
+        (("export", "mobilenet_v2", "-o", "x.onnx"), 2, "--weights"),
+        (("export", "missing.safetensors", "-o", "x.onnx"), 4, "missing.safetensors"),
+        (("export", "mobilenet_v3", "--weights", "w.pth", "--labels", "l.txt", "-o", "x.onnx"), 2, "mobilenet_v2"),
+        (("train", "missing", "--model", "lenet5", "--run", "run"), 1, "missing"),
+        (("quantize", "missing.onnx", "--calibration", "missing", "-o", "x.onnx"), 1, "missing"),
+    ],
+)
+def test_a_careless_user_gets_one_line_and_a_code(edgekit, tmp_path, monkeypatch, arguments, code, said):
+    monkeypatch.chdir(tmp_path)
+    found, out, err = edgekit(*arguments)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_cannot_steer_the_terminal(edgekit, tmp_path):
+    labels = ("\x1b[31mred", "two\nlines", "\x07bell", "‮right to left")
+    model = write_tiny(tmp_path / "evil.onnx", labels=labels)
+    for command in (("predict", SHIP, "--model", model), ("inspect", model)):
+        code, out, _ = edgekit(*command)
+        assert code == 0
+        assert not set("\x1b\x07‮") & set(out)
+        assert "\\x1b[31mred" in out
+
+
+def test_models_lists_the_zoo_and_what_ships(edgekit):
+    code, out, _ = edgekit("models")
+    assert code == 0
+    assert all(name in out for name in SPECS)
+    assert "lenet5-mnist-int8" in out
+
+
+def test_models_filters_and_speaks_json(edgekit):
+    code, out, _ = edgekit("models", "lenet5", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert [network["name"] for network in document["networks"]] == ["lenet5"]
+    assert {model["name"] for model in document["shipped"]} == {"lenet5-mnist", "lenet5-mnist-int8"}
+
+
+def test_inspect_shows_what_the_file_says(edgekit, tiny_artifact):
+    info = Classifier(tiny_artifact).info
+    assert json.loads(edgekit("inspect", tiny_artifact, "--json")[1]) == info.to_dict()
+    code, out, _ = edgekit("inspect", tiny_artifact)
+    assert code == 0
+    assert all(text in out for text in (info.licence, str(info.preprocess.crop), ", ".join(info.labels)))
+
+
+def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
+    from safetensors.torch import save_file
+
+    from edgekit.train.checkpoint import Checkpoint, save_checkpoint
+    from edgekit.train.recipe import Recipe
+    from edgekit.zoo.build import build
+
+    network, labels = build("lenet5"), tuple("0123456789")
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    recipe = Recipe.from_dict({"model": "lenet5"})
+    checkpoint = Checkpoint(recipe=recipe, classes=labels, tensors=network.state_dict())
+    save_checkpoint(tmp_path / "model.safetensors", checkpoint)
+    (tmp_path / "labels.txt").write_text("\n".join(labels))
+    first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
+    weights = ("--weights", tmp_path / "weights.safetensors", "--labels", tmp_path / "labels.txt")
+    assert edgekit("export", "lenet5", *weights, "-o", first)[0] == 0
+    code, out, err = edgekit("export", tmp_path / "model.safetensors", "-o", second)
+    assert code == 0
+    assert "10 labels" in out
+    assert f"next: edgekit predict PICTURE --model {second}" in err
+    answers = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
+    assert answers[0].tolist() == answers[1].tolist()
+
+
+def test_a_checkpoint_brings_its_own_preprocessing(edgekit, tmp_path):
+    code, _, err = edgekit("export", "model.safetensors", "--mean", "0.5", "-o", tmp_path / "x.onnx")
+    assert code == 2
+    assert "leave out --mean" in err
+
+
+def test_a_closed_pipe_is_no_traceback(tiny_artifact):
+    command = [sys.executable, "-m", "edgekit", "predict", *[SHIP] * 50, "--model", str(tiny_artifact)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
+
+
+def test_a_terminal_of_ascii_is_enough(tiny_artifact):
+    command = [sys.executable, "-m", "edgekit", "predict", SHIP, "--model", str(tiny_artifact)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_gray_and_tiny_pictures_are_no_error(edgekit, tiny_artifact, tmp_path):
+    path = tmp_path / "gray.png"
+    Image.new("L", (1, 3), 77).save(path)
+    assert edgekit("predict", path, "--model", tiny_artifact)[0] == 0

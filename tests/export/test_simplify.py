@@ -1,0 +1,57 @@
+"""Fewer nodes, the same answers, or the parent itself."""
+
+import numpy as np
+import onnx
+import pytest
+from made_models import CROP, tiny_logits
+
+import edgekit.export.simplify as module
+from edgekit import Classifier
+from edgekit.artifact import read_info
+from edgekit.export.simplify import simplify
+from edgekit.files import sha256
+
+CRASH = "import os; os.abort()"
+FIXED_BATCH = """
+import sys, onnx
+model = onnx.load(sys.argv[1])
+for value in (*model.graph.input, *model.graph.output):
+    value.type.tensor_type.shape.dim[0].dim_value = 1
+onnx.save(model, sys.argv[2])
+"""
+OTHER_ANSWERS = """
+import sys, onnx, numpy
+model = onnx.load(sys.argv[1])
+for tensor in model.graph.initializer:
+    values = onnx.numpy_helper.to_array(tensor)
+    if values.dtype == numpy.float32:
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values * 1.5, tensor.name))
+onnx.save(model, sys.argv[2])
+"""
+NEVER_ENDS = "import time; time.sleep(60)"
+
+
+def test_simplified_file_answers_alike_and_names_its_parent(tiny_artifact, tmp_path):
+    path = tmp_path / "simplified.onnx"
+    by = simplify(tiny_artifact, path)
+    info = read_info(path)
+    assert by == info.parity["simplify"]["by"] == "onnxsim"
+    assert info.parent_sha256 == sha256(tiny_artifact.read_bytes())
+    assert len(onnx.load(path).graph.node) <= len(onnx.load(tiny_artifact).graph.node)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *CROP, 3), np.uint8)
+    np.testing.assert_allclose(Classifier(path).logits(pixels), tiny_logits(pixels), atol=1e-4)
+
+
+@pytest.mark.parametrize("program", [CRASH, FIXED_BATCH, OTHER_ANSWERS, NEVER_ENDS])
+def test_a_simplifier_that_fails_or_changes_anything_is_not_used(program, tiny_artifact, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SIMPLIFIERS", {"broken": program})
+    monkeypatch.setattr(module, "TIME_LIMIT_S", 5)
+    path = tmp_path / "simplified.onnx"
+    assert simplify(tiny_artifact, path) == "none"
+    assert onnx.load(path).graph == onnx.load(tiny_artifact).graph
+    assert read_info(path).parity["simplify"]["by"] == "none"
+
+
+def test_the_next_simplifier_is_tried(tiny_artifact, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_SIMPLIFIERS", {"broken": CRASH, "onnxslim": module._SIMPLIFIERS["onnxslim"]})
+    assert simplify(tiny_artifact, tmp_path / "simplified.onnx") == "onnxslim"

@@ -1,0 +1,96 @@
+"""A torch module becomes one file that answers as it did."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekit import Classifier
+from edgekit.artifact import ArtifactInfo, read_info
+from edgekit.errors import EdgekitError, ParityError
+from edgekit.export.to_onnx import TOLERANCE, to_onnx
+from edgekit.specs import SPECS
+from edgekit.zoo.build import build
+
+
+def info() -> ArtifactInfo:
+    return ArtifactInfo(
+        model="lenet5", labels=tuple("0123456789"), preprocess=SPECS["lenet5"].preprocess, licence="Apache-2.0"
+    )
+
+
+def lenet5() -> nn.Module:
+    torch.manual_seed(0)
+    return build("lenet5")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "lenet5.onnx"
+    to_onnx(lenet5(), info(), path)
+    return path
+
+
+def test_parity_is_measured_and_written_into_the_file(exported):
+    figures = read_info(exported).parity["to_onnx"]
+    assert figures["pictures"] == 16
+    assert figures["on"] == "drawings"
+    assert 0 <= figures["relative_difference"] <= TOLERANCE
+    assert figures["agreement"] == 1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_batch_is_dynamic_and_equals_single_pictures(exported, batch):
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, 32, 32, 1), np.uint8)
+    classifier = Classifier(exported)
+    together = classifier.logits(pixels)
+    assert together.shape == (batch, 10)
+    np.testing.assert_allclose(together, np.concatenate([classifier.logits(p[None]) for p in pixels]), atol=1e-5)
+
+
+def test_same_network_gives_the_same_bytes(exported, tmp_path):
+    again = tmp_path / "again.onnx"
+    to_onnx(lenet5(), info(), again)
+    assert again.read_bytes() == exported.read_bytes()
+
+
+def test_no_trace_of_tools_or_places(exported):
+    data = exported.read_bytes()
+    for trace in (b".py", str(Path.home()).encode() + b"/", str(exported.parent).encode(), b"pkg.torch"):
+        assert trace not in data
+
+
+class Noisy(nn.Module):
+    """Answers otherwise each time it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = lenet5()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits + torch.rand_like(logits)
+
+
+def test_a_network_that_answers_otherwise_is_refused_and_not_written(tmp_path):
+    path = tmp_path / "noisy.onnx"
+    with pytest.raises(ParityError, match="nothing was written") as caught:
+        to_onnx(Noisy(), info(), path)
+    assert caught.value.measured > caught.value.tolerance == TOLERANCE
+    assert list(tmp_path.iterdir()) == []
+
+
+class Undecided(nn.Module):
+    """Branches on a value, which no graph can hold."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :10] if x.sum().item() > 0 else x.flatten(1)[:, 10:20]
+
+
+def test_a_network_that_cannot_be_exported_is_one_line(tmp_path):
+    with pytest.raises(EdgekitError, match="torch cannot export this network") as caught:
+        to_onnx(Undecided(), info(), tmp_path / "undecided.onnx")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

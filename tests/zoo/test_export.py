@@ -1,0 +1,39 @@
+"""Every network of the zoo answers in onnxruntime as it does in torch."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgekit.artifact import ArtifactInfo, read_info
+from edgekit.dataset import PictureSet
+from edgekit.export.pictures import drawings
+from edgekit.export.to_onnx import TOLERANCE, to_onnx
+from edgekit.specs import SPECS
+from edgekit.zoo.build import build
+
+pytestmark = pytest.mark.slow
+CLASSES = 10
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of lazy initialization
+        network = build(name, classes=CLASSES)
+    info = ArtifactInfo(
+        model=name,
+        labels=tuple(f"class {number}" for number in range(CLASSES)),
+        preprocess=SPECS[name].preprocess,
+        licence="Apache-2.0",
+    )
+    path = tmp_path / "model.onnx"
+    pictures = PictureSet(("any",), drawings(2), ("first", "second"), (0, 0))
+    parity = to_onnx(network, info, path, pictures=pictures)
+    assert parity.pictures == 2
+    assert parity.relative_difference <= TOLERANCE
+    assert read_info(path).parity["to_onnx"]["pictures"] == 2
+    assert path.stat().st_size > 3.9 * sum(p.numel() for p in network.parameters())  # one file, with the weights in it
+    path.unlink()  # half a gigabyte of VGG is not worth keeping
