@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.progress import progress_bar
+from edgekit.cli.progress import download_progress, progress_bar
 from edgekit.cli.render import percent, say, write, write_json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ EXAMPLES = """Examples:
 
 edgekit export runs/first/model.safetensors --pictures data/ -o model.onnx
 
-edgekit export mobilenet_v2 --weights weights.safetensors --labels classes.txt -o model.onnx
+edgekit export resnet50 --weights imagenet --labels names.txt -o resnet50.onnx
 
 edgekit export mobilenet_v2 --weights tf.safetensors --padding tf_same --mean 0.5 --std 0.5 --labels names.txt -o m.onnx
 """
@@ -29,7 +29,9 @@ edgekit export mobilenet_v2 --weights tf.safetensors --padding tf_same --mean 0.
 def run(
     source: Annotated[str, typer.Argument(help="A checkpoint of `edgekit train`, or a network of `edgekit models`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
-    weights: Annotated[Path | None, typer.Option(help="For a network: a .safetensors or .pth file.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="For a network: a .safetensors or .pth file, or imagenet: the official ones.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Class names, one a line, in the order of the logits.")] = None,
     padding: Annotated[str | None, typer.Option(help="symmetric or tf_same, where the network has the choice.")] = None,
     argument: Annotated[
@@ -49,6 +51,7 @@ def run(
 ) -> None:
     """Write one self-contained .onnx file: raw pixels in, logits out; labels, preprocessing and accuracy inside."""
     from edgekit import dataset
+    from edgekit.hub.resolve import resolve
     from edgekit.optional import require
 
     require("onnx", extra="export")
@@ -64,9 +67,12 @@ def run(
     }
     options = {"labels": labels, "padding": padding, "argument": argument, **changes}
     given = {name: value for name, value in options.items() if value is not None}
-    network, info = (
-        _checkpoint(source, given, licence) if weights is None else _weights(source, weights, given, licence)
-    )
+    if weights is None:
+        network, info = _checkpoint(source, given, licence)
+    else:
+        with download_progress() as on_progress:
+            path = resolve(source, weights, on_progress=on_progress)
+        network, info = _weights(source, path, given, licence)
     truth = dataset.read(pictures, "val") if pictures else None
     with progress_bar("measuring", len(truth) if truth else None) as advance:
         conversion = convert(network, info, output, pictures=truth, opset=opset, on_picture=advance)

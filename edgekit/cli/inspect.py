@@ -1,41 +1,107 @@
-"""`edgekit inspect`: what a model file says of itself."""
+"""`edgekit inspect`: what a model file says of itself, and its layers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgekit.cli.render import percent, printable, write, write_json
+from edgekit.cli.models import spec_facts
+from edgekit.cli.render import percent, printable, table, write, write_json
 
 if TYPE_CHECKING:
     from edgekit.artifact import ArtifactInfo
+    from edgekit.cost import LayerCost
+    from edgekit.specs import ModelSpec
 
 EXAMPLES = """Examples:
 
 edgekit inspect model.onnx
 
 edgekit inspect mobilenet_v2-cifar10 --json
+
+edgekit inspect resnet50 --layers
 """
 _LABELS_SHOWN = 10
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="An .onnx file made by edgekit, or the name of a shipped model.")],
+    model: Annotated[str, typer.Argument(help="An .onnx file, a shipped model, or a network of `edgekit models`.")],
+    layers: Annotated[bool, typer.Option("--layers", help="Output shape, parameters and MACs of every layer.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Show a model's network, labels, preprocessing, licence, parity and accuracy."""
+    """Show what a model file or a network is: labels, preprocessing, licence, accuracy; or, of any file, its layers."""
     from edgekit.artifact import read_info
     from edgekit.runtime.shipped import model_path
+    from edgekit.specs import SPECS
 
-    path = model_path(model)
-    info = read_info(path)
-    if json:
-        write_json(info.to_dict())
-        return
-    for name, value in _lines(path, info):
+    spec = SPECS.get(model)
+    if layers:
+        rows = _network_layers(spec) if spec else _file_layers(model_path(model))
+        _show_layers_json(rows) if json else _show_layers(rows)
+    elif spec:
+        write_json({"schema": 1, **spec_facts(spec)}) if json else _show(_spec_lines(spec))
+    else:
+        path = model_path(model)
+        info = read_info(path)
+        write_json(info.to_dict()) if json else _show(_lines(path, info))
+
+
+def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
+    from edgekit.optional import require
+
+    torch = require("torch", extra="train")
+    from edgekit.zoo.build import build
+    from edgekit.zoo.cost import layers
+
+    with torch.device("meta"):  # shapes alone: no time and no memory goes into weights
+        network = build(spec.name)
+    return layers(network, spec.input, channels=spec.preprocess.channels)
+
+
+def _file_layers(path: Path) -> tuple[LayerCost, ...]:
+    from edgekit.artifact import read_model
+    from edgekit.export.layers import layers
+    from edgekit.runtime.guard import check_model
+
+    model = read_model(path)
+    check_model(model, name=str(path))
+    return layers(model, name=str(path))
+
+
+def _show_layers(rows: Sequence[LayerCost]) -> None:
+    from edgekit.cost import total
+
+    cost = total(rows)
+    cells = [(r.name, r.kind, "x".join(map(str, r.output)), f"{r.parameters:,}", f"{r.macs:,}") for r in rows]
+    cells.append(("total", "", "", f"{cost.parameters:,}", f"{cost.macs:,}"))
+    write(table(("layer", "kind", "output", "parameters", "MACs"), cells))
+
+
+def _show_layers_json(rows: Sequence[LayerCost]) -> None:
+    from edgekit.cost import total
+
+    write_json({"schema": 1, "layers": [asdict(row) for row in rows], "total": asdict(total(rows))})
+
+
+def _show(lines: Sequence[tuple[str, str]]) -> None:
+    for name, value in lines:
         write(f"{name:<12}  {printable(value)}")
+
+
+def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:
+    preprocess = spec.preprocess
+    return [
+        ("network", spec.name),
+        ("paper", spec.paper),
+        ("departures", spec.departures or "none"),
+        ("input", f"{preprocess.crop} {preprocess.color}, short edge {preprocess.resize}, {preprocess.interpolation}"),
+        ("parameters", f"{spec.parameters:,}"),
+        ("MACs", f"{spec.macs:,}"),
+    ]
 
 
 def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:

@@ -32,10 +32,9 @@ def run(
     shipped = [(model, read_info(path)) for model, path in shipped_models().items() if name in model]
     if json:
         facts = [{"name": model, **info.to_dict()} for model, info in shipped]
-        write_json({"schema": 1, "networks": [_facts(spec) for spec in specs], "shipped": facts})
+        write_json({"schema": 1, "networks": [spec_facts(spec) for spec in specs], "shipped": facts})
         return
-    networks = [(s.name, f"{s.parameters / 1e6:.2f}", f"{s.macs / 1e6:.1f}", str(s.input), s.paper) for s in specs]
-    write(table(("network", "parameters (M)", "MACs (M)", "input", "paper"), networks))
+    write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_row, specs)))
     if shipped:
         rows = [
             (model, info.precision, str(len(info.labels)), percent((info.metrics or {}).get("top1")), info.licence)
@@ -44,13 +43,26 @@ def run(
         write("\n" + table(("shipped model", "precision", "classes", "top-1", "licence"), rows))
 
 
-def _facts(spec: ModelSpec) -> dict[str, Any]:
+def _row(spec: ModelSpec) -> tuple[str, ...]:
+    from edgekit.hub.published import PUBLISHED
+
+    official = PUBLISHED.get(spec.name)
+    weights = f"imagenet {official.top1:.1f}%" if official else "-"
+    return spec.name, f"{spec.parameters / 1e6:.2f}", f"{spec.macs / 1e6:.1f}", str(spec.input), weights, spec.paper
+
+
+def spec_facts(spec: ModelSpec) -> dict[str, Any]:
+    """A network of the zoo as JSON-ready values."""
+    from edgekit.hub.published import PUBLISHED
+
+    official = PUBLISHED.get(spec.name)
     return {
         "name": spec.name,
         "parameters": spec.parameters,
         "macs": spec.macs,
         "input": list(spec.input),
         "preprocess": spec.preprocess.to_dict(),
+        "weights": official and {"url": official.url, "top1": official.top1, "top5": official.top5},
         "paper": spec.paper,
         "departures": spec.departures,
     }

@@ -27,6 +27,21 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def download_progress() -> Iterator[Callable[[int, int | None], None]]:
+    """A function to call with the bytes that have arrived, and all there will be where that is known."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = ("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
 def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
     """A function to call after each training step: loss, accuracy, pictures a second and the time that is left."""
     if not sys.stderr.isatty():

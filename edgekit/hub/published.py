@@ -22,7 +22,7 @@ _FOLDER = "https://download.pytorch.org/models"
 class Published:
     """One checkpoint. `size_mib` is as its publisher states it; top1 and top5 are percent of ImageNet's validation set.
 
-    license: that of the package that publishes the file, torchvision, which adds that weights may come under further
+    licence: that of the package that publishes the file, torchvision, which adds that weights may come under further
     terms, those of the data that they were trained on. It made GoogLeNet's and EfficientNet's by conversion from other
     projects' weights. padding: the rule of the strided convolutions that the weights belong to.
     """
@@ -32,7 +32,7 @@ class Published:
     size_mib: float
     top1: float
     top5: float
-    license: str = "BSD-3-Clause"
+    licence: str = "BSD-3-Clause"
     padding: Literal["symmetric", "tf_same"] = "symmetric"
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,32 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from edgekit.cost import Cost, LayerCost, total
 from edgekit.image import Size
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerCost:
-    """One layer that ran. `kind`: the module's class; `output`: its shape without the batch, as (C, H, W) or (C,)."""
-
-    name: str
-    kind: str
-    output: tuple[int, ...]
-    parameters: int
-    macs: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """Parameters, and multiply-accumulates for one picture."""
-
-    parameters: int
-    macs: int
 
 
 def count(network: nn.Module, input: Size, *, channels: int = 3) -> Cost:
     """The sums over `layers`: what one prediction runs. Raises SpecError for an input that the network cannot take."""
-    table = layers(network, input, channels=channels)
-    return Cost(parameters=sum(layer.parameters for layer in table), macs=sum(layer.macs for layer in table))
+    return total(layers(network, input, channels=channels))
 
 
 def layers(network: nn.Module, input: Size, *, channels: int = 3) -> tuple[LayerCost, ...]:

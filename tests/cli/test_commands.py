@@ -172,6 +172,37 @@ def test_inspect_shows_what_the_file_says(edgekit, tiny_artifact):
     assert all(text in out for text in (info.licence, str(info.preprocess.crop), ", ".join(info.labels)))
 
 
+def test_models_says_who_has_official_weights(edgekit):
+    networks = {n["name"]: n["weights"] for n in json.loads(edgekit("models", "--json")[1])["networks"]}
+    assert networks["resnet50"]["url"].startswith("https://")
+    assert networks["plain34"] is None
+
+
+@pytest.mark.parametrize("model", ["lenet5", "lenet5-mnist", "lenet5-mnist-int8"])
+def test_layers_of_a_network_and_of_its_files_cost_the_same(edgekit, model):
+    document = json.loads(edgekit("inspect", model, "--layers", "--json")[1])
+    assert document["total"]["macs"] == SPECS["lenet5"].macs
+    assert document["total"]["macs"] == sum(layer["macs"] for layer in document["layers"])
+    assert document["layers"][-1]["output"] == [10]
+    code, out, _ = edgekit("inspect", model, "--layers")
+    assert code == 0
+    assert out.splitlines()[-1].split()[-1] == f"{SPECS['lenet5'].macs:,}"
+
+
+def test_layers_of_a_strangers_file(edgekit, shared):
+    plain = shared / "weights/mobilenet_v2_imagenet_plain.onnx"
+    document = json.loads(edgekit("inspect", plain, "--layers", "--json")[1])
+    assert document["total"]["macs"] == SPECS["mobilenet_v2"].macs
+    assert edgekit("inspect", plain)[0] == 4  # it says nothing of itself
+
+
+def test_inspect_a_network(edgekit):
+    code, out, _ = edgekit("inspect", "resnet18")
+    assert code == 0
+    assert "1512.03385" in out
+    assert json.loads(edgekit("inspect", "resnet18", "--json")[1])["parameters"] == SPECS["resnet18"].parameters
+
+
 def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     from safetensors.torch import save_file
 
