@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import resource
 import socket
 import subprocess
@@ -23,7 +24,7 @@ import pytest
 from edgekit.errors import WeightsError
 from edgekit.hub import cache as cache_module
 from edgekit.hub import connection
-from edgekit.hub.download import DEFAULT_PATIENCE, Patience, fetch
+from edgekit.hub.download import Patience, fetch
 
 DATA = random.Random(3).randbytes(300_000)
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -114,6 +115,12 @@ def cut(handler):
     serve(handler, cut=100_000)
 
 
+def forgetful(handler):
+    """Knows no Range: everything comes again."""
+    handler.head(200, Content_Length=len(DATA), ETag=TAG)
+    handler.wfile.write(DATA)
+
+
 def status(code, **headers):
     return lambda handler: handler.head(code, Content_Length=0, **headers)
 
@@ -138,6 +145,11 @@ def left(cache: Path | None) -> list[Path]:
     return [file for file in cache.glob("*") if not file.name.startswith(".")] if cache and cache.is_dir() else []
 
 
+def whole(path: Path) -> bool:
+    """As a truth value: pytest would show the difference of the bytes, for minutes."""
+    return path.read_bytes() == DATA
+
+
 # ---- what goes well
 
 
@@ -146,7 +158,7 @@ def test_whole_file(server, tmp_path, digits):
     server.script = [good]
     path = quick(server, tmp_path / "new" / "folder", sha256=SUM[:digits].upper())
     assert path == tmp_path / "new" / "folder" / f"weights-{SUM[:8]}.pth"
-    assert path.read_bytes() == DATA
+    assert whole(path)
     assert left(path.parent) == [path]
     assert server.ranges() == [None]
 
@@ -157,13 +169,13 @@ def test_cached_file_is_verified_and_needs_no_request(server, tmp_path):
     assert quick(server, tmp_path) == path
     assert len(server.requests) == 1
     path.write_bytes(DATA[:-1] + b"x")
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert len(server.requests) == 2
 
 
 def test_cut_and_resumed_by_range(server, tmp_path):
     server.script = [cut, good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-"]
     assert server.requests[1][1]["If-Range"] == TAG
 
@@ -175,7 +187,7 @@ def test_resumed_by_a_later_run(server, tmp_path):
     assert f"100000 bytes are kept in {tmp_path}" in message
     assert "again to resume" in message
     server.script, server.requests = [good], []
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == ["bytes=100000-"]
 
 
@@ -193,30 +205,26 @@ def test_resumed_by_date_where_there_is_no_strong_tag(server, tmp_path):
         handler.wfile.write(DATA[5000:])
 
     server.script = [first, rest]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=5000-"]
 
 
 def test_server_that_ignores_range_starts_over(server, tmp_path):
-    def whole(handler):
-        handler.head(200, Content_Length=len(DATA), ETag=TAG)
-        handler.wfile.write(DATA)
-
-    server.script = [cut, whole]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    server.script = [cut, forgetful]
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-"]
 
 
 def test_server_without_versions_starts_over(server, tmp_path):
     server.script = [lambda h: serve(h, tag=None, cut=100_000), lambda h: serve(h, tag=None)]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, None]
 
 
 def test_changed_file_starts_over(server, tmp_path):
     old = bytes(len(DATA))
     server.script = [lambda h: serve(h, old, tag='"old"', cut=100_000), good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-"]
 
 
@@ -229,19 +237,19 @@ def test_wrong_continuation_starts_over(server, tmp_path, fault):
         handler.wfile.write(DATA[100_000:])
 
     server.script = [cut, wrong, good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-", None]
 
 
 def test_unsatisfiable_range_starts_over(server, tmp_path):
     server.script = [cut, status(416), good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-", None]
 
 
 def test_temporary_refusals_are_retried(server, tmp_path):
     server.script = [status(500), status(429), good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
 
 
 def test_chunked_body_of_unknown_length(server, tmp_path):
@@ -255,22 +263,18 @@ def test_chunked_body_of_unknown_length(server, tmp_path):
 
     server.script = [chunked]
     seen = []
-    assert quick(server, tmp_path, on_progress=lambda *now: seen.append(now)).read_bytes() == DATA
+    assert whole(quick(server, tmp_path, on_progress=lambda *now: seen.append(now)))
     assert seen[-1] == (len(DATA), None)
 
 
 def test_redirection_is_followed(server, tmp_path):
     server.script = [status(302, Location="/elsewhere"), status(308, Location=server.url), good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert [path for path, _ in server.requests] == ["/weights.pth", "/elsewhere", "/weights.pth"]
 
 
 def test_progress_only_grows_and_ends_whole(server, tmp_path):
-    def whole(handler):  # knows no Range: everything comes again
-        handler.head(200, Content_Length=len(DATA), ETag=TAG)
-        handler.wfile.write(DATA)
-
-    server.script = [cut, whole]
+    server.script = [cut, forgetful]
     seen = []
     quick(server, tmp_path, on_progress=lambda *now: seen.append(now))
     assert all(before < after for (before, _), (after, _) in pairwise(seen))
@@ -299,7 +303,7 @@ def test_interrupted_by_the_user_then_resumed(server, tmp_path):
     (part,) = (f for f in left(tmp_path) if f.suffix == ".part")
     kept = part.stat().st_size
     assert 0 < kept < len(DATA)
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
     assert server.ranges() == [None, f"bytes={kept}-"]
 
 
@@ -478,26 +482,24 @@ def test_silence(server, tmp_path, where):
     message = refused(server, tmp_path, patience=Patience(silence_s=0.2, stall_s=5, attempts=2, pause_s=0.01))
     done.set()
     assert "timed out (attempt 2 of 2)" in message
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 9
 
 
 @pytest.mark.parametrize("where", ["in the headers", "in the body"])
 def test_dripping(server, tmp_path, where):
     """One byte now and then, so that no socket ever times out."""
-    done = threading.Event()
+    done, end = threading.Event(), time.monotonic() + 20
 
     def drip(handler):
         start = b"HTTP/1.0 200 OK\r\n" + (b"X-Slow: " if where == "in the headers" else b"\r\n")
         handler.wfile.write(start)
-        while not done.wait(0.05):
+        while not done.wait(0.05) and time.monotonic() < end:
             handler.wfile.write(b"x")
 
     server.script = [drip]
-    start = time.monotonic()
-    message = refused(server, tmp_path, patience=Patience(silence_s=1, stall_s=0.3, attempts=2, pause_s=0.01))
+    message = refused(server, tmp_path, patience=Patience(silence_s=5, stall_s=0.3, attempts=2, pause_s=0.01))
     done.set()
-    assert "bytes in 0 s (attempt 2 of 2)" in message
-    assert time.monotonic() - start < 3
+    assert re.search(r"only \d+ bytes in \d+ s \(attempt 2 of 2\)", message)
 
 
 def test_slow_but_steady_is_no_stall(server, tmp_path):
@@ -509,7 +511,7 @@ def test_slow_but_steady_is_no_stall(server, tmp_path):
 
     server.script = [slow]
     patience = Patience(silence_s=1, stall_s=0.1, attempts=1)
-    assert quick(server, tmp_path, patience=patience).read_bytes() == DATA
+    assert whole(quick(server, tmp_path, patience=patience))
 
 
 def test_no_network(tmp_path):
@@ -518,10 +520,10 @@ def test_no_network(tmp_path):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/weights.pth"
         start = time.monotonic()
         with pytest.raises(WeightsError) as caught:
-            fetch(url, SUM, max_bytes=CAP, cache=tmp_path)
+            fetch(url, SUM, max_bytes=CAP, cache=tmp_path, patience=Patience(pause_s=20))
     assert "no connection to 127.0.0.1: Connection refused" in str(caught.value)
     assert f"place the file at {tmp_path / f'weights-{SUM[:8]}.pth'}" in str(caught.value)
-    assert time.monotonic() - start < DEFAULT_PATIENCE.pause_s  # no second attempt
+    assert time.monotonic() - start < 15  # no second attempt
     assert left(tmp_path) == []
 
 
@@ -564,7 +566,7 @@ def test_offline(server, tmp_path, monkeypatch, value):
 def test_not_offline(server, tmp_path, monkeypatch, value):
     monkeypatch.setenv("EDGEKIT_OFFLINE", value)
     server.script = [good]
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
 
 
 def test_home(server, tmp_path, monkeypatch):
@@ -635,7 +637,7 @@ def test_threads_at_once_share_one_download(server, tmp_path):
     server.script = [slowly]
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: quick(server, tmp_path), range(4)))
-    assert {path.read_bytes() for path in paths} == {DATA}
+    assert all(whole(path) for path in paths)
     assert len(server.requests) == 1
 
 
@@ -649,7 +651,7 @@ def test_processes_at_once_share_one_download(server, tmp_path):
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     printed = {process.communicate(timeout=30)[0].strip() for process in processes}
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert [Path(line).read_bytes() for line in printed] == [DATA]
+    assert [whole(Path(line)) for line in printed] == [True]
     assert len(server.requests) == 1
 
 
@@ -663,7 +665,7 @@ def test_lock_of_a_dead_process_is_free(server, tmp_path):
         fetch({server.url!r}, {SUM!r}, max_bytes={CAP}, cache=Path({str(tmp_path)!r}), on_progress=die)
     """)
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=30).returncode == 9
-    assert quick(server, tmp_path).read_bytes() == DATA
+    assert whole(quick(server, tmp_path))
 
 
 def test_stuck_holder_of_the_lock(server, tmp_path):
