@@ -29,7 +29,8 @@ class EdgekitError(Exception):
 
     def __str__(self) -> str:
         message = super().__str__()
-        return printable(message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}...")
+        half = _MAX_MESSAGE // 2
+        return printable(message if len(message) <= _MAX_MESSAGE else f"{message[:half]}...{message[-half:]}")
 
 
 class ImageError(EdgekitError, ValueError):

@@ -19,16 +19,18 @@ def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int, error: ty
         descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError) as reason:
         raise error(f"{name}: cannot be opened: {_said(reason)}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise error(f"{name}: not a regular file")
         if status.st_size > max_bytes:
-            raise error(f"{name}: {status.st_size} bytes, more than the limit of {max_bytes}; raise max_bytes")
-        try:
+            raise error(f"{name}: {status.st_size} bytes, more than the limit of {max_bytes} bytes; raise max_bytes")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)  # some files of /proc are longer than they say
-        except OSError as reason:
-            raise error(f"{name}: cannot be read: {_said(reason)}") from None
+    except OSError as reason:
+        raise error(f"{name}: cannot be read: {_said(reason)}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > max_bytes:
         raise error(f"{name}: more than the limit of {max_bytes} bytes; raise max_bytes")
     return data

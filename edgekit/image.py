@@ -28,6 +28,7 @@ _EXIF_ORIENTATION = 0x0112
 # A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
 # whole picture, so thousands of them in a small file take minutes.
 _MAX_JPEG_SCANS = 100
+_HUNGRY_FORMATS = frozenset({"WEBP", "AVIF"})
 _USUAL_JPEG_SCANS = 14
 _MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
 _MAX_16_BIT = 65535
@@ -56,7 +57,10 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a picture may cost before it is refused: file size in bytes, and height times width in pixels."""
+    """What a picture may cost before it is refused: file size in bytes, and height times width in pixels.
+
+    Of WEBP, AVIF and CMYK half the pixels are allowed: their decoders hold the picture several times.
+    """
 
     max_bytes: int = 64 * 2**20
     max_pixels: int = 50_000_000
@@ -139,7 +143,8 @@ def _open(data: bytes, name: str, limits: Limits) -> Image.Image:
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything at all on broken bytes
         raise ImageError(f"{name}: broken picture: {_said(error)}") from None
-    _check_size(size_of(image), limits, name)
+    hungry = image.format in _HUNGRY_FORMATS or image.mode == "CMYK"
+    _check_size(size_of(image), limits, name, share=2 if hungry else 1)
     if data.startswith(b"\xff\xd8"):
         _check_scans(data.count(b"\xff\xda"), size_of(image), name)
     return image
@@ -160,13 +165,13 @@ def _decoded(image: Image.Image, limits: Limits, name: str) -> Image.Image:
     return image
 
 
-def _check_size(size: Size, limits: Limits, name: str) -> None:
+def _check_size(size: Size, limits: Limits, name: str, *, share: int = 1) -> None:
+    """share: how many times the picture counts."""
     if min(size) < 1:
         raise ImageError(f"{name}: the picture is {size}: it has no pixels")
-    if size.height * size.width > limits.max_pixels:
-        raise ImageError(
-            f"{name}: {size} is more than the limit of {limits.max_pixels} pixels; raise max_pixels to allow it"
-        )
+    if size.height * size.width * share > limits.max_pixels:
+        allowed = limits.max_pixels // share
+        raise ImageError(f"{name}: {size} is more than the limit of {allowed} pixels; raise max_pixels to allow it")
 
 
 def _from_array(array: npt.NDArray[Any], limits: Limits) -> Image.Image:
@@ -202,6 +207,10 @@ def _to_color(image: Image.Image, color: Color) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "LA":  # as gray, in half the memory
+        gray = Image.new("L", image.size, "white")
+        gray.paste(image.getchannel("L"), mask=image.getchannel("A"))
+        return gray
     layered = image if image.mode == "RGBA" else image.convert("RGBA")
     canvas = Image.new("RGB", layered.size, "white")
     canvas.paste(layered, mask=layered)

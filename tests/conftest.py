@@ -6,6 +6,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
+
+# No deadline for one example: these machines are shared, and a slow one is no failure.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -20,6 +20,7 @@ WRITERS: dict[str, dict[str, object]] = {
     "TIFF": {},
     "AVIF": {"quality": 95},
 }
+_QUICKLY: dict[str, dict[str, object]] = {"WEBP": {"lossless": False, "method": 0}, "AVIF": {"speed": 10}}
 CORNERS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (220, 220, 40))  # top left, top right, bottom left and right
 
 
@@ -138,13 +139,15 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     for width, height in ((2**31 - 1, 2**31 - 1), (100_000, 100_000), (13_300, 13_300), (0, 10), (2**31 - 1, 1)):
         yield f"png-says-{width}x{height}", png([png_header(width, height), idat, (b"IEND", b"")])
     yield "png-178-megapixels", flat_png(13_300, 13_300, 0)
-    progressive = encoded(noise(400, 300), "JPEG", progressive=True)
+    progressive = encoded(quadrants(400, 300), "JPEG", progressive=True)
     yield "jpeg-5000-scans", many_scans(progressive, 5000)
     yield (
         "jpeg-90-scans-of-16-megapixels",
         many_scans(encoded(Image.new("RGB", (4000, 4000)), "JPEG", progressive=True), 90),
     )
     start = progressive.index(b"\xff\xc2")
+    for form in ("WEBP", "AVIF"):
+        yield f"{form}-26-megapixels", encoded(Image.new("L", (5100, 5100)), form, **_QUICKLY[form])
     yield "jpeg-says-65500", progressive[: start + 5] + b"\xff\xdc\xff\xdc" + progressive[start + 9 :]
     yield (
         "gif-says-65535",
@@ -170,7 +173,6 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     tags = gray_tiff_tags(65_000, 65_000, 8 + 2 + 9 * 12 + 4, len(bomb), compression=8)
     yield "tiff-deflate-4-gigapixels", tiff(tags, body=bomb)
     yield "tiff-float", encoded(Image.new("F", (20, 20), 0.5), "TIFF")
-    yield "tiff-lab", encoded(Image.new("LAB", (20, 20)), "TIFF")
     yield "tiff-int32", encoded(Image.fromarray(np.full((20, 20), 2**30, np.int32)), "TIFF")
     webp = encoded(quadrants(), "WEBP")
     at = webp.index(b"VP8L") + 9
@@ -182,7 +184,7 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
 
 def costly_pictures() -> Iterator[tuple[str, bytes]]:
     """Pictures within the limits that cost as much as any does: answered, within time and memory."""
-    text = zlib.compress(bytes(200 * 2**20), 9)
+    text = zlib.compress(bytes(128 * 2**20), 1)
     ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
     yield "png-icc-bomb", png([png_header(48, 32), (b"iCCP", b"x\0\0" + text), *ends])
     yield "strip-1x20000", encoded(Image.new("RGB", (1, 20_000), "red"), "PNG")
@@ -192,25 +194,30 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
     yield "tiff-directory-in-a-circle", tiff(gray_tiff_tags(4, 4, 8 + 2 + 9 * 12 + 4, 16), body=bytes(16), following=8)
     bmp = encoded(quadrants(), "BMP")
     yield "bmp-top-down", bmp[:18] + struct.pack("<ii", 48, -32) + bmp[26:]
+    yield "tiff-lab", encoded(Image.new("LAB", (20, 20)), "TIFF")
     yield "ppm-16-bit", b"P5 2 2 65535\n" + struct.pack(">4H", 0, 65535, 257, 32768)
     yield "rgba-49-megapixels", flat_png(7000, 7000, 6)
     yield (
         "jpeg-16-scans-of-16-megapixels",
         many_scans(encoded(Image.new("RGB", (4000, 4000), "red"), "JPEG", progressive=True), 8),
     )
-    yield "jpeg-cmyk-progressive-49-megapixels", encoded(Image.new("CMYK", (7000, 7000)), "JPEG", progressive=True)
+    square = (7000, 7000)
+    for mode in ("LA", "P", "I;16"):
+        yield f"png-{mode}-49-megapixels", encoded(Image.new(mode, square), "PNG", compress_level=1, transparency=0)
     yield (
-        "jpeg-444-progressive-turned-49-megapixels",
-        encoded(Image.new("RGB", (7000, 7000)), "JPEG", progressive=True, exif=exif(6)),
+        "jpeg-progressive-turned-49-megapixels",
+        encoded(Image.new("RGB", square), "JPEG", progressive=True, exif=exif(6)),
     )
-    yield "webp-49-megapixels", encoded(Image.new("RGB", (7000, 7000)), "WEBP", lossless=False, method=0)
-    yield "avif-16-megapixels", encoded(Image.new("RGB", (4000, 4000)), "AVIF", speed=10)
-    yield "tiff-lzw-49-megapixels", encoded(Image.new("RGB", (7000, 7000)), "TIFF", compression="tiff_lzw")
+    yield "tiff-lzw-49-megapixels", encoded(Image.new("RGBA", square), "TIFF", compression="tiff_lzw")
+    half = (4990, 4990)
+    yield "jpeg-cmyk-progressive-25-megapixels", encoded(Image.new("CMYK", half), "JPEG", progressive=True)
+    yield "webp-25-megapixels", encoded(Image.new("RGBA", half), "WEBP", lossless=False, method=0)
+    yield "avif-25-megapixels", encoded(Image.new("RGBA", half), "AVIF", speed=10)
 
 
 def text_bombs() -> Iterator[tuple[str, bytes]]:
-    """Text that unpacks to 200 MB in a small picture: refused or answered, but never unpacked."""
-    text = zlib.compress(bytes(200 * 2**20), 9)
+    """Text that unpacks to 128 MB in a small picture: refused or answered, but never unpacked."""
+    text = zlib.compress(bytes(128 * 2**20), 1)
     ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
     yield "png-ztxt-bomb", png([png_header(48, 32), (b"zTXt", b"x\0\0" + text), *ends])
     yield "png-itxt-bomb", png([png_header(48, 32), (b"iTXt", b"x\0\1\0\0\0" + text), *ends])

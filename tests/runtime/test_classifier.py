@@ -1,0 +1,254 @@
+"""The predictor: right answers, from threads, forks, spawned processes and pickles; refusals."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+
+import made_models
+import numpy as np
+import pytest
+from made_models import CROP, LABELS, strange_models, tiny_logits, write_tiny
+from made_pictures import encoded, noise
+
+from edgekit import Classifier, ModelLimits
+from edgekit.crops import PLANS
+from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
+from edgekit.image import Limits, Size
+
+PICTURE = np.asarray(noise(37, 29))
+BATCH = np.random.default_rng(1).integers(0, 256, (5, *CROP, 3), dtype=np.uint8)
+WAIT_S = 60  # for what must not hang; generous, because machines are shared
+
+
+@pytest.fixture
+def classifier(tiny_artifact):
+    return Classifier(tiny_artifact, threads=2)
+
+
+def expected(picture: np.ndarray, plan: str = "center") -> np.ndarray:
+    """By numpy alone: the mean over the views of the softmax of the tiny network's logits."""
+    spec = made_models.tiny_info().preprocess
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    logits = tiny_logits(spec.pixels(image, PLANS[plan].views(Size(image.height, image.width), spec)))
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+def test_logits_are_what_numpy_computes_in_batches_and_singly(classifier):
+    np.testing.assert_allclose(classifier.logits(BATCH), tiny_logits(BATCH), atol=1e-5)
+    singles = np.concatenate([classifier.logits(picture[None]) for picture in BATCH])
+    np.testing.assert_allclose(classifier.logits(BATCH), singles, atol=1e-6)
+    assert classifier.logits(BATCH[:0]).shape == (0, len(LABELS))
+    np.testing.assert_array_equal(classifier.logits(BATCH[::-1]), classifier.logits(BATCH[::-1].copy()))
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_probabilities_are_the_mean_over_the_views(classifier, plan):
+    prediction = classifier.predict(PICTURE, plan=plan)
+    np.testing.assert_allclose(prediction.probabilities, expected(PICTURE, plan), atol=1e-6)
+    order = np.argsort(-prediction.probabilities)
+    assert [score.index for score in prediction.top] == order.tolist()
+    assert prediction.label == LABELS[order[0]] == prediction.to_dict()["top"][0]["label"]
+    assert prediction.probability == prediction.probabilities.max()
+
+
+def test_top_is_bounded_by_what_there_is(classifier):
+    assert len(classifier.predict(PICTURE, top=2).top) == 2
+    assert len(classifier.predict(PICTURE, top=100).top) == len(LABELS)
+    for wrong in (0, -1):
+        with pytest.raises(SpecError, match="top"):
+            classifier.predict(PICTURE, top=wrong)
+    with pytest.raises(SpecError, match="crop plan"):
+        classifier.predict(PICTURE, plan="all")
+
+
+def test_many_pictures_keep_their_order_and_failures_their_place(classifier, tmp_path):
+    pictures = [PICTURE, b"broken", PICTURE[::-1], str(tmp_path / "absent.jpg"), encoded(noise(20, 20), "PNG")]
+    answers = list(classifier.predict_many(pictures))
+    assert [isinstance(answer, ImageError) for answer in answers] == [False, True, False, True, False]
+    for picture, answer in zip(pictures, answers, strict=True):
+        if not isinstance(answer, ImageError):
+            np.testing.assert_array_equal(answer.probabilities, classifier.predict(picture).probabilities)
+    with pytest.raises(SpecError, match="list"):
+        list(classifier.predict_many("picture.jpg"))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [BATCH.astype(np.float32), BATCH[0], BATCH[:, :-1], BATCH[..., :1], BATCH.tolist(), None, np.uint8(3)],
+    ids=["float", "one", "height", "gray", "list", "none", "scalar"],
+)
+def test_pixels_of_another_type_or_shape_are_refused(classifier, batch):
+    with pytest.raises(SpecError, match="uint8"):
+        classifier.logits(batch)
+
+
+def test_picture_limits_are_an_argument(tiny_artifact):
+    with pytest.raises(ImageError, match="limit of 100 pixels"):
+        Classifier(tiny_artifact, limits=Limits(max_pixels=100)).predict(PICTURE)
+
+
+# -- processes and threads --------------------------------------------------------------------------------------------
+
+
+def test_threads_share_one_classifier_and_answer_as_one_does(classifier):
+    pictures = [np.asarray(noise(20 + n, 31)) for n in range(16)]
+    serial = [classifier.predict(picture).probabilities for picture in pictures]
+    wrong: list[int] = []
+
+    def work(offset: int) -> None:
+        for step in range(48):
+            n = (offset + step) % len(pictures)
+            if not np.array_equal(classifier.predict(pictures[n]).probabilities, serial[n]):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work, args=(offset,)) for offset in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_pickles_and_copies_answer_alike_with_their_arguments(tiny_artifact):
+    original = Classifier(
+        tiny_artifact, threads=1, limits=Limits(max_pixels=5000), model_limits=ModelLimits(max_nodes=9)
+    )
+    for twin in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
+        assert twin.info == original.info
+        np.testing.assert_array_equal(twin.logits(BATCH), original.logits(BATCH))
+        assert twin.__getstate__() == original.__getstate__()
+        with pytest.raises(ImageError, match="5000"):
+            twin.predict(np.zeros((80, 80), np.uint8))
+
+
+def test_a_relative_path_survives_a_change_of_folder(tiny_artifact, monkeypatch, tmp_path):
+    monkeypatch.chdir(tiny_artifact.parent)
+    data = pickle.dumps(Classifier(tiny_artifact.name))
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(data).info.labels == LABELS
+
+
+FORK = """
+import os, sys
+import numpy as np
+from edgekit import Classifier
+classifier = Classifier(sys.argv[1], threads=2)
+batch = np.full((3, 8, 10, 3), 9, np.uint8)
+before = classifier.logits(batch)
+child = os.fork()
+if child == 0:
+    if sys.argv[2] != "unused":
+        assert np.array_equal(classifier.logits(batch), before)
+    if sys.argv[2] == "closed":
+        classifier.close()
+    sys.exit(7)  # through the interpreter's end, which destroys every session that it knows
+_, status = os.waitpid(child, 0)
+assert np.array_equal(classifier.logits(batch), before)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize("use", ["used", "unused", "closed"])
+def test_a_forked_child_predicts_and_ends(tiny_artifact, use):
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(tiny_artifact), use]
+    done = subprocess.run(command, timeout=WAIT_S, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
+def test_a_forked_child_does_not_answer_with_a_file_that_has_changed(tmp_path):
+    program = FORK.replace(
+        "child = os.fork()", "other = sys.argv[3]; os.replace(other, sys.argv[1]); child = os.fork()"
+    )
+    path = write_tiny(tmp_path / "a.onnx")
+    other = write_tiny(tmp_path / "b.onnx", labels=("other", "names", "are", "here"))
+    command = [sys.executable, "-W", "ignore", "-c", program, str(path), "used", str(other)]
+    done = subprocess.run(command, timeout=WAIT_S, capture_output=True, text=True, check=False)
+    assert "has changed since it was opened" in done.stderr
+
+
+def test_a_spawned_process_takes_a_classifier(classifier):
+    program = (
+        "import pickle, sys; classifier, batch = pickle.load(sys.stdin.buffer); "
+        "sys.stdout.buffer.write(pickle.dumps(classifier.logits(batch)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=pickle.dumps((classifier, BATCH)),
+        capture_output=True,
+        timeout=WAIT_S,
+        check=True,
+    )
+    np.testing.assert_array_equal(pickle.loads(done.stdout), classifier.logits(BATCH))
+
+
+def test_close_ends_it_and_gives_the_session_back(tiny_artifact):
+    with Classifier(tiny_artifact) as classifier:
+        classifier.warmup()
+        session = weakref.ref(classifier._session)
+    assert session() is None
+    for call in (classifier.warmup, lambda: classifier.predict(PICTURE), lambda: classifier.logits(BATCH)):
+        with pytest.raises(EdgekitError, match="closed"):
+            call()
+    classifier.close()
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+STRANGE = {name: (model, changes) for name, model, changes in strange_models()}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_model_that_is_not_what_it_says_is_refused(tmp_path, name, capfd):
+    model, changes = STRANGE[name]
+    path = write_tiny(tmp_path / "strange.onnx", model, **changes)
+    with pytest.raises(ArtifactError, match=r"strange\.onnx: ") as caught:
+        Classifier(path).warmup()
+    assert str(caught.value).isprintable()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_guard_stands_before_the_session(tmp_path):
+    """Each would load, or do harm in loading; none gets so far."""
+    from made_models import refused_models
+
+    for name, model, reason in refused_models():
+        path = write_tiny(tmp_path / f"{name}.onnx", model)
+        with pytest.raises(ArtifactError, match=rf"{name}\.onnx: refused: .*{reason}"):
+            Classifier(path)
+
+
+def test_unknown_names_and_absent_files_are_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for wrong in (
+        "mobilenet_v2-cifar",
+        "absent.onnx",
+        "no/such/model",
+        "/dev/zero",
+        "x" * 5000,
+        "a\0b.onnx",
+        str(tmp_path),
+    ):
+        with pytest.raises(ArtifactError) as caught:
+            Classifier(wrong)
+        assert str(caught.value).isprintable()
+
+
+def test_a_folder_with_a_models_name_does_not_hide_the_model(tmp_path, monkeypatch, tiny_artifact):
+    from edgekit.runtime import shipped
+
+    monkeypatch.setattr(shipped, "shipped_models", lambda: {"tiny": tiny_artifact})
+    monkeypatch.chdir(tmp_path)
+    Path("tiny").mkdir()
+    assert shipped.model_path("tiny") == tiny_artifact
+
+
+def test_its_repr_names_the_file_and_the_network(classifier, tiny_artifact):
+    assert repr(classifier) == f"Classifier({str(tiny_artifact)!r}, tiny, 4 labels)"

@@ -1,0 +1,60 @@
+"""Threads, and what onnxruntime says when it refuses."""
+
+import os
+
+import onnxruntime
+import pytest
+from made_models import tiny_model
+
+from edgekit.errors import ArtifactError, SpecError
+from edgekit.runtime import session
+from edgekit.runtime.session import available_threads, open_session
+
+
+def test_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch, tmp_path):
+    monkeypatch.delenv("EDGEKIT_NUM_THREADS", raising=False)
+    monkeypatch.setattr(session, "_CGROUP_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
+    assert available_threads() == 6
+    for text, cores in (
+        ("250000 100000", 3),
+        ("max 100000", 6),
+        ("50000 100000", 1),
+        ("900000 100000", 6),
+        ("junk", 6),
+    ):
+        (tmp_path / "cpu.max").write_text(text)
+        assert available_threads() == cores, text
+    monkeypatch.setenv("EDGEKIT_NUM_THREADS", "5")
+    assert available_threads() == 5
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])
+def test_a_wrong_number_in_the_environment_is_said(monkeypatch, value):
+    monkeypatch.setenv("EDGEKIT_NUM_THREADS", value)
+    with pytest.raises(SpecError, match="EDGEKIT_NUM_THREADS"):
+        available_threads()
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "x", 10**6])
+def test_a_wrong_number_of_threads_is_said(value):
+    with pytest.raises(SpecError, match="threads"):
+        open_session(tiny_model().SerializeToString(), name="m", threads=value)
+
+
+def test_sessions_do_not_spin_and_have_the_threads_asked_for():
+    options = open_session(tiny_model().SerializeToString(), name="m", threads=3).get_session_options()
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 1
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+
+
+def test_what_onnxruntime_refuses_is_one_line_and_nothing_is_printed(capfd):
+    unknown = tiny_model()
+    unknown.graph.node[0].op_type = "NoSuchOperator"
+    for data in (b"", b"\x08\x07junk", unknown.SerializeToString()):
+        with pytest.raises(ArtifactError, match=r"^m: onnxruntime cannot load it: ") as caught:
+            open_session(data, name="m")
+        assert str(caught.value).isprintable()
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,92 @@
+"""Whole files or none."""
+
+import os
+import threading
+
+import pytest
+
+from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.files import read_regular_file, sha256, write_atomically
+
+
+def test_what_is_written_is_read_back_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "new" / "folder" / "file.bin"
+    for data in (b"first", b"", b"second, longer"):
+        write_atomically(path, data)
+        assert path.read_bytes() == data
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
+
+
+def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "file", b"x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failure_keeps_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(EdgekitError, match="No space left"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interruption_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_devices_folders_and_impossible_names_are_not_written_over(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
+        with pytest.raises(EdgekitError, match="cannot be written"):
+            write_atomically(path, b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["fifo"]
+
+
+def test_writers_of_one_file_do_not_mix(tmp_path):
+    path, contents = tmp_path / "file", [bytes([n]) * 100_000 for n in range(8)]
+    threads = [threading.Thread(target=write_atomically, args=(path, data)) for data in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_bytes() in contents
+
+
+def test_the_longest_name_can_be_written(tmp_path):
+    write_atomically(tmp_path / ("n" * 255), b"x")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"x"
+
+
+def test_reading_is_bounded_exactly(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_regular_file(path, max_bytes=5, error=ArtifactError) == b"12345"
+    with pytest.raises(ArtifactError, match="limit of 4"):
+        read_regular_file(path, max_bytes=4, error=ArtifactError)
+
+
+def test_a_sparse_terabyte_is_refused_without_reading(tmp_path):
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ArtifactError, match="1099511627776 bytes"):
+        read_regular_file(tmp_path / "huge", max_bytes=2**30, error=ArtifactError)
+
+
+def test_sha256_of_a_known_text():
+    assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
