@@ -8,63 +8,148 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.progress import training_progress
+from edgekit.cli.progress import progress_bar, training_progress
+from edgekit.cli.recipe_options import recipe_of, recipe_options
 from edgekit.cli.render import percent, say, write_json
 
 if TYPE_CHECKING:
+    from edgekit.dataset import PictureSet
+    from edgekit.train.check import Checked
     from edgekit.train.loop import EpochResult
     from edgekit.train.recipe import Recipe
 
 EXAMPLES = """Examples:
 
-edgekit train data/ --model mobilenet_v2 --epochs 30 --run runs/first
+edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune head
+
+edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune partial --unfreeze stage7,last --epochs 10
+
+edgekit train photos/ --model mobilenet_v2 --epochs 30 --val-fraction 0.2 --run runs/first
 
 edgekit train mnist/ --recipe models/lenet5-mnist/recipe.toml --run runs/lenet5
 
-edgekit train data/ --recipe recipe.toml --run runs/first --resume
+edgekit train photos/ --recipe recipe.toml --run runs/first --resume
+
+torchrun --nproc-per-node 2 -m edgekit train photos/ --recipe recipe.toml --run runs/first
 """
 
 
+@recipe_options
 def run(
     data: Annotated[
-        Path, typer.Argument(help="An image folder with train/ and val/, an archive of one, or idx files.")
+        Path,
+        typer.Argument(
+            help="An image folder, a tar or zip archive of one, MNIST-style idx files, or a CSV of file,label."
+        ),
     ],
-    run: Annotated[Path, typer.Option(help="Folder of this run: checkpoints, recipe, results.")],
-    model: Annotated[str | None, typer.Option(help="A network of `edgekit models`.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml; the options below override it.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="The peak of the schedule.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of initialization, order and augmentation.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of this run; by default runs/MODEL-TUNE-NUMBER.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe.toml; the options override it.")] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where torch has it.")] = "cpu",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare pictures.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    preview: Annotated[
+        Path | None, typer.Option(help="Write a PNG of what the network will see, and train nothing.")
+    ] = None,
+    find_lr: Annotated[bool, typer.Option("--find-lr", help="Suggest a learning rate, and train nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON line for each epoch.")] = False,
+    **settings: Any,
 ) -> None:
-    """Train a network from random initialization. It survives being killed: the same command with --resume goes on."""
-    from edgekit import dataset
+    """Train a network, or tune one that is trained. The same command with --resume goes on after any interruption."""
     from edgekit.optional import require
 
     require("torch", extra="train")
+    chosen = recipe_of(recipe, settings)
+    training, validation = _pictures(data, chosen)
+    if preview is not None:
+        from edgekit.train.preview import write_preview
+
+        write_preview(preview, training, chosen)
+        say(f"wrote {preview}: a row for each picture, a column for each of 8 epochs from the first to the last")
+    elif find_lr:
+        _find_lr(chosen, training, workers=workers, device=device, json=json)
+    else:
+        _train(chosen, training, validation, _folder(run, chosen), resume, workers, device, json)
+
+
+def _pictures(data: Path, recipe: Recipe) -> tuple[PictureSet, PictureSet]:
+    """Both halves of the data, without what cannot be read; said before work starts."""
+    from edgekit import dataset
+    from edgekit.train.check import check
+    from edgekit.train.distributed import leads
+
+    halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
+    checked = []
+    for name, pictures in zip(("train", "val"), halves, strict=True):
+        with progress_bar(f"looking at {name}", len(pictures)) as advance:
+            checked.append(check(pictures, recipe.preprocess, max_bad=recipe.max_bad, on_picture=advance))
+        if leads():
+            _show_checked(name, checked[-1])
+    return checked[0].pictures, checked[1].pictures
+
+
+def _train(
+    recipe: Recipe,
+    training: PictureSet,
+    validation: PictureSet,
+    folder: Path,
+    resume: bool,
+    workers: int,
+    device: str,
+    json: bool,
+) -> None:
+    from edgekit.train.distributed import leads
     from edgekit.train.loop import train
 
-    settings = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-    chosen = _recipe(recipe, model, {name: value for name, value in settings.items() if value is not None}, seed)
-    training, validation = (dataset.read(data, split) for split in ("train", "val"))
-    say(f"{len(training)} training and {len(validation)} validation pictures of {len(training.classes)} classes")
     with training_progress() as on_step:
-        train(
-            chosen,
+        finished = train(
+            recipe,
             training,
             validation,
-            run=run,
+            run=folder,
             resume=resume,
             workers=workers,
             device=device,
             on_step=on_step,
             on_epoch=_show_json if json else _show,
+            on_note=say,
         )
-    say(f"wrote {run / 'model.safetensors'}; next: edgekit export {run / 'model.safetensors'} -o model.onnx")
+    if leads():
+        model = folder / "model.safetensors"
+        accuracy = finished.state["val_accuracy"]
+        say(f"top-1 {percent(accuracy)} of {len(validation)} val pictures, after epoch {finished.state['epoch']}")
+        say(f"wrote {model}; next: edgekit export {model} -o model.onnx")
+
+
+def _folder(run: Path | None, recipe: Recipe) -> Path:
+    from edgekit.train.runs import free_folder
+
+    return run if run is not None else free_folder(Path("runs"), f"{recipe.model}-{recipe.tune}")
+
+
+def _find_lr(recipe: Recipe, training: PictureSet, *, workers: int, device: str, json: bool) -> None:
+    from edgekit.train.lr_finder import find_learning_rate
+
+    steps = 100
+    with progress_bar("sweeping", steps) as advance:
+        sweep = find_learning_rate(recipe, training, steps=steps, workers=workers, device=device, on_step=advance)
+    if json:
+        write_json({"schema": 1, "suggestion": sweep.suggestion, "rates": sweep.rates, "losses": sweep.losses})
+        return
+    for rate, loss in list(zip(sweep.rates, sweep.losses, strict=True))[:: max(len(sweep.rates) // 12, 1)]:
+        say(f"  {rate:8.1e}  loss {loss:.4f}")
+    say(f"suggested: --learning-rate {sweep.suggestion:.2g}")
+
+
+def _show_checked(name: str, checked: Checked) -> None:
+    pictures, counts = checked.pictures, checked.counts
+    named = ", ".join(f"{c} {n}" for c, n in zip(pictures.classes[:10], counts[:10], strict=True))
+    more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
+    say(
+        f"{name}: {len(pictures)} pictures of {len(counts)} classes ({named}{more}); {checked.smallest} to "
+        f"{checked.largest}, mean {checked.mean_size}; {len(checked.bad)} unreadable"
+    )
+    for bad in checked.bad:
+        say(f"  left out: {bad.reason if bad.reason.startswith(bad.name) else ': '.join(bad)}")
 
 
 def _show(result: EpochResult) -> None:
@@ -76,15 +161,3 @@ def _show(result: EpochResult) -> None:
 
 def _show_json(result: EpochResult) -> None:
     write_json(dataclasses.asdict(result))
-
-
-def _recipe(path: Path | None, model: str | None, optimize: dict[str, Any], seed: int | None) -> Recipe:
-    from edgekit.errors import SpecError
-    from edgekit.train.recipe import Recipe, read_recipe
-
-    if path is None and model is None:
-        raise SpecError("nothing to train: give --recipe FILE or --model NAME")
-    values = read_recipe(path).to_dict() if path else {}
-    values |= {"model": model} if model else {}
-    values |= {"seed": seed} if seed is not None else {}
-    return Recipe.from_dict(values | {"optimize": values.get("optimize", {}) | optimize})

@@ -3,64 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import math
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from edgekit.crops import Box, View, resized_size
-from edgekit.errors import SpecError
 from edgekit.image import Pixels, Size, size_of
 from edgekit.preprocess import Preprocess
+from edgekit.train.color import ColorAxes, color_shift, hue_shift, pca_shift
+from edgekit.train.distort import erased, warped
+from edgekit.train.settings import Augment
+
+_CROP_RATIO = (3 / 4, 4 / 3)  # width to height of random resized crops: Szegedy et al. 2014, section 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Augment:
-    """What is done to a training picture, in this order.
+def augmented(
+    image: Image.Image,
+    preprocess: Preprocess,
+    augment: Augment,
+    *,
+    progress: float,
+    rng: np.random.Generator,
+    axes: ColorAxes | None = None,
+) -> Pixels:
+    """One random view of an upright picture: uint8 (crop height, crop width, channels).
 
-    crop_padding: black pixels around the resized picture, of which the crop is then cut at a random place.
-    progressive: (from this share of the epochs, crop height and width) pairs: small crops cost less and come first
-    (progressive learning, Tan and Le 2021, arXiv 2104.00298, section 4.2).
-    mirror: left-right by a coin.
-    color: brightness, contrast and saturation, each times a factor in [1 - color, 1 + color].
+    progress: share of the training that is done, 0 to 1. axes: of the training pictures' colors, for pca_color.
     """
+    crop = crop_at(augment, progress, preprocess.crop)
+    preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
+    # Only the box is resampled: much faster, and at most one level away from what evaluation would see.
+    pixels: Pixels = preprocess.pixels(image, [_view(size_of(image), preprocess, augment, rng)], whole=False)[0]
+    if augment.rotate or augment.shear:
+        pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
+    if augment.color:
+        pixels = color_shift(pixels, augment.color, rng)
+    if augment.hue:
+        pixels = hue_shift(pixels, augment.hue, rng)
+    if augment.pca_color and axes is not None:
+        pixels = pca_shift(pixels, augment.pca_color, axes, rng)
+    if augment.erase and rng.random() < augment.erase:
+        pixels = erased(pixels, rng)
+    return pixels
 
-    crop_padding: int = 0
-    progressive: tuple[tuple[float, int], ...] = ()
-    mirror: bool = False
-    color: float = 0.0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "progressive", tuple((float(share), int(px)) for share, px in self.progressive))
-        if self.crop_padding < 0 or not 0 <= self.color < 1:
-            raise SpecError(f"crop_padding {self.crop_padding} must be >= 0 and color {self.color} in [0, 1)")
-        if list(self.progressive) != sorted(self.progressive):
-            raise SpecError(f"progressive must be in order of its shares: {self.progressive}")
+def crop_at(augment: Augment, progress: float, full: Size) -> Size:
+    """The crop at this share of the training: the last progressive one begun, else `full`."""
+    begun = [crop for share, crop in augment.progressive if share <= progress]
+    return Size(begun[-1], begun[-1]) if begun else full
 
-    def crop_at(self, progress: float, full: Size) -> Size:
-        """The crop at this share of the training (0 to 1): the last progressive one begun, else `full`."""
-        begun = [crop for share, crop in self.progressive if share <= progress]
-        return Size(begun[-1], begun[-1]) if begun else full
 
-    def pixels(
-        self, image: Image.Image, preprocess: Preprocess, *, progress: float, rng: np.random.Generator
-    ) -> Pixels:
-        """One random view of an upright picture: uint8 (crop height, crop width, channels)."""
-        preprocess = dataclasses.replace(
-            preprocess, crop=self.crop_at(progress, preprocess.crop), pad=preprocess.pad + self.crop_padding
-        )
-        pixels = preprocess.pixels(image, [self._view(size_of(image), preprocess, rng)])[0]
-        return self._colored(pixels, rng) if self.color else pixels
+def _view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
+    """A random view: where and how large; geometry only."""
+    crop = preprocess.crop
+    if augment.crop_scale:
+        least, most = augment.crop_scale
+        resized, pad = stretched_size(size, crop, rng.uniform(least, most), _ratio(rng)), 0
+    else:
+        resized, pad = resized_size(size, preprocess), preprocess.pad
+    top = int(rng.integers(resized.height + 2 * pad - crop.height + 1)) - pad
+    left = int(rng.integers(resized.width + 2 * pad - crop.width + 1)) - pad
+    mirrored = augment.mirror and bool(rng.integers(2))
+    return View(resized, Box(top, left, top + crop.height, left + crop.width), mirrored)
 
-    def _view(self, size: Size, preprocess: Preprocess, rng: np.random.Generator) -> View:
-        resized, pad, crop = resized_size(size, preprocess), preprocess.pad, preprocess.crop
-        top = int(rng.integers(resized.height + 2 * pad - crop.height + 1)) - pad
-        left = int(rng.integers(resized.width + 2 * pad - crop.width + 1)) - pad
-        mirrored = self.mirror and bool(rng.integers(2))
-        return View(resized, Box(top, left, top + crop.height, left + crop.width), mirrored)
 
-    def _colored(self, pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-            picture = enhance(picture).enhance(rng.uniform(1 - self.color, 1 + self.color))
-        return np.asarray(picture).reshape(pixels.shape)
+def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
+    """The size of the whole picture at which `crop` covers that share of its area, in a box of that shape.
+
+    ratio: width to height of the box in the picture as it was; a box that would leave the picture is cut down to it.
+    """
+    area = share * size.height * size.width
+    box_height = min(math.sqrt(area / ratio), size.height)
+    box_width = min(math.sqrt(area * ratio), size.width)
+    height = max(round(size.height * crop.height / box_height), crop.height)
+    width = max(round(size.width * crop.width / box_width), crop.width)
+    return Size(height, width)
+
+
+def _ratio(rng: np.random.Generator) -> float:
+    """Width to height, uniform in its logarithm: as often wide as high."""
+    return math.exp(rng.uniform(math.log(_CROP_RATIO[0]), math.log(_CROP_RATIO[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -20,6 +22,7 @@ from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 
 _KEY = "edgekit"
+_CHECKSUM = "edgekit.sha256"
 SCHEMA = 1
 
 
@@ -28,7 +31,7 @@ class Checkpoint:
     """Tensors by name, and what they mean.
 
     state: JSON-ready facts of the moment (epoch, accuracy). Of a finished training, tensors is the network's state
-    dict; of a running one, it also has the optimizer's and the generator's state under prefixes.
+    dict; of a running one, it has the network's, its average's and the optimizer's under prefixes.
     """
 
     recipe: Recipe
@@ -38,34 +41,45 @@ class Checkpoint:
 
     def network(self) -> Network:
         """The trained network, in evaluation mode."""
-        network = build(self.recipe.model, **self.recipe.arguments, classes=len(self.classes))
+        network = build(self.recipe.model, **self.recipe.network_arguments, classes=len(self.classes))
         network.load_state_dict(dict(self.tensors))
         return network.eval()
 
+    def facts(self) -> dict[str, Any]:
+        """What it means, as JSON-ready values."""
+        return {
+            "schema": SCHEMA,
+            "recipe": self.recipe.to_dict(),
+            "classes": self.classes,
+            "state": dict(self.state),
+        }
+
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write it so that a crash or a full disk at any moment leaves the old file or the new one, whole."""
-    document = {
-        "schema": SCHEMA,
-        "recipe": checkpoint.recipe.to_dict(),
-        "classes": checkpoint.classes,
-        "state": dict(checkpoint.state),
-    }
+    """Write it so that a crash or a full disk at any moment leaves the old file or the new one, whole.
+
+    A checksum over everything in it goes into it. Raises WeightsError where it cannot be written.
+    """
+    document = json.dumps(checkpoint.facts(), sort_keys=True)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    write_atomically(Path(path), save(tensors, metadata={_KEY: json.dumps(document, sort_keys=True)}))
+    metadata = {_KEY: document, _CHECKSUM: _checksum(document, tensors)}
+    try:
+        write_atomically(Path(path), save(tensors, metadata=metadata))
+    except OSError as error:
+        raise WeightsError(
+            f"{os.fspath(path)}: cannot be written: {error.strerror}; what was there is intact"
+        ) from None
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Raises WeightsError for a file that is not one of save_checkpoint's."""
+    """Raises WeightsError for a file that is not one of save_checkpoint's, or not as it was written."""
     name = os.fspath(path)
-    try:
-        with safe_open(name, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (not a mapping)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{name}: not a readable .safetensors file: {error}") from None
+    metadata, tensors = _read(name)
     if _KEY not in metadata:
         raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; name their network and give --weights")
+    expected = metadata.get(_CHECKSUM)  # files written before there was one have none
+    if expected is not None and expected != _checksum(metadata[_KEY], tensors):
+        raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
     document = json.loads(metadata[_KEY])
     if document.get("schema") != SCHEMA:
         raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
@@ -75,3 +89,21 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         tensors=tensors,
         state=document["state"],
     )
+
+
+def _read(name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(name, framework="pt") as file:
+            return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{name}: not a readable .safetensors file: {error}") from None
+
+
+def _checksum(document: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the document and over each tensor's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(document.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -3,102 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from edgekit import image
 from edgekit.dataset import PictureSet
 from edgekit.errors import ImageError
 from edgekit.image import Pixels
 from edgekit.preprocess import Preprocess
+from edgekit.train.augment import augmented
+from edgekit.train.color import ColorAxes
+from edgekit.train.distributed import Place
+from edgekit.train.mixing import Mixed, mixed
 from edgekit.train.recipe import Recipe
 
-Batch: TypeAlias = tuple[Tensor, Tensor]
 _Key: TypeAlias = tuple[int, int]  # (epoch, index): all that a worker must know, so that it keeps no state
-_Item: TypeAlias = "tuple[Pixels, int] | ImageError"
 
 
-def training_batches(pictures: PictureSet, recipe: Recipe, *, epoch: int, workers: int) -> Iterator[Batch]:
-    """One epoch in random order: uint8 (N, height, width, channels) pixels and int64 (N,) class indexes.
+class Batch(NamedTuple):
+    """Inputs of one step and what the answers should be.
 
-    Order and augmentation depend on (seed, epoch, index) alone, whatever the workers; the last, smaller batch is
-    dropped. Raises ImageError for an unreadable picture.
+    inputs: uint8 (N, height, width, channels) pixels, or float32 (N, features). labels: int64 (N,). partners: of the
+    pictures mixed in, of which 1 - share was taken; share is 1 where nothing was. total: pictures of the step in all
+    processes together.
     """
-    dataset = _Augmented(pictures, recipe)
-    sampler = _EpochOrder(len(pictures), recipe, epoch)
-    return _batches(DataLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=_collate))
+
+    inputs: Tensor
+    labels: Tensor
+    partners: Tensor
+    share: float
+    total: int
+
+
+def epoch_order(count: int, recipe: Recipe, epoch: int) -> list[npt.NDArray[np.int64]]:
+    """The picture indexes of every step, in the order that (seed, epoch) draws.
+
+    Every picture comes exactly once; the steps' sizes differ by at most one, so that no step is a tiny rest, whose
+    batch statistics would be noise.
+    """
+    order = np.random.default_rng((recipe.seed, epoch)).permutation(count)
+    return np.array_split(order, steps_of(count, recipe))
+
+
+def steps_of(count: int, recipe: Recipe) -> int:
+    """Steps of an epoch over that many pictures."""
+    return -(-count // recipe.optimize.batch_size)
+
+
+def training_batches(
+    pictures: PictureSet,
+    recipe: Recipe,
+    *,
+    epoch: int,
+    workers: int,
+    axes: ColorAxes | None = None,
+    first: int = 0,
+    place: Place = Place(),  # noqa: B008  (frozen)
+) -> Iterator[Batch]:
+    """One epoch in random order, from step `first` on; of each step, the share of this process.
+
+    Order and augmentation depend on (seed, epoch, index) alone, whatever the workers. Raises ImageError for an
+    unreadable picture.
+    """
+    steps = epoch_order(len(pictures), recipe, epoch)[first:]
+    keys = [[(epoch, int(index)) for index in place.share(step)] for step in steps]
+    batches = _load(_Augmented(pictures, recipe, axes), keys, workers)
+    for step, (pixels, labels, partners, share) in zip(steps, batches, strict=True):
+        yield Batch(pixels, labels, partners, share, len(step))
 
 
 def evaluation_batches(
-    pictures: PictureSet, preprocess: Preprocess, *, batch_size: int, workers: int
+    pictures: PictureSet,
+    preprocess: Preprocess,
+    *,
+    batch_size: int,
+    workers: int,
+    place: Place = Place(),  # noqa: B008  (frozen)
 ) -> Iterator[Batch]:
-    """Every picture once, in order, by its reference center crop; as training_batches."""
-    dataset = _Reference(pictures, preprocess)
-    return _batches(DataLoader(dataset, batch_size=batch_size, num_workers=workers, collate_fn=_collate))
+    """This process's share of the pictures, in order, by their reference center crop."""
+    indexes = place.share(np.arange(len(pictures)))
+    keys = [[(0, int(i)) for i in indexes[at : at + batch_size]] for at in range(0, len(indexes), batch_size)]
+    for pixels, labels, partners, share in _load(_Reference(pictures, preprocess), keys, workers):
+        yield Batch(pixels, labels, partners, share, len(labels))
 
 
-class _Augmented(Dataset[_Item]):
-    def __init__(self, pictures: PictureSet, recipe: Recipe) -> None:
-        self.pictures, self.recipe = pictures, recipe
+class _Augmented(Dataset[Mixed]):
+    def __init__(self, pictures: PictureSet, recipe: Recipe, axes: ColorAxes | None) -> None:
+        self.pictures, self.recipe, self.axes = pictures, recipe, axes
 
-    def __getitem__(self, key: _Key) -> _Item:
-        epoch, index = key
-        recipe = self.recipe
-        rng = np.random.default_rng((recipe.seed, epoch, index))
+    def __getitems__(self, keys: list[_Key]) -> Mixed | ImageError:
         try:
-            picture = image.load(self.pictures.sources[index], color=recipe.preprocess.color)
+            pixels = np.stack([self._pixels(*key) for key in keys])
         except ImageError as error:
             return error
+        labels = np.array([self.pictures.labels[index] for _, index in keys], np.int64)
+        rng = np.random.default_rng((self.recipe.seed, *keys[0], 1))
+        return mixed(pixels, labels, self.recipe.augment, rng)
+
+    def _pixels(self, epoch: int, index: int) -> Pixels:
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, epoch, index))
+        picture = image.load(self.pictures.sources[index], color=recipe.preprocess.color)
         progress = epoch / recipe.optimize.epochs
-        pixels = recipe.augment.pixels(picture, recipe.preprocess, progress=progress, rng=rng)
-        return pixels, self.pictures.labels[index]
+        return augmented(picture, recipe.preprocess, recipe.augment, progress=progress, rng=rng, axes=self.axes)
 
 
-class _Reference(Dataset[_Item]):
+class _Reference(Dataset[Mixed]):
     def __init__(self, pictures: PictureSet, preprocess: Preprocess) -> None:
         self.pictures, self.preprocess = pictures, preprocess
 
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> _Item:
+    def __getitems__(self, keys: list[_Key]) -> Mixed | ImageError:
         try:
-            picture = image.load(self.pictures.sources[index], color=self.preprocess.color)
+            pixels = np.stack([self._pixels(index) for _, index in keys])
         except ImageError as error:
             return error
-        return self.preprocess.pixels(picture)[0], self.pictures.labels[index]
+        labels = torch.tensor([self.pictures.labels[index] for _, index in keys])
+        return torch.from_numpy(pixels), labels, labels, 1.0
+
+    def _pixels(self, index: int) -> Pixels:
+        picture = image.load(self.pictures.sources[index], color=self.preprocess.color)
+        pixels: Pixels = self.preprocess.pixels(picture)[0]
+        return pixels
 
 
-class _EpochOrder(Sampler[list[_Key]]):
-    """Full batches of keys, in the order that (seed, epoch) draws."""
+def _load(dataset: Dataset[Mixed], keys: list[list[_Key]], workers: int) -> Iterator[Mixed]:
+    """The dataset's answer to each list of keys, in order.
 
-    def __init__(self, count: int, recipe: Recipe, epoch: int) -> None:
-        order = np.random.default_rng((recipe.seed, epoch)).permutation(count).tolist()
-        size = min(recipe.optimize.batch_size, count)
-        self.batches = [[(epoch, i) for i in order[at : at + size]] for at in range(0, count - size + 1, size)]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[list[_Key]]:
-        return iter(self.batches)
-
-
-def _collate(items: list[_Item]) -> Batch | ImageError:
-    """A batch, or the first error as it is: raised in a worker it would arrive with the worker's whole traceback."""
-    for item in items:
-        if isinstance(item, ImageError):
-            return item
-    pixels = np.stack([item[0] for item in items])  # type: ignore[index]
-    return torch.from_numpy(pixels), torch.tensor([item[1] for item in items])  # type: ignore[index]
+    An ImageError is answered and raised here: raised in a worker it would arrive with the worker's whole traceback.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_sampler=keys,
+        num_workers=min(workers, len(keys)),
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),  # its own, so that loading draws nothing from the generator of the training
+    )
+    for answer in loader:
+        if isinstance(answer, ImageError):
+            raise answer
+        yield answer
 
 
-def _batches(loader: DataLoader[_Item]) -> Iterator[Batch]:
-    for batch in loader:
-        if isinstance(batch, ImageError):
-            raise batch
-        yield batch
+def _as_it_is(answer: Any) -> Any:
+    """What __getitems__ answered is a batch already."""
+    return answer

@@ -1,25 +1,31 @@
-"""The training loop: epochs of steps, a checkpoint after each, an evaluation of the averaged weights."""
+"""The training loop: epochs of steps, an evaluation of the averaged weights and a checkpoint after each."""
 
 from __future__ import annotations
 
-import copy
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, EdgekitError
-from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from edgekit.train.loader import evaluation_batches, training_batches
-from edgekit.train.recipe import Optimize, Recipe
-from edgekit.train.schedule import learning_rate
-from edgekit.zoo.build import build
-from edgekit.zoo.network import Network, PixelNetwork
+from edgekit.train.checkpoint import Checkpoint, load_checkpoint
+from edgekit.train.distributed import Place, joined
+from edgekit.train.features import Feed
+from edgekit.train.interrupt import stop_requests
+from edgekit.train.loader import Batch, steps_of
+from edgekit.train.measure import batch_loss, count_answers
+from edgekit.train.optimizer import set_rate
+from edgekit.train.recipe import Recipe
+from edgekit.train.report import draw
+from edgekit.train.runs import Run
+from edgekit.train.start import feed_of, start
+from edgekit.train.state import TrainingState
+from edgekit.zoo.network import AUXILIARY_WEIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,162 +65,183 @@ def train(
     evaluate_every: int = 1,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_epoch: Callable[[EpochResult], None] = lambda result: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Checkpoint:
-    """Train from random initialization; the finished checkpoint, also written to run/model.safetensors.
+    """Train by the recipe; the finished checkpoint, also written to run/model.safetensors.
 
-    run/last.safetensors holds the whole state after each epoch: `resume` goes on from it, to the same weights that an
-    undisturbed run ends in. Raises DataError for data that does not fit, EdgekitError when the loss is not a number.
+    run/last.safetensors holds the whole state: `resume` goes on from it, to the same weights that an undisturbed run
+    ends in (on CPU, with the same number of threads). on_note is told what the user should know. In processes started
+    by torchrun all train one network, and the first one writes and reports.
+
+    Raises DataError for data that does not fit, WeightsError for weights that do not, EdgekitError when the loss is not
+    a number, KeyboardInterrupt after Ctrl-C, when the state has been saved.
     """
     if training.classes != validation.classes:
         raise DataError(
             f"train has the classes {training.classes}, val has {validation.classes}; they must be the same"
         )
-    state = _State(recipe, classes=training.classes, device=torch.device(device))
-    last = run / "last.safetensors"
-    if resume and last.exists():
-        state.restore(load_checkpoint(last))
-    for epoch in range(state.epoch, recipe.optimize.epochs):
-        start = time.perf_counter()
-        loss, accuracy = _epoch(state, training, epoch, workers, on_step)
-        state.epoch = epoch + 1
-        save_checkpoint(last, state.checkpoint())
-        due = state.epoch % evaluate_every == 0 or state.epoch == recipe.optimize.epochs
-        on_epoch(
-            EpochResult(
-                epoch=epoch + 1,
-                epochs=recipe.optimize.epochs,
-                loss=loss,
-                train_accuracy=accuracy,
-                val_accuracy=evaluate(state.averaged, validation, recipe, workers=workers) if due else None,
-                seconds=time.perf_counter() - start,
-            )
+    with joined(device) as (place, chosen_device):
+        if recipe.optimize.batch_size < place.world or len(training) < place.world:
+            raise DataError(f"{place.world} processes need at least as many pictures in a batch and in all")
+        files = Run(run, writes=place.writes)
+        saved = files.to_resume(resume=resume)
+        state = start(recipe, training.classes, device=chosen_device, on_note=on_note if place.writes else _silent)
+        if saved is not None:
+            state.restore(saved)
+        files.begin(recipe, {"device": chosen_device, "processes": place.world, "workers": workers})
+        feed = feed_of(state, training, validation, workers=workers, place=place)
+        loop = _Loop(state, feed, files, place, steps=steps_of(len(training), recipe), evaluate_every=evaluate_every)
+        if place.writes:
+            loop.on_step, loop.on_epoch, loop.on_note = on_step, on_epoch, on_note
+        return loop.run()
+
+
+def _silent(message: object) -> None:
+    """What the processes that do not report call."""
+
+
+class _Loop:
+    """The epochs of one training in one process."""
+
+    def __init__(
+        self, state: TrainingState, feed: Feed, files: Run, place: Place, *, steps: int, evaluate_every: int
+    ) -> None:
+        self.state, self.feed, self.files, self.place = state, feed, files, place
+        self.steps, self.evaluate_every = steps, evaluate_every
+        self.optimize = state.recipe.optimize
+        self.forward = place.wrapped(state.forward)
+        self.device = next(state.network.parameters()).device
+        self.confusion: Tensor | None = None
+        self.on_step: Callable[[Progress], None] = _silent
+        self.on_epoch: Callable[[EpochResult], None] = _silent
+        self.on_note: Callable[[str], None] = _silent
+
+    def run(self) -> Checkpoint:
+        with stop_requests() as requested:
+            self.requested = requested if self.place.world == 1 else lambda: False
+            while not self._is_over():
+                self._epoch()
+        finished = self.state.finished()
+        if self.optimize.patience:  # the best epoch's weights; every process reads the file that the first one wrote
+            self.place.barrier()
+            finished = load_checkpoint(self.files.best)
+        self.files.save_model(self.files.model, finished)
+        if self.confusion is not None:
+            self.files.record_confusion(self.confusion, self.state.classes)
+        if self.place.writes:
+            self.on_note(draw(self.files.folder, self.state.position.history, self.confusion, self.state.classes))
+        return finished
+
+    def _is_over(self) -> bool:
+        position = self.state.position
+        waited = position.epoch - position.best_epoch
+        return position.epoch >= self.optimize.epochs or 0 < self.optimize.patience <= waited
+
+    def _epoch(self) -> None:
+        """The rest of the current epoch, its evaluation, its checkpoint."""
+        position, began = self.state.position, time.perf_counter()
+        self._steps()
+        counts = torch.tensor([position.loss_sum, position.correct, position.seen], dtype=torch.float64)
+        loss_sum, correct, seen = self.place.total(counts.to(self.device)).tolist()
+        epoch = position.epoch + 1
+        val_accuracy = self._evaluate() if self._is_due(epoch) else None
+        result = EpochResult(
+            epoch=epoch,
+            epochs=self.optimize.epochs,
+            loss=loss_sum / seen,
+            train_accuracy=correct / seen,
+            val_accuracy=val_accuracy,
+            seconds=time.perf_counter() - began,
         )
-    finished = Checkpoint(
-        recipe=recipe,
-        classes=training.classes,
-        tensors=state.averaged.network.state_dict(),
-        state={"epoch": recipe.optimize.epochs},
-    )
-    save_checkpoint(run / "model.safetensors", finished)
-    return finished
+        position.history.append(asdict(result))
+        position.finish_epoch()
+        if val_accuracy is not None and val_accuracy > position.best:
+            position.best, position.best_epoch = val_accuracy, epoch
+            self.files.save_model(self.files.best, self.state.finished())
+        self.files.record(position.history)
+        self.files.save_last(self.state.checkpoint(), must=self._is_over())
+        self.on_epoch(result)
 
+    def _is_due(self, epoch: int) -> bool:
+        return epoch % self.evaluate_every == 0 or epoch == self.optimize.epochs or self.optimize.patience > 0
 
-class _State:
-    """All that changes while training: weights, averaged weights, momentum, epoch, generator."""
-
-    def __init__(self, recipe: Recipe, *, classes: tuple[str, ...], device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        network = build(recipe.model, **recipe.arguments, classes=len(classes))
-        self.recipe, self.classes, self.device, self.epoch = recipe, classes, device, 0
-        mean, std = recipe.preprocess.mean, recipe.preprocess.std
-        self.live = PixelNetwork(network, mean=mean, std=std).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averaged = copy.deepcopy(self.live).eval() if recipe.optimize.ema_decay else self.live
-        self.optimizer = _sgd(network, recipe.optimize)
-
-    def average(self, step: int) -> None:
-        """One step of the exponential moving average, faster at the start (decay at most (1 + step) / (10 + step))."""
-        decay = min(self.recipe.optimize.ema_decay, (1 + step) / (10 + step))
-        for mean, value in zip(self.averaged.state_dict().values(), self.live.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)  # the number of batches that a norm has seen
-
-    def checkpoint(self) -> Checkpoint:
-        tensors = {f"live.{name}": t for name, t in self.live.network.state_dict().items()}
-        tensors |= {f"averaged.{name}": t.clone() for name, t in self.averaged.network.state_dict().items()}
-        tensors |= {f"momentum.{n}": t for n, t in self._momentum()}
-        tensors["generator"] = torch.get_rng_state()
-        return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state={"epoch": self.epoch})
-
-    def restore(self, saved: Checkpoint) -> None:
-        if saved.recipe != self.recipe or saved.classes != self.classes:
-            raise DataError("the checkpoint to resume from has another recipe or other classes; start a new run")
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in saved.tensors.items() if n.startswith(prefix)}
-
-        self.live.network.load_state_dict(part("live."))
-        self.averaged.network.load_state_dict(part("averaged."))
-        parameters = dict(self.live.network.named_parameters())
-        for name, tensor in part("momentum.").items():
-            parameter = parameters[name]
-            self.optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
-        torch.set_rng_state(saved.tensors["generator"])
-        self.epoch = int(saved.state["epoch"])
-
-    def _momentum(self) -> Iterator[tuple[str, Tensor]]:
-        for name, parameter in self.live.network.named_parameters():
-            if "momentum_buffer" in self.optimizer.state[parameter]:
-                yield name, self.optimizer.state[parameter]["momentum_buffer"]
-
-
-def _sgd(network: Network, optimize: Optimize) -> torch.optim.SGD:
-    """Weight decay on the weights of convolutions and linear layers alone: norms and biases have one dimension."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": optimize.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.SGD(
-        groups, lr=optimize.learning_rate, momentum=optimize.momentum, nesterov=optimize.momentum > 0
-    )
-
-
-def _epoch(
-    state: _State, training: PictureSet, epoch: int, workers: int, on_step: Callable[[Progress], None]
-) -> tuple[float, float]:
-    """One pass over the pictures: mean loss and accuracy of its steps."""
-    optimize = state.recipe.optimize
-    steps = max(len(training) // optimize.batch_size, 1)
-    state.live.train()
-    loss_sum, correct, seen, start = 0.0, 0, 0, time.perf_counter()
-    batches = training_batches(training, state.recipe, epoch=epoch, workers=workers)
-    for step, (pixels, labels) in enumerate(batches):
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(optimize, epoch + (step + 1) / steps)
-        loss, logits = _step(state, pixels.to(state.device), labels.to(state.device))
-        if optimize.ema_decay:
-            state.average(epoch * steps + step)
-        if not torch.isfinite(loss):
-            raise EdgekitError(
-                f"the loss is {loss.item()} at epoch {epoch + 1}, step {step + 1}; lower the learning rate "
-                f"({optimize.learning_rate}); the checkpoint of epoch {epoch} is kept"
+    def _steps(self) -> None:
+        position, began, before = self.state.position, time.perf_counter(), self.state.position.seen
+        self.state.train_mode()
+        for batch in self.feed.training(position.epoch, position.step):
+            self._stop_if_asked()
+            loss_sum, correct = self._step(batch)
+            position.count(loss_sum=loss_sum, correct=correct, seen=len(batch.labels))
+            self.on_step(
+                Progress(
+                    epoch=position.epoch + 1,
+                    epochs=self.optimize.epochs,
+                    step=position.step,
+                    steps=self.steps,
+                    loss=position.loss_sum / position.seen,
+                    accuracy=position.correct / position.seen,
+                    pictures_per_s=self.place.world * (position.seen - before) / (time.perf_counter() - began),
+                )
             )
-        loss_sum += loss.item() * len(labels)
-        correct += int((logits.argmax(1).cpu() == labels).sum())
-        seen += len(labels)
-        rate = seen / (time.perf_counter() - start)
-        on_step(
-            Progress(
-                epoch=epoch + 1,
-                epochs=optimize.epochs,
-                step=step + 1,
-                steps=steps,
-                loss=loss_sum / seen,
-                accuracy=correct / seen,
-                pictures_per_s=rate,
-            )
+        if not self.state.is_finite():
+            raise self._not_a_number("a weight is not a number", position.step)
+
+    def _stop_if_asked(self) -> None:
+        if self.requested():
+            self.files.save_last(self.state.checkpoint(), must=True)
+            raise KeyboardInterrupt
+
+    def _step(self, batch: Batch) -> tuple[float, int]:
+        """One step: the sum of the losses of its pictures, and how many of them were right."""
+        state, epoch, step = self.state, self.state.position.epoch, self.state.position.step
+        # One seed for each step and process: what dropout draws depends on nothing that a resumed run would lack.
+        _seed(self.device, _mixed(state.recipe.seed, epoch, step, self.place.rank))
+        set_rate(state.optimizer, self.optimize, epoch + (step + 1) / self.steps)
+        half = state.recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
+            logits, auxiliary = self.forward(batch.inputs.to(self.device))
+        smoothing = self.optimize.label_smoothing
+        loss_sum = batch_loss(logits, batch, smoothing=smoothing)
+        total = loss_sum
+        for extra in auxiliary:
+            total = total + AUXILIARY_WEIGHT * batch_loss(extra, batch, smoothing=smoothing)
+        value = float(loss_sum.item())
+        if not math.isfinite(value):
+            raise self._not_a_number(f"the loss is {value}", step + 1)
+        state.optimizer.zero_grad(set_to_none=True)
+        # DistributedDataParallel averages over the processes; the sum over all pictures is what is wanted of them.
+        (total * (self.place.world / batch.total)).backward()  # type: ignore[no-untyped-call]
+        if self.optimize.clip_norm:
+            nn.utils.clip_grad_norm_(state.network.parameters(), self.optimize.clip_norm)
+        state.optimizer.step()
+        if self.optimize.ema_decay:
+            state.average(epoch * self.steps + step)
+        return value, int((logits.detach().argmax(1).cpu() == batch.labels).sum())
+
+    def _not_a_number(self, what: str, step: int) -> EdgekitError:
+        kept = f"{self.files.last} is kept" if self.files.last.exists() else "there is no checkpoint yet"
+        return EdgekitError(
+            f"{what} at epoch {self.state.position.epoch + 1}, step {step}; "
+            f"lower the learning rate ({self.optimize.learning_rate}) or set clip_norm; {kept}"
         )
-    return loss_sum / seen, correct / seen
+
+    def _evaluate(self) -> float:
+        confusion = count_answers(self.state.answer, self.feed.evaluation(), classes=len(self.state.classes))
+        self.confusion = self.place.total(confusion.to(self.device)).cpu()
+        return float(self.confusion.diagonal().sum() / self.confusion.sum())
 
 
-def _step(state: _State, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    half = state.recipe.precision == "bfloat16"
-    with torch.autocast(state.device.type, dtype=torch.bfloat16, enabled=half):
-        logits = state.live(pixels).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=state.recipe.optimize.label_smoothing)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    state.optimizer.step()
-    return loss.detach(), logits.detach()
+def _seed(device: torch.device, seed: int) -> None:
+    """Seed the generator of that device alone: torch.manual_seed visits every kind of device, for milliseconds."""
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
-@torch.inference_mode()
-def evaluate(network: nn.Module, pictures: PictureSet, recipe: Recipe, *, workers: int = 1) -> float:
-    """Top-1 accuracy (0 to 1) by the reference center crop."""
-    training, device = network.training, next(network.parameters()).device
-    network.eval()
-    correct = 0
-    for pixels, labels in evaluation_batches(pictures, recipe.preprocess, batch_size=256, workers=workers):
-        correct += int((network(pixels.to(device)).argmax(1).cpu() == labels).sum())
-    network.train(training)
-    return correct / len(pictures)
+def _mixed(*values: int) -> int:
+    """One 62-bit seed of several numbers."""
+    seed = 0
+    for value in values:
+        seed = (seed * 1_000_003 + value + 1) % 2**62
+    return seed

@@ -3,65 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from edgekit.errors import DataError, SpecError, unknown
 from edgekit.preprocess import Preprocess
 from edgekit.specs import spec_named
-from edgekit.train.augment import Augment
+from edgekit.train.settings import TUNES, Augment, Choices, Optimize, check_name
 
 _Section = TypeVar("_Section")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Optimize:
-    """SGD with Nesterov momentum under one warmup and one cosine.
-
-    learning_rate: the peak. weight_decay: on convolution and linear weights only, never on norms or biases.
-    ema_decay: of the averaged weights that are evaluated and exported; 0 takes the weights themselves.
-    """
-
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise SpecError(f"epochs ({self.epochs}) and batch_size ({self.batch_size}) must be at least 1")
-        if not self.learning_rate > 0:
-            raise SpecError(f"learning_rate must be above 0, not {self.learning_rate}")
-        for name in ("momentum", "label_smoothing", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise SpecError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+# What a recipe that is silent gets, by its `tune`. Transfer learning is a matter of few epochs and small rates.
+_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
+    "scratch": {"optimize": {}, "augment": {}},
+    "head": {
+        "optimize": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-3, "warmup_epochs": 0},
+        "augment": {},
+    },
+    "partial": {
+        "optimize": {"epochs": 6, "batch_size": 32, "learning_rate": 0.02, "weight_decay": 1e-4, "backbone_rate": 0.1},
+        "augment": {"crop_scale": (0.4, 1.0)},
+    },
+    "full": {
+        "optimize": {
+            "epochs": 6,
+            "batch_size": 32,
+            "learning_rate": 0.02,
+            "weight_decay": 1e-4,
+            "backbone_rate": 0.1,
+            "layer_decay": 0.9,
+        },
+        "augment": {"crop_scale": (0.4, 1.0)},
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """Everything that decides the weights but the data and the machine."""
+class Recipe(Choices):
+    """Everything that decides the weights but the pictures and the machine."""
 
     model: str
     arguments: dict[str, Any] = field(default_factory=dict)
     preprocess: Preprocess
     augment: Augment = field(default_factory=Augment)
     optimize: Optimize = field(default_factory=Optimize)
-    precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
+
+    def __post_init__(self) -> None:
+        Choices.__post_init__(self)  # not super(): a slotted dataclass is a second class, which super does not know
+        self._check_crops()
+
+    def _check_crops(self) -> None:
+        """A random crop must meet the picture, and fit the network that is evaluated at the full crop."""
+        least = min(self.preprocess.crop)
+        if self.augment.crop_padding >= least:
+            raise SpecError(f"crop_padding {self.augment.crop_padding} must be below the crop, {self.preprocess.crop}")
+        for _, crop in self.augment.progressive:
+            if not self.augment.crop_padding < crop <= least:
+                raise SpecError(f"progressive: {crop} pixels do not lie between crop_padding and the crop, {least}")
+
+    @property
+    def network_arguments(self) -> dict[str, Any]:
+        """What the network is built with: `arguments`, and the channels of the pictures."""
+        return {"in_channels": self.preprocess.channels} | self.arguments
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; from_dict is its inverse."""
         return dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """From to_dict's values, or some of them over the spec's defaults. Raises SpecError, DataError."""
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """From to_dict's values, or some of them over the defaults of the spec and of `tune`.
+
+        Color pictures are mirrored unless it says otherwise, gray ones (digits) only if it says so. Raises SpecError,
+        DataError.
+        """
         known = {entry.name for entry in dataclasses.fields(cls)}
         for name in values:
             if name not in known:
@@ -69,27 +88,49 @@ class Recipe:
         if "model" not in values:
             raise DataError('recipe: says no model; add model = "NAME"')
         spec = spec_named(values["model"])
+        preprocess = Preprocess.from_dict(spec.preprocess.to_dict() | values.get("preprocess", {}))
+        tune = values.get("tune", "scratch")
+        check_name("tune", tune, TUNES)
+        augment = {"mirror": preprocess.color == "RGB"} | _DEFAULTS[tune]["augment"]
+        if values.get("augment", {}).get("crop_padding"):  # the other kind of random crop
+            augment.pop("crop_scale", None)
+        augment |= values.get("augment", {})
         sections = {
-            "preprocess": Preprocess.from_dict(spec.preprocess.to_dict() | values.get("preprocess", {})),
-            "augment": _section(Augment, "augment", values.get("augment", {})),
-            "optimize": _section(Optimize, "optimize", values.get("optimize", {})),
+            "preprocess": preprocess,
+            "augment": _section(Augment, "augment", augment),
+            "optimize": _section(Optimize, "optimize", _DEFAULTS[tune]["optimize"] | values.get("optimize", {})),
         }
-        return cls(**(values | sections))
+        return cls(**{**values, **sections})
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     """The recipe of a .toml file. Raises DataError naming the file."""
-    try:
-        with open(path, "rb") as file:
-            values = tomllib.load(file)
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{os.fspath(path)}: not a TOML file: {error}") from None
+    values = read_values(path)
     try:
         return Recipe.from_dict(values)
     except (DataError, SpecError) as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from None
+
+
+def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a recipe's .toml file says, defaults not filled in. Raises DataError naming the file."""
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{os.fspath(path)}: not a TOML file: {error}") from None
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The whole recipe, defaults written out, as read_recipe reads it."""
+    plain = {name: value for name, value in recipe.to_dict().items() if value is not None}
+    sections = {name: value for name, value in plain.items() if isinstance(value, dict)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in sections]
+    for name, section in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]
+    return "\n".join(lines) + "\n"
 
 
 def _section(kind: type[_Section], name: str, values: dict[str, Any]) -> _Section:
@@ -97,4 +138,7 @@ def _section(kind: type[_Section], name: str, values: dict[str, Any]) -> _Sectio
     for key in values:
         if key not in known:
             raise DataError(f"recipe: [{name}]: {unknown('entry', key, known)}")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except TypeError as error:  # a text where a number belongs
+        raise DataError(f"recipe: [{name}]: a value of the wrong kind: {error}") from None

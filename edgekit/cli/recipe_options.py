@@ -1,0 +1,127 @@
+"""The options of `edgekit train` that a recipe has as well: made from the recipe's own fields, not repeated here."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.train.settings import Augment, Choices, Optimize, Option, options_of
+
+if TYPE_CHECKING:
+    from edgekit.train.recipe import Recipe
+
+# Where in a recipe the options of a panel of `edgekit train --help` belong; None: at its top.
+_PANELS: dict[str, tuple[str | None, type]] = {
+    "Recipe": (None, Choices),
+    "Optimization": ("optimize", Optimize),
+    "Augmentation": ("augment", Augment),
+}
+_PREPROCESS = {
+    "mean": "In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.",
+    "std": "In 0..1 units: 0.5, or one a channel: 0.229,0.224,0.225.",
+    "resize": "Short edge in pixels before the crop.",
+    "crop": "Height and width of the input in pixels, or both: 96,128.",
+    "interpolation": "bilinear, bicubic, ...",
+}
+
+
+def recipe_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each choice of a recipe in place of its **settings.
+
+    Each is None where it was not given. Values that are not one number or word are read as TOML or as values with
+    commas between them.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    command.__signature__ = signature.replace(parameters=[*own, *_parameters()])  # type: ignore[attr-defined]
+    return command
+
+
+def recipe_of(path: Path | None, settings: dict[str, Any]) -> Recipe:
+    """The recipe of a file (or of nothing) with the options of the command line laid over it."""
+    from edgekit.errors import SpecError
+    from edgekit.train.recipe import Recipe, read_values
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    values = read_values(path) if path else {}
+    if model := given.pop("model", None):
+        values["model"] = model
+    if "model" not in values:
+        raise SpecError("nothing to train: give --recipe FILE or --model NAME")
+    arguments = dict(map(_pair, given.pop("argument", [])))
+    if padding := given.pop("padding", None):
+        arguments["padding"] = padding
+    values["arguments"] = values.get("arguments", {}) | arguments
+    for name, value in given.items():
+        section = _SECTIONS[name]
+        where = values if section is None else values.setdefault(section, {})
+        where[name] = _value(value) if name in _READ_AS_TOML else value
+    return Recipe.from_dict(values)
+
+
+def _parameters() -> list[inspect.Parameter]:
+    named = {
+        "model": (str, "A network of `edgekit models`."),
+        "padding": (str, "symmetric or tf_same, where the network has the choice."),
+        "argument": (list[str], "An argument of the network: width_mult=0.5. May be repeated."),
+        **{name: (str, help) for name, help in _PREPROCESS.items()},
+    }
+    parameters = [_parameter(name, kind, help, "Recipe") for name, (kind, help) in named.items()]
+    for panel, (_, section) in _PANELS.items():
+        parameters += [_parameter(o.name, _command_line_type(o), o.help, panel) for o in options_of(section)]
+    return parameters
+
+
+def _parameter(name: str, kind: Any, help: str, panel: str) -> inspect.Parameter:
+    annotation = Annotated[kind | None, typer.Option(help=help, rich_help_panel=panel)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _command_line_type(option: Option) -> Any:
+    """A plain type where the field has one; text, to be read later, for tuples and alternatives."""
+    return option.kind if option.kind in (int, float, bool) else str
+
+
+def _is_composite(option: Option) -> bool:
+    kinds = typing.get_args(option.kind) if isinstance(option.kind, types.UnionType) else (option.kind,)
+    return any(typing.get_origin(kind) is tuple for kind in kinds)
+
+
+def _value(text: str) -> Any:
+    """[1, 2] as in TOML; 1,2 or a,b as a list; 1 as a number; a as a list of one word."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return [_scalar(part.strip()) for part in text.split(",")]
+
+
+def _scalar(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    from edgekit.errors import SpecError
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise SpecError(f"--argument {text!r}: write NAME=VALUE")
+    return name, _scalar(value)
+
+
+_SECTIONS: dict[str, str | None] = {
+    **dict.fromkeys(_PREPROCESS, "preprocess"),
+    **{option.name: where for where, section in _PANELS.values() for option in options_of(section)},
+}
+_READ_AS_TOML = frozenset({"mean", "std", "resize", "crop"}).union(
+    option.name for _, section in _PANELS.values() for option in options_of(section) if _is_composite(option)
+)

@@ -1,0 +1,8 @@
+"""Pictures with their classes: image folders, archives of them, MNIST-style idx files, CSV tables.
+
+Torch-free, because evaluation and calibration read the same data as training does.
+"""
+
+from edgekit.dataset.pictures import PictureSet as PictureSet
+from edgekit.dataset.reading import read as read
+from edgekit.dataset.reading import read_both as read_both

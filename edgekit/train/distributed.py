@@ -1,0 +1,77 @@
+"""One training in several processes, as torchrun starts them: this process's place among them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+# A process that has died without a word, or its machine, must not hold the others for longer than this.
+_TIMEOUT = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which of the processes this is: `rank` of `world`."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files and talks to the user."""
+        return self.rank == 0
+
+    def share(self, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Of the indexes, every world-th, so that each falls to exactly one process."""
+        return indexes[self.rank :: self.world]
+
+    def wrapped(self, network: nn.Module) -> nn.Module:
+        """The network with its gradients averaged over the processes; alone, the network itself."""
+        return DistributedDataParallel(network) if self.world > 1 else network
+
+    def total(self, counts: Tensor) -> Tensor:
+        """The sum of the processes' counts."""
+        if self.world > 1:
+            dist.all_reduce(counts)
+        return counts
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes and talks, known before the processes have met."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined(device: str) -> Iterator[tuple[Place, str]]:
+    """This process's place in the job that torchrun started, or alone, and the device that it is to use.
+
+    gloo on CPU, nccl on CUDA, one GPU for each process of a machine.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1 or "RANK" not in os.environ:
+        yield Place(), device
+        return
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_TIMEOUT)
+    try:
+        yield Place(rank=dist.get_rank(), world=dist.get_world_size()), device
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,88 @@
+"""A learning rate from one short sweep over all of them (Smith 2015, arXiv 1506.01186, section 3.3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from edgekit.dataset import PictureSet
+from edgekit.errors import EdgekitError
+from edgekit.train.distributed import Place
+from edgekit.train.features import Feed
+from edgekit.train.loader import Batch
+from edgekit.train.measure import batch_loss
+from edgekit.train.recipe import Recipe
+from edgekit.train.start import feed_of, start
+
+_LEAST, _MOST = 1e-5, 3.0
+_SMOOTHING = 0.9
+_DIVERGED = 3.0  # times the best loss so far
+_STEPS_BEFORE_MINIMUM = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """Smoothed losses under rising learning rates, and the rate that they suggest."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+
+    @property
+    def suggestion(self) -> float:
+        """The rate of the steepest fall of the loss over the logarithm of the rate, before its minimum."""
+        lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
+        falls = [self.losses[i - 1] - self.losses[i] for i in range(1, lowest + 1)]
+        if len(falls) < _STEPS_BEFORE_MINIMUM:
+            raise EdgekitError("the loss did not fall at any learning rate; look at the data and at the weights")
+        return self.rates[max(range(len(falls)), key=falls.__getitem__) + 1]
+
+
+def find_learning_rate(
+    recipe: Recipe,
+    training: PictureSet,
+    *,
+    steps: int = 100,
+    workers: int = 1,
+    device: str = "cpu",
+    on_step: Callable[[], None] = lambda: None,
+) -> Sweep:
+    """Train for `steps` steps while the rate grows from 1e-5 to 3; nothing is written.
+
+    Stops as soon as the loss diverges. Raises EdgekitError when it never falls (on `suggestion`).
+    """
+    optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
+    state = start(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)
+    feed = feed_of(state, training, training.subset(range(1)), workers=workers, place=Place())
+    state.train_mode()
+    rates: list[float] = []
+    losses: list[float] = []
+    mean = 0.0
+    for step, batch in zip(range(steps), _endless(feed), strict=False):
+        rate = _LEAST * (_MOST / _LEAST) ** (step / max(steps - 1, 1))
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate * group["rate"]
+        torch.manual_seed(recipe.seed + step)
+        logits, _ = state.forward(batch.inputs.to(device))
+        loss = batch_loss(logits, batch, smoothing=optimize.label_smoothing) / len(batch.labels)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss.item()
+        smooth = mean / (1 - _SMOOTHING ** (step + 1))
+        if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
+            break
+        rates.append(rate)
+        losses.append(smooth)
+        on_step()
+    return Sweep(rates=tuple(rates), losses=tuple(losses))
+
+
+def _endless(feed: Feed) -> Iterator[Batch]:
+    epoch = 0
+    while True:
+        yield from feed.training(epoch, 0)
+        epoch += 1

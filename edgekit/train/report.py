@@ -1,0 +1,65 @@
+"""Pictures of a training for people: curves and the confusion matrix. Needs matplotlib, the `report` extra."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from edgekit.errors import MissingDependency
+from edgekit.files import write_atomically
+from edgekit.optional import require
+
+_MOST_NAMED = 30  # more class names than this cannot be read beside a matrix
+
+
+def draw(folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor | None, classes: tuple[str, ...]) -> str:
+    """Write curves.png and confusion.png; one line that says so, or what to install for them."""
+    try:
+        figures = require("matplotlib.figure", extra="report")
+    except MissingDependency as error:
+        return f"no curves.png and confusion.png: {error}"
+    _save(_curves(figures, history), folder / "curves.png")
+    if confusion is None:
+        return f"wrote {folder / 'curves.png'}"
+    _save(_matrix(figures, confusion, classes), folder / "confusion.png")
+    return f"wrote {folder / 'curves.png'} and {folder / 'confusion.png'}"
+
+
+def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
+    figure = figures.Figure(figsize=(9, 4), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [row["epoch"] for row in history]
+    loss.plot(epochs, [row["loss"] for row in history], marker=".")
+    loss.set(xlabel="epoch", ylabel="training loss")
+    accuracy.plot(epochs, [100 * row["train_accuracy"] for row in history], marker=".", label="train (augmented)")
+    measured = [row for row in history if row["val_accuracy"] is not None]
+    accuracy.plot(
+        [row["epoch"] for row in measured], [100 * row["val_accuracy"] for row in measured], marker=".", label="val"
+    )
+    accuracy.set(xlabel="epoch", ylabel="accuracy, %")
+    accuracy.legend()
+    return figure
+
+
+def _matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
+    """Each row as shares of its true class."""
+    shares = (confusion / confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
+    side = max(4.0, min(0.4 * len(classes), 12.0)) + 1
+    figure = figures.Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    axes.set(xlabel="predicted", ylabel="true")
+    if len(classes) <= _MOST_NAMED:
+        axes.set_xticks(range(len(classes)), labels=classes, rotation=90)
+        axes.set_yticks(range(len(classes)), labels=classes)
+    return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    write_atomically(path, data.getvalue())

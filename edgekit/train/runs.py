@@ -1,0 +1,122 @@
+"""The folder of one training: runs/NAME/ with its recipe, environment, results and checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import __version__ as pillow_version
+from torch import Tensor
+
+from edgekit import __version__
+from edgekit.errors import DataError, WeightsError
+from edgekit.files import write_atomically
+from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgekit.train.recipe import Recipe, to_toml
+
+# Epochs of milliseconds (head tuning) are not each followed by a checkpoint that takes longer than they do.
+_SAVE_EVERY_S = 1.0
+
+
+class Run:
+    """Where a training writes: last and previous checkpoint to go on from, best and final model, records.
+
+    A process that does not write gets the same object with `writes` False.
+    """
+
+    def __init__(self, folder: Path, *, writes: bool = True) -> None:
+        self.folder, self.writes = folder, writes
+        self.last, self.previous = folder / "last.safetensors", folder / "previous.safetensors"
+        self.best, self.model = folder / "best.safetensors", folder / "model.safetensors"
+        self._saved_at = -_SAVE_EVERY_S
+
+    def to_resume(self, *, resume: bool) -> Checkpoint | None:
+        """The checkpoint to go on from, if one is wanted and there.
+
+        Raises DataError where a training would be overwritten, WeightsError for a corrupt checkpoint.
+        """
+        newest = next((path for path in (self.last, self.previous) if path.exists()), None)
+        if not resume and newest is not None:
+            raise DataError(f"{self.folder}: holds a training already; go on with --resume, or choose another --run")
+        if newest is None:
+            return None
+        try:
+            return load_checkpoint(newest)
+        except WeightsError as error:
+            raise WeightsError(f"{error}{self._way_out(newest)}") from None
+
+    def _way_out(self, broken: Path) -> str:
+        if broken == self.last and self.previous.exists():
+            return f"; the one before is {self.previous}: delete {broken} and --resume goes on from there"
+        return "; there is none before it: start a new run"
+
+    def begin(self, recipe: Recipe, facts: dict[str, Any]) -> None:
+        """Write down what is run, and where."""
+        if self.writes:
+            write_atomically(self.folder / "recipe.toml", to_toml(recipe).encode())
+            write_atomically(self.folder / "environment.json", json.dumps(_environment() | facts, indent=2).encode())
+
+    def save_last(self, checkpoint: Checkpoint, *, must: bool) -> None:
+        """Keep the state, and the one before it; unless it `must` not be and one was saved within the last second."""
+        if not self.writes or not (must or time.monotonic() - self._saved_at >= _SAVE_EVERY_S):
+            return
+        # The new one is whole on the disk before the old one gives way to it; two renames, and in the moment between
+        # them `previous` is there.
+        fresh = self.folder / "next.safetensors"
+        save_checkpoint(fresh, checkpoint)
+        if self.last.exists():
+            self.last.replace(self.previous)
+        fresh.replace(self.last)
+        self._saved_at = time.monotonic()
+
+    def save_model(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Write a finished network, and beside it what it is as JSON."""
+        if self.writes:
+            save_checkpoint(path, checkpoint)
+            write_atomically(path.with_suffix(".json"), json.dumps(checkpoint.facts(), indent=2).encode())
+
+    def record(self, history: Sequence[dict[str, Any]]) -> None:
+        """results.csv: one row for each epoch, written anew, so that a resumed run has each row once."""
+        if self.writes and history:
+            write_atomically(self.folder / "results.csv", _csv([list(history[0]), *(r.values() for r in history)]))
+
+    def record_confusion(self, confusion: Tensor, classes: tuple[str, ...]) -> None:
+        """confusion.csv: a row for each true class, a column for each predicted one."""
+        if self.writes:
+            rows = zip(classes, confusion.tolist(), strict=True)
+            table = [["true \\ predicted", *classes], *([name, *counts] for name, counts in rows)]
+            write_atomically(self.folder / "confusion.csv", _csv(table))
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """The first of parent/name-1, parent/name-2, ... that does not exist."""
+    number = 1
+    while (parent / f"{name}-{number}").exists():
+        number += 1
+    return parent / f"{name}-{number}"
+
+
+def _csv(rows: Sequence[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "edgekit": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": pillow_version,
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+    }

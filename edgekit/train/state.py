@@ -1,0 +1,157 @@
+"""All that changes while training: weights, averaged weights, the optimizer's memory, and how far it is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from edgekit.errors import DataError
+from edgekit.train.checkpoint import Checkpoint
+from edgekit.train.optimizer import optimizer_of, optimizer_tensors, restore_optimizer
+from edgekit.train.recipe import Recipe
+from edgekit.train.tune import Tuning, freeze, learned_tensors, parameter_groups, set_training
+from edgekit.zoo.network import Network, PixelNetwork
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a training is: `step` steps of epoch `epoch` (from 0) are done, with these sums over them.
+
+    history: one row for each finished epoch. best: the best val accuracy so far, reached after best_epoch epochs.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seen: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, *, loss_sum: float, correct: int, seen: int) -> None:
+        """One more step done."""
+        self.step += 1
+        self.loss_sum += loss_sum
+        self.correct += correct
+        self.seen += seen
+
+    def finish_epoch(self) -> None:
+        """Stand at the beginning of the next epoch."""
+        self.epoch += 1
+        self.step, self.loss_sum, self.correct, self.seen = 0, 0.0, 0, 0
+
+
+class TrainingState:
+    """The network that learns, its average, its optimizer, its position.
+
+    forward: what a step calls, from inputs to (logits, auxiliary logits). answer: what evaluation calls, from inputs to
+    logits. Where only the head learns, the inputs of both are features.
+    """
+
+    def __init__(self, recipe: Recipe, network: Network, tuning: Tuning, *, classes: tuple[str, ...]) -> None:
+        self.recipe, self.network, self.tuning, self.classes = recipe, network, tuning, classes
+        self.position = Position()
+        freeze(network, tuning)
+        self.averaged = copy.deepcopy(network).eval() if recipe.optimize.ema_decay else network
+        groups = parameter_groups(network, tuning, recipe.optimize.weight_decay)
+        self.optimizer = optimizer_of(groups, recipe.optimize)
+        self.forward: nn.Module = _Head(network) if tuning.body_frozen else _Pixels(_on_pixels(network, recipe))
+        self.answer: nn.Module = self.averaged.head if tuning.body_frozen else _on_pixels(self.averaged, recipe)
+        self._pairs = self._averaged_pairs()
+
+    def train_mode(self) -> None:
+        """Make the network ready for a step."""
+        set_training(self.network, self.tuning)
+
+    def average(self, step: int) -> None:
+        """One step of the exponential moving average, faster at the start (decay at most (1 + step) / (10 + step))."""
+        decay = min(self.recipe.optimize.ema_decay, (1 + step) / (10 + step))
+        for mean, value in self._pairs:
+            if mean.dtype.is_floating_point:
+                mean.lerp_(value, 1 - decay)
+            else:
+                mean.copy_(value)  # the number of batches that a norm has seen
+
+    def is_finite(self) -> bool:
+        """Whether every weight that learns is a number."""
+        return all(bool(torch.isfinite(t).all()) for t in learned_tensors(self.network, self.tuning).values())
+
+    def checkpoint(self) -> Checkpoint:
+        """The whole state, to go on from."""
+        tensors = {f"live.{name}": t for name, t in self.network.state_dict().items()}
+        if self.averaged is not self.network:
+            tensors |= {f"averaged.{name}": t for name, t in self.averaged.state_dict().items()}
+        tensors |= {f"optimizer.{name}": t for name, t in optimizer_tensors(self.optimizer, self.network).items()}
+        return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=asdict(self.position))
+
+    def finished(self) -> Checkpoint:
+        """The network alone, as it is evaluated and exported; the same for the same recipe, data and machine."""
+        history = self.position.history
+        facts = {"epoch": self.position.epoch, "val_accuracy": history[-1]["val_accuracy"] if history else None}
+        tensors = dict(self.averaged.state_dict())
+        return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=facts)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Stand where the checkpoint stood. Raises DataError for that of another training."""
+        if saved.recipe != self.recipe or saved.classes != self.classes:
+            raise DataError(f"the checkpoint to resume from has {_difference(saved, self.recipe)}; start a new run")
+        self.network.load_state_dict(_part(saved.tensors, "live."))
+        if self.averaged is not self.network:
+            self.averaged.load_state_dict(_part(saved.tensors, "averaged."))
+        restore_optimizer(self.optimizer, self.network, _part(saved.tensors, "optimizer."))
+        self.position = Position(**saved.state)
+
+    def _averaged_pairs(self) -> list[tuple[Tensor, Tensor]]:
+        if self.averaged is self.network:
+            return []
+        means, values = (learned_tensors(network, self.tuning) for network in (self.averaged, self.network))
+        return [(means[name], value) for name, value in values.items()]
+
+
+class _Pixels(nn.Module):
+    """From pixels to logits and auxiliary logits: `forward`, because DistributedDataParallel wraps nothing else."""
+
+    def __init__(self, network: PixelNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return self.network.training_logits(pixels)
+
+
+class _Head(nn.Module):
+    """The same from features, which auxiliary heads do not see."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.head = network.head
+
+    def forward(self, features: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return cast(Callable[[Tensor], Tensor], self.head)(features), ()
+
+
+def _on_pixels(network: Network, recipe: Recipe) -> PixelNetwork:
+    pixel_network = PixelNetwork(network, mean=recipe.preprocess.mean, std=recipe.preprocess.std)
+    return pixel_network.to(next(network.parameters()).device)
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _difference(saved: Checkpoint, recipe: Recipe) -> str:
+    """What differs first, for people."""
+    before, now = saved.recipe.to_dict(), recipe.to_dict()
+    for name, value in now.items():
+        for key in value if isinstance(value, dict) else ():
+            if value[key] != before[name].get(key):
+                return f"another recipe: {key} was {before[name].get(key)!r} and is {value[key]!r}"
+        if value != before[name]:
+            return f"another recipe: {name} was {before[name]!r} and is {value!r}"
+    return f"other classes: {', '.join(saved.classes[:6])}"
