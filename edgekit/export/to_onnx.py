@@ -20,7 +20,7 @@ from edgekit.export.pictures import check_pixels
 from edgekit.image import Pixels
 from edgekit.optional import require
 from edgekit.postprocess import Floats
-from edgekit.zoo.network import PixelNetwork
+from edgekit.zoo.network import Network, PixelNetwork
 
 DEFAULT_OPSET = 20
 # float32 sums in another order: 1e-6 is usual, ten times that in the deepest networks.
@@ -39,9 +39,12 @@ def to_onnx(
 
     module: takes what its preprocessing normalizes, float32 (N, C, H, W). info: what the file says of itself; its
     parity is measured here. pictures: what the answers are compared on, drawings by default. The module is put into
-    evaluation mode. Raises ParityError where onnxruntime answers otherwise than torch; then nothing is written.
+    evaluation mode. Raises SpecError for an input size that it cannot take, and ParityError where onnxruntime answers
+    otherwise than torch; then nothing is written.
     """
     require("onnxscript", extra="export")
+    if isinstance(module, Network):  # its own words are better than what the exporter would make of them
+        module.check_input(info.preprocess.crop)
     network = PixelNetwork(module, mean=info.preprocess.mean, std=info.preprocess.std).eval()
     pixels, origin = check_pixels(info.preprocess, pictures)
     model = _exported(network, pixels, opset)

@@ -1,5 +1,6 @@
 """A torch module becomes one file that answers as it did."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from edgekit import Classifier
 from edgekit.artifact import ArtifactInfo, read_info
-from edgekit.errors import EdgekitError, ParityError
+from edgekit.errors import EdgekitError, ParityError, SpecError
 from edgekit.export.to_onnx import TOLERANCE, to_onnx
+from edgekit.preprocess import Preprocess
 from edgekit.specs import SPECS
 from edgekit.zoo.build import build
 
@@ -94,3 +96,9 @@ def test_a_network_that_cannot_be_exported_is_one_line(tmp_path):
         to_onnx(Undecided(), info(), tmp_path / "undecided.onnx")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_size_that_the_network_cannot_take_is_said_in_its_words(tmp_path):
+    large = dataclasses.replace(info(), preprocess=Preprocess(color="L", resize=64, crop=64, mean=0.5, std=0.5))
+    with pytest.raises(SpecError, match="this network takes inputs of"):
+        to_onnx(lenet5(), large, tmp_path / "large.onnx")

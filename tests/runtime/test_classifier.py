@@ -1,7 +1,6 @@
 """The predictor: right answers, from threads, forks, spawned processes and pickles; refusals."""
 
 import copy
-import os
 import pickle
 import subprocess
 import sys
