@@ -22,7 +22,7 @@ from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 
 _KEY = "edgekit"
-_CHECKSUM = "edgekit.sha256"
+_CHECKSUM = "sha256"
 SCHEMA = 1
 
 
@@ -60,9 +60,10 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
 
     A checksum over everything in it goes into it. Raises WeightsError where it cannot be written.
     """
-    document = json.dumps(checkpoint.facts(), sort_keys=True)
+    facts = checkpoint.facts()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    metadata = {_KEY: document, _CHECKSUM: _checksum(document, tensors)}
+    # One key only: safetensors writes several in an order of its own each time, and equal weights are equal bytes.
+    metadata = {_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
     try:
         write_atomically(Path(path), save(tensors, metadata=metadata))
     except OSError as error:
@@ -77,10 +78,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     metadata, tensors = _read(name)
     if _KEY not in metadata:
         raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; name their network and give --weights")
-    expected = metadata.get(_CHECKSUM)  # files written before there was one have none
-    if expected is not None and expected != _checksum(metadata[_KEY], tensors):
-        raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
     document = json.loads(metadata[_KEY])
+    expected = document.pop(_CHECKSUM, None)  # files written before there was one have none
+    if expected is not None and expected != _checksum(document, tensors):
+        raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
     if document.get("schema") != SCHEMA:
         raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
     return Checkpoint(
@@ -99,9 +100,9 @@ def _read(name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise WeightsError(f"{name}: not a readable .safetensors file: {error}") from None
 
 
-def _checksum(document: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the document and over each tensor's name, type, shape and bytes, in the order of the names."""
-    digest = hashlib.sha256(document.encode())
+def _checksum(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the facts and over each tensor's name, type, shape and bytes, in the order of the names."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
