@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from edgekit.cli.progress import download_progress, progress_bar
 from edgekit.cli.render import percent, say, write, write_json
+from edgekit.cli.values import composite, named_values
 
 if TYPE_CHECKING:
     from edgekit.artifact import ArtifactInfo
@@ -40,7 +40,7 @@ def run(
     mean: Annotated[str | None, typer.Option(help="In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
     std: Annotated[str | None, typer.Option(help="In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
     resize: Annotated[int | None, typer.Option(min=1, help="Short edge in pixels before the crop.")] = None,
-    crop: Annotated[int | None, typer.Option(min=1, help="Height and width of the input in pixels.")] = None,
+    crop: Annotated[str | None, typer.Option(help="Height and width of the input in pixels, or both: 96,128.")] = None,
     interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, ...")] = None,
     pictures: Annotated[
         Path | None, typer.Option(help="A labelled data set: its val pictures check every step and give the accuracy.")
@@ -51,7 +51,6 @@ def run(
 ) -> None:
     """Write one self-contained .onnx file: raw pixels in, logits out; labels, preprocessing and accuracy inside."""
     from edgekit import dataset
-    from edgekit.hub.resolve import resolve
     from edgekit.optional import require
 
     require("onnx", extra="export")
@@ -60,19 +59,16 @@ def run(
 
     changes = {
         "resize": resize,
-        "crop": crop,
+        "crop": crop and composite(crop),
         "interpolation": interpolation,
-        "mean": _floats(mean),
-        "std": _floats(std),
+        "mean": mean and composite(mean),
+        "std": std and composite(std),
     }
     options = {"labels": labels, "padding": padding, "argument": argument, **changes}
     given = {name: value for name, value in options.items() if value is not None}
-    if weights is None:
-        network, info = _checkpoint(source, given, licence)
-    else:
-        with download_progress() as on_progress:
-            path = resolve(source, weights, on_progress=on_progress)
-        network, info = _weights(source, path, given, licence)
+    network, info = (
+        _checkpoint(source, given, licence) if weights is None else _weights(source, weights, given, licence)
+    )
     truth = dataset.read(pictures, "val") if pictures else None
     with progress_bar("measuring", len(truth) if truth else None) as advance:
         conversion = convert(network, info, output, pictures=truth, opset=opset, on_picture=advance)
@@ -91,43 +87,20 @@ def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network
     return from_checkpoint(path, licence=licence)
 
 
-def _weights(model: str, path: Path, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
+def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
     from edgekit.export.sources import from_weights, read_labels, spec_preprocess
+    from edgekit.hub.resolve import resolve
 
-    labels, padding = given.pop("labels", None), given.pop("padding", None)
-    arguments = _arguments(given.pop("argument", [])) | ({"padding": padding} if padding else {})
+    names, padding = given.pop("labels", None), given.pop("padding", None)
+    arguments = named_values(given.pop("argument", [])) | ({"padding": padding} if padding else {})
     preprocess = spec_preprocess(model, given)
-    if labels is None:
+    if names is None:
         raise SpecError("the file must know its class names; give --labels FILE, one name a line")
-    return from_weights(
-        model, path, labels=read_labels(labels), arguments=arguments, preprocess=preprocess, licence=licence
-    )
-
-
-def _arguments(pairs: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; a value is read as TOML, and as plain text where it is none."""
-    from edgekit.errors import SpecError
-
-    arguments = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise SpecError(f"--argument {pair!r}: write NAME=VALUE")
-        try:
-            arguments[name] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            arguments[name] = value
-    return arguments
-
-
-def _floats(text: str | None) -> tuple[float, ...] | None:
-    from edgekit.errors import SpecError
-
-    try:
-        return None if text is None else tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise SpecError(f"{text!r} is not a number, nor numbers with commas between them") from None
+    labels = read_labels(names)
+    with download_progress() as on_progress:  # last: what was mistyped is said before half a gigabyte is fetched
+        path = resolve(model, weights, on_progress=on_progress)
+    return from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, licence=licence)
 
 
 def _show(conversion: Conversion) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tomllib
 import types
 import typing
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgekit.cli.values import composite, named_values
 from edgekit.train.settings import Augment, Choices, Optimize, Option, options_of
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def recipe_of(path: Path | None, settings: dict[str, Any]) -> Recipe:
         values["model"] = model
     if "model" not in values:
         raise SpecError("nothing to train: give --recipe FILE or --model NAME")
-    arguments = dict(map(_pair, given.pop("argument", [])))
+    arguments = named_values(given.pop("argument", []))
     if padding := given.pop("padding", None):
         arguments["padding"] = padding
     values["arguments"] = values.get("arguments", {}) | arguments
     for name, value in given.items():
         section = _SECTIONS[name]
         where = values if section is None else values.setdefault(section, {})
-        where[name] = _value(value) if name in _READ_AS_TOML else value
+        where[name] = composite(value) if name in _READ_AS_TOML else value
     return Recipe.from_dict(values)
 
 
@@ -92,30 +92,6 @@ def _command_line_type(option: Option) -> Any:
 def _is_composite(option: Option) -> bool:
     kinds = typing.get_args(option.kind) if isinstance(option.kind, types.UnionType) else (option.kind,)
     return any(typing.get_origin(kind) is tuple for kind in kinds)
-
-
-def _value(text: str) -> Any:
-    """[1, 2] as in TOML; 1,2 or a,b as a list; 1 as a number; a as a list of one word."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return [_scalar(part.strip()) for part in text.split(",")]
-
-
-def _scalar(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _pair(text: str) -> tuple[str, Any]:
-    from edgekit.errors import SpecError
-
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise SpecError(f"--argument {text!r}: write NAME=VALUE")
-    return name, _scalar(value)
 
 
 _SECTIONS: dict[str, str | None] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 import time
 from dataclasses import dataclass
@@ -27,12 +28,7 @@ class PairedLatency:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
-        return {
-            "baseline_ms": self.baseline_ms,
-            "other_ms": self.other_ms,
-            "speedup": self.speedup,
-            "threads": self.threads,
-        }
+        return dataclasses.asdict(self)
 
 
 def paired_latency(
