@@ -47,7 +47,7 @@ def run(
     else:
         path = model_path(model)
         info = read_info(path)
-        write_json(info.to_dict()) if json else _show(_lines(path, info))
+        write_json(info.to_dict()) if json else _show(_file_lines(path, info))
 
 
 def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
@@ -102,6 +102,15 @@ def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:
         ("parameters", f"{spec.parameters:,}"),
         ("MACs", f"{spec.macs:,}"),
     ]
+
+
+def _file_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
+    from edgekit.errors import ArtifactError
+
+    try:
+        return _lines(path, info)
+    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: a stranger's may be anything
+        raise ArtifactError(f"{path}: its figures are not as edgekit writes them: {error!r:.100}") from None
 
 
 def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:

@@ -92,6 +92,8 @@ _FILE_READERS = frozenset({"EPContext"})  # names a file that an accelerator's p
 _SHAPES = {"ConstantOfShape": 0, "Expand": 1, "Resize": 3}
 _FACTORS = {"Tile": (1,), "Resize": (1, 2), "Upsample": (1,), "OneHot": (1,)}
 _FROM_NOTHING = frozenset({"ConstantOfShape", "Range"})
+# What takes a size that a tensor really has and answers no larger one.
+_MEASURING = frozenset({"Squeeze", "Unsqueeze", "Gather", "Slice", "Cast", "Identity"})
 _GROWING = _FROM_NOTHING | {"Pad", *_SHAPES, *_FACTORS}
 _SHAPE_ATTRIBUTES = frozenset({"shape", "output_shape"})
 _STEP_ATTRIBUTES = frozenset({"pads", "kernel_shape", "strides", "dilations", "output_padding", "scales", "repeats"})
@@ -133,13 +135,17 @@ def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_
 
 
 class _Scan:
-    """One look through one file; `constants` are the small numeric ones by name, None for the others."""
+    """One look through one file.
+
+    constants: the small numeric ones by name, None for the others. measured: names of sizes that tensors really have.
+    """
 
     def __init__(self, limits: ModelLimits) -> None:
         self._limits = limits
         self._parts_left = limits.max_parts
         self._made = 0.0
         self._constants: dict[str, _Numbers | None] = {}
+        self._measured: set[str] = set()
 
     def file(self, message: memoryview) -> None:
         graphs = []
@@ -154,7 +160,7 @@ class _Scan:
         self._graph(graphs[0])
 
     def _graph(self, message: memoryview) -> None:
-        nodes: list[tuple[str, list[str]]] = []
+        nodes: list[tuple[str, list[str], str]] = []
         for part, payload, _ in self._parts(message, _GRAPH):
             if part == "sparse":
                 raise ArtifactError("it holds sparse tensors, which fill the memory when they are unpacked")
@@ -164,11 +170,13 @@ class _Scan:
             if len(nodes) == self._limits.max_nodes:
                 raise ArtifactError(f"its graph has more than {self._limits.max_nodes} nodes")
             nodes.append(self._node(payload))
-        for op_type, inputs in nodes:  # now that all constants are known
+        for op_type, inputs, output in nodes:  # now that all constants are known; in topological order, as ONNX demands
             self._check_growth(op_type, inputs)
+            if op_type == "Shape" or (op_type in _MEASURING and inputs[:1] and inputs[0] in self._measured):
+                self._measured.add(output)
 
-    def _node(self, message: memoryview) -> tuple[str, list[str]]:
-        """The node's operator and the names of its inputs."""
+    def _node(self, message: memoryview) -> tuple[str, list[str], str]:
+        """The node's operator, the names of its inputs and of its (last) output."""
         texts = {"op_type": "", "domain": "", "output": ""}
         inputs, attributes = [], []
         for part, payload, _ in self._parts(message, _NODE):
@@ -184,7 +192,7 @@ class _Scan:
             numbers = self._attribute(attribute, op_type)
             if op_type == "Constant":
                 self._add_constant(texts["output"], numbers)
-        return op_type, inputs
+        return op_type, inputs, texts["output"]
 
     def _add_constant(self, name: str, numbers: _Numbers | None) -> None:
         if name in self._constants:
@@ -252,7 +260,7 @@ class _Scan:
             return
         given = [self._constants.get(name, ()) for name in inputs[:4]] + [()] * 4
         sizes = [numbers for numbers in given if numbers is not None]
-        if op_type in _FROM_NOTHING and not all(name in self._constants for name in inputs):
+        if op_type in _FROM_NOTHING and not all(name in self._constants or name in self._measured for name in inputs):
             raise ArtifactError(f"its operator {op_type} makes a tensor whose size is not written in the file")
         if len(sizes) < len(given) and (op_type in _FROM_NOTHING or None in given[1:]):
             raise ArtifactError(f"its operator {op_type} has sizes that are no small whole numbers")
@@ -263,7 +271,7 @@ class _Scan:
         if op_type == "Pad":
             self._check_factor(op_type, max(map(abs, given[1] or ()), default=0))
         elif op_type == "Range":
-            start, limit, delta = (next(iter(numbers), 0.0) for numbers in sizes[:3])
+            start, limit, delta = (next(iter(numbers), 0.0) for numbers in sizes[:3])  # 0 where it is measured
             self._make(op_type, (abs(limit - start) / (abs(delta) or 1.0),))
 
     def _make(self, op_type: str, shape: _Numbers) -> None:

@@ -56,6 +56,27 @@ def test_honest_sizes_pass():
     check_model(tiny_model(before=sizes).SerializeToString(), name="file")
 
 
+def _counting(*between: onnx.NodeProto) -> bytes:
+    """A model that counts from 0 to a size: what torch writes for the indexes of a batch of any size."""
+    nodes = [
+        helper.make_node("Shape", ["pixels"], ["sizes"], start=0, end=1),
+        *between,
+        helper.make_node("Constant", [], ["axis"], value_ints=[0]),
+        helper.make_node("Squeeze", ["sizes" if not between else between[-1].output[0], "axis"], ["count"]),
+        helper.make_node("Constant", [], ["zero"], value_int=0),
+        helper.make_node("Constant", [], ["one"], value_int=1),
+        helper.make_node("Range", ["zero", "count", "one"], ["indexes"]),
+    ]
+    return tiny_model(before=nodes).SerializeToString()
+
+
+def test_sizes_that_tensors_really_have_may_be_counted_and_others_not():
+    check_model(_counting(), name="file")
+    many = helper.make_node("Mul", ["sizes", "sizes"], ["many"])
+    with pytest.raises(ArtifactError, match="not written"):
+        check_model(_counting(many), name="file")
+
+
 def test_limits_are_arguments_and_exact():
     data = tiny_model().SerializeToString()
     check_model(
