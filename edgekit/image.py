@@ -29,7 +29,7 @@ _EXIF_ORIENTATION = 0x0112
 # whole picture, so thousands of them in a small file take minutes.
 _MAX_JPEG_SCANS = 100
 _HUNGRY_FORMATS = frozenset({"WEBP", "AVIF"})
-_USUAL_JPEG_SCANS = 14
+_USUAL_JPEG_SCANS = 20  # CMYK has 18
 _MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
 _MAX_16_BIT = 65535
 _STRIP_ROWS = 64
