@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,8 +44,11 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
-    """A function to call after each training step: loss, accuracy, pictures a second and the time that is left."""
-    if not sys.stderr.isatty():
+    """A function to call after each training step: loss, accuracy, pictures a second and the time that is left.
+
+    Of the processes that torchrun starts, only the first shows a bar.
+    """
+    if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
         yield lambda step: None
         return
     from rich.console import Console

@@ -68,7 +68,8 @@ def run(
     elif find_lr:
         _find_lr(chosen, training, workers=workers, device=device, json=json)
     else:
-        _train(chosen, training, validation, _folder(run, chosen), resume, workers, device, json)
+        folder = _folder(run, chosen, resume=resume)
+        _train(chosen, training, validation, folder=folder, resume=resume, workers=workers, device=device, json=json)
 
 
 def _pictures(data: Path, recipe: Recipe) -> tuple[PictureSet, PictureSet]:
@@ -91,6 +92,7 @@ def _train(
     recipe: Recipe,
     training: PictureSet,
     validation: PictureSet,
+    *,
     folder: Path,
     resume: bool,
     workers: int,
@@ -120,10 +122,17 @@ def _train(
         say(f"wrote {model}; next: edgekit export {model} -o model.onnx")
 
 
-def _folder(run: Path | None, recipe: Recipe) -> Path:
+def _folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
+    """Where the run is; a new folder only where no other command or process must find the same one."""
+    from edgekit.errors import SpecError
+    from edgekit.train.distributed import is_alone
     from edgekit.train.runs import free_folder
 
-    return run if run is not None else free_folder(Path("runs"), f"{recipe.model}-{recipe.tune}")
+    if run is not None:
+        return run
+    if resume or not is_alone():
+        raise SpecError("--resume, and a training in several processes, must be told its folder: give --run FOLDER")
+    return free_folder(Path("runs"), f"{recipe.model}-{recipe.tune}")
 
 
 def _find_lr(recipe: Recipe, training: PictureSet, *, workers: int, device: str, json: bool) -> None:
@@ -142,7 +151,7 @@ def _find_lr(recipe: Recipe, training: PictureSet, *, workers: int, device: str,
 
 def _show_checked(name: str, checked: Checked) -> None:
     pictures, counts = checked.pictures, checked.counts
-    named = ", ".join(f"{c} {n}" for c, n in zip(pictures.classes[:10], counts[:10], strict=True))
+    named = ", ".join(f"{count} {name}" for name, count in zip(pictures.classes[:10], counts[:10], strict=True))
     more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
     say(
         f"{name}: {len(pictures)} pictures of {len(counts)} classes ({named}{more}); {checked.smallest} to "

@@ -16,6 +16,7 @@ from edgekit.image import Size, size_of
 from edgekit.preprocess import Preprocess
 
 _LISTED = 5
+_AT_ONCE = 64
 _THREADS = 4  # decoding releases the interpreter's lock
 
 
@@ -86,11 +87,15 @@ def _decoded(pictures: PictureSet, preprocess: Preprocess, on_picture: Callable[
         except ImageError as error:
             return BadPicture(pictures.names[index], str(error))
 
+    def look_at_some(first: int) -> list[Size | BadPicture]:
+        return [look(index) for index in range(first, min(first + _AT_ONCE, len(pictures)))]
+
     answers = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for answer in pool.map(look, range(len(pictures))):
-            answers.append(answer)
-            on_picture()
+        for some in pool.map(look_at_some, range(0, len(pictures), _AT_ONCE)):
+            for answer in some:
+                answers.append(answer)
+                on_picture()
     return answers
 
 

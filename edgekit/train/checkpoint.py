@@ -58,18 +58,13 @@ class Checkpoint:
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write it so that a crash or a full disk at any moment leaves the old file or the new one, whole.
 
-    A checksum over everything in it goes into it. Raises WeightsError where it cannot be written.
+    A checksum over everything in it goes into it. Raises EdgekitError where it cannot be written.
     """
     facts = checkpoint.facts()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     # One key only: safetensors writes several in an order of its own each time, and equal weights are equal bytes.
     metadata = {_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
-    try:
-        write_atomically(Path(path), save(tensors, metadata=metadata))
-    except OSError as error:
-        raise WeightsError(
-            f"{os.fspath(path)}: cannot be written: {error.strerror}; what was there is intact"
-        ) from None
+    write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

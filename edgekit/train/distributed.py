@@ -56,14 +56,18 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def is_alone() -> bool:
+    """Whether torchrun started no other process beside this one."""
+    return "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1"
+
+
 @contextmanager
 def joined(device: str) -> Iterator[tuple[Place, str]]:
     """This process's place in the job that torchrun started, or alone, and the device that it is to use.
 
     gloo on CPU, nccl on CUDA, one GPU for each process of a machine.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1 or "RANK" not in os.environ:
+    if is_alone():
         yield Place(), device
         return
     on_gpu = torch.device(device).type == "cuda"

@@ -41,7 +41,7 @@ def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
         [row["epoch"] for row in measured], [100 * row["val_accuracy"] for row in measured], marker=".", label="val"
     )
     accuracy.set(xlabel="epoch", ylabel="accuracy, %")
-    accuracy.legend()
+    accuracy.legend(loc="lower right")
     return figure
 
 

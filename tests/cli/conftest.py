@@ -1,0 +1,23 @@
+"""Pictures that a command may spoil."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def bars(tmp_path: Path) -> Path:
+    """An image folder of upright and lying bars in noise: 60 pictures in train/, 20 in val/."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 30), ("val", 10)):
+        for name in ("bar", "line"):
+            folder = tmp_path / "bars" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 60, (28, 28)).astype(np.uint8)
+                at = int(rng.integers(6, 20))
+                pixels[at : at + 4] += 150
+                Image.fromarray(pixels if name == "line" else pixels.T).save(folder / f"{number}.png")
+    return tmp_path / "bars"

@@ -1,0 +1,188 @@
+import copy
+import dataclasses
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from edgekit.dataset import PictureSet
+from edgekit.errors import DataError, EdgekitError, WeightsError
+from edgekit.files import sha256
+from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
+from edgekit.train.loop import train
+from edgekit.train.measure import evaluate
+from edgekit.zoo.network import PixelNetwork
+
+
+class Killed(BaseException):
+    """As sudden as a kill: nothing in the loop catches it."""
+
+
+def run(folder, recipe, training, validation, **options):
+    return train(recipe, training, validation, run=folder, workers=0, **options)
+
+
+def digest(folder):
+    return sha256((folder / "model.safetensors").read_bytes())
+
+
+def test_a_training_learns_and_leaves_everything_in_its_folder(tmp_path, lenet_recipe, training, validation):
+    recipe = lenet_recipe(optimize={"epochs": 12})
+    results, notes = [], []
+    finished = run(tmp_path, recipe, training, validation, on_epoch=results.append, on_note=notes.append)
+    assert results[-1].val_accuracy > 0.9
+    assert finished.state["val_accuracy"] == results[-1].val_accuracy
+    assert {p.name for p in tmp_path.iterdir()} == {
+        *("recipe.toml", "environment.json", "results.csv", "confusion.csv", "curves.png", "confusion.png"),
+        *("last.safetensors", "best.safetensors", "best.json", "model.safetensors", "model.json"),
+    } | ({"previous.safetensors"} if (tmp_path / "previous.safetensors").exists() else set())
+    rows = (tmp_path / "results.csv").read_text().splitlines()
+    assert len(rows) == 1 + 12
+    assert json.loads((tmp_path / "environment.json").read_text())["torch"] == torch.__version__
+    loaded = load_checkpoint(tmp_path / "model.safetensors")
+    network = PixelNetwork(loaded.network(), mean=recipe.preprocess.mean, std=recipe.preprocess.std)
+    assert evaluate(network, validation, recipe, workers=0) == results[-1].val_accuracy
+    assert "parameters learn" in notes[0]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_a_run_stopped_after_any_epoch_ends_in_the_same_bytes(tmp_path, lenet_recipe, training, validation, optimizer):
+    rate = {"sgd": 0.05, "adamw": 0.002, "rmsprop": 0.001}[optimizer]
+    recipe = lenet_recipe(arguments={"dropout": 0.3}, optimize={"optimizer": optimizer, "learning_rate": rate})
+    run(tmp_path / "whole", recipe, training, validation)
+
+    def stop(result):
+        raise Killed
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            run(tmp_path / "cut", recipe, training, validation, resume=True, on_epoch=stop)
+        recent = tmp_path / "cut" / "last.safetensors"
+        assert recent.exists()
+    run(tmp_path / "cut", recipe, training, validation, resume=True)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+
+
+def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_goes_on_from_there(tmp_path, lenet_recipe, training, validation):
+    recipe = lenet_recipe(arguments={"dropout": 0.3})
+    whole = []
+    run(tmp_path / "whole", recipe, training, validation, on_epoch=whole.append)
+
+    def interrupt(progress):
+        if (progress.epoch, progress.step) == (2, 3):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", recipe, training, validation, on_step=interrupt)
+    saved = load_checkpoint(tmp_path / "cut" / "last.safetensors")
+    assert (saved.state["epoch"], saved.state["step"]) == (1, 3)
+    rest = []
+    run(tmp_path / "cut", recipe, training, validation, resume=True, on_epoch=rest.append)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+    assert [result.loss for result in rest] == [result.loss for result in whole[1:]]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_checkpoint(
+    tmp_path, lenet_recipe, training, validation
+):
+    recipe = lenet_recipe()
+
+    def stop(result):
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(tmp_path, recipe, training, validation, on_epoch=stop)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    saved = load_checkpoint(tmp_path / "last.safetensors")
+    broken = {name: t * float("nan") if "body.c3" in name else t for name, t in saved.tensors.items()}
+    save_checkpoint(tmp_path / "last.safetensors", dataclasses.replace(saved, tensors=broken))
+    with pytest.raises(EdgekitError, match=r"loss is nan at epoch 2, step 1.*last\.safetensors is kept"):
+        run(tmp_path, recipe, training, validation, resume=True)
+    (tmp_path / "last.safetensors").write_bytes(before)
+    run(tmp_path, recipe, training, validation, resume=True)
+
+
+def test_a_huge_rate_is_stopped_before_its_weights_are_saved(tmp_path, lenet_recipe, training, validation):
+    recipe = lenet_recipe(optimize={"learning_rate": 1e30, "warmup_epochs": 0, "ema_decay": 0.0})
+    with pytest.raises(EdgekitError, match="epoch 1, step"):
+        run(tmp_path, recipe, training, validation)
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_corrupt_checkpoint_is_refused_and_the_one_before_offered(tmp_path, lenet_recipe, training, validation):
+    recipe = lenet_recipe()
+    run(tmp_path, recipe, training, validation)
+    data = bytearray((tmp_path / "last.safetensors").read_bytes())
+    (tmp_path / "previous.safetensors").write_bytes(data)
+    data[-100] ^= 1
+    (tmp_path / "last.safetensors").write_bytes(data)
+    with pytest.raises(WeightsError, match=r"last\.safetensors: corrupt: its checksum.*previous\.safetensors"):
+        run(tmp_path, recipe, training, validation, resume=True)
+    (tmp_path / "last.safetensors").unlink()
+    run(tmp_path, recipe, training, validation, resume=True)
+
+
+def test_a_full_disk_costs_no_checkpoint(tmp_path, lenet_recipe, training, validation, monkeypatch):
+    recipe = lenet_recipe()
+    run(tmp_path, recipe, training, validation)
+    saved = load_checkpoint(tmp_path / "last.safetensors")
+    before = digest(tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgekit.files.os.fsync", full)
+    with pytest.raises(EdgekitError, match="No space left on device"):
+        save_checkpoint(tmp_path / "model.safetensors", saved)
+    assert digest(tmp_path) == before
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_another_training_is_neither_overwritten_nor_resumed(tmp_path, lenet_recipe, training, validation):
+    run(tmp_path, lenet_recipe(), training, validation)
+    with pytest.raises(DataError, match="--resume"):
+        run(tmp_path, lenet_recipe(), training, validation)
+    with pytest.raises(DataError, match=r"learning_rate was 0\.05 and is 0\.01"):
+        run(tmp_path, lenet_recipe(optimize={"learning_rate": 0.01}), training, validation, resume=True)
+
+
+def test_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lenet_recipe, training, validation):
+    # Wrong validation labels: the accuracy cannot keep rising.
+    labels = tuple(np.random.default_rng(0).integers(0, 3, len(validation)).tolist())
+    shuffled = PictureSet(validation.classes, validation.sources, validation.names, labels)
+    results = []
+    recipe = lenet_recipe(optimize={"epochs": 40, "patience": 3})
+    finished = run(tmp_path, recipe, training, shuffled, on_epoch=results.append)
+    assert len(results) < 40
+    assert finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
+    assert finished.state["epoch"] == len(results) - 3
+
+
+def test_clipping_and_smoothing_and_mixing_and_bfloat16_all_train(tmp_path, lenet_recipe, training, validation):
+    recipe = lenet_recipe(
+        precision="bfloat16",
+        augment={"mixup": 0.2, "cutmix": 1.0, "erase": 0.2},
+        optimize={"clip_norm": 1.0, "label_smoothing": 0.1, "schedule": "step", "step_every": 1, "step_factor": 0.5},
+    )
+    results = []
+    run(tmp_path, recipe, training, validation, on_epoch=results.append)
+    assert results[-1].loss < results[0].loss
+
+
+def test_the_wrong_classes_are_refused(tmp_path, lenet_recipe, training, validation):
+    other = PictureSet(("a", "b", "c"), validation.sources, validation.names, validation.labels)
+    with pytest.raises(DataError, match="must be the same"):
+        run(tmp_path, lenet_recipe(), training, other)
+
+
+def test_a_checkpoint_without_a_checksum_is_read(tmp_path, lenet_recipe, training, validation):
+    """Those written before there was one."""
+    from safetensors.torch import save_file
+
+    finished = run(tmp_path, lenet_recipe(), training, validation)
+    facts = copy.deepcopy(finished.facts())
+    tensors = {name: tensor.contiguous() for name, tensor in finished.tensors.items()}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"edgekit": json.dumps(facts)})
+    assert load_checkpoint(tmp_path / "old.safetensors").classes == training.classes
