@@ -673,7 +673,9 @@ def test_stuck_holder_of_the_lock(server, tmp_path):
     lock, part = tmp_path / f".weights-{SUM[:8]}.pth.lock", tmp_path / "part"
     with cache_module.locked(lock, growing=part, wait_s=1):
         patience = Patience(silence_s=0.1, stall_s=0.1, attempts=1)
+        start = time.monotonic()
         assert "another process is fetching this file" in refused(server, tmp_path, patience=patience)
+        assert time.monotonic() - start < 15
     assert server.requests == []
 
 
