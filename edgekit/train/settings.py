@@ -91,6 +91,8 @@ class Optimize:
     warmup_epochs: float = option(1.0, "Epochs of linear warmup from 0.")
     step_every: float = option(30.0, "Epochs between the steps of schedule step.")
     step_factor: float = option(0.1, "What each step multiplies the rate by.")
+    restarts: tuple[float, ...] = option((), "Epochs at which schedule cosine begins again.")
+    restart_factor: float = option(1.0, "What each restart multiplies the peak by.")
     backbone_rate: float = option(1.0, "Rate of the backbone's stages, as a share of the head's.")
     layer_decay: float = option(1.0, "Further share for each stage that a stage lies below the last.")
     label_smoothing: float = option(0.0, "Share of the target spread over all classes.")
@@ -103,7 +105,14 @@ class Optimize:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
             raise SpecError(f"epochs ({self.epochs}) and batch_size ({self.batch_size}) must be at least 1")
-        for name in ("learning_rate", "step_every", "step_factor", "backbone_rate", "layer_decay"):
+        object.__setattr__(self, "restarts", tuple(float(epoch) for epoch in self.restarts))
+        bounds = [self.warmup_epochs, *self.restarts, self.epochs]
+        if self.restarts and bounds != sorted(set(bounds)):
+            raise SpecError(
+                f"restarts {list(self.restarts)} must rise from the warmup's end ({self.warmup_epochs}) to below the "
+                f"epochs ({self.epochs})"
+            )
+        for name in ("learning_rate", "step_every", "step_factor", "restart_factor", "backbone_rate", "layer_decay"):
             if not getattr(self, name) > 0:
                 raise SpecError(f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("momentum", "label_smoothing", "ema_decay"):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from edgekit.errors import DataError, EdgekitError
+from edgekit.errors import DataError, EdgekitError, SpecError
 from edgekit.image import Size
 from edgekit.preprocess import Preprocess
 from edgekit.train.check import check
@@ -17,6 +17,20 @@ def test_warmup_and_cosine():
     assert learning_rate(optimize, 1) == pytest.approx(0.4)
     assert learning_rate(optimize, 6) == pytest.approx(0.2)
     assert learning_rate(optimize, 11) == pytest.approx(0.0)
+
+
+def test_cosine_with_restarts():
+    plain = Optimize(epochs=11, warmup_epochs=1, learning_rate=0.4)
+    optimize = Optimize(epochs=15, warmup_epochs=1, learning_rate=0.4, restarts=(11,), restart_factor=0.25)
+    for epoch in (0.5, 1, 6, 10.9):
+        assert learning_rate(optimize, epoch) == learning_rate(plain, epoch)
+    assert [learning_rate(optimize, epoch) for epoch in (11, 13, 15)] == pytest.approx([0.1, 0.05, 0.0])
+
+
+@pytest.mark.parametrize("restarts", [(5, 5), (7, 5), (20,), (1,), (0.5,), (30,)])
+def test_restarts_lie_between_the_warmup_and_the_end(restarts):
+    with pytest.raises(SpecError, match="restarts"):
+        Optimize(epochs=20, warmup_epochs=1, restarts=restarts)
 
 
 def test_steps_and_constant():
