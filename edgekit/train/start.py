@@ -31,7 +31,8 @@ def start(
     if recipe.weights is not None:
         path = resolve(recipe.model, recipe.weights)
         arguments = recipe.network_arguments
-        load_weights(network, path, model=recipe.model, replace_head=True, **arguments)
+        if load_weights(network, path, model=recipe.model, replace_head=True, **arguments):
+            on_note(f"the weights' head is for other classes; a new one for these {len(classes)} starts from nothing")
     network = network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tuning = tuning_of(network, recipe)
     on_note(_summary(network, tuning))

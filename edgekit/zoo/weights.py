@@ -45,7 +45,7 @@ def load_weights(
     if classes and replace_head:
         tensors |= {name: tensor for name, tensor in wanted.items() if name.startswith(_HEAD)}
     elif classes:
-        hint = f"; its head has {classes} classes: --replace-head (replace_head=True) loads all but that"
+        hint = f"; its head has {classes} classes: `edgekit train` gives it a new one (replace_head=True in Python)"
     _check(tensors, wanted, os.fspath(path), hint)
     network.load_state_dict(tensors, strict=False)  # checked above; only what is optional may be missing
     return bool(classes) and replace_head

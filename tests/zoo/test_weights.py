@@ -319,7 +319,7 @@ def test_other_classes_are_refused_with_the_way_out(network, tmp_path):
     torch.save(build("lenet5", classes=7).state_dict(), tmp_path / "w.pth")
     message = refused(network, tmp_path / "w.pth")
     assert "2 misshapen: head.fc.weight is (7, 84), not (10, 84), head.fc.bias is (7,), not (10,)" in message
-    assert "its head has 7 classes: --replace-head (replace_head=True) loads all but that" in message
+    assert "its head has 7 classes: `edgekit train` gives it a new one (replace_head=True in Python)" in message
 
 
 def test_other_classes_keep_the_head_where_that_is_asked_for(network, tmp_path):
@@ -343,7 +343,7 @@ def test_head_that_differs_in_more_than_its_classes(network, state, tmp_path, sh
     torch.save(state, tmp_path / "w.pth")
     message = refused(network, tmp_path / "w.pth", replace_head=True)
     assert f"1 misshapen: head.fc.weight is {shape}, not (10, 84)" in message
-    assert "--replace-head" not in message
+    assert "replace_head" not in message
 
 
 def test_replacing_the_head_forgives_nothing_else(network, tmp_path):
