@@ -30,7 +30,7 @@ edgekit train mnist/ --recipe models/lenet5-mnist/recipe.toml --run runs/lenet5
 
 edgekit train photos/ --recipe recipe.toml --run runs/first --resume
 
-torchrun --nproc-per-node 2 -m edgekit train photos/ --recipe recipe.toml --run runs/first
+torchrun --nproc-per-node 2 -m -- edgekit train photos/ --recipe recipe.toml --run runs/first
 """
 
 

@@ -189,6 +189,7 @@ class _Loop:
     def _stop_if_asked(self) -> None:
         if self.requested():
             self.files.save_last(self.state.checkpoint(), must=True)
+            self.on_note(f"stopped; the state is in {self.files.last}: the same command with --resume goes on from it")
             raise KeyboardInterrupt
 
     def _step(self, batch: Batch) -> tuple[float, int]:

@@ -48,7 +48,7 @@ def tuning_of(network: Network, recipe: Recipe) -> Tuning:
 
 
 def has_folded_norms(network: nn.Module) -> bool:
-    """Whether every batch norm has mean 0 and variance 1 exactly: its statistics lie in the weights before it.
+    """Whether every batch norm has mean 0 and variance 1 (within its eps): its statistics lie in the weights before it.
 
     Trained ones never do. In training mode such a norm would normalize by the batch and destroy the network.
     """
@@ -58,7 +58,9 @@ def has_folded_norms(network: nn.Module) -> bool:
 
 def _is_identity(norm: _BatchNorm) -> bool:
     mean, variance = norm.running_mean, norm.running_var
-    return mean is not None and variance is not None and not mean.any() and bool((variance == 1).all())
+    if mean is None or variance is None or mean.any():
+        return False
+    return bool(((variance - 1).abs() <= 2 * norm.eps).all())  # some write 1 - eps, whose root with eps is 1
 
 
 def freeze(network: Network, tuning: Tuning) -> None:

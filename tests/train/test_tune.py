@@ -20,6 +20,13 @@ def weights(tmp_path_factory, lenet_recipe, training, validation):
     return folder / "model.safetensors"
 
 
+def test_the_shared_weights_are_folded(shared, training):
+    recipe = Recipe.from_dict(
+        {"model": "mobilenet_v2", "weights": str(shared / "weights/mobilenet_v2_imagenet.safetensors"), "tune": "full"}
+    )
+    assert start(recipe, training.classes, device="cpu").tuning.folded
+
+
 @pytest.fixture
 def task(training, validation):
     """A new one: is the bar upright?"""
@@ -84,6 +91,10 @@ def test_folded_norms_are_known_by_their_statistics_and_stay(tmp_path, training)
     from safetensors.torch import save_file
 
     save_file(network.state_dict(), tmp_path / "folded.safetensors")
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.running_var.fill_(1 - norm.eps)
+    assert has_folded_norms(network)  # as those are written whose root with eps is to be exactly 1
     network(torch.randn(4, 3, 32, 32))  # one step of training mode moves the statistics
     assert not has_folded_norms(network)
     save_file(network.state_dict(), tmp_path / "plain.safetensors")

@@ -1,0 +1,148 @@
+"""Trainings that die, in processes of their own: killed, interrupted, with a dead companion."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekit.files import sha256
+from edgekit.train.checkpoint import load_checkpoint
+
+COMMON = ("--model", "lenet5", "--epochs", "30", "--batch-size", "8", "--learning-rate", "0.02", "--rotate", "10")
+
+
+def command(data, folder, *options):
+    return [*(sys.executable, "-m", "edgekit", "train", str(data), "--run", str(folder)), *COMMON, *options]
+
+
+def environment():
+    """One thread, on any machine: sums in another order are other sums."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def finish(arguments, **options):
+    return subprocess.run(arguments, env=environment(), capture_output=True, text=True, timeout=300, **options)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, picture_folder):
+    """A whole run: the seconds of its epochs, and the folder that holds its weights."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = finish(command(picture_folder, folder, "--json"))
+    assert done.returncode == 0, done.stderr
+    return sum(json.loads(line)["seconds"] for line in done.stdout.splitlines()), folder
+
+
+@pytest.mark.slow
+def test_killed_at_five_random_moments_it_ends_in_the_same_weights(tmp_path, picture_folder, undisturbed):
+    seconds, whole = undisturbed
+    moments = random.Random()  # other ones in every run of this test; what the kills left is listed where it fails
+    kills = []
+    while len(kills) < 5:
+        for begun in tmp_path.glob("environment.json"):
+            begun.unlink()  # written anew when the epochs begin
+        process = subprocess.Popen(
+            command(picture_folder, tmp_path, "--resume"),
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while not (tmp_path / "environment.json").exists() and process.poll() is None:
+            time.sleep(0.01)
+        try:
+            process.wait(moments.uniform(0.0, 0.6) * seconds)
+            shutil.rmtree(tmp_path)  # it was done before its time to die: once more from the start
+            tmp_path.mkdir()
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills.append(sorted(path.name for path in tmp_path.iterdir()))
+    done = finish(command(picture_folder, tmp_path, "--resume"))
+    assert done.returncode == 0, done.stderr
+    digests = {sha256((folder / "model.safetensors").read_bytes()) for folder in (tmp_path, whole)}
+    assert len(digests) == 1, kills
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_exits_130(tmp_path, picture_folder):
+    process = subprocess.Popen(
+        [*command(picture_folder, tmp_path, "--json"), "--epochs", "1000"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()  # the first epoch is over
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "with --resume goes on" in said
+    assert load_checkpoint(tmp_path / "last.safetensors").state["epoch"] >= 1
+
+
+def torchrun(data, folder, *options):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
+    _, module, *arguments = command(data, folder, *options)
+    return [*launcher, "--master-port", port, module, "--", *arguments]  # or else it takes --run for one of its own
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path, picture_folder):
+    """Within 1e-5 in every weight after 33 steps: the same pictures in each; only the order of the sums differs."""
+    alone = finish(command(picture_folder, tmp_path / "one", "--epochs", "3"))
+    assert alone.returncode == 0, alone.stderr
+    done = finish(torchrun(picture_folder, tmp_path / "two", "--epochs", "3"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("epoch 3/3") == 1  # the first process alone reports
+    one, two = (load_checkpoint(folder / "model.safetensors") for folder in (tmp_path / "one", tmp_path / "two"))
+    difference = max(float((one.tensors[name] - t).abs().max()) for name, t in two.tensors.items())
+    assert difference <= 1e-5
+    assert one.state["val_accuracy"] == pytest.approx(two.state["val_accuracy"], abs=0.04)  # one picture of 30
+
+
+@pytest.mark.slow
+def test_a_dead_companion_ends_the_job_within_a_minute_and_it_can_be_resumed(tmp_path, picture_folder):
+    job = subprocess.Popen(
+        torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    job.stdout.readline()
+    began = time.monotonic()
+    os.kill(_children(job.pid)[-1], signal.SIGKILL)
+    job.communicate(timeout=60)
+    assert job.returncode != 0
+    assert time.monotonic() - began < 60
+    reached = load_checkpoint(tmp_path / "last.safetensors").state["epoch"]
+    assert reached >= 1
+    again = subprocess.Popen(
+        torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json", "--resume"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    first = json.loads(again.stdout.readline())
+    again.terminate()
+    again.communicate(timeout=60)
+    assert first["epoch"] == reached + 1
+
+
+def _children(pid):
+    """The processes that it started, from /proc: the launcher's two workers."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sorted(map(int, children))
