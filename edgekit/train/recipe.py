@@ -18,25 +18,23 @@ from edgekit.train.settings import TUNES, Augment, Choices, Optimize, check_name
 _Section = TypeVar("_Section")
 
 # What a recipe that is silent gets, by its `tune`. Transfer learning is a matter of few epochs and small rates.
+_FINE: dict[str, Any] = {
+    "epochs": 6,
+    "batch_size": 32,
+    "learning_rate": 0.01,
+    "weight_decay": 1e-4,
+    "label_smoothing": 0.1,
+    "ema_decay": 0.9,  # of some ten steps: there are only so many
+}
 _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
     "scratch": {"optimize": {}, "augment": {}},
     "head": {
         "optimize": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-3, "warmup_epochs": 0},
         "augment": {},
     },
-    "partial": {
-        "optimize": {"epochs": 6, "batch_size": 32, "learning_rate": 0.02, "weight_decay": 1e-4, "backbone_rate": 0.1},
-        "augment": {"crop_scale": (0.4, 1.0)},
-    },
+    "partial": {"optimize": _FINE | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
     "full": {
-        "optimize": {
-            "epochs": 6,
-            "batch_size": 32,
-            "learning_rate": 0.02,
-            "weight_decay": 1e-4,
-            "backbone_rate": 0.1,
-            "layer_decay": 0.9,
-        },
+        "optimize": _FINE | {"backbone_rate": 0.05, "layer_decay": 0.9},
         "augment": {"crop_scale": (0.4, 1.0)},
     },
 }
