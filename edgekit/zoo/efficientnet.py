@@ -6,34 +6,37 @@ And EfficientNet-Lite, from the same authors' code (github.com/tensorflow/tpu, e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError
-from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
+from edgekit.errors import SpecError, unknown
+from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
 from edgekit.zoo.network import Network
 
 # fmt: off
 # Table 1 of the paper, its stages 2 to 8; 1 is the stem, 9 the last 1x1 convolution, pooling and linear layer.
 _STAGES = (
-    # expand_ratio, kernel, stride, channels, layers
-    (            1,      3,      1,       16,      1),
-    (            6,      3,      2,       24,      2),
-    (            6,      5,      2,       40,      2),
-    (            6,      3,      2,       80,      3),
-    (            6,      5,      1,      112,      3),
-    (            6,      5,      2,      192,      4),
-    (            6,      3,      1,      320,      1),
+    # expand_ratio, kernel, channels, layers
+    (            1,      3,       16,      1),
+    (            6,      3,       24,      2),
+    (            6,      5,       40,      2),
+    (            6,      3,       80,      3),
+    (            6,      5,      112,      3),
+    (            6,      5,      192,      4),
+    (            6,      3,      320,      1),
 )
 # fmt: on
+# An argument, because small pictures need some of them to be 1.
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _STEM, _LAST, _RESOLUTION = 32, 1280, 224
 # Section 5, step 1: found by a grid search under alpha * beta^2 * gamma^2 = 2, so that each phi doubles the cost.
 _DEPTH, _WIDTH, _GAMMA = 1.2, 1.1, 1.15
 
 _silu = partial(nn.SiLU, inplace=True)
+_ACTIVATIONS: dict[str, Activation] = {"silu": _silu, "relu6": relu6}
 
 
 class Scaling(NamedTuple):
@@ -63,7 +66,10 @@ def efficientnet(
     depth_mult: float = 1.0,
     phi: float = 0.0,
     lite: bool = False,
+    activation: str | Sequence[str] = (),
     padding: Padding = "symmetric",
+    stem_stride: int = 2,
+    stage_strides: Sequence[int] = _STRIDES,
     norm_eps: float = 1e-5,
     norm_momentum: float = 0.1,
     drop_path: float = 0.2,
@@ -75,20 +81,28 @@ def efficientnet(
     lite: EfficientNet-Lite: no squeeze-and-excitation, ReLU6, and neither the stem, the last 1x1 convolution nor the
     layers of the first and the last stage are scaled. drop_path: the rate that the last block nears, from 0 in the
     first. Weights made by the authors' TensorFlow code need padding "tf_same" and norm_eps 1e-3.
-    Raises SpecError for multipliers that are not above 0, phi outside of [-10, 10], drop_path outside of [0, 1).
+    activation: silu or relu6, one for all or one for each of stem, stages 1 to 7 and last; by default the authors'.
+    As 8-bit integers relu6 costs nothing (it is the end of the range), silu as much as a convolution.
+    Raises SpecError for multipliers that are not above 0, phi outside of [-10, 10], drop_path outside of [0, 1),
+    strides that are not one of 1 or 2 for each of the 7 stages, activations that are neither one name nor 9.
     """
     wider, deeper, _ = scaling(phi)
     width_mult, depth_mult = width_mult * wider, depth_mult * deeper
-    _check(width_mult, depth_mult, drop_path)
+    _check(width_mult, depth_mult, drop_path, (stem_stride, *stage_strides))
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-    unit = partial(ConvNormAct, padding=padding, norm=norm, activation=relu6 if lite else _silu)
+    stem, *stages, last = [
+        partial(ConvNormAct, padding=padding, norm=norm, activation=act)
+        for act in _activations(activation or ("relu6" if lite else "silu"))
+    ]
     ends_mult = 1.0 if lite else width_mult
 
     channels, features = round_channels(_STEM * ends_mult), round_channels(_LAST * ends_mult)
-    body: dict[str, nn.Module] = {"stem": unit(in_channels, channels, kernel=3, stride=2)}
+    body: dict[str, nn.Module] = {"stem": stem(in_channels, channels, kernel=3, stride=stem_stride)}
     layers = list(_layers(depth_mult, lite=lite))
     rates = iter([drop_path * block / sum(layers) for block in range(sum(layers))])
-    for number, ((expand_ratio, kernel, stride, width, _), count) in enumerate(zip(_STAGES, layers, strict=True), 1):
+    for number, ((expand_ratio, kernel, width, _), stride, count, unit) in enumerate(
+        zip(_STAGES, stage_strides, layers, stages, strict=True), 1
+    ):
         stage, out = nn.Sequential(), round_channels(width * width_mult)
         for at in range(count):
             block = MBConv(
@@ -104,7 +118,7 @@ def efficientnet(
             stage.append(block)
             channels = out
         body[f"stage{number}"] = stage
-    body |= {"last": unit(channels, features, kernel=1), "pool": GlobalAveragePool()}
+    body |= {"last": last(channels, features, kernel=1), "pool": GlobalAveragePool()}
     return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
 
 
@@ -190,12 +204,26 @@ def _layers(depth_mult: float, *, lite: bool) -> Iterator[int]:
         yield layers if fixed else math.ceil(layers * depth_mult)
 
 
-def _check(width_mult: float, depth_mult: float, drop_path: float) -> None:
+def _activations(names: str | Sequence[str]) -> list[Activation]:
+    """One for the stem, each stage, and the last convolution."""
+    places = len(_STAGES) + 2
+    each = [names] * places if isinstance(names, str) else list(names)
+    if len(each) != places:
+        raise SpecError(f"activation must be one name or {places} (stem, stages 1 to 7, last), not {len(each)}: {each}")
+    for name in each:
+        if name not in _ACTIVATIONS:
+            raise SpecError(unknown("activation", str(name), _ACTIVATIONS))
+    return [_ACTIVATIONS[name] for name in each]
+
+
+def _check(width_mult: float, depth_mult: float, drop_path: float, strides: Sequence[int]) -> None:
     for name, value in (("width_mult", width_mult), ("depth_mult", depth_mult)):
         if not 0 < value < math.inf:
             raise SpecError(f"{name} (with phi) must be above 0, not {value}")
     if not 0 <= drop_path < 1:
         raise SpecError(f"drop_path must lie in [0, 1), not {drop_path}")
+    if len(strides) != len(_STAGES) + 1 or not set(strides) <= {1, 2}:
+        raise SpecError(f"stage_strides must be {len(_STAGES)} of 1 or 2, and stem_stride one: {list(strides)}")
 
 
 def published_keys(*, depth_mult: float = 1.0, phi: float = 0.0, lite: bool = False) -> dict[str, str]:

@@ -172,6 +172,17 @@ def test_evaluation_is_deterministic_and_training_is_not():
         assert torch.equal(network(x), network(x))
 
 
+def test_strides_and_activations_fit_small_pictures_and_integers(hollow):
+    activation = ["relu6"] * 5 + ["silu"] * 4
+    network = hollow("efficientnet_b0", stem_stride=1, stage_strides=[1, 1, 2, 2, 1, 2, 1], activation=activation)
+    assert network.body[:-1](torch.empty((1, 3, 32, 32), device="meta")).shape == (1, 1280, 4, 4)
+    for name, activations in {"stem": {nn.ReLU6}, "stage4": {nn.ReLU6}, "stage5": {nn.SiLU}, "last": {nn.SiLU}}.items():
+        modules = dict(network.body.named_children())[name].named_modules()
+        # Beside the squeeze's own, which works on one value a channel.
+        found = {type(module) for path, module in modules if path.endswith("act") and "gate" not in path}
+        assert found == activations, name
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -181,6 +192,10 @@ def test_evaluation_is_deterministic_and_training_is_not():
         ({"phi": float("nan")}, "phi must lie"),
         ({"drop_path": 1}, r"drop_path must lie in \[0, 1\), not 1"),
         ({"padding": "same"}, "did you mean tf_same"),
+        ({"stage_strides": [1, 2]}, "stage_strides must be 7 of 1 or 2"),
+        ({"stem_stride": 4}, "stem_stride one: .4"),
+        ({"activation": "relu7"}, "did you mean relu6"),
+        ({"activation": ["relu6", "silu"]}, "one name or 9"),
     ],
 )
 def test_impossible_arguments_are_named(arguments, message):
