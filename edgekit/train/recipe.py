@@ -33,8 +33,9 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "augment": {},
     },
     "partial": {"optimize": _FINE | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
+    # With 0.05, 245 pictures of ants and bees ended 4 points lower.
     "full": {
-        "optimize": _FINE | {"backbone_rate": 0.05, "layer_decay": 0.9},
+        "optimize": _FINE | {"backbone_rate": 0.01, "layer_decay": 0.9},
         "augment": {"crop_scale": (0.4, 1.0)},
     },
 }
