@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edgekit import image
-from edgekit.dataset import read, read_both
+from edgekit.dataset import read, read_both, read_held_out
 from edgekit.errors import DataError
 
 PIXELS = {"cats": 10, "dogs": 200}
@@ -86,6 +86,15 @@ def test_val_is_not_mixed_with_test(tmp_path):
     make_folder(tmp_path, ("train", "val"))
     make_folder(tmp_path, ("test",), count=9)
     assert len(read(tmp_path, "val")) == 8
+
+
+def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
+    assert len(read_held_out(make_folder(tmp_path / "both", ("train", "val"), 3))) == 6
+    assert len(read_held_out(make_folder(tmp_path / "plain", ("",), 3))) == 6
+    with pytest.raises(DataError, match="no val pictures"):
+        read_held_out(make_folder(tmp_path / "train_only", ("train",), 3))
+    with pytest.raises(DataError, match="no such folder"):
+        read_held_out(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("packing", [None, "data.tar.gz", "data.zip"])

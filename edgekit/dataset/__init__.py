@@ -6,3 +6,5 @@ Torch-free, because evaluation and calibration read the same data as training do
 from edgekit.dataset.pictures import PictureSet as PictureSet
 from edgekit.dataset.reading import read as read
 from edgekit.dataset.reading import read_both as read_both
+from edgekit.dataset.reading import read_held_out as read_held_out
+from edgekit.dataset.unlabeled import read_unlabeled as read_unlabeled

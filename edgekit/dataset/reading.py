@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from edgekit.dataset.archive import read_archive
-from edgekit.dataset.found import Entry, Found, Wanted
+from edgekit.dataset.found import Entry, Found, Split, Wanted
 from edgekit.dataset.idx import read_idx
 from edgekit.dataset.layout import Member, found_in, is_picture
 from edgekit.dataset.pictures import PictureSet
@@ -18,27 +18,44 @@ from edgekit.dataset.table import TABLE, read_table
 from edgekit.errors import DataError, unknown
 
 _LISTED = 6
+# The splits whose pictures are meant, by what is asked for.
+_WANTED: dict[str, tuple[Split | None, ...]] = {
+    "train": ("train",),
+    "val": ("val",),
+    "held-out": ("val", None),
+    "all": ("train", "val", None),
+}
 
 
-def read(path: str | os.PathLike[str], split: str) -> PictureSet:
-    """The `split` ("train", "val" or "all") of the data set at `path`.
+def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[str] | None = None) -> PictureSet:
+    """The `split` of the data set at `path`: "train", "val", "all", or "held-out" (val, or all where nothing is split).
 
     path: a folder with train/ and val/ (or test/), each of one folder for each class; a tar, tar.gz or zip of such; a
-    folder of MNIST-style idx files; a CSV of file,label, or a folder with a labels.csv. Classes are those of the whole
+    folder of MNIST-style idx files; a CSV of file,label, or a folder with a labels.csv. truth: such a CSV that lies
+    elsewhere, for the pictures of the folder `path`. Classes are those of the whole
     data set (of its train, if it has one), in the order of their names, numbers in theirs. "all" is every picture, of
     one folder for each class as well. Raises DataError saying what was found.
     """
     root = Path(path)
-    if split not in ("train", "val", "all"):
-        raise DataError(unknown("split", split, ("train", "val", "all")))
-    found = _found(root, lambda own: split in ("all", own))
-    entries = [entry for entry in found.entries if split in ("all", entry.split)]
+    if split not in _WANTED:
+        raise DataError(unknown("split", split, _WANTED))
+    wanted = _WANTED[split]
+    found = _found(root, lambda own: own in wanted) if truth is None else _told(root, Path(truth))
+    if split == "held-out" and any(entry.split == "val" for entry in found.entries):
+        wanted = ("val",)
+    entries = [entry for entry in found.entries if entry.split in wanted]
     if not entries:
         raise DataError(f"{root}: {_lacks(found, split)}")
-    known = [entry for entry in found.entries if entry.split == "train"] if split == "val" else entries
+    known = [entry for entry in found.entries if entry.split == "train"] if wanted == ("val",) else entries
     keys = _keys(found, known or entries)
     _check_known(root, entries, keys)
     return _picture_set(found, entries, keys)
+
+
+def read_held_out(path: str | os.PathLike[str]) -> PictureSet:
+    """The val pictures, by which a model is judged; all of them where the data has no splits."""
+    found = _found(Path(path), lambda split: False)
+    return read(path, "all" if found.entries and all(entry.split is None for entry in found.entries) else "val")
 
 
 def read_both(
@@ -81,6 +98,12 @@ def _found(root: Path, wanted: Wanted) -> Found:
     if found is None:
         raise DataError(f"{root}: neither a folder, nor a tar or zip archive, nor a .csv table")
     return found
+
+
+def _told(root: Path, truth: Path) -> Found:
+    if not root.is_dir():
+        raise DataError(f"{root}: a table of truth goes with a folder of pictures, which this is not")
+    return read_table(truth, folder=root)
 
 
 def _read_folder(root: Path) -> Found:

@@ -14,8 +14,8 @@ TABLE = "labels.csv"
 _FILE, _CLASS, _INDEX, _SPLIT = ("file", "filename", "path"), ("label", "class"), ("class_index",), ("split",)
 
 
-def read_table(path: Path) -> Found:
-    """The pictures that the table lists, their files relative to it.
+def read_table(path: Path, *, folder: Path | None = None) -> Found:
+    """The pictures that the table lists, their files relative to `folder` (by default the one that it lies in).
 
     Its first line names the columns: file; label or class (a name) or class_index (a number); and, if it likes, split
     (train or val). Class names of numbers are taken from the one *classes*.txt beside the table, if there is one, a
@@ -30,7 +30,9 @@ def read_table(path: Path) -> Found:
         if not row[file] or not row[label]:
             raise DataError(f"{path}: line {line} has no {file if not row[file] else label}")
         name = row[file]
-        entries.append(Entry(_split(path, line, row[split] if split else ""), row[label], name, path.parent / name))
+        entries.append(
+            Entry(_split(path, line, row[split] if split else ""), row[label], name, (folder or path.parent) / name)
+        )
     if label not in _INDEX:
         return Found(entries=entries)
     return _numbered(path, entries)
