@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from edgekit.postprocess import Score as Score
     from edgekit.preprocess import Preprocess as Preprocess
     from edgekit.runtime.classifier import Classifier as Classifier
-    from edgekit.runtime.classifier import Prediction as Prediction
+    from edgekit.runtime.ensemble import Ensemble as Ensemble
     from edgekit.runtime.guard import ModelLimits as ModelLimits
+    from edgekit.runtime.prediction import Prediction as Prediction
 
 # Where each public name lives. They are imported when first asked for, so that `edgekit --help`, which asks for none,
 # loads neither numpy nor onnxruntime.
@@ -34,9 +35,10 @@ _PUBLIC = {
     "Classifier": "edgekit.runtime.classifier",
     "CropPlan": "edgekit.crops",
     "EdgekitError": "edgekit.errors",
+    "Ensemble": "edgekit.runtime.ensemble",
     "Limits": "edgekit.image",
     "ModelLimits": "edgekit.runtime.guard",
-    "Prediction": "edgekit.runtime.classifier",
+    "Prediction": "edgekit.runtime.prediction",
     "Preprocess": "edgekit.preprocess",
     "Score": "edgekit.postprocess",
     "Size": "edgekit.image",

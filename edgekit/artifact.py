@@ -16,6 +16,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args
 
+from edgekit.adaptive import AdaptivePlan
 from edgekit.errors import ArtifactError, SpecError, unknown
 from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess import Preprocess
@@ -38,10 +39,12 @@ _MAX_DEPTH = 32
 class ArtifactInfo:
     """All that is known of a model file. JSON round-trips; the same content gives the same bytes.
 
-    model and arguments: the zoo's network and what it was built with. labels: one for each logit, in order. licence: of
-    the weights. weights_sha256: of the checkpoint that was exported. parent_sha256: of the model file that this one was
-    made from (None for the first). parity: for each step, how far its answers were from its parent's. calibration: what
-    int8 ranges were measured on. metrics: measured accuracy, with the data it was measured on.
+    model and arguments: the zoo's network and what it was built with, or the name of another. labels: one for each
+    logit, in order. licence: of the weights. weights_sha256: of the checkpoint that was exported, or of the stranger's
+    file that was adopted. parent_sha256: of the model file that this one was made from (None for the first). parity:
+    for each step, how far its answers were from its parent's. calibration: what int8 ranges were measured on. metrics:
+    measured accuracy, with the data it was measured on. crops: the adaptive crops that were fitted for it; None, and
+    not in the document, where none were.
     """
 
     model: str
@@ -55,6 +58,7 @@ class ArtifactInfo:
     parity: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] | None = None
+    crops: AdaptivePlan | None = None
 
     def __post_init__(self) -> None:
         if not self.labels or not all(isinstance(label, str) and label for label in self.labels):
@@ -77,7 +81,15 @@ class ArtifactInfo:
             "parity": dict(self.parity),
             "calibration": self.calibration,
             "metrics": self.metrics,
+            **({} if self.crops is None else {"crops": self.crops.to_dict()}),
         }
+
+    @property
+    def warning(self) -> str | None:
+        """Why the model is worse than was asked for, where it was written in spite of that."""
+        evidence = self.parity.get("quantize")
+        said = evidence.get("worse") if isinstance(evidence, Mapping) else None
+        return said if isinstance(said, str) else None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArtifactInfo:
@@ -92,7 +104,12 @@ class ArtifactInfo:
                 raise ArtifactError(f"the edgekit metadata is wrong: {name} is {values[name]!r:.100}")
         entries = {name: values[name] for name in _KINDS}
         preprocess = Preprocess.from_dict(dict(values["preprocess"]))
-        return cls(**entries | {"labels": tuple(values["labels"]), "preprocess": preprocess})
+        crops = values.get("crops")
+        if crops is not None:
+            if not isinstance(crops, dict):
+                raise ArtifactError(f"the edgekit metadata is wrong: crops is {crops!r:.100}")
+            crops = AdaptivePlan.from_dict(crops)
+        return cls(**entries | {"labels": tuple(values["labels"]), "preprocess": preprocess, "crops": crops})
 
 
 # What each entry of the document is in JSON.
@@ -119,9 +136,24 @@ def read_info(path: str | os.PathLike[str]) -> ArtifactInfo:
 def parse_info(model: bytes, *, name: str) -> ArtifactInfo:
     """As read_info, for the bytes of a file called `name` in messages."""
     try:
+        if is_ort_format(model):
+            raise ArtifactError("of onnxruntime's own format, which cannot be looked through; give the .onnx file")
         metadata = read_metadata(model)
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error}") from None
+    return info_in(metadata, name=name)
+
+
+def is_ort_format(model: bytes) -> bool:
+    """Whether onnxruntime would take the bytes for its own format (.ort), whatever else they are."""
+    return model[4:8] == b"ORTM"
+
+
+def info_in(metadata: Mapping[str, str], *, name: str) -> ArtifactInfo:
+    """The info among the metadata of a file called `name` in messages."""
+    try:
         if _KEY not in metadata:
-            raise ArtifactError("an ONNX file without edgekit's metadata; `edgekit export` makes one that has it")
+            raise ArtifactError("an ONNX file without edgekit's metadata; `edgekit adopt` puts it in")
         return ArtifactInfo.from_dict(_json_object(metadata[_KEY]))
     except (ArtifactError, SpecError) as error:
         raise ArtifactError(f"{name}: {error}") from None
@@ -129,6 +161,11 @@ def parse_info(model: bytes, *, name: str) -> ArtifactInfo:
 
 def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -> None:
     """Write the model with `info` as its only metadata to a new path: same model, same info, same bytes."""
+    write_atomically(Path(path), with_info(model, info))
+
+
+def with_info(model: bytes, info: ArtifactInfo) -> bytes:
+    """The model with `info` as its only metadata."""
     names = "{" + ", ".join(f"{index}: {label!r}" for index, label in enumerate(info.labels)) + "}"
     metadata = {
         _KEY: json.dumps(info.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False),
@@ -136,7 +173,7 @@ def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -
         "imgsz": str(list(info.preprocess.crop)),
         "task": "classify",
     }
-    write_atomically(Path(path), with_metadata(model, metadata))
+    return with_metadata(model, metadata)
 
 
 def sidecar_path(path: str | os.PathLike[str]) -> Path:

@@ -16,7 +16,6 @@ exception that a caller who never heard of edgekit would catch.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,6 +96,8 @@ def printable(text: str) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """One line for an unknown name, with the closest known ones: what every look-up by name says."""
+    import difflib  # here, because a program that makes no mistake need not wait for it
+
     known, name = sorted(known), name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"

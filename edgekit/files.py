@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -41,7 +39,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises EdgekitError, naming the file, where it cannot be written, and for a device or a folder in its place.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
         if path.exists() and not path.is_file():  # renaming over /dev/null would replace it
             raise EdgekitError(f"{path}: cannot be written: there is something that is not a regular file")
@@ -61,6 +59,8 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def sha256(data: bytes) -> str:
     """The hexadecimal SHA-256 of the bytes."""
+    import hashlib  # here, because OpenSSL takes longer to load than all of this package, and predicting needs none
+
     return hashlib.sha256(data).hexdigest()
 
 

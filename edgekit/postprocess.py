@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Average: TypeAlias = Literal["probabilities", "logits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,13 @@ def softmax(logits: Floats) -> npt.NDArray[np.float64]:
     shifted = np.asarray(logits, np.float64)
     shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def averaged(logits: Floats, average: Average) -> npt.NDArray[np.float64]:
+    """(views, classes) logits to (classes,) probabilities: the mean over the views of these or of those."""
+    if average == "logits":
+        return softmax(logits.mean(axis=0, dtype=np.float64))
+    return np.asarray(softmax(logits).mean(axis=0))
 
 
 def best(probabilities: Floats, labels: tuple[str, ...], top: int) -> tuple[Score, ...]:

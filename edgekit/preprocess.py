@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias
@@ -81,30 +82,32 @@ class Preprocess:
         """The pixels of the views (the center crop by default): uint8 of (views, height, width, channels).
 
         image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling. whole:
-        False resamples only each view's own box, as training does: faster, and equal but for rounding (at most one
-        level), where the reference resizes the whole picture.
+        False resamples only the view's own box where no other shares its size, as training and prediction do: faster,
+        and equal but for rounding (at most one level), where the reference resizes the whole picture.
         """
         if image.mode != self.color:
             raise SpecError(f"a picture in mode {image.mode} for a {self.color} network; image.load converts it")
         if views is None:
             views = PLANS["center"].views(size_of(image), self)
+        pixels = np.empty((len(views), *self.crop, self.channels), np.uint8)
+        boxes = {(view.resize, view.box) for view in views}
+        shared = Counter(resize for resize, _ in boxes)
         resized: dict[Size, Image.Image] = {}
-        cut = [self._cut(image, view, resized, whole) for view in views]
-        return np.stack(cut).reshape(len(views), *self.crop, self.channels)
+        for target, view in zip(pixels, views, strict=True):
+            array = self._cut(image, view, resized, whole or shared[view.resize] > 1).reshape(target.shape)
+            target[:] = array[:, ::-1] if view.mirrored else array
+        return pixels
 
     def _cut(self, image: Image.Image, view: View, resized: dict[Size, Image.Image], whole: bool) -> Pixels:
-        """One view; `resized` keeps what was resampled for the views before."""
+        """The view's box, not mirrored; `resized` keeps what was resampled for the views before."""
         box = view.box
         if not whole or view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
-            picture = self._resample_box(image, view)
-        else:
-            if view.resize not in resized:
-                width_height = (view.resize.width, view.resize.height)
-                unchanged = image.size == width_height
-                resized[view.resize] = image if unchanged else image.resize(width_height, _FILTERS[self.interpolation])
-            picture = resized[view.resize].crop((box.left, box.top, box.right, box.bottom))
-        array = np.asarray(picture)
-        return array[:, ::-1] if view.mirrored else array
+            return np.asarray(self._resample_box(image, view))
+        if view.resize not in resized:
+            width_height = (view.resize.width, view.resize.height)
+            unchanged = image.size == width_height
+            resized[view.resize] = image if unchanged else image.resize(width_height, _FILTERS[self.interpolation])
+        return np.asarray(resized[view.resize].crop((box.left, box.top, box.right, box.bottom)))
 
     def _resample_box(self, image: Image.Image, view: View) -> Image.Image:
         """Only the view's box, resampled straight from the source; what lies outside of the picture stays black."""
@@ -113,6 +116,8 @@ class Preprocess:
         down, across = image.height / view.resize.height, image.width / view.resize.width
         source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
         part = image.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
+        if part.size == (self.crop.width, self.crop.height):
+            return part
         canvas = Image.new(self.color, (self.crop.width, self.crop.height))
         canvas.paste(part, (left - view.box.left, top - view.box.top))
         return canvas

@@ -69,6 +69,11 @@ def delimited(number: int, payload: bytes) -> bytes:
     return _encoded(number << 3 | LENGTH_DELIMITED) + _encoded(len(payload)) + payload
 
 
+def integer(number: int, value: int) -> bytes:
+    """A field of an unsigned number as bytes."""
+    return _encoded(number << 3 | VARINT) + _encoded(value)
+
+
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     """The value at `at`, and where the next byte lies."""
     if at < len(message) and message[at] < 0x80:  # nearly all of them

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from made_models import tiny_info, tiny_model
 
+from edgekit.adaptive import AdaptivePlan
 from edgekit.artifact import (
     ArtifactInfo,
     parse_info,
@@ -50,6 +51,14 @@ INFOS = st.builds(
     parity=OBJECTS,
     calibration=st.none() | OBJECTS,
     metrics=st.none() | OBJECTS,
+    crops=st.none()
+    | st.builds(
+        AdaptivePlan,
+        looks=st.just(("center", "wide")),
+        temperature=st.floats(0.1, 10),
+        curve=st.just(((1.0, 0.0), (2.0, 1.0))),
+        budget=st.floats(1, 9),
+    ),
 )
 
 
@@ -188,3 +197,16 @@ def test_delimited_fields_and_the_bound_of_their_number():
 def test_the_tiny_artifact_is_a_valid_onnx_file(tiny_artifact):
     onnx.checker.check_model(onnx.load(tiny_artifact))
     assert read_info(tiny_artifact) == made_models.tiny_info()
+
+
+def test_a_file_without_adaptive_crops_is_as_it_was_before_there_were_any():
+    assert "crops" not in tiny_info().to_dict()
+    assert ArtifactInfo.from_dict(tiny_info().to_dict()).crops is None
+
+
+@pytest.mark.parametrize("wrong", ["center", [], {}, {"looks": ["center"]}, 5, True], ids=str)
+def test_broken_adaptive_crops_are_said(wrong):
+    document = json.dumps(tiny_info().to_dict() | {"crops": wrong})
+    model = with_metadata(tiny_model().SerializeToString(), {"edgekit": document})
+    with pytest.raises(ArtifactError, match=r"a\.onnx: .*crops"):
+        parse_info(model, name="a.onnx")

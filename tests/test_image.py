@@ -334,3 +334,67 @@ def test_a_text_that_unpacks_to_4_mb_is_not_unpacked():
     )
     with pytest.raises(ImageError, match="too large"):
         load(data)
+
+
+# -- only what is needed ----------------------------------------------------------------------------------------------
+
+
+def half(size: Size) -> Size:
+    return Size(size.height // 2, size.width // 2)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "MPO"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_jpeg_is_decoded_no_larger_than_needed_and_upright(form, orientation):
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(quadrants(480, 320)))))
+    asked: list[Size] = []
+    picture = load(
+        encoded(stored, form, exif=exif(orientation)), needed=lambda size: asked.append(size) or Size(80, 110)
+    )
+    assert asked == [Size(320, 480)]
+    assert size_of(picture) == Size(80, 120)
+    assert_quadrants(picture)
+
+
+@pytest.mark.parametrize("form", [form for form in WRITERS if form != "JPEG"])
+def test_other_formats_are_decoded_in_full(form):
+    assert load(encoded(quadrants(), form), needed=half).size == (48, 32)
+    assert load(quadrants(), needed=half).size == (48, 32)
+
+
+def test_a_reduced_picture_is_never_smaller_than_needed():
+    for width, height in ((481, 321), (100, 3000), (17, 17)):
+        data = encoded(quadrants(width, height), "JPEG")
+        for needed in (Size(1, 1), Size(40, 12), Size(4000, 4000), Size(height, width)):
+            picture = load(data, needed=lambda _, needed=needed: needed)
+            assert size_of(picture) == Size(height, width) or all(
+                extent >= least for extent, least in zip(size_of(picture), needed, strict=True)
+            )
+
+
+def test_reduced_jpegs_may_have_four_times_the_pixels_and_progressive_ones_may_not():
+    limits = Limits(max_pixels=48 * 32)
+    for size, progressive, allowed in (
+        ((96, 64), False, True),
+        ((97, 64), False, False),
+        ((96, 64), True, False),
+    ):
+        data = encoded(quadrants(*size), "JPEG", progressive=progressive)
+        with pytest.raises(ImageError, match="limit"):
+            load(data, limits=limits)
+        if allowed:
+            assert load(data, limits=limits, needed=half).size == (48, 32)
+            with pytest.raises(ImageError, match="limit of 1536 pixels"):
+                load(data, limits=limits, needed=lambda size: size)
+        else:
+            with pytest.raises(ImageError, match="limit"):
+                load(data, limits=limits, needed=half)
+
+
+def test_bgr_arrays_are_turned_where_said():
+    rgb = np.asarray(quadrants())
+    bgr = np.ascontiguousarray(rgb[..., ::-1])
+    np.testing.assert_array_equal(np.asarray(load(bgr, channels="BGR")), rgb)
+    opaque = np.dstack([bgr, np.full(rgb.shape[:2], 255, np.uint8)])
+    np.testing.assert_array_equal(np.asarray(load(opaque, channels="BGR")), rgb)
+    np.testing.assert_array_equal(np.asarray(load(rgb[..., 0], channels="BGR")), np.asarray(load(rgb[..., 0])))

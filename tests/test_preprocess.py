@@ -91,7 +91,8 @@ def test_strips_are_answered_without_gigabytes(size):
     for plan in PLANS.values():
         pixels = Preprocess().pixels(strip, plan.views(Size(*size), Preprocess()))
         assert pixels.shape == (len(plan), 224, 224, 3)
-        assert (pixels == (1, 2, 3)).all()
+        there = (pixels == (1, 2, 3)).all(axis=-1)
+        assert there.any() if plan.name == "whole" else there.all()
 
 
 def test_padding_is_black_and_the_picture_lies_inside_it():

@@ -12,6 +12,7 @@ PUBLIC = {
     "Classifier",
     "CropPlan",
     "EdgekitError",
+    "Ensemble",
     "Limits",
     "ModelLimits",
     "Prediction",

@@ -1,0 +1,38 @@
+"""What the header of a JPEG says of the cost of decoding it."""
+
+from __future__ import annotations
+
+_START, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
+_SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames that are not progressive
+_OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions lie between the frames
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Whether the bytes begin as those of a JPEG do."""
+    return data.startswith(_START)
+
+
+def count_scans(data: bytes) -> int:
+    """How many scans there are at most; those of thumbnails count too. Each is a pass over the whole picture."""
+    return data.count(b"\xff\xda")
+
+
+def decodes_by_rows(data: bytes) -> bool:
+    """Whether its first scan holds the whole picture, so that a decoder needs memory for what it gives out only.
+
+    Of any other JPEG, progressive ones above all, decoders keep every coefficient, at whatever scale they answer.
+    """
+    at, components = len(_START), 0
+    while at + 4 <= len(data) and data[at] == _FILL:
+        marker = data[at + 1]
+        if marker == _FILL:  # a marker may have any number of them in front
+            at += 1
+            continue
+        if marker in _OTHER_FRAMES:
+            return False
+        if marker in _SEQUENTIAL:  # length (2), precision (1), height (2), width (2), components (1)
+            components = int.from_bytes(data[at + 9 : at + 10])
+        if marker == _START_OF_SCAN:  # length (2), components (1)
+            return components > 0 and data[at + 4 : at + 5] == bytes((components,))
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+    return False

@@ -1,0 +1,40 @@
+"""What a JPEG's header says."""
+
+import made_pictures
+import pytest
+from made_pictures import encoded, exif, noise, quadrants
+from PIL import Image
+
+from edgekit.jpeg import count_scans, decodes_by_rows, is_jpeg
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_baseline_decodes_by_rows_and_progressive_does_not(mode):
+    picture = quadrants().convert(mode)
+    assert decodes_by_rows(encoded(picture, "JPEG"))
+    assert not decodes_by_rows(encoded(picture, "JPEG", progressive=True))
+
+
+def test_thumbnails_fill_bytes_and_restarts_are_no_scans_of_the_picture():
+    thumbnail = encoded(Image.new("RGB", (16, 16)), "JPEG", progressive=True)
+    data = encoded(noise(60, 40), "JPEG", exif=exif(1) + thumbnail, restart_marker_blocks=1)
+    assert count_scans(data) > 1
+    assert decodes_by_rows(data)
+    assert decodes_by_rows(data[:2] + b"\xff\xff" + data[2:])
+
+
+def test_a_scan_of_some_components_is_not_the_whole_picture():
+    data = bytearray(encoded(quadrants(), "JPEG"))
+    at = data.index(b"\xff\xda")
+    assert data[at + 4] == 3
+    data[at + 4] = 1
+    assert not decodes_by_rows(bytes(data))
+
+
+def test_nothing_is_said_of_what_is_cut_or_foreign():
+    data = encoded(quadrants(), "JPEG")
+    start = data.index(b"\xff\xda")
+    assert not any(decodes_by_rows(data[:length]) for length in range(start + 5))
+    assert not decodes_by_rows(b"\xff\xd8" + b"\xff" * 1000)
+    assert not decodes_by_rows(b"\xff\xd8" + b"\xff\xdb\0\0" * 1000)
+    assert not is_jpeg(made_pictures.png([]))
