@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BufferedReader, RawIOBase
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -51,17 +52,21 @@ def check_address(url: str) -> None:
         raise WeightsError(f"{url!r}: not an http or https address")
 
 
-def request(url: str, headers: dict[str, str], *, silence_s: float, stall_s: float) -> HTTPResponse:
+def request(
+    url: str, headers: dict[str, str], *, silence_s: float, stall_s: float, total_s: float = math.inf
+) -> HTTPResponse:
     """The answer to a GET with those headers, its body yet unread; redirections are followed. To be closed.
 
-    silence_s: how long connecting, or any byte, may take; stall_s: over which time a pace is asked for. Raises
-    Interrupted where another attempt may help, and WeightsError for every other refusal.
+    silence_s: how long connecting, or any byte, may take; stall_s: over which time a pace is asked for; total_s: how
+    long all of it may take, the body included, give or take one silence. Raises Interrupted where another attempt may
+    help, and WeightsError for every other refusal.
     """
     opener = OpenerDirector()
+    pace = _Pace(stall_s, time.monotonic() + total_s, total_s)
     for handler in (
         ProxyHandler(),
-        _PacedHttp(stall_s),
-        _PacedHttps(stall_s),
+        _PacedHttp(pace),
+        _PacedHttps(pace),
         _Redirections(),
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
@@ -136,11 +141,23 @@ class _Redirections(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+class _Pace(NamedTuple):
+    """How slow a connection may be: under 4 KiB in `stall_s` is too slow, and so is anything after `deadline`."""
+
+    stall_s: float
+    deadline: float
+    total_s: float
+
+    def check_deadline(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise ConnectionError(f"took longer than {self.total_s:g} s")
+
+
 class _Paced(RawIOBase):
     """A connection's bytes, as long as they come at a pace: each single byte restarts the time-out of a socket."""
 
-    def __init__(self, raw: Any, stall_s: float) -> None:
-        self._raw, self._stall_s = raw, stall_s
+    def __init__(self, raw: Any, pace: _Pace) -> None:
+        self._raw, self._pace = raw, pace
         self._waited_s, self._received = 0.0, 0
 
     def readable(self) -> bool:
@@ -152,7 +169,8 @@ class _Paced(RawIOBase):
         # Only the time spent waiting here counts; what the caller does with the bytes may take as long as it likes.
         self._waited_s += time.monotonic() - start
         self._received += count or 0
-        if count and self._waited_s >= self._stall_s:
+        self._pace.check_deadline()
+        if count and self._waited_s >= self._pace.stall_s:
             if self._received < _LEAST_BYTES:
                 raise ConnectionError(f"only {self._received} bytes in {self._waited_s:.0f} s")
             self._waited_s, self._received = 0.0, 0
@@ -163,15 +181,16 @@ class _Paced(RawIOBase):
         super().close()
 
 
-def _paced(connection: type[HTTPConnection], stall_s: float) -> Callable[..., HTTPConnection]:
+def _paced(connection: type[HTTPConnection], pace: _Pace) -> Callable[..., HTTPConnection]:
     """The connection class, with headers and bodies read at a pace."""
 
     def answer(*arguments: Any, **named: Any) -> HTTPResponse:
         response = HTTPResponse(*arguments, **named)
-        response.fp = BufferedReader(_Paced(response.fp.detach(), stall_s))
+        response.fp = BufferedReader(_Paced(response.fp.detach(), pace))
         return response
 
     def connect(host: str, **named: Any) -> HTTPConnection:
+        pace.check_deadline()
         made = connection(host, **named)
         made.response_class = answer  # type: ignore[assignment]
         return made
@@ -180,18 +199,18 @@ def _paced(connection: type[HTTPConnection], stall_s: float) -> Callable[..., HT
 
 
 class _PacedHttp(HTTPHandler):
-    def __init__(self, stall_s: float) -> None:
+    def __init__(self, pace: _Pace) -> None:
         super().__init__()
-        self._connect = _paced(HTTPConnection, stall_s)
+        self._connect = _paced(HTTPConnection, pace)
 
     def http_open(self, req: Request) -> HTTPResponse:
         return self.do_open(self._connect, req)
 
 
 class _PacedHttps(HTTPSHandler):
-    def __init__(self, stall_s: float) -> None:
+    def __init__(self, pace: _Pace) -> None:
         super().__init__()
-        self._connect = _paced(HTTPSConnection, stall_s)
+        self._connect = _paced(HTTPSConnection, pace)
 
     def https_open(self, req: Request) -> HTTPResponse:
         return self.do_open(self._connect, req)

@@ -4,68 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+from PIL.Image import Image
 
 from edgekit import image as images
-from edgekit.artifact import ArtifactInfo, parse_info, read_model
-from edgekit.crops import CropPlan, plan_named
-from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
-from edgekit.image import DEFAULT_LIMITS, Limits, PictureSource, Pixels
-from edgekit.postprocess import Score, best, softmax
-from edgekit.runtime.guard import DEFAULT_MODEL_LIMITS, ModelLimits, check_model
-from edgekit.runtime.session import first_line, open_session
+from edgekit.adaptive import AdaptivePlan
+from edgekit.artifact import ArtifactInfo
+from edgekit.crops import CropPlan, View, plan_named
+from edgekit.errors import SpecError
+from edgekit.image import DEFAULT_LIMITS, Channels, Limits, PictureSource, Pixels
+from edgekit.postprocess import Average, averaged
+from edgekit.runtime.guard import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.runtime.loading import load_for
+from edgekit.runtime.opened import FEATURES, LOGITS, OpenedModel
+from edgekit.runtime.prediction import Answer, Request
+from edgekit.runtime.prediction import Prediction as Prediction
+from edgekit.runtime.prediction import Timings as Timings
+from edgekit.runtime.predictor import Predictor
 from edgekit.runtime.shipped import DEFAULT_MODEL, model_path
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Milliseconds spent on one picture: decoding, resampling and cutting, the network."""
-
-    load_ms: float
-    pixels_ms: float
-    network_ms: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prediction:
-    """What the model says of one picture.
-
-    top: the most probable classes, most probable first. probabilities: float64 of every class, in the order of the
-    model's labels, the mean over the crops.
-    """
-
-    top: tuple[Score, ...]
-    probabilities: npt.NDArray[np.float64]
-    timings: Timings
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return self.top[0].label
-
-    @property
-    def probability(self) -> float:
-        """Its probability, 0 to 1."""
-        return self.top[0].probability
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: {"top": [{"label", "index", "probability"}, ...]}."""
-        return {"top": [{"label": s.label, "index": s.index, "probability": s.probability} for s in self.top]}
-
-
-class Classifier:
+class Classifier(Predictor):
     """A model file, ready to predict.
 
     path: an .onnx file that edgekit made, or the name of a shipped model. threads: of one prediction; by default
     EDGEKIT_NUM_THREADS or the cores that this process may use. limits: what a picture may cost before it is refused;
-    model_limits: what a model may be.
+    model_limits: what a model may be. exact: decode and resize all of every picture, as export and training do; by
+    default only what the network sees, which is faster and moves the logits a little. provider: an execution provider
+    of onnxruntime, such as "cuda"; the CPU by default. trusted: also load a file of onnxruntime's own format (.ort),
+    which cannot be looked through before it is loaded; only for files that you made.
 
     Threads may share one Classifier. It pickles as its path and arguments, and opens its session anew in a forked
     child, whose copy of the parent's thread pool is dead. Raises ArtifactError for a file that is not an artifact, or
@@ -79,64 +50,86 @@ class Classifier:
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
         model_limits: ModelLimits = DEFAULT_MODEL_LIMITS,
+        exact: bool = False,
+        provider: str | None = None,
+        trusted: bool = False,
     ) -> None:
-        # Absolute: a pickled or forked one may find itself in another folder.
-        self._path, self._threads = Path(os.path.abspath(model_path(path))), threads  # noqa: PTH100  (keeps links)
-        self._limits, self._model_limits = limits, model_limits
-        model = self._read()
-        self.info: ArtifactInfo = parse_info(model, name=str(self._path))
-        check_model(model, name=str(self._path), limits=model_limits)
-        self._session: ort.InferenceSession | None = self._open(model)
-        self._process = os.getpid()
+        self.limits, self.exact = limits, exact
+        self._model = OpenedModel(
+            model_path(path), threads=threads, limits=model_limits, provider=provider, trusted=trusted
+        )
 
-    def predict(self, image: PictureSource, *, top: int = 5, plan: str | int | CropPlan = "center") -> Prediction:
-        """The most probable classes of one picture, by the mean of the probabilities over the plan's crops.
+    @property
+    def info(self) -> ArtifactInfo:
+        """What the file says of itself."""
+        return self._model.info
 
-        image: whatever image.load takes. top: how many classes (all where there are fewer). plan: a crop plan or its
-        name: center, flip, five, ten. Raises ImageError for a picture that cannot be read or is refused.
+    @property
+    def path(self) -> Path:
+        """The file, absolute."""
+        return self._model.path
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return self.info.labels
+
+    def embed(
+        self, image: PictureSource, *, plan: str | int | CropPlan = "center", channels: Channels = "RGB"
+    ) -> npt.NDArray[np.float32]:
+        """The picture's features, float32 (features,), the mean over the plan's views.
+
+        Pictures that look alike to the network lie near each other. Raises ArtifactError for a file that has no output
+        called `features`.
         """
-        if top < 1:
-            raise SpecError(f"top must be at least 1, not {top}")
-        preprocess = self.info.preprocess
-        start = time.perf_counter()
-        picture = images.load(image, color=preprocess.color, limits=self._limits)
-        loaded = time.perf_counter()
-        pixels = preprocess.pixels(picture, plan_named(plan).views(images.size_of(picture), preprocess))
-        cut = time.perf_counter()
-        # One crop after the other: a batch of them is no faster on a CPU, and one shape keeps the memory small.
-        logits = np.concatenate([self.logits(crop[None]) for crop in pixels])
-        ran = time.perf_counter()
-        probabilities = softmax(logits).mean(axis=0)
-        timings = Timings((loaded - start) * 1e3, (cut - loaded) * 1e3, (ran - cut) * 1e3)
-        return Prediction(best(probabilities, self.info.labels, top), probabilities, timings)
-
-    def predict_many(
-        self, images: Iterable[PictureSource], *, top: int = 5, plan: str | int | CropPlan = "center"
-    ) -> Iterator[Prediction | ImageError]:
-        """One answer for each picture, in order, as they are ready; a picture that fails answers its ImageError."""
-        if isinstance(images, str | bytes):
-            raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
-        for picture in images:
-            try:
-                yield self.predict(picture, top=top, plan=plan)
-            except ImageError as error:
-                yield error
+        chosen = plan_named(plan)
+        picture = self.load(image, chosen, channels=channels)
+        features, _, _ = self._seen(picture, chosen.views(images.size_of(picture), self.info.preprocess), FEATURES)
+        return np.asarray(features.mean(axis=0))
 
     def logits(self, batch: Pixels) -> npt.NDArray[np.float32]:
         """float32 (N, classes) for uint8 pixels (N, height, width, channels), as preprocess.pixels cuts them."""
+        return self.output(LOGITS, batch)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the network puts out: logits, and features or maps where it was exported with them."""
+        return self._model.outputs
+
+    def output(self, name: str, batch: Pixels) -> npt.NDArray[np.float32]:
+        """One of `outputs`, float32 (N, ...), for pixels as `logits` takes them.
+
+        Raises ArtifactError for an output that the file does not have.
+        """
         expected = (*self.info.preprocess.crop, self.info.preprocess.channels)
         if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != expected:
             given = f"{batch.dtype} {batch.shape}" if isinstance(batch, np.ndarray) else type(batch).__name__
             raise SpecError(f"pixels must be uint8 (N, {', '.join(map(str, expected))}), not {given}")
-        if not len(batch):
-            return np.empty((0, len(self.info.labels)), np.float32)
-        try:
-            answer = self._opened().run(["logits"], {"pixels": batch})[0]
-        except EdgekitError:
-            raise
-        except Exception as error:  # onnxruntime raises classes of its own that are not public
-            raise ArtifactError(f"{self._path}: onnxruntime cannot run it: {first_line(error)}") from None
-        return self._checked(answer, len(batch))
+        if not len(batch) and name == LOGITS:
+            return np.empty((0, len(self.labels)), np.float32)
+        return self._model.run(name, batch)
+
+    def load(self, image: PictureSource, plan: CropPlan | AdaptivePlan, *, channels: Channels = "RGB") -> Image:
+        """The picture, upright and in the network's color, decoded no larger than the plan needs it.
+
+        Raises ImageError for a picture that cannot be read or is refused.
+        """
+        wanted = [(self.info.preprocess, plan)]
+        return load_for(image, wanted, limits=self.limits, channels=channels, exact=self.exact)
+
+    def answer(self, picture: Image, plan: CropPlan | AdaptivePlan, *, average: Average = "probabilities") -> Answer:
+        """What the network says of a picture that `load` gave."""
+        views = plan.views(images.size_of(picture), self.info.preprocess)
+        logits, pixels_ms, network_ms = np.empty((0, len(self.labels)), np.float32), 0.0, 0.0
+        for step in _steps(plan, views):
+            seen, cutting_ms, running_ms = self._seen(picture, step, LOGITS)
+            logits = np.concatenate([logits, seen])
+            pixels_ms, network_ms = pixels_ms + cutting_ms, network_ms + running_ms
+            if isinstance(plan, AdaptivePlan) and plan.is_sure(logits):
+                break
+        found = plan.probabilities(logits) if isinstance(plan, AdaptivePlan) else averaged(logits, average)
+        mean, run = logits.mean(axis=0, dtype=np.float64), len(set(views[: len(logits)]))
+        return Answer(found, mean, run, pixels_ms, network_ms)
 
     def warmup(self) -> None:
         """Run the network once, so that the first prediction takes no longer than the next."""
@@ -144,72 +137,48 @@ class Classifier:
 
     def close(self) -> None:
         """Give the session's memory and threads back; predicting after it is an error."""
-        self._session = None
+        self._model.close()
 
-    def _checked(self, answer: npt.NDArray[Any], pictures: int) -> npt.NDArray[np.float32]:
-        """The answer, if it is finite logits of that many pictures; onnxruntime only warns of a strange shape."""
-        if answer.dtype != np.float32 or answer.shape != (pictures, len(self.info.labels)):
-            raise ArtifactError(
-                f"{self._path}: it answers {answer.dtype} {answer.shape} for {pictures} pictures of "
-                f"{len(self.info.labels)} labels"
-            )
-        if not np.isfinite(answer).all():
-            raise ArtifactError(f"{self._path}: its logits are not finite; the model is broken")
-        return answer
+    def answered(self, image: PictureSource, request: Request) -> Prediction:
+        """The answer to what was asked of one picture."""
+        plan = request.plan_for(self.info, str(self.path))
+        start = time.perf_counter()
+        picture = self.load(image, plan, channels=request.channels)
+        load_ms = (time.perf_counter() - start) * 1e3
+        answer = self.answer(picture, plan, average=request.average)
+        return request.prediction(answer, self.labels, load_ms=load_ms)
 
-    def _opened(self) -> ort.InferenceSession:
-        session = self._session
-        if session is None:
-            raise EdgekitError(f"{self._path}: the classifier is closed")
-        if self._process == os.getpid():
-            return session
-        # In a forked child. Two threads may both come here; each opens one, and the last stays.
-        model = self._read()
-        if parse_info(model, name=str(self._path)) != self.info:
-            raise ArtifactError(f"{self._path}: the file has changed since it was opened")
-        check_model(model, name=str(self._path), limits=self._model_limits)
-        self._session = session = self._open(model)
-        self._process = os.getpid()
-        return session
-
-    def _read(self) -> bytes:
-        return read_model(self._path, max_bytes=self._model_limits.max_bytes)
-
-    def _open(self, model: bytes) -> ort.InferenceSession:
-        session = open_session(model, name=str(self._path), threads=self._threads)
-        _check_interface(session, self.info, str(self._path))
-        return session
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def _seen(
+        self, picture: Image, views: tuple[View, ...], output: str
+    ) -> tuple[npt.NDArray[np.float32], float, float]:
+        """The output for every view, and the milliseconds of cutting and of running them. Equal views run once."""
+        rows = {view: row for row, view in enumerate(dict.fromkeys(views))}
+        start = time.perf_counter()
+        pixels = self.info.preprocess.pixels(picture, tuple(rows), whole=self.exact)
+        cut = time.perf_counter()
+        # One crop after the other: a batch of them is no faster on a CPU, and one shape keeps the memory small.
+        seen = np.concatenate([self._model.run(output, crop[None]) for crop in pixels])
+        ran = time.perf_counter()
+        return seen[[rows[view] for view in views]], (cut - start) * 1e3, (ran - cut) * 1e3
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "path": self._path,
-            "threads": self._threads,
-            "limits": self._limits,
-            "model_limits": self._model_limits,
+            "path": self.path,
+            "threads": self._model.threads,
+            "limits": self.limits,
+            "model_limits": self._model.limits,
+            "exact": self.exact,
+            "provider": self._model.provider,
+            "trusted": self._model.trusted,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state.pop("path"), **state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"Classifier({str(self._path)!r}, {self.info.model}, {len(self.info.labels)} labels)"
+        return f"Classifier({str(self.path)!r}, {self.info.model}, {len(self.labels)} labels)"
 
 
-def _check_interface(session: ort.InferenceSession, info: ArtifactInfo, name: str) -> None:
-    """The graph must be what its metadata says: any number of raw pictures in, one logit for each label out."""
-    inputs = [(i.name, i.type, tuple(i.shape[1:])) for i in session.get_inputs()]
-    expected = ("pixels", "tensor(uint8)", (*info.preprocess.crop, info.preprocess.channels))
-    if inputs != [expected]:
-        raise ArtifactError(f"{name}: its input is {inputs}, but its metadata says {expected}")
-    batch = session.get_inputs()[0].shape[0]
-    if isinstance(batch, int) and batch != 1:
-        raise ArtifactError(f"{name}: it takes {batch} pictures at a time and no other number")
-    outputs = {o.name: (o.type, tuple(o.shape[1:])) for o in session.get_outputs()}
-    if outputs.get("logits") != ("tensor(float)", (len(info.labels),)):
-        raise ArtifactError(f"{name}: its outputs are {outputs}, but it has {len(info.labels)} labels")
+def _steps(plan: CropPlan | AdaptivePlan, views: tuple[View, ...]) -> tuple[tuple[View, ...], ...]:
+    """What is looked at before the plan is asked whether it is enough: one view of an adaptive plan, else all."""
+    return tuple((view,) for view in views) if isinstance(plan, AdaptivePlan) else (views,)

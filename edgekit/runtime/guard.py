@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from edgekit.artifact import is_ort_format
 from edgekit.errors import ArtifactError
 from edgekit.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, fields, signed, varints
 
@@ -127,7 +128,7 @@ def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_
     try:
         if len(model) > limits.max_bytes:
             raise ArtifactError(f"{len(model)} bytes, more than the limit of {limits.max_bytes}")
-        if model[4:8] == b"ORTM":  # onnxruntime would take it for its own format, whatever else the bytes are
+        if is_ort_format(model):
             raise ArtifactError("onnxruntime's own format cannot be looked through; give the .onnx file")
         _Scan(limits).file(memoryview(model))
     except ArtifactError as error:

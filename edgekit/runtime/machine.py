@@ -16,12 +16,16 @@ _INT8_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asi
 
 def machine() -> dict[str, Any]:
     """Processor, usable cores, the instructions that matter for int8, and the versions that predictions depend on."""
+    return {"cores": available_threads(), **processor()}
+
+
+def processor() -> dict[str, Any]:
+    """As machine, but for the cores, which a wrong EDGEKIT_NUM_THREADS would make an error."""
     facts = _cpu_facts()
     flags = set(facts.get("flags", facts.get("Features", "")).split())
     return {
         "processor": facts.get("model name", platform.processor() or platform.machine()),
         "architecture": platform.machine(),
-        "cores": available_threads(),
         "int8_features": [name for name in _INT8_FEATURES if name in flags],
         "versions": {name: version(name) for name in ("edgekit", "numpy", "onnxruntime", "pillow")},
         "python": platform.python_version(),

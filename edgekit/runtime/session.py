@@ -5,25 +5,50 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
 from edgekit.errors import ArtifactError, SpecError
+from edgekit.runtime.memory import use_bounded_memory
 
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_QUOTA = "/sys/fs/cgroup/cpu.max"
 _FATAL_SEVERITY = 4  # what is less comes back as an exception; onnxruntime would write it to stderr as well
 _MAX_THREADS = 256
+_CPU = "CPUExecutionProvider"
+MAX_FIXED_BATCH = 256  # where the graph fixes it, one picture costs as much as the whole batch, in memory too
+
+RunOne: TypeAlias = Callable[[ort.InferenceSession, str, dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]
 
 # Every session of this process, so that a forked child can keep its hands off them.
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
 
 
-def open_session(model: bytes, *, name: str, threads: int | None = None) -> ort.InferenceSession:
-    """A CPU session over the bytes of a model file called `name` in messages.
+def open_session(
+    model: bytes, *, name: str, threads: int | None = None, provider: str | None = None
+) -> ort.InferenceSession:
+    """A session over the bytes of an .onnx file called `name` in messages.
 
-    threads: as available_threads decides when None. Raises ArtifactError for a model that onnxruntime refuses.
+    threads: as available_threads decides when None. provider: an execution provider of onnxruntime, the CPU's when
+    None. Raises ArtifactError for a model that onnxruntime refuses, SpecError for a provider that is not here.
     """
+    return _session(model, name, threads, provider, "ONNX")
+
+
+def open_trusted_session(
+    model: bytes, *, name: str, threads: int | None = None, provider: str | None = None
+) -> ort.InferenceSession:
+    """As open_session, for a file of onnxruntime's own format, which nothing can look through beforehand."""
+    return _session(model, name, threads, provider, "ORT")
+
+
+def _session(
+    model: bytes, name: str, threads: int | None, provider: str | None, model_format: str
+) -> ort.InferenceSession:
+    providers = [_checked_provider(provider)]
     options = ort.SessionOptions()
     options.intra_op_num_threads = available_threads() if threads is None else _checked(threads, "threads")
     options.inter_op_num_threads = 1
@@ -31,14 +56,51 @@ def open_session(model: bytes, *, name: str, threads: int | None = None) -> ort.
     # Spinning threads burn a core between two pictures and are slower where the machine is shared.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Or onnxruntime looks at the bytes itself, and might see a file of its own format where the guard saw ONNX.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.load_model_format", model_format)
+    use_bounded_memory(options)
     try:
-        # Without the fallback, which prints what happened and tries the same once more.
-        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        # Without the fallback, which prints what happened and tries the same once more. And without folding constants:
+        # an artifact was simplified when it was made, and what a stranger computes while loading nothing can stop.
+        session = ort.InferenceSession(
+            model, options, providers=providers, enable_fallback=0, disabled_optimizers=["ConstantFolding"]
+        )
     except Exception as error:  # onnxruntime raises classes of its own that are not public
         raise ArtifactError(f"{name}: onnxruntime cannot load it: {first_line(error)}") from None
+    if session.get_providers()[0] != providers[0]:  # it is built in, but its libraries or its device are not here
+        raise SpecError(f"execution provider {providers[0]} did not start; onnxruntime would take {_CPU} instead")
     _sessions.add(session)
     return session
+
+
+def fixed_batch(session: ort.InferenceSession) -> int | None:
+    """How many pictures the graph takes at a time; None where it takes any number."""
+    batch = session.get_inputs()[0].shape[0]
+    return batch if isinstance(batch, int) else None
+
+
+def run_plainly(session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """One output of the session for this feed."""
+    answer: npt.NDArray[Any] = session.run([output], feed)[0]
+    return answer
+
+
+def run_batches(
+    session: ort.InferenceSession, pixels: npt.NDArray[Any], *, output: str = "logits", run: RunOne = run_plainly
+) -> npt.NDArray[Any]:
+    """The named output for any number of pictures; a fixed batch is filled up with zeros, whose answers are dropped.
+
+    run: what one call of the session is made with.
+    """
+    size = fixed_batch(session)
+    name = session.get_inputs()[0].name
+    if size in (None, len(pixels)):
+        return run(session, output, {name: pixels})
+    answers = []
+    for start in range(0, max(len(pixels), 1), size):
+        part = pixels[start : start + size]
+        filled = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), part.dtype)])
+        answers.append(run(session, output, {name: filled})[: len(part)])
+    return np.concatenate(answers)
 
 
 def _abandon_sessions() -> None:
@@ -54,6 +116,18 @@ def _abandon_sessions() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_sessions)
+
+
+def _checked_provider(name: str | None) -> str:
+    """The full name of it; `cuda` and the like stand for CUDAExecutionProvider and the like."""
+    if name is None:
+        return _CPU
+    there: list[str] = ort.get_available_providers()
+    wanted = str(name).lower().removesuffix("executionprovider")
+    found = next((full for full in there if full.lower().removesuffix("executionprovider") == wanted), None)
+    if found is None:
+        raise SpecError(f"onnxruntime has no execution provider {str(name)!r:.100} here; it has {', '.join(there)}")
+    return found
 
 
 def available_threads() -> int:
@@ -78,7 +152,8 @@ def _checked(value: int | str, name: str) -> int:
 def _cgroup_cores() -> int:
     """The cgroup's CPU quota in whole cores, rounded up; a large number where there is none."""
     try:
-        quota, period = _CGROUP_QUOTA.read_text().split()
+        with open(_CGROUP_QUOTA, encoding="ascii") as file:
+            quota, period = file.read().split()
         return math.ceil(int(quota) / int(period))
     except (OSError, ValueError):  # no cgroup v2 here, or "max"
         return 2**16

@@ -1,5 +1,6 @@
 """The predictor: right answers, from threads, forks, spawned processes and pickles; refusals."""
 
+import asyncio
 import copy
 import pickle
 import subprocess
@@ -8,16 +9,17 @@ import threading
 import weakref
 from pathlib import Path
 
-import made_models
 import numpy as np
 import pytest
-from made_models import CROP, LABELS, strange_models, tiny_logits, write_tiny
+from made_models import CROP, LABELS, MEAN, STD, featured_model, strange_models, tiny_info, tiny_logits, write_tiny
 from made_pictures import encoded, noise
+from PIL import Image
 
 from edgekit import Classifier, ModelLimits
-from edgekit.crops import PLANS
+from edgekit.adaptive import AdaptivePlan, margins
+from edgekit.crops import PLANS, CropPlan, Look
 from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
-from edgekit.image import Limits, Size
+from edgekit.image import Limits, Size, load, size_of
 
 PICTURE = np.asarray(noise(37, 29))
 BATCH = np.random.default_rng(1).integers(0, 256, (5, *CROP, 3), dtype=np.uint8)
@@ -31,9 +33,7 @@ def classifier(tiny_artifact):
 
 def expected(picture: np.ndarray, plan: str = "center") -> np.ndarray:
     """By numpy alone: the mean over the views of the softmax of the tiny network's logits."""
-    spec = made_models.tiny_info().preprocess
-    from PIL import Image
-
+    spec = tiny_info().preprocess
     image = Image.fromarray(picture)
     logits = tiny_logits(spec.pixels(image, PLANS[plan].views(Size(image.height, image.width), spec)))
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -89,6 +89,149 @@ def test_pixels_of_another_type_or_shape_are_refused(classifier, batch):
         classifier.logits(batch)
 
 
+@pytest.mark.parametrize("plan", PLANS)
+def test_exact_is_the_reference_arithmetic(tiny_artifact, plan):
+    exact = Classifier(tiny_artifact, exact=True)
+    spec, data = exact.info.preprocess, encoded(noise(300, 200), "JPEG")
+    picture = load(data)
+    views = PLANS[plan].views(size_of(picture), spec)
+    mean = tiny_logits(spec.pixels(picture, views)).mean(axis=0)
+    np.testing.assert_allclose(exact.predict(data, plan=plan).logits, mean, atol=1e-5)
+    fast = Classifier(tiny_artifact).predict(data, plan=plan)
+    assert fast.views == len(set(views))
+    assert not np.array_equal(fast.logits, exact.predict(data, plan=plan).logits)  # it does take another way
+
+
+@pytest.mark.parametrize("plan", ["center", "ten"])
+def test_logits_are_averaged_where_asked(classifier, plan):
+    """The softmax of the mean is the normalized geometric mean of the probabilities."""
+    prediction = classifier.predict(PICTURE, plan=plan, average="logits")
+    shares = np.exp(prediction.logits - prediction.logits.max())
+    np.testing.assert_allclose(prediction.probabilities, shares / shares.sum(), atol=1e-12)
+    usual = classifier.predict(PICTURE, plan=plan)
+    np.testing.assert_array_equal(prediction.logits, usual.logits)
+    assert np.allclose(usual.probabilities, prediction.probabilities) == (plan == "center")
+
+
+def test_equal_views_run_once_and_count_as_often_as_they_stand(classifier, monkeypatch):
+    runs = []
+    run = classifier._model.run
+    monkeypatch.setattr(classifier._model, "run", lambda output, batch: runs.append(batch) or run(output, batch))
+    plan = CropPlan("own", (Look(), Look(), Look(fit="cover")))
+    prediction = classifier.predict(PICTURE, plan=plan)
+    assert (prediction.views, len(runs)) == (2, 2)
+    center, wide = (classifier.predict(PICTURE, plan=CropPlan("one", (look,))).logits for look in plan.looks[1:])
+    np.testing.assert_allclose(prediction.logits, (2 * center + wide) / 3, atol=1e-6)
+
+
+def test_nothing_sure_is_unknown_and_says_what_it_would_have_been(classifier):
+    sure = classifier.predict(PICTURE)
+    assert not sure.is_unknown
+    unsure = classifier.predict(PICTURE, unknown_below=sure.probability + 1e-9)
+    assert (unsure.label, unsure.is_unknown, unsure.top) == ("unknown", True, sure.top)
+    assert unsure.to_dict() == sure.to_dict() | {"unknown": True}
+    assert classifier.predict(PICTURE, unknown_below=sure.probability).label == sure.label
+
+
+def test_bgr_arrays_are_taken_where_said(classifier):
+    bgr = np.ascontiguousarray(PICTURE[..., ::-1])
+    answers = [classifier.predict(PICTURE), classifier.predict(bgr, channels="BGR")]
+    np.testing.assert_array_equal(*(answer.probabilities for answer in answers))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"average": "votes"}, "unknown average 'votes'"),
+        ({"channels": "GBR"}, "unknown channels 'GBR'"),
+        ({"unknown_below": 1.5}, "unknown_below"),
+        ({"unknown_below": float("nan")}, "unknown_below"),
+        ({"budget": 1.5}, "goes with the plan adaptive"),
+        ({"plan": "adaptive"}, "holds no adaptive crops"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_said(classifier, wrong, said):
+    with pytest.raises(SpecError, match=said):
+        classifier.predict(PICTURE, **wrong)
+    with pytest.raises(SpecError, match=said):
+        next(classifier.predict_many([PICTURE], **wrong))
+
+
+def test_features_are_what_the_last_layer_sees(tmp_path):
+    path = write_tiny(tmp_path / "featured.onnx", featured_model())
+    with Classifier(path, exact=True) as classifier:
+        features = classifier.embed(PICTURE)
+        spec = classifier.info.preprocess
+        expected = (spec.pixels(Image.fromarray(PICTURE)).reshape(-1) / 255 - MEAN) / STD
+        np.testing.assert_allclose(features, expected, atol=1e-5)
+        assert features.dtype == np.float32
+        ten = classifier.embed(PICTURE, plan="ten")
+        assert ten.shape == features.shape
+        assert not np.array_equal(ten, features)
+        np.testing.assert_array_equal(classifier.predict(PICTURE).probabilities.shape, (len(LABELS),))
+
+
+def test_a_file_without_features_says_so(classifier, tiny_artifact):
+    with pytest.raises(ArtifactError, match=r"tiny\.onnx: has no output 'features'"):
+        classifier.embed(PICTURE)
+
+
+def test_the_event_loop_goes_on_while_pictures_are_answered(classifier):
+    async def answers() -> list[float]:
+        return [p.probability for p in await asyncio.gather(*(classifier.predict_async(PICTURE) for _ in range(4)))]
+
+    assert asyncio.run(answers()) == [classifier.predict(PICTURE).probability] * 4
+
+
+def test_shuffled_pictures_get_shuffled_answers(classifier):
+    pictures = [np.asarray(noise(20 + n, 31)) for n in range(12)]
+    order = np.random.default_rng(3).permutation(len(pictures))
+    straight = [answer.probabilities for answer in classifier.predict_many(pictures, plan="five")]
+    shuffled = [answer.probabilities for answer in classifier.predict_many([pictures[n] for n in order], plan="five")]
+    np.testing.assert_array_equal(np.array(shuffled), np.array(straight)[order])
+
+
+# -- adaptive crops ---------------------------------------------------------------------------------------------------
+
+STEPS = AdaptivePlan(
+    looks=("center", "near", "wide-mirrored"), temperature=2.0, curve=((1.0, 0.0), (3.0, 1.0)), budget=1.0
+)
+
+
+def test_adaptive_takes_looks_until_it_is_sure(tmp_path):
+    with Classifier(write_tiny(tmp_path / "adaptive.onnx", crops=STEPS), exact=True) as classifier:
+        spec, picture = classifier.info.preprocess, Image.fromarray(PICTURE)
+        logits = tiny_logits(spec.pixels(picture, STEPS.views(size_of(picture), spec)))
+        shares = [np.exp(logits[:count].mean(axis=0) / 2) for count in (1, 2, 3)]
+        means = [share / share.sum() for share in shares]
+        leads = [float(margins(mean)) for mean in means]
+        assert classifier.predict(PICTURE, plan="adaptive").views == 1
+        for wanted in (leads[0] - 1e-4, leads[0] + 1e-4, 0.9999):
+            views = next((n + 1 for n, lead in enumerate(leads) if lead >= wanted), 3)
+            prediction = classifier.predict(PICTURE, plan="adaptive", budget=1 + 2 * wanted)
+            assert prediction.views == views
+            np.testing.assert_allclose(prediction.probabilities, means[views - 1], atol=1e-5)
+            own = classifier.predict(PICTURE, plan=STEPS.with_budget(1 + 2 * wanted))
+            np.testing.assert_array_equal(own.probabilities, prediction.probabilities)
+
+
+# -- providers --------------------------------------------------------------------------------------------------------
+
+
+def test_the_provider_is_an_argument_and_an_absent_one_an_error(tiny_artifact):
+    assert Classifier(tiny_artifact, provider="cpu").predict(PICTURE).label in LABELS
+    with pytest.raises(SpecError, match=r"no execution provider 'NoSuch' here; it has .*CPUExecutionProvider"):
+        Classifier(tiny_artifact, provider="NoSuch")
+
+
+def test_a_provider_that_onnxruntime_drops_is_an_error(tiny_artifact, monkeypatch):
+    """What a CUDA build does on a machine without its libraries: it warns and takes the CPU."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.warns(UserWarning, match="CUDA"), pytest.raises(SpecError, match="CUDAExecutionProvider did not start"):
+        Classifier(tiny_artifact, provider="cuda")
+
+
 def test_picture_limits_are_an_argument(tiny_artifact):
     with pytest.raises(ImageError, match="limit of 100 pixels"):
         Classifier(tiny_artifact, limits=Limits(max_pixels=100)).predict(PICTURE)
@@ -103,12 +246,12 @@ def test_threads_share_one_classifier_and_answer_as_one_does(classifier):
     wrong: list[int] = []
 
     def work(offset: int) -> None:
-        for step in range(48):
+        for step in range(12):
             n = (offset + step) % len(pictures)
             if not np.array_equal(classifier.predict(pictures[n]).probabilities, serial[n]):
                 wrong.append(n)
 
-    threads = [threading.Thread(target=work, args=(offset,)) for offset in range(16)]
+    threads = [threading.Thread(target=work, args=(offset,)) for offset in range(64)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -118,7 +261,12 @@ def test_threads_share_one_classifier_and_answer_as_one_does(classifier):
 
 def test_pickles_and_copies_answer_alike_with_their_arguments(tiny_artifact):
     original = Classifier(
-        tiny_artifact, threads=1, limits=Limits(max_pixels=5000), model_limits=ModelLimits(max_nodes=9)
+        tiny_artifact,
+        threads=1,
+        limits=Limits(max_pixels=5000),
+        model_limits=ModelLimits(max_nodes=9),
+        exact=True,
+        provider="cpu",
     )
     for twin in (pickle.loads(pickle.dumps(original)), copy.deepcopy(original)):
         assert twin.info == original.info
@@ -191,7 +339,7 @@ def test_a_spawned_process_takes_a_classifier(classifier):
 def test_close_ends_it_and_gives_the_session_back(tiny_artifact):
     with Classifier(tiny_artifact) as classifier:
         classifier.warmup()
-        session = weakref.ref(classifier._session)
+        session = weakref.ref(classifier._model._session)
     assert session() is None
     for call in (classifier.warmup, lambda: classifier.predict(PICTURE), lambda: classifier.logits(BATCH)):
         with pytest.raises(EdgekitError, match="closed"):

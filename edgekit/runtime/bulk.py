@@ -1,0 +1,116 @@
+"""Many pictures: decoding and the network of several at once, answers in the order of the pictures.
+
+On a CPU several workers with one thread each answer more pictures than one prediction after the other with all threads,
+because decoding has one thread only and small networks share theirs badly. Pillow and onnxruntime both let other
+threads run meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from edgekit.crops import CropPlan
+from edgekit.errors import ImageError, SpecError
+from edgekit.image import PictureSource
+from edgekit.runtime.classifier import Classifier, Prediction
+from edgekit.runtime.session import available_threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+# Pictures that are begun for each worker: enough that all are busy while one large picture keeps the others waiting.
+_BEGUN = 8
+
+
+def predict_many(
+    classifier: Classifier,
+    sources: Iterable[PictureSource | ImageError],
+    *,
+    top: int = 5,
+    plan: str | int | CropPlan = "center",
+    workers: int | None = None,
+) -> Iterator[Prediction | ImageError]:
+    """One answer for each picture, in order; a picture that fails answers its ImageError.
+
+    sources: whatever predict takes; read in the caller's thread, a bounded number ahead of the answers. An ImageError
+    among them is its own answer. workers: pictures in work at once; by default the threads there are. With more than
+    one worker the network runs in a twin of the classifier with one thread. Raises SpecError for a wrong argument.
+    """
+    if isinstance(sources, str | bytes):
+        raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
+    with for_workers(classifier, workers) as (shared, count):
+        yield from answers(lambda source: shared.predict(source, top=top, plan=plan), sources, workers=count)
+
+
+def answers(
+    predict: Callable[[PictureSource], Prediction], sources: Iterable[PictureSource | ImageError], *, workers: int
+) -> Generator[Prediction | ImageError, None, None]:
+    """answer_of every source, in order, `workers` of them at once."""
+    return overlapped(lambda source: answer_of(predict, source), sources, workers=workers)
+
+
+def answer_of(
+    predict: Callable[[PictureSource], Prediction], source: PictureSource | ImageError
+) -> Prediction | ImageError:
+    """predict(source), or the ImageError that it raises or the source is."""
+    if isinstance(source, ImageError):
+        return source
+    try:
+        return predict(source)
+    except ImageError as error:
+        # Its frames hold the picture's bytes: thousands of kept errors would fill the memory.
+        error.__traceback__ = error.__context__ = None
+        return error
+
+
+def overlapped(
+    function: Callable[[Item], Answer], items: Iterable[Item], *, workers: int
+) -> Generator[Answer, None, None]:
+    """function(item) of every item, in order, `workers` of them at once in threads of their own.
+
+    At most 8 items a worker are begun ahead of the answer that is waited for. What `function` raises is raised in its
+    turn. Where the caller stops early, what is in work is finished and the rest never starts; only an interruption by
+    the keyboard waits for nothing.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # here, because one picture goes without
+
+    begun: deque[Future[Answer]] = deque()
+    pool, waits = ThreadPoolExecutor(workers, thread_name_prefix="edgekit"), True
+    try:
+        for item in items:
+            begun.append(pool.submit(function, item))
+            while begun and (begun[0].done() or len(begun) >= _BEGUN * workers):
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
+    except KeyboardInterrupt:
+        waits = False
+        raise
+    finally:
+        pool.shutdown(wait=waits, cancel_futures=True)
+
+
+@contextmanager
+def for_workers(classifier: Classifier, workers: int | None = None) -> Iterator[tuple[Classifier, int]]:
+    """What so many workers share, and how many they are: by default the threads there are.
+
+    One worker gets the classifier itself; several get its twin with one thread, which is closed in the end. Raises
+    SpecError for less than one.
+    """
+    count = available_threads() if workers is None else workers
+    if count < 1:
+        raise SpecError(f"workers must be at least 1, not {workers}")
+    state = classifier.__getstate__()
+    if count == 1 or state["threads"] == 1:
+        yield classifier, count
+        return
+    twin = type(classifier).__new__(type(classifier))
+    twin.__setstate__({**state, "threads": 1})
+    with twin:
+        yield twin, count

@@ -1,0 +1,127 @@
+"""What is asked of pictures, and what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.adaptive import AdaptivePlan
+from edgekit.artifact import ArtifactInfo
+from edgekit.crops import CropPlan, plan_named
+from edgekit.errors import SpecError, unknown
+from edgekit.image import Channels
+from edgekit.postprocess import Average, Score, best
+
+Plan: TypeAlias = "str | int | CropPlan | AdaptivePlan"
+Probabilities: TypeAlias = npt.NDArray[np.float64]
+
+UNKNOWN = "unknown"
+ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds spent on one picture: decoding, resampling and cutting, the network."""
+
+    load_ms: float
+    pixels_ms: float
+    network_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What one model says of one loaded picture: (classes,) probabilities and logits, from so many views run."""
+
+    probabilities: Probabilities
+    logits: Probabilities
+    views: int
+    pixels_ms: float
+    network_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the model says of one picture.
+
+    top: the most probable classes, most probable first. probabilities: float64 of every class, in the order of the
+    model's labels, the mean over the views. logits: the same of the network's own answers. views: how many views the
+    network saw. unknown_below: the probability under which nothing is sure.
+    """
+
+    top: tuple[Score, ...]
+    probabilities: Probabilities
+    timings: Timings
+    logits: Probabilities
+    views: int
+    unknown_below: float = 0.0
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether even the most probable class is less probable than was asked for."""
+        return self.probability < self.unknown_below
+
+    @property
+    def label(self) -> str:
+        """The most probable class, or "unknown" where `is_unknown`; `top` always names classes."""
+        return UNKNOWN if self.is_unknown else self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """The probability of the most probable class, 0 to 1."""
+        return self.top[0].probability
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: {"top": [{"label", "index", "probability"}, ...]}, and "unknown": true where `is_unknown`."""
+        top = [{"label": s.label, "index": s.index, "probability": s.probability} for s in self.top]
+        return {"top": top, "unknown": True} if self.is_unknown else {"top": top}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of every picture of a call. Raises SpecError for what cannot be asked."""
+
+    top: int
+    plan: Plan
+    budget: float | None
+    average: Average
+    unknown_below: float
+    channels: Channels
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise SpecError(f"top must be at least 1, not {self.top}")
+        if not 0 <= self.unknown_below <= 1:
+            raise SpecError(f"unknown_below must be a probability from 0 to 1, not {self.unknown_below!r:.100}")
+        for kind, value, known in (
+            ("average", self.average, get_args(Average)),
+            ("channels", self.channels, get_args(Channels)),
+        ):
+            if value not in known:
+                raise SpecError(unknown(kind, str(value), known))
+
+    def plan_for(self, info: ArtifactInfo, name: str) -> CropPlan | AdaptivePlan:
+        """The plan as it is for the model of `info`, whose file is called `name` in messages."""
+        plan = self.plan
+        if plan == ADAPTIVE:
+            if info.crops is None:
+                raise SpecError(f"{name}: holds no adaptive crops; `edgekit crops` writes a file that does")
+            plan = info.crops
+        if isinstance(plan, AdaptivePlan):
+            return plan if self.budget is None else plan.with_budget(self.budget)
+        if self.budget is not None:
+            raise SpecError(f"a budget goes with the plan {ADAPTIVE}, not with {plan}")
+        return plan_named(plan)
+
+    def prediction(self, answer: Answer, labels: tuple[str, ...], *, load_ms: float) -> Prediction:
+        """The answer as the caller gets it."""
+        return Prediction(
+            best(answer.probabilities, labels, self.top),
+            answer.probabilities,
+            Timings(load_ms, answer.pixels_ms, answer.network_ms),
+            answer.logits,
+            answer.views,
+            self.unknown_below,
+        )

@@ -1,0 +1,92 @@
+"""Runs that fit and end; what runs away is tested with the hostile models."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from made_models import tiny_model, write_tiny
+
+from edgekit import Classifier
+from edgekit.errors import ArtifactError, SpecError
+from edgekit.runtime import memory
+from edgekit.runtime.running import _Runs, run
+from edgekit.runtime.session import open_session
+
+PIXELS = np.zeros((1, 8, 10, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def session():
+    return open_session(tiny_model().SerializeToString(), name="tiny", threads=1)
+
+
+def test_a_run_alone_waits_for_the_others():
+    runs, order = _Runs(), []
+
+    def alone():
+        with runs.place(alone=True):
+            order.append("alone")
+
+    with runs.place(alone=False):
+        waiting = threading.Thread(target=alone)
+        waiting.start()
+        time.sleep(0.05)
+        order.append("first")
+    waiting.join(timeout=10)
+    assert order == ["first", "alone"]
+
+
+def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session, monkeypatch):
+    asked = []
+
+    def exhausted(*arguments):
+        asked.append(arguments)
+        raise RuntimeError("Available memory of 5 is smaller than requested bytes of 6")
+
+    monkeypatch.setattr("edgekit.runtime.running._timed", exhausted)
+    with pytest.raises(ArtifactError, match="more than 512 MB; EDGEKIT_RUN_MEMORY_MB"):
+        run(session, "logits", {"pixels": PIXELS}, limit_s=1)
+    assert len(asked) == 2
+
+
+def test_a_run_that_fails_gives_its_place_back(session):
+    for _ in range(50):
+        with pytest.raises(Exception, match="nothing"):
+            run(session, "nothing", {"pixels": PIXELS}, limit_s=1)
+    assert run(session, "logits", {"pixels": PIXELS}, limit_s=1).shape == (1, 4)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1e3", "99999999999"])
+def test_the_roof_must_be_a_number(monkeypatch, value):
+    monkeypatch.setenv(memory.VARIABLE, value)
+    with pytest.raises(SpecError, match="EDGEKIT_RUN_MEMORY_MB must be a whole number"):
+        memory.run_megabytes()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_runs_still_predicts(tmp_path):
+    classifier, over = Classifier(write_tiny(tmp_path / "tiny.onnx"), threads=1), threading.Event()
+
+    def busy():
+        while not over.is_set():
+            classifier.logits(PIXELS)
+
+    threads = [threading.Thread(target=busy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if classifier.logits(PIXELS).shape == (1, 4) else 1)
+            deadline = time.monotonic() + 30
+            while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+                assert time.monotonic() < deadline, "the child hangs"
+                time.sleep(0.01)
+            assert ended[1] == 0
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
