@@ -23,6 +23,14 @@ def test_programs_and_bombs_are_refused_with_the_reason(answers, tmp_path):
     assert {said["error"] for said in outcomes.values()} == {"ArtifactError"}
 
 
+def test_models_that_run_away_are_stopped(answers, tmp_path):
+    """What a graph makes of its own input is beyond the look before loading."""
+    reasons = {name: reason for name, _, reason in made_models.runaway_models()}
+    files = _bytes(tmp_path, ((name, model, {}) for name, model, _ in made_models.runaway_models()))
+    outcomes = answers(files, models=True)
+    assert {name: said for name, said in outcomes.items() if reasons[name] not in said.get("message", "")} == {}
+
+
 def test_models_that_are_not_what_they_say_are_refused(answers, tmp_path):
     outcomes = answers(_bytes(tmp_path, made_models.strange_models()), models=True)
     assert {said.get("error") for said in outcomes.values()} == {"ArtifactError"}, outcomes

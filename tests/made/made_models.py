@@ -52,6 +52,14 @@ def tiny_model(*, crop: Size = CROP, before: list[onnx.NodeProto] | None = None)
     return helper.make_model(graph, opset_imports=imports, ir_version=10)
 
 
+def featured_model() -> onnx.ModelProto:
+    """The tiny model with a second output: what its last layer sees, the normalized pixels."""
+    model, count = tiny_model(), CROP.height * CROP.width * 3
+    model.graph.node.append(helper.make_node("Identity", ["flat"], ["features"]))
+    model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", count]))
+    return model
+
+
 def write_tiny(path: Path, model: onnx.ModelProto | None = None, **changes: object) -> Path:
     """The (changed) model as an artifact at `path`."""
     write_info((model or tiny_model()).SerializeToString(), tiny_info(**changes), path)
@@ -215,8 +223,8 @@ def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]
     floats.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT
     yield "input-float", floats, {}
     fixed = tiny_model()
-    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 7
-    yield "batch-7", fixed, {}
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1000
+    yield "batch-1000", fixed, {}
     renamed = tiny_model()
     renamed.graph.output[0].name = renamed.graph.node[-1].output[0] = "answers"
     yield "output-renamed", renamed, {}
@@ -235,3 +243,38 @@ def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]
     failing.graph.initializer.append(numpy_helper.from_array(np.array([5]), "wrong"))
     failing.graph.node.append(helper.make_node("Gather", ["before", "wrong"], ["logits"]))
     yield "fails-when-run", failing, {}
+
+
+def runaway_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
+    """Models that show what they are only when they run: a name, the model, and a word of the reason."""
+    yield "doubled-24-times", _concluded([helper.make_node("Concat", ["x", "x"], ["x"], axis=1)] * 24), "MB"
+    products = [helper.make_node("MatMul", ["x", "weights"], ["x"])] * 2000
+    start = [_constant("shape", [2500, 2500]), helper.make_node("ConstantOfShape", ["shape"], ["weights"])]
+    started = [*start, helper.make_node("Add", ["x", "weights"], ["x"])]
+    small = helper.make_node("ReduceMean", ["x"], ["x"], keepdims=0)
+    yield "2000-products", _concluded([small, *started, *products]), "took more than"
+    constant = [*start, helper.make_node("Identity", ["weights"], ["x"]), *products]
+    yield "2000-products-of-constants", _concluded(constant), "took more than"
+
+
+def _concluded(middle: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """The tiny model whose logits are the mean of what `middle` makes of x, the flat pixels; each node's x is new."""
+    model = tiny_model()
+    product = model.graph.node.pop()
+    names = {"x": "flat"}
+    for number, node in enumerate(middle):
+        inputs = [names.get(name, name) for name in node.input]
+        if node.output[0] == "x":
+            names["x"] = f"x{number}"
+        added = model.graph.node.add()
+        added.CopyFrom(node)
+        added.input[:] = inputs
+        added.output[:] = [names.get(name, name) for name in node.output]
+    model.graph.node.extend(
+        [
+            helper.make_node("ReduceMean", [names["x"]], ["mean"], keepdims=0),
+            helper.make_node("MatMul", ["flat", "weight"], ["product"]),
+            helper.make_node("Add", ["product", "mean"], [product.output[0]]),
+        ]
+    )
+    return model

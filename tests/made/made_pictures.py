@@ -149,6 +149,11 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     for form in ("WEBP", "AVIF"):
         yield f"{form}-26-megapixels", encoded(Image.new("L", (5100, 5100)), form, **_QUICKLY[form])
     yield "jpeg-says-65500", progressive[: start + 5] + b"\xff\xdc\xff\xdc" + progressive[start + 9 :]
+    baseline = encoded(quadrants(400, 300), "JPEG")
+    start = baseline.index(b"\xff\xc0")
+    for side in (65_500, 14_200):
+        sides = struct.pack(">HH", side, side)
+        yield f"jpeg-baseline-says-{side}", baseline[: start + 5] + sides + baseline[start + 9 :]
     yield (
         "gif-says-65535",
         b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x08" + bytes(10),
@@ -206,6 +211,7 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
         "jpeg-progressive-turned-49-megapixels",
         encoded(Image.new("RGB", square), "JPEG", progressive=True, exif=exif(6)),
     )
+    yield "jpeg-199-megapixels", encoded(Image.new("L", (14_100, 14_100)), "JPEG")
     yield "tiff-lzw-49-megapixels", encoded(Image.new("RGBA", square), "TIFF", compression="tiff_lzw")
     half = (4990, 4990)
     yield "jpeg-cmyk-progressive-25-megapixels", encoded(Image.new("CMYK", half), "JPEG", progressive=True)

@@ -1,0 +1,27 @@
+"""Names that mean harm to whoever shows them: terminals, spreadsheets, browsers, file systems."""
+
+HOSTILE_NAMES = (
+    "\x1b[2J\x1b[31mred",
+    "\x1b]0;title\x07",
+    "\x9b31m",
+    "two\nlines",
+    "back\rward",
+    "tab\tbed",
+    "\u202eright to left",
+    "\u200bzero width",
+    "=cmd|' C'!A0",
+    "+1",
+    "-1",
+    "--json",
+    "@SUM(A1)",
+    '=HYPERLINK("http:example.invalid","x")',
+    "\t=1+1",
+    "\uff1d1",
+    "<script>alert(1)<script>",
+    "\"quoted\", 'and' more",
+    "%s%n{0}$(id)`id`",
+    "ends with dots..",
+    " ",
+    "x" * 200,
+    "\udcff\udcfe",  # bytes that are no UTF-8
+)

@@ -1,0 +1,58 @@
+"""Evaluations for the page: of hostile names, and a browser to look at it."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_models import LABELS, write_tiny
+
+from edgekit import Classifier
+from edgekit.dataset import PictureSet
+from edgekit.evaluate.answers import Contender, answer
+from edgekit.evaluate.evaluation import Evaluation, evaluation
+
+SCRIPT = "<script>alert(1)</script>"
+HOSTILE = (SCRIPT, '"><img src=x onerror=alert(2)>', "</style><script>alert(3)</script>", "\u202eevil\x1b[31m&amp;")
+
+
+def hostile_evaluation(folder: Path, *, pictures: int = 40) -> Evaluation:
+    """Two models whose labels, names and pictures' names try to be more than text; they differ in some answers."""
+    first = write_tiny(folder / "first.onnx", labels=HOSTILE)
+    second = write_tiny(folder / "second.onnx", labels=(HOSTILE[1], HOSTILE[0], *HOSTILE[2:]))
+    rng = np.random.default_rng(0)
+    sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(pictures)]
+    names = tuple(f"{HOSTILE[n % 4]}{n}.png" for n in range(pictures))
+    shown = PictureSet(
+        HOSTILE, [*sources, b"broken"], (*names, SCRIPT), tuple(n % len(LABELS) for n in range(pictures + 1))
+    )
+    contenders = [Contender(f"{SCRIPT} {path.stem}", path, Classifier(path)) for path in (first, second)]
+    return evaluation(answer(contenders, shown), data=f"data {SCRIPT}")
+
+
+def browser() -> str:
+    """The path of Chromium; skips where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
+    return found
+
+
+def opened(page: Path, *, width: int, scratch: Path) -> tuple[str, list[str], int]:
+    """The page as Chromium holds it, what its console said, and how wide it wants to be when it is `width` wide."""
+    frame = scratch / "frame.html"
+    frame.write_text(
+        f'<body><iframe id="f" src="{page.as_uri()}" style="width:{width}px;height:800px"></iframe><script>'
+        "f.onload = () => { const root = f.contentDocument.documentElement, copy = document.createElement('template');"
+        "document.title = 'wide ' + root.scrollWidth; copy.innerHTML = root.outerHTML; document.body.append(copy); }"
+        "</script>"
+    )
+    command = [browser(), "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [f"--user-data-dir={scratch / 'profile'}", "--enable-logging=stderr", "--virtual-time-budget=4000"]
+    done = subprocess.run([*command, "--dump-dom", frame.as_uri()], capture_output=True, text=True, timeout=300)
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    title = re.search(r"<title>wide (\d+)</title>", done.stdout)
+    assert title, done.stderr
+    return done.stdout, said, int(title[1])
