@@ -9,10 +9,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgekit.errors import ParityError
+from edgekit.errors import ArtifactError, ParityError
 from edgekit.image import Pixels
 from edgekit.postprocess import Floats, softmax
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import (
+    first_line,
+    fixed_batch,
+    open_session,
+    open_trusted_session,
+    run_batches,
+)
 
 Logits: TypeAlias = Callable[[Pixels], Floats]
 
@@ -35,31 +41,44 @@ class Parity:
         """JSON-ready, rounded up to two digits: the last bits depend on the machine, not on the model."""
         return {
             "pictures": self.pictures,
-            "logit_difference": _rounded_up(self.logit_difference),
-            "relative_difference": _rounded_up(self.relative_difference),
-            "probability_difference": _rounded_up(self.probability_difference),
+            "logit_difference": rounded_up(self.logit_difference),
+            "relative_difference": rounded_up(self.relative_difference),
+            "probability_difference": rounded_up(self.probability_difference),
             "agreement": self.agreement,
         }
 
 
-def onnx_logits(model: bytes, *, name: str) -> Logits:
-    """The function that a model file called `name` computes, one picture at a time: (N, H, W, C) -> (N, classes)."""
-    session = open_session(model, name=name)
+def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> Logits:
+    """The function that a model file called `name` computes: (N, H, W, C) -> (N, classes).
+
+    One picture at a time, or as many as the file takes at a time. ort_format: of onnxruntime's own, just written here.
+    """
+    session = (open_trusted_session if ort_format else open_session)(model, name=name)
+    step = fixed_batch(session) or 1
 
     def logits(pixels: Pixels) -> Floats:
-        return np.concatenate([session.run(["logits"], {"pixels": picture[None]})[0] for picture in pixels])
+        parts = [pixels[start : start + step] for start in range(0, len(pixels), step)]
+        try:
+            return np.concatenate([run_batches(session, part) for part in parts])
+        except Exception as error:  # onnxruntime raises classes of its own that are not public
+            raise ArtifactError(f"{name}: onnxruntime cannot run it: {first_line(error)}") from None
 
     return logits
 
 
 def compare(parent: Logits, child: Logits, pixels: Pixels) -> Parity:
     """Both answers on the same uint8 pixels (N, height, width, channels)."""
-    ours, theirs = child(pixels).astype(np.float64), parent(pixels).astype(np.float64)
+    return compare_logits(parent(pixels), child(pixels))
+
+
+def compare_logits(parent: Floats, child: Floats) -> Parity:
+    """Both answers (N, classes) to the same pictures."""
+    ours, theirs = child.astype(np.float64), parent.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinite logits are as wrong as logits that are no numbers
         difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
         probability_difference = float(np.abs(softmax(ours) - softmax(theirs)).max())
     return Parity(
-        pictures=len(pixels),
+        pictures=len(ours),
         logit_difference=difference,
         relative_difference=difference / max(largest, float(np.finfo(np.float32).tiny)),
         probability_difference=probability_difference,
@@ -79,7 +98,8 @@ def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
         )
 
 
-def _rounded_up(value: float) -> float:
+def rounded_up(value: float) -> float:
+    """Two digits, rounded up: the last bits of a figure depend on the machine, not on the model."""
     if value == 0 or not math.isfinite(value):
         return value
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from edgekit import image
 from edgekit.dataset import PictureSet
-from edgekit.image import Pixels, Size
+from edgekit.image import PictureSource, Pixels, Size
 from edgekit.preprocess import Preprocess
 
 _COUNT = 16
@@ -16,12 +18,21 @@ _DRAWN = Size(96, 128)
 
 def check_pixels(preprocess: Preprocess, pictures: PictureSet | None) -> tuple[Pixels, str]:
     """uint8 (N, height, width, channels) of at most 16 pictures, and what they are, for the record in the file."""
+    sources, _ = chosen(pictures, _COUNT)
+    return cut(sources, preprocess), "drawings" if pictures is None else "given pictures"
+
+
+def chosen(pictures: PictureSet | None, count: int) -> tuple[Sequence[PictureSource], tuple[str, ...]]:
+    """At most `count` of the pictures, always the same, or as many drawings where None; and their names."""
     if pictures is None:
-        sources, origin = drawings(_COUNT), "drawings"
-    else:
-        sources, origin = list(pictures.sample(_COUNT, seed=0).sources), "given pictures"  # type: ignore[arg-type]
-    loaded = [image.load(source, color=preprocess.color) for source in sources]
-    return np.concatenate([preprocess.pixels(picture) for picture in loaded]), origin
+        return drawings(count), tuple(f"drawing {seed}" for seed in range(count))
+    sample = pictures.sample(count, seed=0)
+    return sample.sources, sample.names
+
+
+def cut(sources: Sequence[PictureSource], preprocess: Preprocess) -> Pixels:
+    """uint8 (N, height, width, channels): the center crop of each picture."""
+    return np.concatenate([preprocess.pixels(image.load(source, color=preprocess.color)) for source in sources])
 
 
 def drawings(count: int) -> list[Image.Image]:

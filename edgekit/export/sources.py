@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import ArtifactInfo
-from edgekit.errors import DataError
 from edgekit.files import sha256
 from edgekit.preprocess import Preprocess
 from edgekit.specs import spec_named
@@ -17,8 +16,6 @@ from edgekit.train.checkpoint import load_checkpoint
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 from edgekit.zoo.weights import load_weights
-
-_MAX_LABELS_BYTES = 2**24
 
 
 def from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Network, ArtifactInfo]:
@@ -70,20 +67,3 @@ def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
     if "resize" in changes or min(changed.crop) <= changed.resize + 2 * changed.pad:
         return changed
     return dataclasses.replace(changed, resize=min(changed.crop) - 2 * changed.pad)
-
-
-def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Class names, one a line, in the order of the logits. Raises DataError for an empty line or a strange file."""
-    name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read(_MAX_LABELS_BYTES)
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{name}: not a UTF-8 text file of class names") from None
-    labels = tuple(line.strip() for line in text.splitlines())
-    if not labels or not all(labels):
-        empty = labels.index("") + 1 if "" in labels else 1
-        raise DataError(f"{name}: line {empty} has no class name; give one name a line, in the order of the logits")
-    return labels

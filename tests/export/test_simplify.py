@@ -8,7 +8,7 @@ from made_models import CROP, tiny_logits
 import edgekit.export.simplify as module
 from edgekit import Classifier
 from edgekit.artifact import read_info
-from edgekit.export.simplify import simplify
+from edgekit.export.simplify import simplify, told
 from edgekit.files import sha256
 
 CRASH = "import os; os.abort()"
@@ -29,6 +29,16 @@ for tensor in model.graph.initializer:
 onnx.save(model, sys.argv[2])
 """
 NEVER_ENDS = "import time; time.sleep(60)"
+WRITES_NOTHING = "pass"
+WRITES_NO_MODEL = "import sys; open(sys.argv[2], 'w').write('nothing of use')"
+CANNOT_RUN = """
+import sys, onnx, numpy
+model = onnx.load(sys.argv[1])
+model.graph.node[-1].output[0] = "before"
+model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array([5]), "wrong"))
+model.graph.node.append(onnx.helper.make_node("Gather", ["before", "wrong"], ["logits"]))
+onnx.save(model, sys.argv[2])
+"""
 
 
 def test_simplified_file_answers_alike_and_names_its_parent(tiny_artifact, tmp_path):
@@ -42,7 +52,10 @@ def test_simplified_file_answers_alike_and_names_its_parent(tiny_artifact, tmp_p
     np.testing.assert_allclose(Classifier(path).logits(pixels), tiny_logits(pixels), atol=1e-4)
 
 
-@pytest.mark.parametrize("program", [CRASH, FIXED_BATCH, OTHER_ANSWERS, NEVER_ENDS])
+FAILING = (CRASH, FIXED_BATCH, OTHER_ANSWERS, NEVER_ENDS, WRITES_NOTHING, WRITES_NO_MODEL, CANNOT_RUN)
+
+
+@pytest.mark.parametrize("program", FAILING)
 def test_a_simplifier_that_fails_or_changes_anything_is_not_used(program, tiny_artifact, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_SIMPLIFIERS", {"broken": program})
     monkeypatch.setattr(module, "TIME_LIMIT_S", 5)
@@ -50,6 +63,7 @@ def test_a_simplifier_that_fails_or_changes_anything_is_not_used(program, tiny_a
     assert simplify(tiny_artifact, path) == "none"
     assert onnx.load(path).graph == onnx.load(tiny_artifact).graph
     assert read_info(path).parity["simplify"]["by"] == "none"
+    assert told("none").startswith("not simplified")
 
 
 def test_the_next_simplifier_is_tried(tiny_artifact, tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ import torch
 
 from edgekit.artifact import ArtifactInfo, read_info
 from edgekit.dataset import PictureSet
+from edgekit.export.from_torch import TOLERANCE, from_torch
 from edgekit.export.pictures import drawings
-from edgekit.export.to_onnx import TOLERANCE, to_onnx
 from edgekit.specs import SPECS
 from edgekit.zoo.build import build
 
@@ -31,7 +31,7 @@ def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
     )
     path = tmp_path / "model.onnx"
     pictures = PictureSet(("any",), drawings(2), ("first", "second"), (0, 0))
-    parity = to_onnx(network, info, path, pictures=pictures)
+    parity = from_torch(network, info, path, pictures=pictures)
     assert parity.pictures == 2
     assert parity.relative_difference <= TOLERANCE
     assert read_info(path).parity["to_onnx"]["pictures"] == 2

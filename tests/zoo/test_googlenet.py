@@ -139,14 +139,14 @@ def test_a_plain_pass_leaves_the_auxiliary_classifiers_out(name):
 def test_an_export_has_no_auxiliary_classifiers(tmp_path):
     """On one Inception module: the exporter takes long for nine, and leaves out by the same rule."""
     onnx = pytest.importorskip("onnx")
-    to_onnx = pytest.importorskip("edgekit.export.to_onnx").to_onnx
+    from_torch = pytest.importorskip("edgekit.export.from_torch").from_torch
     unit, path, size = partial(ConvNormAct, norm=None), tmp_path / "network.onnx", Size(16, 16)
     body = {"conv1": unit(3, 8, kernel=3), "inception3a": Inception(8, (8, 4, 8, 4, 8, 8), unit=unit, five=5)}
     heads = {"inception3a": nn.Sequential(GlobalAveragePool(), nn.Linear(32, 2))}
     network = Network({**body, "pool": GlobalAveragePool()}, {"fc": nn.Linear(32, 2)}, auxiliary=heads)
     preprocess = Preprocess(resize=16, crop=size)
 
-    to_onnx(network, ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, licence="none"), path)
+    from_torch(network, ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, licence="none"), path)
 
     graph = onnx.load(path).graph
     learned = [tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from edgekit import Classifier
 from edgekit.artifact import ArtifactInfo, read_info
 from edgekit.errors import EdgekitError, ParityError, SpecError
-from edgekit.export.to_onnx import TOLERANCE, to_onnx
+from edgekit.export.from_torch import TOLERANCE, from_torch
 from edgekit.preprocess import Preprocess
 from edgekit.specs import SPECS
 from edgekit.zoo.build import build
@@ -31,7 +31,7 @@ def lenet5() -> nn.Module:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "lenet5.onnx"
-    to_onnx(lenet5(), info(), path)
+    from_torch(lenet5(), info(), path)
     return path
 
 
@@ -54,7 +54,7 @@ def test_batch_is_dynamic_and_equals_single_pictures(exported, batch):
 
 def test_same_network_gives_the_same_bytes(exported, tmp_path):
     again = tmp_path / "again.onnx"
-    to_onnx(lenet5(), info(), again)
+    from_torch(lenet5(), info(), again)
     assert again.read_bytes() == exported.read_bytes()
 
 
@@ -79,7 +79,7 @@ class Noisy(nn.Module):
 def test_a_network_that_answers_otherwise_is_refused_and_not_written(tmp_path):
     path = tmp_path / "noisy.onnx"
     with pytest.raises(ParityError, match="nothing was written") as caught:
-        to_onnx(Noisy(), info(), path)
+        from_torch(Noisy(), info(), path)
     assert caught.value.measured > caught.value.tolerance == TOLERANCE
     assert list(tmp_path.iterdir()) == []
 
@@ -93,7 +93,7 @@ class Undecided(nn.Module):
 
 def test_a_network_that_cannot_be_exported_is_one_line(tmp_path):
     with pytest.raises(EdgekitError, match="torch cannot export this network") as caught:
-        to_onnx(Undecided(), info(), tmp_path / "undecided.onnx")
+        from_torch(Undecided(), info(), tmp_path / "undecided.onnx")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -101,4 +101,4 @@ def test_a_network_that_cannot_be_exported_is_one_line(tmp_path):
 def test_an_input_size_that_the_network_cannot_take_is_said_in_its_words(tmp_path):
     large = dataclasses.replace(info(), preprocess=Preprocess(color="L", resize=64, crop=64, mean=0.5, std=0.5))
     with pytest.raises(SpecError, match="this network takes inputs of"):
-        to_onnx(lenet5(), large, tmp_path / "large.onnx")
+        from_torch(lenet5(), large, tmp_path / "large.onnx")
