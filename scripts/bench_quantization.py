@@ -1,0 +1,139 @@
+"""What int8 costs and gains: the table of the README.
+
+    python scripts/bench_quantization.py MODEL DATA [MODEL DATA ...] [--splits 5] [--samples 100] [--size 224]
+
+MODEL is a float32 artifact, DATA the labelled pictures it is judged on. Each model is quantized as `edgekit quantize`
+does it, once for each of several draws of the calibration pictures. The drop is the mean over the draws, paired: for
+each picture the difference that int8 makes, averaged over the draws that held it out; its 95% interval comes from these
+pictures. The speedup is measured in turns with float32 on one thread, and its median over the draws is shown; --size
+measures it at another input size as well, for networks that take any. Prints a Markdown table, then one JSON document.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgekit.artifact import read_model
+from edgekit.evaluate.latency import paired_latency
+from edgekit.export.quantize import Gate, Trial, quantize
+from edgekit.export.quantize.data import calibration_and_held_out
+from edgekit.runtime.machine import machine
+from edgekit.runtime.session import open_session
+
+HEADER = (
+    "| model | pictures | recipe | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
+    "|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL DATA")
+    parser.add_argument("--splits", type=int, default=5, help="draws of the calibration pictures")
+    parser.add_argument("--samples", type=int, default=100, help="calibration pictures")
+    parser.add_argument("--size", type=int, help="measure the speed at this height and width too")
+    options = parser.parse_args()
+    if len(options.models) % 2:
+        parser.error("give MODEL DATA pairs")
+    results = []
+    for model, data in zip(options.models[::2], options.models[1::2], strict=True):
+        results.append(benchmark(model, data, splits=options.splits, samples=options.samples, size=options.size))
+    print(HEADER)
+    for result in results:
+        print(row(result))
+    print(json.dumps({"machine": machine(), "splits": options.splits, "samples": options.samples, "models": results}))
+
+
+def benchmark(model: Path, data: Path, *, splits: int, samples: int, size: int | None) -> dict[str, Any]:
+    """Figures of one model over all draws."""
+    differences: dict[str, list[float]] = defaultdict(list)
+    trials = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "int8.onnx")
+        for seed in range(splits):
+            few, rest = calibration_and_held_out(data, samples=samples, seed=seed)
+            trial = quantize(model, path, calibration=few, held_out=rest, gate=Gate(min_speedup=0))
+            trials.append(trial)
+            for name, lost in zip(rest.names, lost_answers(trial), strict=True):
+                differences[name].append(lost)
+        larger = speed_at(model, path, size) if size else None
+    means = np.array([np.mean(values) for values in differences.values()]) * 100
+    half = 1.96 * float(means.std()) / np.sqrt(len(means))
+    latencies = [trial.judgement.latencies[0] for trial in trials]
+    return {
+        "model": model.stem,
+        "held_out": trials[0].judgement.parity.pictures,
+        "recipes": sorted({trial.recipe.name for trial in trials}),
+        "top1": statistics.mean(trial.judgement.parent.top1 for trial in trials if trial.judgement.parent),
+        "drop": float(means.mean()),
+        "drop_interval": [float(means.mean()) - half, float(means.mean()) + half],
+        "worst_drop": max(trial.judgement.drop or 0.0 for trial in trials),
+        "float32_ms": statistics.median(latency.baseline_ms for latency in latencies),
+        "int8_ms": statistics.median(latency.other_ms for latency in latencies),
+        "speedup": statistics.median(latency.speedup for latency in latencies),
+        "at_size": larger,
+        "float32_bytes": model.stat().st_size,
+        "int8_bytes": trials[0].judgement.size_bytes,
+    }
+
+
+def lost_answers(trial: Trial) -> list[float]:
+    """For each held-out picture: 1 where only float32 was right, -1 where only int8 was, else 0."""
+    parent, child = trial.judgement.parent, trial.judgement.child
+    assert parent is not None, "pictures without labels"
+    assert child is not None
+    right = [accuracy.probabilities.argmax(axis=1) == accuracy.truth for accuracy in (parent, child)]
+    return (right[0].astype(float) - right[1]).tolist()
+
+
+def speed_at(model: Path, quantized: Path, size: int) -> dict[str, float]:
+    """Speed with another input size; the network must end in global pooling."""
+    sessions = [open_session(resized(path, size), name=str(path), threads=1) for path in (model, quantized)]
+    channels = sessions[0].get_inputs()[0].shape[3]
+    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, channels)).astype(np.uint8)
+    return paired_latency(sessions[0], sessions[1], pixels, threads=1).to_dict() | {"size": size}
+
+
+def resized(path: Path, size: int) -> bytes:
+    """The graph of a model file with another height and width; the normalization's constants may be rows of pixels."""
+    model = onnx.load_from_string(read_model(path))
+    extents = model.graph.input[0].type.tensor_type.shape.dim
+    rows = [t for t in model.graph.initializer if len(t.dims) > 2 and list(t.dims[-2:]) == [1, extents[2].dim_value]]
+    for tensor in rows:
+        values = numpy_helper.to_array(tensor)[..., :1]
+        tensor.CopyFrom(numpy_helper.from_array(np.repeat(values, size, axis=-1), tensor.name))
+    for extent in extents[1:3]:
+        extent.dim_value = size
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def row(result: dict[str, Any]) -> str:
+    low, high = result["drop_interval"]
+    speed = f"{result['speedup']:.2f}x"
+    if result["at_size"]:
+        speed += f" ({result['at_size']['speedup']:.2f}x at {result['at_size']['size']})"
+    cells = (
+        result["model"],
+        str(result["held_out"]),
+        ", ".join(result["recipes"]),
+        f"{100 * result['top1']:.2f}%",
+        f"{result['drop']:+.2f} ({low:+.2f} to {high:+.2f})",
+        f"{result['worst_drop']:+.2f}",
+        f"{result['float32_ms']:.2f} -> {result['int8_ms']:.2f}",
+        speed,
+        f"{result['float32_bytes'] / 1e6:.2f} -> {result['int8_bytes'] / 1e6:.2f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main()
