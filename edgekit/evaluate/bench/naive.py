@@ -1,0 +1,65 @@
+"""What a script does that knows nothing of edgekit: Pillow, numpy, and onnxruntime with everything at its default.
+
+Run as a program it predicts one picture and prints what it took: python naive.py MODEL PICTURE. It imports nothing of
+edgekit, so that the whole process is what such a script costs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from PIL import Image
+
+_SIDE = 224  # of inputs whose height and width are open
+
+
+def open_session(path: str) -> ort.InferenceSession:
+    """A session at onnxruntime's defaults."""
+    return ort.InferenceSession(path)
+
+
+def predict(session: ort.InferenceSession, picture: str) -> npt.NDArray[Any]:
+    """The first output for one picture file: decoded, short edge resized, center cut, normalized, run."""
+    given = session.get_inputs()[0]
+    raw = given.type == "tensor(uint8)"
+    channels, height, width = _layout(given.shape, raw)
+    image = Image.open(picture).convert("RGB" if channels == 3 else "L")
+    scale = max(height, width) * 8 / 7 / min(image.size) if height >= _SIDE else max(height, width) / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    cut = image.crop((left, top, left + width, top + height))
+    if raw:
+        tensor: npt.NDArray[Any] = np.array(cut).reshape(1, height, width, channels)
+    else:
+        pixels = np.array(cut, dtype=np.float32).reshape(height, width, channels) / 255.0
+        tensor = ((pixels - 0.5) / 0.5).transpose(2, 0, 1)[None].astype(np.float32)
+    answer: npt.NDArray[Any] = session.run(None, {given.name: tensor})[0]
+    return answer
+
+
+def _layout(shape: list[Any], raw: bool) -> tuple[int, int, int]:
+    """Channels, height, width of (N, C, H, W) floats or (N, H, W, C) bytes."""
+    channels, height, width = (shape[3], shape[1], shape[2]) if raw else shape[1:]
+    return channels, *(extent if isinstance(extent, int) else _SIDE for extent in (height, width))
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held, since it began."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except (OSError, StopIteration):  # not Linux
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+if __name__ == "__main__":
+    predict(open_session(sys.argv[1]), sys.argv[2])
+    print(json.dumps({"peak_bytes": peak_bytes()}))  # noqa: T201

@@ -1,0 +1,135 @@
+"""Whether a model that says 80% is right in 80 of 100 cases, and by which temperature it would be."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.postprocess import Floats, softmax
+
+_BINS = 15  # as in Guo et al. 2017, On Calibration of Modern Neural Networks
+_TEMPERATURES = (0.05, 20.0)
+_STEPS = 40  # of a golden section: narrower than 1e-7
+_TINY = 1e-30
+
+Probabilities = npt.NDArray[np.float64]
+Indexes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """The pictures whose top probability lies in (low, high]: how many, how sure on average, how many of them right."""
+
+    low: float
+    high: float
+    pictures: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Reliability.
+
+    bins: the reliability curve. ece: expected calibration error, the mean gap between confidence and accuracy over the
+    pictures. nll: mean negative log-likelihood of the true class. temperature: by which logits are to be divided so
+    that nll is least on these pictures (above 1: the model is too sure); scaled_*: the figures after that.
+    """
+
+    bins: tuple[Bin, ...]
+    ece: float
+    nll: float
+    temperature: float
+    scaled_bins: tuple[Bin, ...]
+    scaled_ece: float
+    scaled_nll: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures."""
+        return dataclasses.asdict(self)
+
+
+def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
+    """Of (N,) class indexes and (N, classes) probabilities."""
+    logs = np.log(np.maximum(probabilities, _TINY))
+    temperature = fit_temperature(logs, logs[np.arange(len(truth)), truth])
+    scaled = with_temperature(probabilities, temperature)
+    before, after = (_bins(truth, p) for p in (probabilities, scaled))
+    return Calibration(
+        bins=before,
+        ece=_error(before),
+        nll=_nll(truth, probabilities),
+        temperature=temperature,
+        scaled_bins=after,
+        scaled_ece=_error(after),
+        scaled_nll=_nll(truth, scaled),
+    )
+
+
+def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """softmax(log p / temperature); for one view that is softmax(logits / temperature)."""
+    return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature)
+
+
+def fit_temperature(logits: Floats, own: Floats) -> float:
+    """The temperature of the least negative log-likelihood, from 0.05 to 20, by golden section of its logarithm.
+
+    logits: (N, classes), or log-probabilities. own: (N,), that of the true class, or their mean by a target that is
+    not sure of it. The likelihood has one optimum, because it is convex in 1 / temperature (Guo et al. 2017, On
+    Calibration of Modern Neural Networks, section 4.2).
+    """
+    highest = logits.max(axis=1)
+    logits, own = np.asarray(logits - highest[:, None], np.float64), np.asarray(own - highest, np.float64)
+
+    def nll(log_temperature: float) -> float:
+        inverse = math.exp(-log_temperature)
+        return float((np.log(np.exp(logits * inverse).sum(axis=1)) - own * inverse).mean())
+
+    ratio = (math.sqrt(5) - 1) / 2
+    low, high = map(math.log, _TEMPERATURES)
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    at_left, at_right = nll(left), nll(right)
+    for _ in range(_STEPS):
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - ratio * (high - low)
+            at_left = nll(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + ratio * (high - low)
+            at_right = nll(right)
+    return math.exp((low + high) / 2)
+
+
+def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    place = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], confidence)
+    counts = np.bincount(place, minlength=_BINS)
+    sums = [np.bincount(place, weights=values, minlength=_BINS) for values in (confidence, right)]
+    sure, accurate = (np.divide(s, counts, out=np.full(_BINS, np.nan), where=counts > 0).tolist() for s in sums)
+    return tuple(
+        Bin(
+            low=number / _BINS,
+            high=(number + 1) / _BINS,
+            pictures=int(count),
+            confidence=sure[number] if count else None,
+            accuracy=accurate[number] if count else None,
+        )
+        for number, count in enumerate(counts)
+    )
+
+
+def _error(bins: tuple[Bin, ...]) -> float:
+    gaps = [
+        b.pictures * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
+    ]
+    return math.fsum(gaps) / sum(b.pictures for b in bins)
+
+
+def _nll(truth: Indexes, probabilities: Probabilities) -> float:
+    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _TINY)).mean())

@@ -1,0 +1,105 @@
+"""What a count of right answers says, and what it does not: intervals and paired tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Flags = npt.NDArray[np.bool_]
+
+_Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A measured share or ratio, and the 95% interval around it."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """JSON-ready figures."""
+        return dataclasses.asdict(self)
+
+
+def wilson(right: int, pictures: int) -> Estimate:
+    """The share of right answers with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few pictures."""
+    share = right / pictures
+    scale = 1 + _Z_95**2 / pictures
+    center = (share + _Z_95**2 / (2 * pictures)) / scale
+    spread = _Z_95 / scale * math.sqrt(share * (1 - share) / pictures + _Z_95**2 / (4 * pictures**2))
+    return Estimate(value=share, low=min(max(center - spread, 0.0), share), high=max(min(center + spread, 1.0), share))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """Two models on the same pictures.
+
+    won: pictures that only the second one answers right; lost: only the first. p_value: of the exact test of McNemar
+    (a sign test of won against lost): how often chance alone would tip at least so unevenly.
+    """
+
+    won: int
+    lost: int
+    both_right: int
+    both_wrong: int
+    p_value: float
+
+    @property
+    def verdict(self) -> str:
+        """What that says, in a few words."""
+        shown = f"p = {self.p_value:.3g}"
+        if self.p_value >= _SIGNIFICANT:
+            return f"no difference can be told ({shown})"
+        return f"{'better' if self.won > self.lost else 'worse'} ({shown})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures."""
+        return dataclasses.asdict(self)
+
+
+def paired(first: Flags, second: Flags) -> Paired:
+    """first, second: (N,) whether each picture was answered right."""
+    won, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    return Paired(
+        won=won,
+        lost=lost,
+        both_right=int((first & second).sum()),
+        both_wrong=int((~first & ~second).sum()),
+        p_value=sign_test(won, lost),
+    )
+
+
+def sign_test(ups: int, downs: int) -> float:
+    """The two-sided p-value of `ups` against `downs` where each is as likely as the other; exact."""
+    tosses = ups + downs
+    # As logarithms: 2**-tosses underflows where thousands of pictures tip.
+    logs = [_log_choose(tosses, k) - tosses * math.log(2) for k in range(min(ups, downs) + 1)]
+    return min(1.0, 2 * math.fsum(map(math.exp, logs)))
+
+
+def median_interval(values: npt.ArrayLike) -> Estimate:
+    """The median with the interval between two order statistics that holds it with at least 95%, whatever its shape.
+
+    With fewer than 6 values no such pair exists; then it is the whole range.
+    """
+    ordered = np.sort(np.asarray(values, np.float64))
+    count = len(ordered)
+    outside, below = 0.0, 0
+    for k in range(count // 2):
+        outside += 2 * math.exp(_log_choose(count, k) - count * math.log(2))
+        if outside > _SIGNIFICANT:
+            break
+        below = k
+    return Estimate(value=float(np.median(ordered)), low=float(ordered[below]), high=float(ordered[count - 1 - below]))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -1,0 +1,50 @@
+"""What an evaluation costs, against bulk prediction of the same pictures.
+
+    python scripts/bench_evaluate.py MODEL DATA [--pictures 10000] [--rounds 3]
+
+Both in turn within one process, the data read once. Prints one JSON document; `ratio` is evaluation / bulk prediction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgekit import Classifier, dataset
+from edgekit.evaluate.answers import Contender, answer, predicted
+from edgekit.evaluate.evaluation import evaluation
+from edgekit.runtime.shipped import model_path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    pictures = dataset.read(options.data, "held-out").sample(options.pictures, seed=0)
+    contender = Contender(options.model, model_path(options.model), Classifier(options.model))
+    bulk, evaluated = [], []
+    for _ in range(options.rounds):
+        bulk.append(seconds(lambda: deque(predicted(contender, pictures), maxlen=0)))
+        evaluated.append(seconds(lambda: evaluation(answer([contender], pictures), data="").to_dict()))
+    ratios = np.array(evaluated) / np.array(bulk)
+    figures = {"bulk_s": min(bulk), "evaluate_s": min(evaluated), "ratio": float(np.median(ratios))}
+    print(json.dumps({"pictures": len(pictures), **figures, "ratios": ratios.tolist()}, indent=2))
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

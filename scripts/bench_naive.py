@@ -1,0 +1,41 @@
+"""Whether `edgekit bench --against naive` measures what a plain script takes: both in turn, on one file and picture.
+
+    python scripts/bench_naive.py SCRIPT MODEL PICTURE [--rounds 41]
+
+SCRIPT is somebody's plain predictor with a function predict(session, path, mean, std). Prints one JSON document: the
+milliseconds of both and the ratio with its interval, which are to agree within a tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+
+from edgekit.evaluate.bench import naive
+from edgekit.evaluate.rounds import in_turn, ratio
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("script", "model", "picture"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--rounds", type=int, default=41)
+    options = parser.parse_args()
+    theirs = runpy.run_path(str(options.script))["predict"]
+    model, picture = str(options.model), str(options.picture)
+    # One session for both: two would not lie alike in the memory, and it is the same work.
+    session = naive.open_session(model)
+    answers = [theirs(session, picture, 0.5, 0.5), naive.predict(session, picture)[0]]
+    functions = [lambda: theirs(session, picture, 0.5, 0.5), lambda: naive.predict(session, picture)]
+    script, ours = in_turn(functions, rounds=options.rounds)
+    figures = {"script_ms": float(np.median(script)) * 1e3, "bench_ms": float(np.median(ours)) * 1e3}
+    same = float(np.abs(answers[0] - answers[1]).max())
+    print(json.dumps({**figures, "script / bench": ratio(script, ours).to_dict(), "logits differ by": same}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

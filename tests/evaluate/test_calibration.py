@@ -1,0 +1,52 @@
+"""Reliability, against scikit-learn's curve; temperature, against scipy's minimum."""
+
+import numpy as np
+import pytest
+from made_peers import assert_calibrated_as_scikit_learn
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from edgekit.evaluate.calibration import calibration, fit_temperature, with_temperature
+from edgekit.postprocess import softmax
+
+
+def drawn(pictures=2000, classes=7, sharpness=3.0, seed=0):
+    """(truth, logits) of a model that is right about as often as it says at sharpness 1."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (pictures, classes))
+    truth = np.array([rng.choice(classes, p=p) for p in softmax(logits)])
+    return truth, logits * sharpness
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1, 3])
+def test_random_predictions(sharpness):
+    truth, logits = drawn(sharpness=sharpness)
+    assert_calibrated_as_scikit_learn(truth, softmax(logits))
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1, 3])
+def test_the_temperature_is_the_minimum_and_heals(sharpness):
+    truth, logits = drawn(sharpness=sharpness)
+
+    def nll(temperature):
+        return -log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()
+
+    found = calibration(truth, softmax(logits))
+    best = minimize_scalar(nll, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-7})
+    assert found.temperature == pytest.approx(best.x, rel=1e-3)
+    assert found.temperature == pytest.approx(sharpness, rel=0.1)
+    assert found.scaled_nll <= found.nll + 1e-12
+    assert found.scaled_ece < 0.04
+
+
+def test_of_one_view_temperature_divides_the_logits():
+    _, logits = drawn(pictures=20)
+    np.testing.assert_allclose(with_temperature(softmax(logits), 1.7), softmax(logits / 1.7), atol=1e-12)
+
+
+def test_certain_and_wrong_is_finite():
+    found = calibration(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
+    assert np.isfinite([found.nll, found.scaled_nll, found.temperature]).all()
+    assert found.ece == pytest.approx(0.5)
+    logs = np.log([[0.1, 0.9], [0.2, 0.8]])
+    assert fit_temperature(logs, logs[:, 1]) == pytest.approx(0.05, rel=1e-3)
