@@ -1,5 +1,5 @@
 """`python -m edgekit`: the command line where its script is not on the path."""
 
-from edgekit.cli.app import main
+from edgekit.cli.start import script
 
-main()
+script()

@@ -66,7 +66,9 @@ def test_a_prediction_loads_nothing_heavy(tmp_path, tiny_artifact):
 
 
 def test_an_evaluation_loads_nothing_heavy():
-    loaded = loaded_by("import edgekit.evaluate.accuracy, edgekit.evaluate.latency, edgekit.specs, edgekit.dataset")
+    loaded = loaded_by(
+        "import edgekit.evaluate.evaluation, edgekit.evaluate.report, edgekit.evaluate.bench.measure, edgekit.specs"
+    )
     assert loaded.isdisjoint(HEAVY)
 
 
@@ -75,7 +77,9 @@ def test_importing_the_package_loads_nothing_at_all():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["predict", "--help"], ["train", "--help"], ["--version"]], ids=" ".join
+    "arguments",
+    [["--help"], ["predict", "--help"], ["train", "--help"], ["bench", "--help"], ["--version"]],
+    ids=" ".join,
 )
 def test_help_loads_neither_torch_nor_onnxruntime(arguments):
     program = (

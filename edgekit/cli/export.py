@@ -1,9 +1,9 @@
-"""`edgekit export`: from weights to one .onnx file."""
+"""`edgekit export`: from weights to one .onnx file, and what goes beside it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +13,8 @@ from edgekit.cli.values import composite, named_values
 
 if TYPE_CHECKING:
     from edgekit.artifact import ArtifactInfo
-    from edgekit.export.convert import Conversion
+    from edgekit.dataset import PictureSet
+    from edgekit.export.finish import Form
     from edgekit.zoo.network import Network
 
 EXAMPLES = """Examples:
@@ -23,11 +24,16 @@ edgekit export runs/first/model.safetensors --pictures data/ -o model.onnx
 edgekit export resnet50 --weights imagenet --labels names.txt -o resnet50.onnx
 
 edgekit export mobilenet_v2 --weights tf.safetensors --padding tf_same --mean 0.5 --std 0.5 --labels names.txt -o m.onnx
+
+edgekit export model-int8.onnx --batch 1 --format ort --golden 8 -o phone.onnx
 """
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="A checkpoint of `edgekit train`, or a network of `edgekit models`.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="A checkpoint of `edgekit train`, a network of `edgekit models`, or an .onnx of edgekit."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
     weights: Annotated[
         str | None, typer.Option(help="For a network: a .safetensors or .pth file, or imagenet: the official ones.")
@@ -45,34 +51,116 @@ def run(
     pictures: Annotated[
         Path | None, typer.Option(help="A labelled data set: its val pictures check every step and give the accuracy.")
     ] = None,
-    licence: Annotated[str, typer.Option(help="Of the weights, as an SPDX name.")] = "unknown",
-    opset: Annotated[int, typer.Option(min=18, help="ONNX operator set.")] = 20,
+    licence: Annotated[
+        str | None, typer.Option(help="Of the weights, as an SPDX name.", show_default="unknown")
+    ] = None,
+    opset: Annotated[int | None, typer.Option(help="ONNX operator set, 18 or later.", show_default="20")] = None,
+    batch: Annotated[str, typer.Option(help="Pictures at a time: dynamic (any number), or a number.")] = "dynamic",
+    features: Annotated[
+        bool, typer.Option("--features", help="A further output `features`: the pooled vector before the last layer.")
+    ] = False,
+    activation_maps: Annotated[
+        bool, typer.Option("--activation-maps", help="A further output `maps`: one for each class, to draw heat maps.")
+    ] = False,
+    golden: Annotated[
+        int | None, typer.Option(min=1, help="Write so many golden vectors beside it, for ports to other languages.")
+    ] = None,
+    format: Annotated[
+        Literal["onnx", "ort"], typer.Option(help="ort: beside the .onnx also onnxruntime's own format, for phones.")
+    ] = "onnx",
     json: Annotated[bool, typer.Option("--json", help="The file's metadata as one JSON document.")] = False,
 ) -> None:
     """Write one self-contained .onnx file: raw pixels in, logits out; labels, preprocessing and accuracy inside."""
-    from edgekit import dataset
     from edgekit.optional import require
 
     require("onnx", extra="export")
-    require("torch", extra="export")
-    from edgekit.export.convert import convert
+    from edgekit import dataset
+    from edgekit.export.finish import Form
 
-    changes = {
+    options = {
+        "labels": labels,
+        "padding": padding,
+        "argument": argument,
         "resize": resize,
         "crop": crop and composite(crop),
         "interpolation": interpolation,
         "mean": mean and composite(mean),
         "std": std and composite(std),
+        "licence": licence,
+        "opset": opset,
     }
-    options = {"labels": labels, "padding": padding, "argument": argument, **changes}
     given = {name: value for name, value in options.items() if value is not None}
+    form = Form(batch=_batch(batch), features=features, activation_maps=activation_maps)
+    truth = dataset.read_held_out(pictures) if pictures else None
+    if source.endswith(".onnx"):
+        own = given | ({} if weights is None else {"weights": weights})
+        info, said = _refitted(Path(source), output, own, form, truth)
+    else:
+        info, said = _converted(source, weights, output, given, form, truth)
+    beside = _beside(output, golden, truth) + (_phone(output, truth) if format == "ort" else [])
+    if json:
+        write_json({"schema": 1, "path": str(output), "beside": [str(p) for p in beside], "info": info.to_dict()})
+        return
+    write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {said}")
+    if info.metrics:
+        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
+    for path in beside:
+        write(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    say(f"next: edgekit predict PICTURE --model {output}")
+
+
+def _batch(text: str) -> int | None:
+    from edgekit.errors import SpecError
+    from edgekit.runtime.session import MAX_FIXED_BATCH
+
+    if text == "dynamic":
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_FIXED_BATCH:
+        raise SpecError(f"--batch is dynamic or a number of pictures from 1 to {MAX_FIXED_BATCH}, not {text!r:.40}")
+    return int(text)
+
+
+def _refitted(
+    source: Path, output: Path, given: dict[str, Any], form: Form, pictures: PictureSet | None
+) -> tuple[ArtifactInfo, str]:
+    from edgekit.errors import SpecError
+    from edgekit.export.finish import refit
+
+    if given:
+        raise SpecError(f"an .onnx file has its own {', '.join(given)}; leave out --{' --'.join(given)}")
+    info = refit(source, output, pictures=pictures, form=form)
+    figures = info.parity["refit"]
+    return info, f"logits within {figures['logit_difference']} of its parent's on {_pictures(figures)}"
+
+
+def _converted(
+    source: str,
+    weights: str | None,
+    output: Path,
+    given: dict[str, Any],
+    form: Form,
+    pictures: PictureSet | None,
+) -> tuple[ArtifactInfo, str]:
+    from edgekit.optional import require
+
+    require("torch", extra="export")
+    from edgekit.export.convert import convert
+    from edgekit.export.simplify import told
+
+    opset = {"opset": given.pop("opset")} if "opset" in given else {}
+    licence = given.pop("licence", "unknown")
     network, info = (
         _checkpoint(source, given, licence) if weights is None else _weights(source, weights, given, licence)
     )
-    truth = dataset.read(pictures, "val") if pictures else None
-    with progress_bar("measuring", len(truth) if truth else None) as advance:
-        conversion = convert(network, info, output, pictures=truth, opset=opset, on_picture=advance)
-    _show_json(conversion) if json else _show(conversion)
+    with progress_bar("measuring", len(pictures) if pictures else None) as advance:
+        conversion = convert(network, info, output, pictures=pictures, on_picture=advance, form=form, **opset)
+    figures = conversion.info.parity["to_onnx"]
+    said = f"logits within {figures['logit_difference']} of torch's on {_pictures(figures)}"
+    return conversion.info, f"{said}; {told(conversion.simplified_by)}"
+
+
+def _pictures(figures: dict[str, Any]) -> str:
+    return f"{figures['pictures']} {figures['on']}"
 
 
 def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
@@ -89,7 +177,8 @@ def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network
 
 def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
-    from edgekit.export.sources import from_weights, read_labels, spec_preprocess
+    from edgekit.export.labels import read_labels
+    from edgekit.export.sources import from_weights, spec_preprocess
     from edgekit.hub.resolve import resolve
 
     names, padding = given.pop("labels", None), given.pop("padding", None)
@@ -103,17 +192,14 @@ def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> t
     return from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, licence=licence)
 
 
-def _show(conversion: Conversion) -> None:
-    parity, info = conversion.parity, conversion.info
-    write(
-        f"{conversion.path}: {conversion.path.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; "
-        f"logits within {parity.logit_difference:.1e} of torch's on {parity.pictures} {info.parity['to_onnx']['on']}; "
-        f"simplified by {conversion.simplified_by}"
-    )
-    if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
-    say(f"next: edgekit predict PICTURE --model {conversion.path}")
+def _beside(output: Path, golden: int | None, pictures: PictureSet | None) -> list[Path]:
+    from edgekit.export.golden import write_golden
+
+    return [] if golden is None else list(write_golden(output, count=golden, pictures=pictures))
 
 
-def _show_json(conversion: Conversion) -> None:
-    write_json({"schema": 1, "path": str(conversion.path), "info": conversion.info.to_dict()})
+def _phone(output: Path, pictures: PictureSet | None) -> list[Path]:
+    from edgekit.export.mobile import write_ort
+
+    path = output.with_suffix(".ort")
+    return [path, write_ort(output, path, pictures=pictures)]

@@ -24,6 +24,8 @@ edgekit inspect model.onnx
 edgekit inspect mobilenet_v2-cifar10 --json
 
 edgekit inspect resnet50 --layers
+
+edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
 
@@ -31,6 +33,9 @@ _LABELS_SHOWN = 10
 def run(
     model: Annotated[str, typer.Argument(help="An .onnx file, a shipped model, or a network of `edgekit models`.")],
     layers: Annotated[bool, typer.Option("--layers", help="Output shape, parameters and MACs of every layer.")] = False,
+    mobile: Annotated[
+        bool, typer.Option("--mobile", help="Of a file: what the accelerators of phones would not take.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show what a model file or a network is: labels, preprocessing, licence, accuracy; or, of any file, its layers."""
@@ -39,7 +44,9 @@ def run(
     from edgekit.specs import SPECS
 
     spec = SPECS.get(model)
-    if layers:
+    if mobile:
+        _show_mobile(model_path(model), json)
+    elif layers:
         rows = _network_layers(spec) if spec else _file_layers(model_path(model))
         _show_layers_json(rows) if json else _show_layers(rows)
     elif spec:
@@ -70,6 +77,25 @@ def _file_layers(path: Path) -> tuple[LayerCost, ...]:
     model = read_model(path)
     check_model(model, name=str(path))
     return layers(model, name=str(path))
+
+
+def _show_mobile(path: Path, json: bool) -> None:
+    from edgekit.artifact import read_model
+    from edgekit.export.mobile import provider_reports, provider_source
+    from edgekit.runtime.guard import check_model
+
+    model = read_model(path)
+    check_model(model, name=str(path))
+    reports = provider_reports(model, name=str(path))
+    if json:
+        write_json({"schema": 1, "source": provider_source(), "providers": [asdict(report) for report in reports]})
+        return
+    cells = [
+        (r.provider, f"{r.taken}/{r.nodes}", str(r.partitions), ", ".join(r.refused).replace("ai.onnx:", "") or "none")
+        for r in reports
+    ]
+    write(table(("provider", "nodes taken", "pieces", "operators not taken"), cells))
+    write(f"For one picture at a time, by the lists of {provider_source()}; there is none for XNNPACK.")
 
 
 def _show_layers(rows: Sequence[LayerCost]) -> None:
@@ -124,6 +150,8 @@ def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
         ("labels", f"{len(info.labels)}: {shown}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
         ("licence", info.licence),
     ]
+    if info.warning:
+        lines.append(("warning", info.warning))
     if info.metrics:
         lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures"))
     for step, figures in info.parity.items():

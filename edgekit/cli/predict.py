@@ -2,74 +2,57 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from inspect import Parameter, Signature
+from typing import Annotated, Any
 
 import typer
 
-from edgekit.cli.render import bar, percent, printable, say, write, write_json
-
-if TYPE_CHECKING:
-    from edgekit.errors import ImageError
-    from edgekit.runtime.classifier import Prediction
+from edgekit.cli.predict_options import DEFAULTS, OPTIONS, PICTURES_HELP, Option, Options
 
 EXAMPLES = """Examples:
 
 edgekit predict picture.jpg
 
-edgekit predict *.jpg --top 3 --crops 10 --json
+edgekit predict photos/ --top 3 --crops 10 --json
 
 cat picture.jpg | edgekit predict -
+
+edgekit predict photos/ --resume answers.jsonl
+
+edgekit predict photos/ --model one.onnx --model two.onnx --weights 2,1 --csv
 """
-_EXIT_SOME_FAILED = 3
-_SCHEMA = 1
 
 
-def run(
-    pictures: Annotated[list[str], typer.Argument(help="Picture files; - reads one from stdin.", show_default=False)],
-    model: Annotated[
-        str | None, typer.Option(help="An .onnx file made by edgekit, or the name of a shipped model.")
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(min=1, help="Classes to show: 5 for one picture, 1 for several, unless said.")
-    ] = None,
-    crops: Annotated[str, typer.Option(help="Views averaged: 1 (center), 2 (flip), 5 (five), 10 (ten).")] = "1",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores there are")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON line for each picture.")] = False,
-) -> None:
+def run(**values: Any) -> None:
     """Say what is on each picture. Exits 3 when some of them could not be read; the others are answered."""
-    from edgekit.errors import ImageError
-    from edgekit.runtime.classifier import Classifier
-    from edgekit.runtime.shipped import DEFAULT_MODEL
+    from edgekit.cli.predicting import predict
 
-    classifier = Classifier(model or DEFAULT_MODEL, threads=threads)
-    shown = top or (5 if len(pictures) == 1 else 1)
-    sources = (sys.stdin.buffer if picture == "-" else Path(picture) for picture in pictures)
-    failed = False
-    for path, answer in zip(pictures, classifier.predict_many(sources, top=shown, plan=crops), strict=True):
-        failed |= isinstance(answer, ImageError)
-        _show_json(path, answer) if json else _show(path, answer)
-    if failed:
-        raise typer.Exit(_EXIT_SOME_FAILED)
+    predict(options_of(values))
 
 
-def _show_json(path: str, answer: Prediction | ImageError) -> None:
-    line: dict[str, Any] = {"schema": _SCHEMA, "path": path}
-    if isinstance(answer, Exception):
-        write_json(line | {"error": {"type": type(answer).__name__, "message": str(answer)}})
-    else:
-        write_json(line | answer.to_dict())
+def options_of(values: dict[str, Any]) -> Options:
+    """What typer read, with tuples for its lists and for what was not given of them."""
+    repeated = {"pictures", *(option.field for option in OPTIONS if option.repeated)}
+    given: dict[str, Any] = {name: tuple(v or ()) if name in repeated else v for name, v in values.items()}
+    return Options(**given)
 
 
-def _show(path: str, answer: Prediction | ImageError) -> None:
-    if isinstance(answer, Exception):
-        say(f"error: {answer}")
-    elif len(answer.top) == 1:
-        write(f"{printable(path)}  {printable(answer.label)}  {percent(answer.probability)}")
-    else:
-        write(printable(path))
-        width = max(len(printable(score.label)) for score in answer.top)
-        for score in answer.top:
-            figure = percent(score.probability).rjust(7)
-            write(f"  {printable(score.label).ljust(width)}  {figure}  {bar(score.probability)}".rstrip())
+def _parameter(option: Option) -> Parameter:
+    """The option as typer reads it from a function's signature."""
+    default = DEFAULTS[option.field]
+    info = typer.Option(option.flag, help=option.help, min=option.least, show_default=option.default or True)
+    if option.repeated:
+        several = Annotated[list[str] | None, info]
+        return Parameter(option.field, Parameter.KEYWORD_ONLY, default=None, annotation=several)
+    kind = option.kind if default is not None else option.kind | None
+    return Parameter(option.field, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+_PICTURES = typer.Argument(help=PICTURES_HELP, show_default=False)
+_PARAMETERS = (
+    Parameter("pictures", Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[list[str] | None, _PICTURES]),
+    *map(_parameter, OPTIONS),
+)
+# The table and not a second list of parameters here, so that typer and `lean` cannot come to differ.
+run.__signature__ = Signature(_PARAMETERS)  # type: ignore[attr-defined]
+run.__annotations__ = {parameter.name: parameter.annotation for parameter in _PARAMETERS}

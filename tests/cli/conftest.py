@@ -1,10 +1,30 @@
-"""Pictures that a command may spoil."""
+"""Commands run in this process, and pictures that they may spoil."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from edgekit.cli import start
+
+
+@pytest.fixture
+def edgekit(capsys, monkeypatch):
+    """Run a command in this process: its exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["edgekit", *map(str, arguments)])
+        try:
+            start.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
 
 
 @pytest.fixture

@@ -12,29 +12,25 @@ from made_models import write_tiny
 from PIL import Image
 
 from edgekit import Classifier, __version__
-from edgekit.cli import app
 from edgekit.specs import SPECS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")
-COMMANDS = ("models", "train", "export", "quantize", "predict", "inspect")
-
-
-@pytest.fixture
-def edgekit(capsys, monkeypatch):
-    """Run a command in this process: its exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["edgekit", *map(str, arguments)])
-        try:
-            app.main()
-            code = 0
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+ADOPTING = ("--labels", "l.txt", "--mean", "0.5", "--std", "0.5", "--resize", "14", "-o", "new.onnx")
+COMMANDS = (
+    "models",
+    "train",
+    "export",
+    "adopt",
+    "quantize",
+    "verify",
+    "predict",
+    "evaluate",
+    "crops",
+    "bench",
+    "inspect",
+    "doctor",
+)
 
 
 def test_version(edgekit):
@@ -128,6 +124,11 @@ def test_dash_reads_stdin(edgekit, tiny_artifact, monkeypatch):
         (("export", "mobilenet_v2", "--weights", "imagenet", "--argument", "x", "-o", "x.onnx"), 2, "NAME=VALUE"),
         (("export", "missing.safetensors", "-o", "x.onnx"), 4, "missing.safetensors"),
         (("export", "mobilenet_v3", "--weights", "w.pth", "--labels", "l.txt", "-o", "x.onnx"), 2, "mobilenet_v2"),
+        (("export", "missing.onnx", "-o", "x.onnx"), 4, "missing.onnx"),
+        (("export", "x.onnx", "--opset", "20", "--mean", "0.5", "-o", "y.onnx"), 2, "leave out --mean --opset"),
+        (("export", "x.onnx", "--batch", "0", "-o", "y.onnx"), 2, "--batch is dynamic or a number"),
+        (("adopt", "x.onnx", *ADOPTING), 4, "x.onnx"),
+        (("inspect", "missing.onnx", "--mobile"), 4, "missing.onnx"),
         (("train", "missing", "--model", "lenet5", "--run", "run"), 1, "missing"),
         (("quantize", "missing.onnx", "--calibration", "missing", "-o", "x.onnx"), 1, "missing"),
     ],
@@ -256,3 +257,59 @@ def test_gray_and_tiny_pictures_are_no_error(edgekit, tiny_artifact, tmp_path):
     path = tmp_path / "gray.png"
     Image.new("L", (1, 3), 77).save(path)
     assert edgekit("predict", path, "--model", tiny_artifact)[0] == 0
+
+
+def test_adopt_says_what_it_found_and_the_file_predicts(edgekit, tmp_path, monkeypatch):
+    from made_plain import LABELS, plain_model
+
+    monkeypatch.chdir(tmp_path)
+    Path("plain.onnx").write_bytes(plain_model(end="softmax", classes=5).SerializeToString())
+    Path("l.txt").write_text("\n".join(LABELS))
+    code, out, err = edgekit("adopt", "plain.onnx", *ADOPTING, "--licence", "MIT")
+    assert code == 0
+    assert "plain.onnx: nchw 12x14, gives probabilities, its first class left out" in out
+    assert "any number of pictures at a time" in out
+    assert "next: edgekit quantize new.onnx" in err
+    assert edgekit("predict", SHIP, "--model", "new.onnx")[0] == 0
+    document = json.loads(edgekit("adopt", "plain.onnx", *ADOPTING, "--activation-maps", "--json")[1] or "null")
+    assert document is None  # the background's weights stand between the maps and the logits
+    document = json.loads(edgekit("adopt", "plain.onnx", *ADOPTING, "--name", "theirs", "--json")[1])
+    assert (document["output_kind"], document["background"], document["batch"]) == ("probabilities", True, None)
+    assert document["info"]["model"] == "theirs"
+    Path("l.txt").write_text("one\ntwo\n")
+    code, _, err = edgekit("adopt", "plain.onnx", *ADOPTING)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "answers 5 classes, but there are 2 labels" in err
+
+
+def test_export_of_a_file_fixes_its_batch_and_writes_what_goes_beside(edgekit, tiny_artifact, tmp_path):
+    path = tmp_path / "phone.onnx"
+    code, out, _ = edgekit(
+        "export", tiny_artifact, "--batch", 2, "--golden", 2, "--format", "ort", "-o", path, "--json"
+    )
+    document = json.loads(out)
+    beside = ["phone.golden.json", "phone.golden.bin", "phone.ort", "phone.required_operators.config"]
+    assert code == 0
+    assert [Path(name).name for name in document["beside"]] == beside
+    assert all(Path(name).is_file() for name in document["beside"])
+    code, _, err = edgekit("predict", SHIP, "--model", tmp_path / "phone.ort")
+    assert (code, err.count("\n")) == (4, 1)
+    assert "--trusted" in err
+    answers = [
+        edgekit("predict", SHIP, "--model", model, "--json", *trusted)
+        for model, *trusted in ((path,), (tmp_path / "phone.ort", "--trusted"), (tiny_artifact,))
+    ]
+    assert {answer[0] for answer in answers} == {0}
+    shares = [[score["probability"] for score in json.loads(answer[1])["top"]] for answer in answers]
+    assert shares[0] == pytest.approx(shares[2], abs=1e-6)
+    assert shares[1] == pytest.approx(shares[2], abs=1e-6)
+
+
+def test_inspect_says_what_phones_would_not_take(edgekit, tiny_artifact):
+    code, out, _ = edgekit("inspect", tiny_artifact, "--mobile")
+    assert code == 0
+    assert "NNAPI" in out
+    assert "onnxruntime 1." in out.splitlines()[-1]
+    document = json.loads(edgekit("inspect", tiny_artifact, "--mobile", "--json")[1])
+    assert document["providers"][0]["provider"] == "NNAPI"
+    assert all(row["taken"] <= row["nodes"] for row in document["providers"])

@@ -1,0 +1,69 @@
+"""`edgekit doctor`: whether this machine is fit, and what to do where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgekit.cli.render import printable, write, write_json
+
+if TYPE_CHECKING:
+    from edgekit.runtime.doctor import Checkup
+
+EXAMPLES = """Examples:
+
+edgekit doctor
+
+edgekit doctor --json
+"""
+_EXIT_PROBLEM = 1
+
+
+def run(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """Look at versions, processor, cores, providers, cache and extras, and say what to do.
+
+    Exits 1 where something keeps edgekit from working.
+    """
+    from edgekit.runtime.doctor import check_up
+
+    checkup = check_up()
+    if json:
+        findings = [asdict(finding) for finding in checkup.findings]
+        write_json({"schema": 1, "healthy": checkup.healthy, **checkup.facts, "findings": findings})
+    else:
+        _show(checkup)
+    if not checkup.healthy:
+        raise typer.Exit(_EXIT_PROBLEM)
+
+
+def _show(checkup: Checkup) -> None:
+    for name, value in _lines(checkup.facts):
+        write(f"{name:<14}  {printable(value)}")
+    for finding in checkup.findings:
+        write(f"{finding.severity:<14}  {printable(finding.said)}")
+    if not checkup.findings:
+        write("all is well")
+
+
+def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    machine, cores, cache, answer = facts["machine"], facts["cores"], facts["cache"], facts["default_model"]
+    quota = "none" if cores["quota"] is None else f"{cores['quota']:.2g}"
+    lines = [
+        ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items())),
+        ("system", f"Python {machine['python']}, {machine['system']}, {machine['architecture']}"),
+        (
+            "processor",
+            f"{machine['processor']} ({', '.join(machine['int8_features']) or 'no int8 instructions known'})",
+        ),
+        ("cores", f"{cores['machine']}, by affinity {cores['affinity']}, cgroup quota {quota}"),
+        ("providers", ", ".join(facts["providers"])),
+        ("cache", f"{cache['folder']}, {cache['size_bytes'] / 1e6:.1f} MB{', offline' if cache['offline'] else ''}"),
+    ]
+    for extra, missing in facts["extras"].items():
+        lacks = f"lacks {', '.join(missing)}; pip install 'edgekit[{extra}]'" if missing else "installed"
+        lines.append((f"extra {extra}", lacks))
+    if answer["first_answer_ms"] is not None:
+        lines.append(("default model", f"{answer['name']} answers after {answer['first_answer_ms']:.0f} ms"))
+    return lines

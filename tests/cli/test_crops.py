@@ -1,0 +1,90 @@
+"""`edgekit crops` as its users see it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_models import LABELS
+from made_pictures import noise
+
+from edgekit import Classifier
+from edgekit.artifact import read_info
+from edgekit.files import sha256
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three pictures of each class of the tiny model, one of them in a folder below."""
+    for number in range(12):
+        folder = tmp_path / "photos" / LABELS[number % 4] / ("more" if number == 11 else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        noise(20 + number, 31).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_it_compares_the_plans_recommends_one_and_stores_it(edgekit, tiny_artifact, photos, tmp_path):
+    output, plot = tmp_path / "new.onnx", tmp_path / "curve.svg"
+    options = ("--plans", "five,grid:2x2", "--budgets", "2,1.5", "--halves", 2, "--plot", plot, "-o", output)
+    code, out, err = edgekit("crops", tiny_artifact, photos, *options)
+    rows = [line.split()[0] for line in out.splitlines()[2:8]]
+    assert (code, rows) == (0, ["center", "ten", "five", "grid:2x2", "adaptive", "adaptive"])
+    assert "recommended: adaptive" in out
+    assert f"wrote {output}" in err
+    assert plot.read_text().count("<svg") == 1
+    info = read_info(output)
+    assert info.crops is not None
+    assert info.crops.budget in (1.5, 2)
+    assert info.parent_sha256 == sha256(tiny_artifact.read_bytes())
+    picture = np.asarray(noise(40, 30))
+    answer = Classifier(output).predict(picture, plan="adaptive")
+    np.testing.assert_array_equal(
+        answer.probabilities, Classifier(tiny_artifact).predict(picture, plan=info.crops).probabilities
+    )
+
+
+def test_json_is_one_document(edgekit, tiny_artifact, photos):
+    options = ("--plans", "", "--budgets", "1.5", "--halves", 2, "--json")
+    code, out, err = edgekit("crops", tiny_artifact, photos, *options)
+    document = json.loads(out)
+    assert (code, err, document["schema"], document["pictures"]) == (0, "", 1, 12)
+    assert [row["plan"] for row in document["plans"]] == ["center", "ten", "adaptive"]
+    assert document["judged_by"] == "top-1"
+    predictions = [Classifier(tiny_artifact).predict(path) for path in sorted(photos.rglob("*.png"))]
+    named = [path.relative_to(photos).parts[0] for path in sorted(photos.rglob("*.png"))]
+    right = np.mean([p.label == name for p, name in zip(predictions, named, strict=True)])
+    assert document["plans"][0]["right"] == right
+
+
+def test_any_folder_will_do_without_labels(edgekit, tiny_artifact, photos):
+    (photos / "notes.txt").write_text("no picture")
+    options = ("--unlabeled", "--plans", "", "--halves", 2, "--pictures", 8, "--json")
+    code, out, _ = edgekit("crops", tiny_artifact, photos, *options)
+    assert (code, json.loads(out)["pictures"], json.loads(out)["judged_by"]) == (0, 8, "agreement")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--budgets", "cheap"), 2, "numbers of views from 1"),
+        (("--budgets", "0.5"), 2, "numbers of views from 1"),
+        (("--budgets", "nan"), 2, "numbers of views from 1"),
+        (("--plans", "fiev"), 2, "did you mean five"),
+        (("--plans", "", "--halves", 1, "--plot", "curve.txt"), 2, "curve.txt"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_one_line(edgekit, tiny_artifact, photos, options, code, said):
+    found, out, err = edgekit("crops", tiny_artifact, photos, *options)
+    assert (found, out, len(err.splitlines())) == (code, "", 1)
+    assert said in err
+
+
+def test_folders_without_pictures_and_the_model_itself_as_output_are_refused(edgekit, tiny_artifact, tmp_path, photos):
+    code, _, err = edgekit("crops", tiny_artifact, tmp_path / "absent", "--unlabeled")
+    assert (code, "no such folder" in err) == (1, True)
+    (tmp_path / "empty").mkdir()
+    code, _, err = edgekit("crops", tiny_artifact, tmp_path / "empty", "--unlabeled")
+    assert (code, "no pictures" in err) == (1, True)
+    code, _, err = edgekit("crops", tiny_artifact, photos, "-o", tiny_artifact)
+    assert (code, "the model itself" in err) == (2, True)

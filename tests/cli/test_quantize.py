@@ -1,0 +1,94 @@
+"""`edgekit quantize` and `edgekit verify` as their users see them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made_networks import conv_network, noise, write_network
+from PIL import Image
+
+from edgekit import Classifier
+from edgekit.artifact import read_info
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> Path:
+    return write_network(tmp_path_factory.mktemp("network") / "network.onnx")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, network) -> Path:
+    """Bare pictures, with a table of what the network says of them beside the folder."""
+    folder = tmp_path_factory.mktemp("photos") / "photos"
+    folder.mkdir()
+    lines, classifier = ["file,label"], Classifier(network)
+    for number, picture in enumerate(noise(40)):
+        Image.fromarray(picture[0]).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{classifier.predict(picture[0]).label}")
+    (folder.parent / "truth.csv").write_text("\n".join(lines))
+    return folder
+
+
+def edgekit(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def copied(network: Path, folder: Path) -> Path:
+    model = folder / "network.onnx"
+    model.write_bytes(network.read_bytes())
+    return model
+
+
+@pytest.mark.slow
+def test_one_command_with_nothing_but_the_folder(network, photos, tmp_path):
+    model = copied(network, tmp_path)
+    options = ("--calibration", photos, "--samples", 10, "--min-speedup", 0)
+    done = edgekit("quantize", model, *options, "--truth", photos.parent / "truth.csv")
+    written = tmp_path / "network-int8.onnx"
+    assert (done.returncode, read_info(written).precision) == (0, "int8")
+    rows = done.stdout.splitlines()
+    assert rows[0].split()[:2] == ["recipe", "top-1"]
+    assert rows[2].split()[:2] == ["float32", "100.00%"]
+    assert rows[3].split()[0] == "int8"
+    assert f"wrote {written}" in done.stderr
+    again = edgekit("quantize", model, *options)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "is there already" in again.stderr
+
+
+@pytest.mark.slow
+def test_a_refusal_shows_what_was_tried_and_exits_6(network, photos, tmp_path):
+    model = copied(network, tmp_path)
+    options = ("--calibration", photos, "--samples", 10, "--min-speedup", 1000, "--recipe", "int8-per-tensor")
+    done = edgekit("quantize", model, *options, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["path"], len(document["tried"])) == (6, None, 1)
+    assert "--min-speedup 1000" in document["tried"][0]["failures"][-1]
+    assert "nothing was written" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.onnx"]
+    done = edgekit("quantize", model, *options, "--allow-worse", "-o", tmp_path / "worse.onnx")
+    assert done.returncode == 0
+    assert "worse than asked for" in done.stderr
+    for command in (("inspect", tmp_path / "worse.onnx"), ("predict", photos / "0.png", "--model", "worse.onnx")):
+        shown = subprocess.run(
+            [sys.executable, "-m", "edgekit", *map(str, command)], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert "written in spite of the gate" in shown.stdout + shown.stderr
+
+
+def test_verify_a_model_with_itself_and_with_another(network, photos, tmp_path):
+    other = write_network(tmp_path / "other.onnx", conv_network(seed=3))
+    same = edgekit("verify", network, network, photos)
+    assert (same.returncode, same.stderr) == (0, "")
+    assert same.stdout.startswith("the same label on 100.00% of 40 pictures")
+    done = edgekit("verify", network, other, photos, "--json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 6
+    assert document["pictures"] == 40
+    assert 0 < len(document["flips"]) == round(40 * (1 - document["agreement"]))
+    assert {"picture", "first", "second"} == set(document["flips"][0])
+    assert edgekit("verify", network, other, photos, "--tolerance", 1).returncode == 0
+    assert edgekit("verify", network, other, photos, "--tolerance", 1, "--max-difference", 0).returncode == 6
