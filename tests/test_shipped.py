@@ -34,7 +34,7 @@ def test_fit_to_ship(name):
     assert str(Path(__file__).parents[1]).encode() not in name_path.read_bytes()
 
 
-@pytest.mark.parametrize(("base", "least"), [("lenet5-mnist", 0.991), ("mobilenet_v2-cifar10", 0.875)])
+@pytest.mark.parametrize(("base", "least"), [("lenet5-mnist", 0.991), ("mobilenet_v2-cifar10", 0.88)])
 def test_accuracy_promised(base, least):
     float32, int8 = (read_info(shipped_models()[name]) for name in (base, f"{base}-int8"))
     assert float32.metrics["top1"] >= least
