@@ -29,7 +29,7 @@ def test_holds_the_package_and_the_models_and_nothing_else(wheel):
     models = [name for name in package if name.parts[1] == "models"]
     assert {name.stem for name in models if name.suffix == ".onnx"} == set(shipped_models())
     assert {name.suffix for name in models} == MODEL_FILES
-    assert {name.suffix for name in package if name not in models} <= {".py", ".typed"}
+    assert {name.suffix for name in package if name not in models} <= {".py", ".typed", ".css"}
     sources = {path.relative_to(ROOT) for path in (ROOT / "edgekit").rglob("*.py")}
     assert {name for name in package if name.suffix == ".py"} == sources
 

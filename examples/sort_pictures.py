@@ -1,0 +1,31 @@
+"""edgekit in a script: copy every picture of a folder into a folder named by what is on it.
+
+python examples/sort_pictures.py PICTURES SORTED [MODEL]
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from edgekit import Classifier
+from edgekit.runtime.bulk import predict_many
+
+
+def main() -> None:
+    source, target, *model = sys.argv[1:]
+    pictures = sorted(path for path in Path(source).iterdir() if path.is_file())
+    with Classifier(*model) as classifier:
+        for path, answer in zip(pictures, predict_many(classifier, pictures, top=1), strict=True):
+            if isinstance(answer, Exception):  # one picture that cannot be read does not stop the others
+                print(f"left out: {answer}", file=sys.stderr)
+                continue
+            # A label is text from a model file: it may hold what no folder's name should.
+            name = "".join(c if c.isalnum() or c in " -_" else "_" for c in answer.label)[:100]
+            folder = Path(target, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, folder / path.name)
+            print(f"{path.name}: {name} ({answer.probability:.0%})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""How fast and how small the predictor is, as ratios against what a user writes today.
+
+    python scripts/bench_predictor.py INT8 PLAIN [--shared FOLDER] [--rounds 7] [--pictures 500] [--only ROW ...]
+
+INT8 is an edgekit artifact of an ImageNet network, PLAIN the same network as a float32 NCHW file of other tools.
+FOLDER (EDGEKIT_SHARED, or ../shared) holds the baseline, bench/naive_predict.py, and data/: imagenet-photos and
+photo-12mp.jpg.
+
+Each side runs in a process of its own, both in turn, so that whatever else the machine does falls on both; of each pair
+of turns the ratio is taken, and of the ratios the median. Prints one JSON document: for each row the ratio, what is
+asked for at least and then, and both sides' medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+TURN_S = 0.5  # of a warm side: about as long as a shared machine stays the same
+
+# A program says what it measured as the last line of its output.
+WARM = """
+import json, statistics, sys, time
+from edgekit import Classifier
+model, picture, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+classifier, times, begin = Classifier(model), [], time.perf_counter()
+classifier.predict(picture)
+while time.perf_counter() - begin < seconds or len(times) < 5:
+    start = time.perf_counter()
+    classifier.predict(picture)
+    times.append(time.perf_counter() - start)
+print(json.dumps({"median_s": statistics.median(times)}))
+"""
+BULK = """
+import json, sys, time
+from edgekit import Classifier
+from edgekit.runtime.bulk import predict_many
+model, pictures = sys.argv[1], sys.argv[2:]
+with Classifier(model, threads=1) as classifier:
+    classifier.warmup()
+    start = time.perf_counter()
+    failed = sum(isinstance(answer, Exception) for answer in predict_many(classifier, pictures))
+print(json.dumps({"pictures_per_s": len(pictures) / (time.perf_counter() - start), "failed": failed}))
+"""
+# What of this process lies in memory after an answer.
+MEMORY = """
+import sys
+from pathlib import Path
+from edgekit import Classifier
+classifier = Classifier(sys.argv[1])
+for _ in range(20):
+    classifier.predict(sys.argv[2])
+print(int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) / 1024)
+"""
+AGREEMENT = """
+import json, sys, io
+from PIL import Image
+from edgekit import Classifier
+fast, exact = Classifier(sys.argv[1]), Classifier(sys.argv[1], exact=True)
+agree = 0
+for path in sys.argv[2:]:
+    with Image.open(path) as picture:
+        scale = (12_000_000 / (picture.width * picture.height)) ** 0.5
+        size = (round(picture.width * scale), round(picture.height * scale))
+        file = io.BytesIO()
+        picture.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    agree += fast.predict(file.getvalue()).label == exact.predict(file.getvalue()).label
+print(json.dumps({"agree": agree, "pictures": len(sys.argv) - 2}))
+"""
+# The naive script with typer instead of argparse: the command that a user would write.
+NAIVE_COMMAND = """
+import json
+from typing import Annotated
+import numpy as np
+import onnxruntime as ort
+import typer
+from PIL import Image
+
+def main(model: str, picture: str, mean: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
+         std: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
+         top: Annotated[int, typer.Option(help="Classes to show.")] = 5) -> None:
+    session = ort.InferenceSession(model)
+    image = Image.open(picture).convert("RGB")
+    scale = 256 / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.BILINEAR)
+    left, up = (image.width - 224) // 2, (image.height - 224) // 2
+    pixels = np.array(image.crop((left, up, left + 224, up + 224)), dtype=np.float32) / 255.0
+    tensor = ((pixels - mean) / std).transpose(2, 0, 1)[None].astype(np.float32)
+    logits = session.run(None, {session.get_inputs()[0].name: tensor})[0][0]
+    print(json.dumps({"top": np.argsort(-logits)[:top].tolist()}))
+
+typer.run(main)
+"""
+
+
+class Bench:
+    """The files, and one method for each row of the table."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.int8, self.plain = str(options.int8.resolve()), str(options.plain.resolve())
+        self.rounds = options.rounds
+        data = options.shared.resolve() / "data"
+        self.naive = str(options.shared.resolve() / "bench" / "naive_predict.py")
+        self.photos = [str(path) for path in sorted((data / "imagenet-photos" / "images").iterdir())]
+        self.photos = self.photos[: options.pictures]
+        self.photo, self.large = self.photos[0], str(data / "photo-12mp.jpg")
+
+    def warm(self) -> dict[str, Any]:
+        return self._warm(self.photo)
+
+    def warm_12mp(self) -> dict[str, Any]:
+        return self._warm(self.large)
+
+    def agreement_12mp(self) -> dict[str, Any]:
+        said = json.loads(output(AGREEMENT, self.int8, *self.photos))
+        return {"share": said["agree"] / said["pictures"], **said}
+
+    def bulk(self) -> dict[str, Any]:
+        """The naive loop in one process after the other side's, over the same pictures."""
+
+        def naive() -> float:
+            return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["pictures_per_s"]
+
+        def ours() -> float:
+            return 1 / json.loads(output(BULK, self.int8, *self.photos))["pictures_per_s"]
+
+        return compared(naive, ours, rounds=max(3, self.rounds // 3))
+
+    def whole_process(self) -> dict[str, Any]:
+        ours = [sys.executable, "-m", "edgekit", "predict", self.photo, "--model", self.int8]
+        naive = [sys.executable, "-c", NAIVE_COMMAND, self.plain, self.photo]
+        return compared(lambda: seconds(naive), lambda: seconds(ours), rounds=3 * self.rounds)
+
+    def imports(self) -> dict[str, Any]:
+        """Here ours is the slower side: the ratio is ours by theirs."""
+        ours = [sys.executable, "-c", "from edgekit import Classifier"]
+        theirs = [sys.executable, "-c", "import numpy, onnxruntime, PIL.Image"]
+        return compared(lambda: seconds(ours), lambda: seconds(theirs), rounds=3 * self.rounds)
+
+    def memory(self) -> dict[str, Any]:
+        library = statistics.median(float(output(MEMORY, self.int8, self.photo)) for _ in range(3))
+        command = [sys.executable, "-m", "edgekit", "predict", self.photo, "--model", self.int8]
+        return {"library_mb": library, "command_peak_mb": statistics.median(peak_mb(command) for _ in range(3))}
+
+    def _warm(self, picture: str) -> dict[str, Any]:
+        def naive() -> float:
+            turns = "3" if picture == self.large else "40"
+            return float(json.loads(output(self.naive, self.plain, picture, "--rounds", turns))["median_s"])
+
+        def ours() -> float:
+            return float(json.loads(output(WARM, self.int8, picture, str(TURN_S)))["median_s"])
+
+        return compared(naive, ours, rounds=self.rounds)
+
+
+# Of each row what is asked for at least, and then.
+ROWS: dict[str, tuple[Any, Any]] = {
+    "warm": (1.5, 2),
+    "warm_12mp": (3.5, 5),
+    "agreement_12mp": (0.995, 1),
+    "bulk": (2.4, 3),
+    "whole_process": (1.3, 2),
+    "imports": (1.15, 1.05),
+    "memory": ("80 / 90 MB", "65 / 75 MB"),
+}
+
+
+def compared(naive: Callable[[], float], ours: Callable[[], float], *, rounds: int) -> dict[str, Any]:
+    """Seconds of both sides in turn, once unmeasured; the median of the turns' ratios."""
+    naive(), ours()
+    pairs = [(naive(), ours()) for _ in range(rounds)]
+    ratios = sorted(theirs / own for theirs, own in pairs)
+    return {
+        "ratio": statistics.median(ratios),
+        "ratios": [ratios[0], ratios[-1]],
+        "first_ms": statistics.median(theirs for theirs, _ in pairs) * 1e3,
+        "second_ms": statistics.median(own for _, own in pairs) * 1e3,
+    }
+
+
+def environment() -> dict[str, str]:
+    """As an installed package runs: compiled, and this source tree's."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def output(program: str, *arguments: str) -> str:
+    """The last line that a program prints; a program is a file, or else its text."""
+    script = [program] if program.endswith(".py") else ["-c", program]
+    command = [sys.executable, *script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    return done.stdout.splitlines()[-1]
+
+
+def seconds(command: Sequence[str]) -> float:
+    """How long a process takes from its start to its end."""
+    start = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=environment())
+    return time.perf_counter() - start
+
+
+def peak_mb(command: Sequence[str]) -> float:
+    """The most memory that a process had at once."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    return usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for model in ("int8", "plain"):
+        parser.add_argument(model, type=Path)
+    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("EDGEKIT_SHARED", ROOT.parent / "shared")))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
+    options = parser.parse_args()
+    bench = Bench(options)
+    report = {}
+    for row in options.only:
+        least, then = ROWS[row]
+        report[row] = {**getattr(bench, row)(), "at_least": least, "then": then}
+        print(row, json.dumps(report[row]), file=sys.stderr, flush=True)
+    print(json.dumps({"pictures": len(bench.photos), "rounds": bench.rounds, "rows": report}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
