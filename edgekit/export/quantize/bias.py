@@ -35,7 +35,7 @@ def corrected(
         weights = graph.weights(node)
         if node.name not in layers or weights is None or node.op_type == "MatMul" or node.input[0] not in activations:
             continue
-        error = dequantized(weights, output_axis(node), scheme).astype(np.float64) - weights
+        error = dequantized(node, weights, scheme).astype(np.float64) - weights
         shift = _mean_output(node, error, activations[node.input[0]].channel_mean)
         bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(len(shift))
         name = f"{node.name}_corrected_bias"

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto
 
-from edgekit.export.quantize.graph import Graph, attribute, bounds, copied
+from edgekit.export.quantize.graph import Graph, attribute, bounds, copied, is_depthwise
 from edgekit.export.quantize.statistics import Activations
 
 _ROUNDS = 20
@@ -118,10 +118,9 @@ def _in_ranges(graph: Graph, node: NodeProto) -> npt.NDArray[np.float64] | None:
 
 
 def _in_axis(node: NodeProto, shape: tuple[int, ...]) -> int | None:
-    groups = int(attribute(node, "group", 1))
-    if groups == 1:
+    if attribute(node, "group", 1) == 1:
         return 1
-    return 0 if groups == shape[0] and shape[1] == 1 else None
+    return 0 if is_depthwise(node, shape) else None
 
 
 def _apply(graph: Graph, pair: Pair, scales: npt.NDArray[np.float64]) -> None:

@@ -111,6 +111,11 @@ def output_axis(node: NodeProto) -> int:
     return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else 1
 
 
+def is_depthwise(node: NodeProto, shape: tuple[int, ...]) -> bool:
+    """Whether a convolution with weights of this shape has one filter for each channel."""
+    return node.op_type == "Conv" and shape[1] == 1 and attribute(node, "group", 1) == shape[0]
+
+
 def bounds(graph: Graph, node: NodeProto) -> tuple[float, float] | None:
     """What a Relu or a Clip with constant bounds lets through; None for any other node."""
     if node.op_type == "Relu":

@@ -248,7 +248,7 @@ class _Workshop:
 
     def _scheme(self, recipe: Recipe) -> Scheme:
         target = self._target
-        return Scheme(per_channel=recipe.per_channel, activations=target.activations, reduce_range=target.reduce_range)
+        return Scheme(per_channel=recipe.per_channel, activations=target.activations, saturating=target.saturating)
 
     def _measured(self, equal: bool) -> dict[str, Activations]:
         """The activations of the network, or of its equalized form."""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper
 
-from edgekit.export.quantize.graph import Graph, bounds, copied, output_axis, with_nodes
+from edgekit.export.quantize.graph import Graph, bounds, copied, is_depthwise, output_axis, with_nodes
 from edgekit.export.quantize.ranges import LEVELS, Range
 from edgekit.export.quantize.targets import Activations
 from edgekit.postprocess import Floats
@@ -24,41 +24,58 @@ _OWN_SCALE = frozenset({"Add", "Mul", "Concat", "AveragePool", "GlobalAveragePoo
 _SAME_SCALE = frozenset({"MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze"})
 # An int32 bias has the scale of its input times that of its weights; 2 bits are left for the sum.
 _BIAS_LIMIT = 2.0**29
+_LAST_LEVEL = 127  # of a weight, either way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """How numbers become integers. reduce_range: weights of 7 bits."""
+    """How numbers become integers.
+
+    saturating: sums of two products must fit into 16 bits (`Target.saturating`), which is exact on any processor.
+    """
 
     per_channel: bool = True
     activations: Activations = "uint8"
-    reduce_range: bool = False
+    saturating: bool = True
 
 
-def weight_scales(weights: Floats, axis: int, scheme: Scheme) -> npt.NDArray[np.float32]:
-    """One scale for each output channel along `axis`, or one in all: the largest absolute weight is the last level."""
-    others = tuple(a for a in range(weights.ndim) if a != axis)
-    largest = np.abs(weights).max(axis=others if scheme.per_channel else None)
-    scales = np.atleast_1d(largest.astype(np.float32)) / np.float32(_weight_limit(scheme))
-    return np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
+def weight_scales(node: NodeProto, weights: Floats, scheme: Scheme) -> npt.NDArray[np.float32]:
+    """One scale for each output channel of the node, or one in all: what is largest is the last level.
+
+    That is the largest absolute weight, or for a saturating processor the largest sum of two weights whose products
+    are added first. So 127 + 0.5 + 0.5 times an activation of 255 is the most that such a sum comes to, and fits.
+    """
+    if scheme.saturating and not is_depthwise(node, weights.shape):  # depthwise kernels add in 32 bits
+        largest = _pair_sums(node, weights)
+    else:
+        largest = np.abs(weights).max(axis=tuple(a for a in range(weights.ndim) if a != output_axis(node)))
+    largest = np.atleast_1d(largest if scheme.per_channel else largest.max()).astype(np.float32)
+    return np.where(largest > 0, largest / np.float32(_LAST_LEVEL), np.float32(1)).astype(np.float32)
 
 
-def rounded_weights(
-    weights: Floats, axis: int, scales: npt.NDArray[np.float32], scheme: Scheme
-) -> npt.NDArray[np.int8]:
+def _pair_sums(node: NodeProto, weights: Floats) -> Floats:
+    """By output channel the largest absolute sum of two weights of one sign that are neighbors in the product.
+
+    There the input channels lie together (onnxruntime's integer convolutions take channels last) and two of them are
+    multiplied and added in one instruction.
+    """
+    by_output = np.moveaxis(weights, output_axis(node), 0)
+    rows = np.moveaxis(by_output, 1, -1).reshape(len(by_output), -1)
+    pairs = np.pad(rows, ((0, 0), (0, rows.shape[1] % 2))).reshape(len(rows), -1, 2)
+    sums = [np.maximum(sign * pairs, 0).sum(axis=2).max(axis=1) for sign in (1, -1)]
+    return np.asarray(np.maximum(*sums))
+
+
+def rounded_weights(node: NodeProto, weights: Floats, scales: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     """The integers nearest to the weights, symmetric around zero."""
-    limit = _weight_limit(scheme)
-    return np.clip(np.round(weights / _along(scales, axis, weights.ndim)), -limit, limit).astype(np.int8)
+    levels = np.round(weights / _along(scales, output_axis(node), weights.ndim))
+    return np.clip(levels, -_LAST_LEVEL, _LAST_LEVEL).astype(np.int8)
 
 
-def dequantized(weights: Floats, axis: int, scheme: Scheme) -> npt.NDArray[np.float32]:
+def dequantized(node: NodeProto, weights: Floats, scheme: Scheme) -> npt.NDArray[np.float32]:
     """The weights as the integers tell them."""
-    scales = weight_scales(weights, axis, scheme)
-    return rounded_weights(weights, axis, scales, scheme) * _along(scales, axis, weights.ndim)
-
-
-def _weight_limit(scheme: Scheme) -> int:
-    return 63 if scheme.reduce_range else 127
+    scales = weight_scales(node, weights, scheme)
+    return rounded_weights(node, weights, scales) * _along(scales, output_axis(node), weights.ndim)
 
 
 def _along(scales: npt.NDArray[np.float32], axis: int, dimensions: int) -> npt.NDArray[np.float32]:
@@ -201,14 +218,13 @@ class _Writer:
         weights = self.graph.weights(node)
         if weights is None:
             return []
-        axis, stem = output_axis(node), f"{node.name}_weight"
-        scales = weight_scales(weights, axis, self.scheme)
+        stem, scales = f"{node.name}_weight", weight_scales(node, weights, self.scheme)
         bias = self.graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         step = self._input_step(node)
         if bias is not None:  # or a dead channel's bias would not fit into 32 bits
             scales = np.maximum(scales, np.abs(bias).max(initial=0.0) / (step * _BIAS_LIMIT)).astype(np.float32)
-        self.graph.put(f"{stem}_quantized", rounded_weights(weights, axis, scales, self.scheme))
-        nodes = [self._unfold(stem, scales, np.int8, axis)]
+        self.graph.put(f"{stem}_quantized", rounded_weights(node, weights, scales))
+        nodes = [self._unfold(stem, scales, np.int8, output_axis(node))]
         node.input[1] = f"{stem}_dequantized"
         if bias is not None:
             stem = f"{node.name}_bias"

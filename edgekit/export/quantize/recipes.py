@@ -37,10 +37,9 @@ class Recipe:
         return "float16" if self.storage == "float16" else "int8"
 
 
-# From the plainest to the most laborious; the two last give up integer arithmetic.
+# From the plainest to the most laborious; the two last give up integer arithmetic. Corrected biases cost nothing.
 LADDER = (
-    Recipe(name="int8"),
-    Recipe(name="int8-bias", correct_bias=True),
+    Recipe(name="int8", correct_bias=True),
     Recipe(name="int8-mse", calibrator="mse", correct_bias=True),
     Recipe(name="int8-moving-average", calibrator="moving-average", correct_bias=True),
     Recipe(name="int8-percentile", calibrator="percentile", correct_bias=True),
@@ -53,6 +52,7 @@ LADDER = (
 )
 # By name only: one scale for a whole layer is what breaks depthwise networks.
 _BY_NAME = (
+    Recipe(name="int8-uncorrected"),
     Recipe(name="int8-per-tensor", per_channel=False),
     Recipe(name="int8-per-tensor-equalized", per_channel=False, equalize=True, correct_bias=True),
 )

@@ -12,7 +12,7 @@ from edgekit.export.quantize.qdq import Scheme, layers_of, rounded_weights, weig
 _LEAST_WEIGHTS = 2**16  # smaller layers cost more in additional nodes than they give
 _LEAST_VALUES = 256
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
-_SCHEME = Scheme()
+_SCHEME = Scheme(saturating=False)  # nothing is added as integers
 
 
 def dense_share(model: ModelProto) -> float:
@@ -75,10 +75,9 @@ def _dense(graph: Graph, node: NodeProto) -> list[NodeProto]:
     weights = graph.weights(node)
     if weights is None:
         return [node]
-    if output_axis(node) == 0:
-        weights = weights.T
-    name, scales = node.name, weight_scales(weights, 1, _SCHEME)
-    graph.put(f"{name}_weight_quantized", rounded_weights(weights, 1, scales, _SCHEME))
+    name, scales = node.name, weight_scales(node, weights, _SCHEME)
+    integers = rounded_weights(node, weights, scales)
+    graph.put(f"{name}_weight_quantized", integers if output_axis(node) == 1 else integers.T)
     graph.put(f"{name}_weight_scale", scales)
     inputs, unfolded = [f"{name}_weight_quantized", f"{name}_weight_scale"], f"{name}_weight_dequantized"
     biased = len(node.input) > 2 and bool(node.input[2])

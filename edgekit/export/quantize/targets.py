@@ -14,23 +14,27 @@ Activations: TypeAlias = Literal["uint8", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the processor wants. reduce_range: weights of 7 bits, because sums of two products saturate at 16 bits."""
+    """What the processor wants. saturating: it adds products in pairs, and the sum of two ends at 16 bits.
+
+    Where the usual answer is weights of 7 bits (onnxruntime's reduce_range), here each channel of weights is as fine as
+    its own pairs allow: exact, and in between 7 bits and 8.
+    """
 
     name: str
     activations: Activations
-    reduce_range: bool
+    saturating: bool
 
 
 # Unsigned activations are what x86 multiplies with signed weights in one instruction; without VNNI (vpdpbusd) that
-# instruction (vpmaddubsw) saturates, so the weights give up a bit. Arm's dot product takes signed ones. WebAssembly
-# widens to 16 bits before it multiplies.
+# instruction (vpmaddubsw) saturates. Arm's dot product takes signed ones. WebAssembly widens to 16 bits before it
+# multiplies.
 TARGETS = {
     target.name: target
     for target in (
-        Target(name="x86-vnni", activations="uint8", reduce_range=False),
-        Target(name="x86-avx2", activations="uint8", reduce_range=True),
-        Target(name="arm64", activations="int8", reduce_range=False),
-        Target(name="web", activations="uint8", reduce_range=False),
+        Target(name="x86-vnni", activations="uint8", saturating=False),
+        Target(name="x86-avx2", activations="uint8", saturating=True),
+        Target(name="arm64", activations="int8", saturating=False),
+        Target(name="web", activations="uint8", saturating=False),
     )
 }
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})

@@ -68,8 +68,9 @@ def test_pairs_end_where_a_tensor_has_several_takers():
 
 
 def test_bias_correction_restores_the_mean_output():
-    model, coarse = conv_network(), Scheme(per_channel=False, reduce_range=True)
+    model, coarse = conv_network(), Scheme(per_channel=False)
     graph = Graph(model)
+    layer = graph.makers["project"]
     values = np.array(graph.constant("project.w"))
     values[0, 0] = 40 * np.abs(values).max()  # the others keep few levels
     graph.put("project.w", values)
@@ -82,7 +83,7 @@ def test_bias_correction_restores_the_mean_output():
     expected, errors = means(model), []
     for bias in (weights(model, "project.b"), weights(corrected(model, seen, coarse), "project_corrected_bias")):
         changed = Graph(copied(model))
-        changed.put("project.w", dequantized(values, 0, coarse))
+        changed.put("project.w", dequantized(layer, values, coarse))
         changed.put("project.b", bias)
         errors.append(np.abs(means(changed.model) - expected).max())
     assert errors[1] < errors[0] / 100
@@ -107,7 +108,7 @@ def test_divergence_is_that_of_its_definition():
 
 
 def test_layers_that_stay_in_float_keep_their_bias():
-    model, coarse = conv_network(), Scheme(per_channel=False, reduce_range=True)
+    model, coarse = conv_network(), Scheme(per_channel=False)
     seen = measure(model, quantized_tensors(model), PICTURES)
     found = {tensor.name for tensor in corrected(model, seen, coarse, kept=["stem", "project"]).graph.initializer}
     assert {name for name in found if name.endswith("_corrected_bias")} == {

@@ -81,8 +81,8 @@ def test_this_machine_is_known_by_its_instructions(monkeypatch, processor, flags
     assert this_machine().name == expected
 
 
-def test_only_the_target_without_vnni_gives_up_a_bit():
-    assert [t.name for t in targets.TARGETS.values() if t.reduce_range] == ["x86-avx2"]
+def test_only_the_target_without_vnni_saturates():
+    assert [t.name for t in targets.TARGETS.values() if t.saturating] == ["x86-avx2"]
 
 
 @pytest.mark.parametrize("named", [target_named, recipe_named])

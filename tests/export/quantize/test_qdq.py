@@ -6,6 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_networks import PICTURES, conv_network, logits, minmax
 from onnx import numpy_helper
 
@@ -17,6 +19,8 @@ from edgekit.export.quantize.qdq import (
     dequantized,
     layers_of,
     quantized,
+    rounded_weights,
+    weight_scales,
 )
 from edgekit.export.quantize.ranges import Range
 
@@ -33,14 +37,67 @@ def test_integers_answer_nearly_as_floats_do(activation, kind):
     assert difference(conv_network(activation=activation), Scheme(activations=kind)) < 0.03
 
 
-def test_seven_bits_and_one_scale_are_coarser():
-    model = conv_network()
-    values = np.array(Graph(model).constant("expand.w"))
-    fine = [np.abs(dequantized(values, 0, Scheme(reduce_range=r)) - values).max() for r in (False, True)]
-    assert fine[0] < fine[1] < 4 * fine[0]
+def conv(**attributes: int) -> onnx.NodeProto:
+    return onnx.helper.make_node("Conv", ["x", "w"], ["y"], **attributes)
+
+
+def product(*, transposed: int) -> onnx.NodeProto:
+    return onnx.helper.make_node("Gemm", ["x", "w"], ["y"], transB=transposed)
+
+
+def test_one_scale_for_all_channels_is_coarser():
+    values = np.array(Graph(conv_network()).constant("expand.w"))
     values[0] *= 100  # one large channel takes the levels of all others
-    alone = [np.abs(dequantized(values, 0, Scheme(per_channel=c)) - values)[1:].max() for c in (True, False)]
+    alone = [np.abs(dequantized(conv(), values, Scheme(per_channel=c)) - values)[1:].max() for c in (True, False)]
     assert alone[0] < alone[1] / 20
+
+
+@pytest.mark.parametrize(
+    ("node", "shape", "in_order"),
+    [
+        (conv(), (5, 7, 3, 3), lambda weights: weights.transpose(0, 2, 3, 1)),
+        (conv(group=2), (6, 4, 1, 1), lambda weights: weights.transpose(0, 2, 3, 1)),
+        (conv(), (4, 1, 5, 5), lambda weights: weights.transpose(0, 2, 3, 1)),  # one channel is not yet depthwise
+        (product(transposed=1), (4, 9), lambda weights: weights),
+        (product(transposed=0), (9, 4), lambda weights: weights.T),
+    ],
+    ids=["conv", "grouped", "gray", "transposed", "product"],
+)
+@pytest.mark.parametrize("per_channel", [True, False])
+@given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0.1, 3))
+def test_two_neighboring_products_fit_into_16_bits(node, shape, in_order, per_channel, seed, spread):
+    rng = np.random.default_rng(seed)
+    weights = (rng.choice([-1, 1], shape) * rng.lognormal(0, spread, shape)).astype(np.float32)
+    scheme = Scheme(per_channel=per_channel)
+    scales = weight_scales(node, weights, scheme)
+    integers = in_order(rounded_weights(node, weights, scales).astype(int)).reshape(4 if 4 in shape else shape[0], -1)
+    if integers.shape[1] % 2:
+        integers = np.pad(integers, ((0, 0), (0, 1)))
+    pairs = integers.reshape(len(integers), -1, 2)
+    largest, smallest = (255 * sign(pairs, 0).sum(axis=2) for sign in (np.maximum, np.minimum))
+    assert largest.max() <= 2**15 - 1
+    assert smallest.min() >= -(2**15)
+    assert np.abs(integers).max() >= 63  # no coarser than 7 bits
+    assert np.abs(dequantized(node, weights, scheme) - weights).max() <= 0.5001 * scales.max()
+
+
+def test_depthwise_weights_keep_all_their_levels():
+    weights = np.ones((6, 1, 3, 3), np.float32)
+    scales = weight_scales(conv(group=6), weights, Scheme())
+    assert rounded_weights(conv(group=6), weights, scales).max() == 127
+
+
+def test_the_integers_of_a_saturating_processor_answer_exactly():
+    """As the float arithmetic of the same graph does; full ranges are far from it on x86 without VNNI."""
+    graph = Graph(conv_network(activation="Relu"))
+    for name in ("expand.w", "depthwise.w", "project.w"):
+        graph.put(name, np.abs(np.asarray(graph.constant(name))))
+    small = quantized(graph.model, minmax(graph.model), Scheme())
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # no integer operators
+    session = ort.InferenceSession(small.SerializeToString(), options)
+    exact = np.concatenate([session.run(["logits"], {"pixels": picture})[0] for picture in PICTURES])
+    assert np.abs(logits(small) - exact).max() < 0.01 * np.abs(exact).max()
 
 
 def test_onnxruntime_computes_it_in_integers(tmp_path):
