@@ -37,7 +37,7 @@ def flips_gallery(found: Evaluation) -> Markup:
         said = element(
             "p",
             {"class": "note"},
-            f"{len(comparison.flipped)} pictures{more}. Above the answer of ",
+            f"{_counted(comparison.flipped)}{more}. Above the answer of ",
             element("b", {}, element("bdi", {}, first)),
             ", below that of ",
             element("b", {}, element("bdi", {}, second)),
@@ -46,6 +46,10 @@ def flips_gallery(found: Evaluation) -> Markup:
         cards = [_flip(comparison, number, found.pictures) for number in chosen]
         parts.append(joined((said, element("div", {"class": "gallery"}, cards))))
     return joined(parts)
+
+
+def _counted(pictures: Sequence[int]) -> str:
+    return "1 picture" if len(pictures) == 1 else f"{len(pictures):,} pictures"
 
 
 def _told_apart(comparison: Comparison) -> Sequence[int]:

@@ -12,25 +12,30 @@ from edgekit.evaluate.speed import Speed
 
 def verdicts(found: Evaluation, measured: Sequence[Speed]) -> Markup:
     """A sentence for each model that is compared with the first."""
-    said = [_verdict(one, speed) for one, speed in zip(found.comparisons, measured[1:], strict=True)]
+    compared = zip(found.comparisons, measured[1:], strict=True)
+    said = [_verdict(one, number, speed) for number, (one, speed) in enumerate(compared, 1)]
     return element("div", {"class": "verdicts"}, said) if said else Markup()
 
 
 def at_a_glance(found: Evaluation, measured: Sequence[Speed]) -> Markup:
     """A card for each model."""
-    cards = [_card(found.figures, number, speed) for number, speed in enumerate(measured)]
+    cards = [_card(found.figures, number, measured) for number in range(len(measured))]
     return element("div", {"class": "cards"}, cards)
 
 
-def _verdict(comparison: Comparison, speed: Speed) -> Markup:
+def _verdict(comparison: Comparison, number: int, speed: Speed) -> Markup:
+    """number: of the second model, whose color it has everywhere on the page."""
     first, second, paired = comparison.first.contender.name, comparison.second.contender.name, comparison.paired
+    parts = (
+        (paired.both_right, "both right", "both"),
+        (paired.lost, f"only {first}", "c0"),
+        (paired.won, f"only {second}", f"c{number % 6}"),
+        (paired.both_wrong, "both wrong", "none"),
+    )
     bar = element(
         "div",
         {"class": "duel", "role": "img", "aria-label": "pictures by who is right"},
-        _part(paired.both_right, "both right", "both"),
-        _part(paired.lost, f"only {first} right", "lost"),
-        _part(paired.won, f"only {second} right", "won"),
-        _part(paired.both_wrong, "both wrong", "none"),
+        *(_part(pictures, said, kind) for pictures, said, kind in parts),
     )
     sentence = element(
         "p",
@@ -40,15 +45,8 @@ def _verdict(comparison: Comparison, speed: Speed) -> Markup:
         element("b", {}, element("bdi", {}, first)),
         f": pictures won {paired.won}, lost {paired.lost}; {paired.verdict}. {_speed_said(speed)}",
     )
-    legend = element(
-        "p",
-        {"class": "legends"},
-        _legend("both", f"both right {paired.both_right:,}"),
-        _legend("lost", f"only the first {paired.lost:,}"),
-        _legend("won", f"only the second {paired.won:,}"),
-        _legend("none", f"both wrong {paired.both_wrong:,}"),
-    )
-    return element("div", {"class": "verdict"}, sentence, bar, legend)
+    legend = [_legend(kind, f"{said}: {pictures:,}") for pictures, said, kind in parts]
+    return element("div", {"class": "verdict"}, sentence, bar, element("p", {"class": "legends"}, legend))
 
 
 def _speed_said(speed: Speed) -> str:
@@ -64,22 +62,21 @@ def _part(pictures: int, said: str, kind: str) -> Markup:
 
 
 def _legend(kind: str, said: str) -> Markup:
-    return element("span", {"class": "legend"}, element("i", {"class": f"key {kind}"}, ""), said)
+    return element("span", {"class": "legend"}, element("i", {"class": f"key {kind}"}, ""), element("bdi", {}, said))
 
 
-def _card(all_figures: Sequence[Figures], number: int, speed: Speed) -> Markup:
+def _card(all_figures: Sequence[Figures], number: int, measured: Sequence[Speed]) -> Markup:
     figures = all_figures[number]
     contender, top1 = figures.contender, figures.top1
-    info = contender.classifier.info
+    info, times, sizes = contender.classifier.info, [speed.median_ms for speed in measured], _sizes(all_figures)
     facts = [
-        ("Top-5", f"{100 * figures.top5.value:.2f}%"),
-        ("Macro F1", f"{figures.macro_f1:.4f}"),
-        ("Time a picture", f"{speed.median_ms:.1f} ms"),
-        ("File", f"{contender.path.stat().st_size / 1e6:.2f} MB"),
-        ("Arithmetic", info.precision),
-        ("Crops", contender.crops),
+        _fact("Top-5", f"{100 * figures.top5.value:.2f}%"),
+        _fact("Macro F1", f"{figures.macro_f1:.4f}"),
+        _fact("Calibration error", f"{100 * figures.calibration.ece:.1f}%"),
+        _fact("Time a picture", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        _fact("File", f"{sizes[number] / 1e6:.2f} MB", share=sizes[number] / max(sizes)),
+        _fact("Computes in", f"{info.precision}, {contender.crops}"),
     ]
-    rows = [element("div", {}, element("dt", {}, name), element("dd", {}, value)) for name, value in facts]
     interval = element("small", {}, f"{100 * top1.low:.2f} to {100 * top1.high:.2f}")
     return element(
         "article",
@@ -87,5 +84,15 @@ def _card(all_figures: Sequence[Figures], number: int, speed: Speed) -> Markup:
         element("h3", {}, element("i", {"class": f"key c{number % 6}"}, ""), element("bdi", {}, contender.name)),
         element("p", {"class": "big"}, f"{100 * top1.value:.2f}%", joined((" ", interval))),
         whiskers(all_figures, number),
-        element("dl", {}, rows),
+        element("dl", {"class": f"c{number % 6}"}, facts),
     )
+
+
+def _sizes(all_figures: Sequence[Figures]) -> list[int]:
+    return [figures.contender.path.stat().st_size for figures in all_figures]
+
+
+def _fact(name: str, value: str, *, share: float | None = None) -> Markup:
+    """share: of the most that any model has; a strip as long lies below."""
+    strip = Markup() if share is None else element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")
+    return element("div", {}, element("dt", {}, name), element("dd", {}, value, strip))

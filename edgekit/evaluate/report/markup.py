@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from edgekit.errors import printable
 
-_SHORT = 18
+_SHORT = 14
 
 
 class Markup(str):

@@ -10,7 +10,7 @@ from edgekit.evaluate.report.markup import Markup, element, joined, short
 
 _ALL_CLASSES = 24  # beside each other; of more than these, as many as follow
 _MOST_CLASSES = 16
-_PAIRS = 16
+_PAIRS = 12
 _DARK = 0.5  # share above which a cell's number is white
 
 
@@ -25,7 +25,7 @@ def confusion_section(figures: Figures) -> Markup:
     pairs = confused_pairs(figures.confusion)[:_PAIRS]
     if not pairs:
         return joined([element("p", {"class": "note"}, title), matrix, element("p", {}, "No class is confused.")])
-    heading = element("h4", {}, "Most confused")
+    heading = element("h4", {}, "Most confused" if pairs[0].pictures > 1 else "Confused once each")
     block = element("div", {"class": "pairs"}, heading, element("ol", {}, [_pair(figures, pair) for pair in pairs]))
     left = element("div", {"class": "matrix"}, matrix, element("p", {"class": "note"}, title))
     return element("div", {"class": "split"}, left, block)
@@ -71,7 +71,6 @@ def _cell(figures: Figures, truth: int, predicted: int, total: int) -> Markup:
 
 def _pair(figures: Figures, pair: Pair) -> Markup:
     total = int(figures.confusion[pair.truth].sum())
-    share = pair.pictures / total
     names = element(
         "span",
         {"class": "names"},
@@ -82,5 +81,7 @@ def _pair(figures: Figures, pair: Pair) -> Markup:
         ),
     )
     amount = element("span", {"class": "amount"}, f"{pair.pictures} of {total}")
-    strip = element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")
+    if total == 1:  # a full strip would look like much
+        return element("li", {}, names, amount)
+    strip = element("span", {"class": "strip", "style": f"--share:{pair.pictures / total:.3f}"}, "")
     return element("li", {}, names, amount, strip)

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgekit import __version__
 from edgekit.evaluate.evaluation import Evaluation, Figures
 from edgekit.evaluate.report.charts import confidences, coverage, reliability
+from edgekit.evaluate.report.classes import class_table
 from edgekit.evaluate.report.gallery import flips_gallery, mistakes_gallery
 from edgekit.evaluate.report.glance import at_a_glance, verdicts
 from edgekit.evaluate.report.markup import Markup, element, joined, void
@@ -18,8 +19,7 @@ from edgekit.files import write_atomically
 
 # No script runs and nothing is fetched, whatever a label says. The styles are ours.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_CLASSES_OPEN = 20  # more classes than this are folded away, the weakest excepted
-_WEAKEST = 12
+_CALIBRATED = 0.01  # between the mean confidence and the share of right answers: less is no fault
 
 
 def write_report(found: Evaluation, path: Path) -> None:
@@ -65,7 +65,7 @@ def _sections(found: Evaluation) -> list[Markup]:
     sections += [
         _section("How far its confidence can be trusted", _curves(found)),
         _section("What is taken for what", _each(found, confusion_section)),
-        _section("Class by class", _each(found, _class_table)),
+        _section("Class by class", _each(found, lambda one: class_table(one, found.figures[0]))),
         _section("The most confident mistakes", _each(found, lambda one: mistakes_gallery(one, found.pictures))),
     ]
     if found.failures:
@@ -97,7 +97,7 @@ def _curves(found: Evaluation) -> Markup:
     for number, one in enumerate(found.figures):
         calibration = one.calibration
         said = (
-            f"Expected calibration error {100 * calibration.ece:.2f}%; with the temperature "
+            f"{_manner(one)} Expected calibration error {100 * calibration.ece:.2f}%; with the temperature "
             f"{calibration.temperature:.2f} (dots) {100 * calibration.scaled_ece:.2f}%."
         )
         caption = element("figcaption", {}, element("b", {}, _named(number, one)), " ", said)
@@ -112,36 +112,11 @@ def _curves(found: Evaluation) -> Markup:
     return joined((element("div", {"class": "charts"}, charts), element("p", {"class": "note"}, how)))
 
 
-def _class_table(figures: Figures) -> Markup:
-    rows = sorted((row for row in figures.classes if row.pictures), key=lambda row: (row.f1 or 0.0, row.index))
-    cells = [
-        element(
-            "tr",
-            {},
-            element("th", {"title": row.label}, element("bdi", {}, row.label)),
-            element("td", {}, f"{row.pictures:,}"),
-            *(_share_cell(share) for share in (row.precision, row.recall, row.f1)),
-        )
-        for row in rows
-    ]
-    if len(cells) <= _CLASSES_OPEN:
-        return _classes(cells)
-    rest = element("summary", {}, f"all {len(cells):,} classes that have pictures, the weakest first")
-    note = element("p", {"class": "note"}, f"The {_WEAKEST} weakest:")
-    return joined((note, _classes(cells[:_WEAKEST]), element("details", {"class": "more"}, rest, _classes(cells))))
-
-
-def _classes(rows: list[Markup]) -> Markup:
-    names = ("class", "pictures", "precision", "recall", "F1")
-    head = element("thead", {}, element("tr", {}, [element("th", {}, name) for name in names]))
-    return element("div", {"class": "scroll"}, element("table", {"class": "classes"}, head, element("tbody", {}, rows)))
-
-
-def _share_cell(share: float | None) -> Markup:
-    if share is None:
-        return element("td", {}, "–")
-    strip = element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")
-    return element("td", {}, f"{100 * share:.1f}%", strip)
+def _manner(figures: Figures) -> str:
+    sure, right = float(figures.accuracy.probabilities.max(axis=1).mean()), figures.top1.value
+    verdict = "too modest" if right > sure else "too sure"
+    said = f"{100 * sure:.1f}% sure in the mean, and right in {100 * right:.1f}%"
+    return f"{said}." if abs(right - sure) < _CALIBRATED else f"{said}: {verdict}."
 
 
 def _footer() -> Markup:

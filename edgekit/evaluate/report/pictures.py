@@ -45,7 +45,7 @@ def _heated(picture: Image.Image, heat: npt.NDArray[np.float32]) -> Image.Image:
     spread = float(heat.max() - heat.min())
     shares = (heat - heat.min()) / spread if spread > 0 else np.zeros_like(heat)
     large = Image.fromarray(shares).resize(picture.size, Image.Resampling.BICUBIC)
-    opacity = np.clip(np.asarray(large), 0, 1)[:, :, None] ** 1.5 * _HEAT_OPACITY
+    opacity = np.clip(np.asarray(large), 0, 1)[:, :, None] ** 2 * _HEAT_OPACITY
     gray = np.asarray(picture.convert("L").convert("RGB"), np.float32)
     blended = Image.fromarray((gray * (1 - opacity) + _HEAT * opacity).astype(np.uint8))
     blended.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

@@ -5,16 +5,20 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_models import tiny_model, write_tiny
+from made_models import LABELS, tiny_model, write_tiny
 from made_reports import HOSTILE, SCRIPT, hostile_evaluation, opened
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import Classifier
 from edgekit.dataset import PictureSet
-from edgekit.evaluate.answers import Contender, answer
+from edgekit.evaluate.accuracy import Accuracy
+from edgekit.evaluate.answers import Answers, Contender, answer
 from edgekit.evaluate.evaluation import evaluation
 from edgekit.evaluate.report import write_report
+from edgekit.evaluate.report.classes import class_table
 from edgekit.evaluate.report.markup import Markup, element, escaped, short
+from edgekit.evaluate.report.matrix import confusion_section
+from edgekit.evaluate.report.page import page
 
 
 class Reader(HTMLParser):
@@ -122,6 +126,52 @@ def with_maps():
     model.graph.node.append(helper.make_node("Transpose", ["last"], ["maps"], perm=[0, 3, 1, 2]))
     model.graph.output.append(helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["batch", 4, 8, 10]))
     return model
+
+
+def drawn_evaluation(folder, answers):
+    """An evaluation of two models of other label orders that only name classes; answers: truth and both answers."""
+    orders, truth = (LABELS, LABELS[::-1]), [LABELS.index(row[0]) for row in answers]
+    rng = np.random.default_rng(0)
+    sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in answers]
+    pictures = PictureSet(LABELS, sources, tuple(f"p{n}" for n in range(len(answers))), tuple(truth))
+    contenders, accuracies = [], []
+    for number, labels in enumerate(orders):
+        path = write_tiny(folder / f"m{number}.onnx", labels=labels)
+        contenders.append(Contender(f"m{number}", path, Classifier(path)))
+        given = np.array([labels.index(row[number + 1]) for row in answers])
+        own = np.array([labels.index(row[0]) for row in answers])
+        accuracies.append(Accuracy(own, np.eye(len(labels))[given] * 0.9 + 0.025))
+    return evaluation(Answers(tuple(contenders), pictures, tuple(accuracies), ()), data="drawn")
+
+
+def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_path):
+    rows = [(label, label, label) for label in LABELS for _ in range(12)]
+    found = drawn_evaluation(tmp_path, [*rows, (LABELS[0], LABELS[1], LABELS[0])])
+    first, second = found.figures
+    assert "change" not in class_table(first, first)
+    rows = class_table(second, first).split("</tr>")
+    changed = {row.split("<bdi>")[1].split("<")[0]: row for row in rows if "+" in row or 'class="down' in row}
+    assert set(changed) == {LABELS[0], LABELS[1]}
+    assert all(re.search(r'class="up">\+4\.\d<', row) for row in changed.values())
+    assert "too few" not in class_table(second, first)
+
+
+def test_one_picture_of_a_class_is_called_too_few_and_no_confusion_the_most(tmp_path):
+    found = drawn_evaluation(tmp_path, [(label, LABELS[0], label) for label in LABELS])
+    assert "too few" in class_table(found.figures[0], found.figures[0])
+    confusions = confusion_section(found.figures[0])
+    assert "Confused once each" in confusions
+    assert "strip" not in confusions
+
+
+def test_a_models_color_is_the_same_in_the_verdict_and_on_its_card(tmp_path):
+    found = drawn_evaluation(tmp_path, [(LABELS[0], LABELS[1], LABELS[0]), *((label,) * 3 for label in LABELS)])
+    text = page(found)
+    assert re.search(r'<span class="c1" style="flex-grow:1" title="only m1: 1">', text)
+    assert re.search(r'<i class="key c1"></i><bdi>m1</bdi></h3>', text)
+    assert "1 picture. Above" in text
+    assert "92.5% sure in the mean, and right in 80.0%: too sure." in text
+    assert "92.5% sure in the mean, and right in 100.0%: too modest." in text
 
 
 def test_markup_escapes_what_is_not_markup():
