@@ -26,7 +26,7 @@ def edgekit(*arguments: str | Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", choices=sorted(path.name for path in MODELS.iterdir() if path.is_dir()))
+    parser.add_argument("name", choices=sorted(path.parent.name for path in MODELS.glob("*/about.toml")))
     parser.add_argument("--data", type=Path, required=True, help="the data set that the recipe trains on")
     parser.add_argument("--run", type=Path, help="folder of the training (default: runs/NAME)")
     parser.add_argument("--checkpoint", type=Path, help="a finished training of this recipe")

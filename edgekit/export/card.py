@@ -67,7 +67,8 @@ def _speed(path: Path) -> str:
     return (
         f"`{path.stem}` takes {ours} a picture where float32 takes {theirs}: "
         f"{latency['speedup']:.2f} times as fast (the network alone, {latency['threads']} thread, in turn, medians; "
-        f"{machine['processor']}, onnxruntime {machine['versions']['onnxruntime']})."
+        f"{machine['processor']} with {', '.join(machine['int8_features']) or 'no instructions for int8'}, "
+        f"onnxruntime {machine['versions']['onnxruntime']})."
     )
 
 
