@@ -72,6 +72,8 @@ def run(
         answers = answer(contenders, pictures, synonyms=read_synonyms(synonyms or []), on_picture=advance)
     found = evaluation(answers, data=Path(data).name or data)
     write_json(found.to_dict()) if json else _show(found)
+    for one in found.figures:
+        _say_what_the_file_says(one)
     if report:
         _write_report(found, report)
     for name, reason in found.failures:
@@ -103,6 +105,16 @@ def _write_report(found: Evaluation, path: Path) -> None:
 
     write_report(found, path)
     say(f"wrote {path}")
+
+
+def _say_what_the_file_says(figures: Figures) -> None:
+    """Only where it lies outside of what was measured: int8 may be computed otherwise on another processor."""
+    recorded, top1 = figures.recorded_top1, figures.top1
+    if recorded is not None and not top1.low <= recorded <= top1.high:
+        say(
+            f"{figures.contender.name}: the file says top-1 {percent(recorded)} of as many pictures, not "
+            f"{percent(top1.value)}: are these the same pictures, and what does edgekit doctor say of int8 here?"
+        )
 
 
 def _show(found: Evaluation) -> None:

@@ -54,6 +54,14 @@ class Figures:
         """The model's labels."""
         return self.contender.classifier.info.labels
 
+    @property
+    def recorded_top1(self) -> float | None:
+        """What the file itself says, where that is of as many pictures and of one crop; None where it is not."""
+        recorded = self.contender.classifier.info.metrics or {}
+        alike = recorded.get("pictures") == len(self.accuracy.truth) and self.contender.crops == "center"
+        top1 = recorded.get("top1") if alike else None
+        return float(top1) if isinstance(top1, int | float) else None
+
     def answered(self) -> list[str]:
         """The label that was answered for each picture."""
         return [self.labels[index] for index in self.accuracy.probabilities.argmax(axis=1).tolist()]
@@ -156,6 +164,7 @@ def _figures_dict(figures: Figures, names: tuple[str, ...]) -> dict[str, Any]:
         "model": figures.contender.name,
         "crops": figures.contender.crops,
         "top1": figures.top1.to_dict(),
+        "recorded_top1": figures.recorded_top1,
         "top5": figures.top5.to_dict(),
         "macro_f1": figures.macro_f1,
         "calibration": figures.calibration.to_dict(),

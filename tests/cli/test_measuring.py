@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from made_models import LABELS, write_tiny
 from PIL import Image
 
 from edgekit import Classifier, dataset
-from edgekit.artifact import read_info
+from edgekit.artifact import read_info, write_info
 from edgekit.runtime.shipped import shipped_models
 
 
@@ -37,6 +38,18 @@ def test_evaluate_says_what_the_library_says(edgekit, tiny_artifact, photos):
     assert (code, err) == (0, "")
     assert document["models"][0]["top1"]["value"] == right / 12
     assert sum(count for _, _, count in document["models"][0]["confusion"]) == 12
+
+
+@pytest.mark.parametrize(("recorded", "said"), [(0.0, True), (None, False)])
+def test_another_accuracy_than_the_file_says_is_pointed_out(edgekit, tiny_artifact, photos, tmp_path, recorded, said):
+    measured = json.loads(edgekit("evaluate", tiny_artifact, photos, "--json")[1])["models"][0]["top1"]["value"]
+    content, holds = tiny_artifact.read_bytes(), measured if recorded is None else recorded
+    info = replace(read_info(tiny_artifact), metrics={"pictures": 12, "top1": holds, "top5": 1.0})
+    write_info(content, info, tmp_path / "other.onnx")
+    code, out, err = edgekit("evaluate", tmp_path / "other.onnx", photos, "--json")
+    assert (code, "the file says top-1 0.00%" in err) == (0, said)
+    assert json.loads(out)["models"][0]["recorded_top1"] == holds
+    assert edgekit("evaluate", tmp_path / "other.onnx", photos, "--crops", "flip")[2] == ""
 
 
 def test_evaluate_for_people(edgekit, tiny_artifact, photos):
