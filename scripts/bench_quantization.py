@@ -1,8 +1,9 @@
 """What int8 costs and gains: the table of the README.
 
-    python scripts/bench_quantization.py MODEL DATA [MODEL DATA ...] [--splits 5] [--samples 100] [--size 224]
+    python scripts/bench_quantization.py MODEL[=ORIGINAL] DATA [...] [--splits 5] [--samples 100] [--size 224]
 
-MODEL is a float32 artifact, DATA the labelled pictures it is judged on. Each model is quantized as `edgekit quantize`
+MODEL is a float32 artifact, DATA the labelled pictures it is judged on. With ORIGINAL, the float32 artifact that it
+stands in for, that one's accuracy and speed are what is lost and gained. Each model is quantized as `edgekit quantize`
 does it, once for each of several draws of the calibration pictures. The drop is the mean over the draws, paired: for
 each picture the difference that int8 makes, averaged over the draws that held it out; its 95% interval comes from these
 pictures. The speedup is measured in turns with float32 on one thread, and its median over the draws is shown; --size
@@ -15,7 +16,7 @@ import statistics
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -36,7 +37,7 @@ HEADER = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL DATA")
+    parser.add_argument("models", nargs="+", metavar="MODEL DATA")
     parser.add_argument("--splits", type=int, default=5, help="draws of the calibration pictures")
     parser.add_argument("--samples", type=int, default=100, help="calibration pictures")
     parser.add_argument("--size", type=int, help="measure the speed at this height and width too")
@@ -44,32 +45,46 @@ def main() -> None:
     if len(options.models) % 2:
         parser.error("give MODEL DATA pairs")
     results = []
-    for model, data in zip(options.models[::2], options.models[1::2], strict=True):
-        results.append(benchmark(model, data, splits=options.splits, samples=options.samples, size=options.size))
+    for named, data in zip(options.models[::2], options.models[1::2], strict=True):
+        model, _, original = named.partition("=")
+        draws = Draws(Path(model), Path(original or model), Path(data), options.splits, options.samples)
+        results.append(benchmark(draws, size=options.size))
     print(HEADER)
     for result in results:
         print(row(result))
     print(json.dumps({"machine": machine(), "splits": options.splits, "samples": options.samples, "models": results}))
 
 
-def benchmark(model: Path, data: Path, *, splits: int, samples: int, size: int | None) -> dict[str, Any]:
+class Draws(NamedTuple):
+    """What is quantized, what it is judged against, and how often."""
+
+    model: Path
+    original: Path
+    data: Path
+    splits: int
+    samples: int
+
+
+def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
     """Figures of one model over all draws."""
     differences: dict[str, list[float]] = defaultdict(list)
     trials = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
-        for seed in range(splits):
-            few, rest = calibration_and_held_out(data, samples=samples, seed=seed)
-            trial = quantize(model, path, calibration=few, held_out=rest, gate=Gate(min_speedup=0))
+        for seed in range(draws.splits):
+            few, rest = calibration_and_held_out(draws.data, samples=draws.samples, seed=seed)
+            halves = {"calibration": few, "held_out": rest}
+            trial = quantize(draws.model, path, **halves, against=draws.original, gate=Gate(min_speedup=0))
             trials.append(trial)
             for name, lost in zip(rest.names, lost_answers(trial), strict=True):
                 differences[name].append(lost)
-        larger = speed_at(model, path, size) if size else None
+        larger = speed_at(draws.original, path, size) if size else None
     means = np.array([np.mean(values) for values in differences.values()]) * 100
     half = 1.96 * float(means.std()) / np.sqrt(len(means))
     latencies = [trial.judgement.latencies[0] for trial in trials]
     return {
-        "model": model.stem,
+        "model": draws.model.stem,
+        "against": draws.original.stem,
         "held_out": trials[0].judgement.parity.pictures,
         "recipes": sorted({trial.recipe.name for trial in trials}),
         "top1": statistics.mean(trial.judgement.parent.top1 for trial in trials if trial.judgement.parent),
@@ -80,7 +95,7 @@ def benchmark(model: Path, data: Path, *, splits: int, samples: int, size: int |
         "int8_ms": statistics.median(latency.other_ms for latency in latencies),
         "speedup": statistics.median(latency.speedup for latency in latencies),
         "at_size": larger,
-        "float32_bytes": model.stat().st_size,
+        "float32_bytes": draws.original.stat().st_size,
         "int8_bytes": trials[0].judgement.size_bytes,
     }
 
@@ -121,8 +136,9 @@ def row(result: dict[str, Any]) -> str:
     speed = f"{result['speedup']:.2f}x"
     if result["at_size"]:
         speed += f" ({result['at_size']['speedup']:.2f}x at {result['at_size']['size']})"
+    against = "" if result["against"] == result["model"] else f" for {result['against']}"
     cells = (
-        result["model"],
+        result["model"] + against,
         str(result["held_out"]),
         ", ".join(result["recipes"]),
         f"{100 * result['top1']:.2f}%",

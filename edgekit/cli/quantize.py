@@ -41,6 +41,14 @@ def run(
         Path | None,
         typer.Option("--output", "-o", help="The file to write.", show_default="MODEL-int8.onnx, if it is not there"),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="The float32 artifact that the result must not be worse than, such as the original of a network with "
+            "other activations.",
+            show_default="MODEL",
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(min=8, help="Calibration pictures.")] = 100,
     max_drop: Annotated[float, typer.Option(help="Points of top-1 that may be lost.")] = 1.0,
     min_speedup: Annotated[float, typer.Option(help="Times as fast as float32, on one thread here.")] = 1.0,
@@ -86,6 +94,7 @@ def run(
                 path,
                 calibration=few,
                 held_out=rest,
+                against=against,
                 recipes=chosen,
                 target=made_for,
                 gate=Gate(

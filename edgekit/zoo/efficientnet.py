@@ -125,7 +125,8 @@ def efficientnet(
 class MBConv(nn.Module):
     """MobileNetV2's inverted residual with squeeze-and-excitation before its projection (section 4 of the paper).
 
-    The squeeze is a quarter of the block's input channels, not of the expanded ones. unit: makes the convolutions.
+    The squeeze is a quarter of the block's input channels, not of the expanded ones. unit: makes the convolutions; its
+    activation is the squeeze's too.
     """
 
     def __init__(
@@ -147,7 +148,9 @@ class MBConv(nn.Module):
             layers["expand"] = unit(in_channels, hidden, kernel=1)
         layers["depthwise"] = unit(hidden, hidden, kernel=kernel, stride=stride, groups=hidden)
         if squeeze_excite:
-            layers["squeeze_excite"] = SqueezeExcite(hidden, max(1, in_channels // 4))
+            layers["squeeze_excite"] = SqueezeExcite(
+                hidden, max(1, in_channels // 4), activation=unit.keywords["activation"]
+            )
         layers["project"] = unit(hidden, out_channels, kernel=1, activation=None)
         self.layers = named(layers)
         self.residual = stride == 1 and in_channels == out_channels
@@ -161,12 +164,12 @@ class MBConv(nn.Module):
 class SqueezeExcite(nn.Module):
     """Each channel times a gate in (0, 1) computed from the averages of all: Hu et al. 2017, arXiv 1709.01507."""
 
-    def __init__(self, channels: int, squeezed: int) -> None:
+    def __init__(self, channels: int, squeezed: int, *, activation: Activation) -> None:
         super().__init__()
         self.gate = named(
             {
                 "reduce": nn.Conv2d(channels, squeezed, 1),
-                "act": _silu(),
+                "act": activation(),
                 "expand": nn.Conv2d(squeezed, channels, 1),
                 "sigmoid": nn.Sigmoid(),
             }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_networks import LABELS, noise, write_network
+from made_networks import LABELS, conv_network, noise, write_network
 
 from edgekit import Classifier, dataset
 from edgekit.artifact import read_info, read_sidecar
@@ -136,6 +136,25 @@ def test_the_ladder_stops_at_the_first_that_passes_unless_told(network, pictures
             on_trial=tried.append,
         )
     assert [trial.recipe.name for trial in tried] == ["int8", "int8", "int8-mse"]
+
+
+def test_it_is_judged_against_the_network_that_it_stands_in_for(network, pictures, tmp_path):
+    """A network with other activations answers otherwise, however well it is quantized."""
+    other = write_network(tmp_path / "other.onnx", conv_network(activation="none"))
+    halves = {"calibration": pictures[0], "held_out": pictures[1]}
+    alone = quantize(other, tmp_path / "alone.onnx", **halves, gate=ANYTHING)
+    standing_in = quantize(other, tmp_path / "int8.onnx", **halves, gate=ANYTHING, against=network)
+    assert alone.judgement.divergence < standing_in.judgement.divergence / 10
+    assert standing_in.judgement.parent.top1 == 1.0
+    info = read_info(tmp_path / "int8.onnx")
+    assert info.parent_sha256 == sha256(other.read_bytes())
+    assert info.parity["quantize"]["against_sha256"] == sha256(network.read_bytes())
+    assert "against_sha256" not in read_info(tmp_path / "alone.onnx").parity["quantize"]
+
+
+def test_it_can_stand_in_only_for_a_network_with_the_same_labels(network, lenet5, pictures, tmp_path):
+    with pytest.raises(DataError, match="differs in its labels"):
+        quantize(network, tmp_path / "int8.onnx", calibration=pictures[0], held_out=pictures[1], against=lenet5)
 
 
 @pytest.mark.slow
