@@ -41,7 +41,7 @@ def run(
     threads: Annotated[str | None, typer.Option(help="Thread counts, such as 1,2.", show_default="1 to all")] = None,
     picture: Annotated[Path | None, typer.Option(help="Predicted from its file.", show_default="a drawn one")] = None,
     rounds: Annotated[int, typer.Option(min=6, max=1000, help="Turns of about 0.1 s for each figure.")] = 15,
-    plot: Annotated[Path | None, typer.Option(help="Also draw it (PNG; needs matplotlib).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it into this .png, .svg or .pdf.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Measure cold start, latency, throughput, memory and operators, all in turn, so that ratios hold.
@@ -54,9 +54,9 @@ def run(
     from edgekit.evaluate.bench.subject import open_subject
 
     if plot:
-        from edgekit.optional import require
+        from edgekit.evaluate.plots import check_plot
 
-        require("matplotlib", extra="report")  # before minutes are spent
+        check_plot(plot)
     counts = _thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _told_apart(subjects)

@@ -56,7 +56,8 @@ def run(
 ) -> None:
     """Compare crop plans on pictures, fit adaptive crops (more views only for pictures in doubt), and store them."""
     from edgekit.evaluate.crops import compare, fit, look_at, recommended
-    from edgekit.evaluate.crops_plot import check_plot, draw
+    from edgekit.evaluate.crops_plot import draw
+    from edgekit.evaluate.plots import check_plot
     from edgekit.runtime.classifier import Classifier
 
     classifier = Classifier(model, threads=threads)

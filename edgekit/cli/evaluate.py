@@ -66,6 +66,8 @@ def run(
     *models, data = models_and_data
     if not models:
         raise SpecError(f"evaluate takes MODEL... DATA, not {data!r} alone")
+    if report and report.is_dir():  # said before minutes are spent
+        raise SpecError(f"--report {report}: is a folder; name a file, such as {report / 'report.html'}")
     contenders = _contenders(models, crops or ["1"], threads)
     pictures = dataset.read(data, split, truth=truth)
     with progress_bar("evaluating", len(contenders) * len(pictures)) as advance:

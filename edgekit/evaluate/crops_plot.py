@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit.errors import EdgekitError, SpecError, unknown
 from edgekit.evaluate.crops import PlanScore
-from edgekit.optional import require
-
-_SUFFIXES = (".png", ".svg", ".pdf")
-
-
-def check_plot(path: Path) -> None:
-    """Raises what `draw` would raise of this path, before there is anything to draw.
-
-    SpecError for a name with another ending than .png, .svg or .pdf, MissingDependency without matplotlib.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        raise SpecError(f"{path}: {unknown('ending of a plot', path.suffix, _SUFFIXES)}")
-    require("matplotlib.figure", extra="report")
+from edgekit.evaluate.plots import new_figure, write_figure
 
 
 def draw(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, of: str) -> None:
     """Shares of right answers over time, fixed plans as points, adaptive crops as a line, the best one marked.
 
-    of: what right means. Raises as check_plot, and EdgekitError for a file that cannot be written.
+    of: what right means. Raises as write_figure.
     """
-    check_plot(path)
-    figure = require("matplotlib.figure", extra="report").Figure(figsize=(8, 5), layout="constrained")
+    figure = new_figure(8, 5)
     axes = figure.subplots()
     fixed, adaptive = ([s for s in scores if (s.budget is None) == kind] for kind in (True, False))
     axes.plot([s.time for s in fixed], [100 * s.right for s in fixed], "o", color="#64748b", label="fixed plans")
@@ -42,7 +28,4 @@ def draw(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, of: str) -
     axes.set_ylabel(f"{of} in %")
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise EdgekitError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_figure(figure, path)

@@ -187,8 +187,8 @@ def _processor_findings(facts: dict[str, Any]) -> Iterator[Finding]:
     if features & _OVERFLOWING_INT8:
         yield Finding(
             "advice",
-            "this processor has no VNNI: int8 models gain little here and may overflow; compare with `edgekit bench "
-            "MODEL --against fp32`, and quantize for it with a reduced range",
+            "this processor has no VNNI: int8 gains less here, and other tools' int8 files may overflow; compare with "
+            "`edgekit bench MODEL --against fp32`, and let `edgekit quantize` choose ranges that fit",
         )
     else:
         yield Finding(

@@ -127,6 +127,8 @@ def test_a_report_is_written_beside_the_figures(edgekit, tiny_artifact, photos, 
         (("bench", "lenet5-mnist", "--threads", "0"), 2, "whole numbers"),
         (("bench", "lenet5-mnist", "--picture", "missing.jpg"), 1, "missing.jpg"),
         (("bench", "photos/red/0.png"), 4, "0.png"),
+        (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown ending of a plot '.jpgg'"),
+        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "is a folder"),
     ],
 )
 def test_a_careless_user_gets_one_line_and_a_code(edgekit, photos, monkeypatch, arguments, code, said):

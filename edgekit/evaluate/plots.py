@@ -1,0 +1,41 @@
+"""Figures of matplotlib (the `report` extra) and the files they are written to."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import SpecError, unknown
+from edgekit.files import write_atomically
+from edgekit.optional import require
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_plot(path: Path) -> None:
+    """Raises what `write_figure` would raise of this name, before minutes are spent on what is to be drawn.
+
+    SpecError for another ending than .png, .svg or .pdf, MissingDependency without matplotlib.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise SpecError(f"{path}: {unknown('ending of a plot', path.suffix, _SUFFIXES)}")
+    require("matplotlib.figure", extra="report")
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of that size in inches. Raises MissingDependency without matplotlib."""
+    return require("matplotlib.figure", extra="report").Figure(figsize=(width, height), layout="constrained")
+
+
+def plain(name: str) -> str:
+    """A name as matplotlib shows it: dollar signs would begin a formula."""
+    return name.replace("$", r"\$")
+
+
+def write_figure(figure: Any, path: Path) -> None:
+    """In the format of the path's ending. Raises as check_plot, and EdgekitError for a file that cannot be written."""
+    check_plot(path)
+    data = BytesIO()
+    figure.savefig(data, format=path.suffix.lower()[1:], dpi=120)
+    write_atomically(path, data.getvalue())
