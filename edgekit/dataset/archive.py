@@ -12,7 +12,14 @@ from edgekit.dataset.found import Found, Wanted
 from edgekit.dataset.layout import Member, found_in, is_picture, split_of
 from edgekit.errors import DataError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it opens no such archive
+    LZMAError = EOFError  # type: ignore[misc, assignment]
+
 _MAX_BYTES = 4 * 2**30
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, zlib.error, LZMAError)
+_PADDING = 2**20
 
 
 def read_archive(root: Path, wanted: Wanted) -> Found | None:
@@ -22,7 +29,7 @@ def read_archive(root: Path, wanted: Wanted) -> Found | None:
             return _read_zip(root, wanted)
         if tarfile.is_tarfile(root):
             return _read_tar(root, wanted)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, zlib.error) as error:
+    except _BROKEN as error:
         raise DataError(f"{root}: broken archive: {error}") from None
     return None
 
@@ -38,6 +45,8 @@ def _read_tar(root: Path, wanted: Wanted) -> Found:
             elif info.isfile() and is_picture(path):
                 file = archive.extractfile(info) if wanted(split_of(path)) else None
                 members.append(Member(path, None if file is None else budget.read(file)))
+        if archive.fileobj is not None:
+            archive.fileobj.read(_PADDING)  # a compressed stream is compared with its checksum only at its very end
     return found_in(members, folders)
 
 

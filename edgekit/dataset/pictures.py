@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgekit.files import sha256
 from edgekit.image import PictureSource
 
 
@@ -35,6 +37,11 @@ class PictureSet:
             tuple(self.names[i] for i in picked),
             tuple(self.labels[i] for i in picked),
         )
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of its classes, and of every picture's name and label in their order; not of the pixels."""
+        said = json.dumps([self.classes, self.names, self.labels], ensure_ascii=True)
+        return sha256(said.encode())
 
     def sample(self, count: int, *, seed: int) -> PictureSet:
         """At most `count` pictures, drawn without replacement by the seed, in their own order."""
