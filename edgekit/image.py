@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from edgekit.errors import ImageError
 from edgekit.files import read_regular_file
 from edgekit.jpeg import count_scans, decodes_by_rows, is_jpeg
+from edgekit.looped import CountedFile, TooManyReads, is_split_up, takes_minutes
 
 Color: TypeAlias = Literal["RGB", "L"]
 Channels: TypeAlias = Literal["RGB", "BGR"]
@@ -32,7 +32,7 @@ _TURNED_ASIDE = frozenset({5, 6, 7, 8})  # the orientations that exchange height
 # A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
 # whole picture, so thousands of them in a small file take minutes.
 _MAX_JPEG_SCANS = 100
-_HUNGRY_FORMATS = frozenset({"WEBP", "AVIF"})
+_HUNGRY_FORMATS, _HUNGRY_MODES = frozenset({"WEBP", "AVIF"}), frozenset({"CMYK", "I"})
 _USUAL_JPEG_SCANS = 20  # CMYK has 18
 _MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
 _MAX_16_BIT = 65535
@@ -65,7 +65,7 @@ class Size(NamedTuple):
 class Limits:
     """What a picture may cost before it is refused: file size in bytes, and height times width in pixels.
 
-    Of WEBP, AVIF and CMYK half the pixels are allowed: their decoders hold the picture several times. A JPEG that is
+    Of WEBP, AVIF, CMYK and 32-bit gray half the pixels are allowed: they are held several times. A JPEG that is
     decoded at reduced scale may have 4 times as many, if no more than max_pixels of it are decoded and it is not
     progressive.
     """
@@ -88,7 +88,8 @@ def load(
     """The picture, upright by its EXIF orientation, 8 bits a channel, in mode `color`.
 
     source: a path to a regular file, encoded bytes, a binary file object, a PIL image, or a uint8 array of shape
-    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of several frames the first is taken. Transparency is laid on white;
+    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of several frames the first is taken. A PIL image that is not decoded
+    yet is decoded as Pillow does it: of a stranger's file give the path or the bytes. Transparency is laid on white;
     16-bit gray is scaled by 1/257. channels: the order in arrays, RGB(A) or, as OpenCV has them, BGR(A). needed: from
     the upright size of an encoded picture to the size that is enough: a JPEG is decoded at the smallest of its scales
     (1/8, 1/4, 1/2, 1) that gives it. Raises ImageError for everything that cannot be read or is refused.
@@ -160,24 +161,30 @@ def _open(data: bytes, name: str, limits: Limits, needed: Callable[[Size], Size]
         if needed is not None:
             _reduce(image, needed)
             reach = _REDUCED_JPEG_REACH if size_of(image) != size and decodes_by_rows(data) else 1
-    hungry = image.format in _HUNGRY_FORMATS or image.mode == "CMYK"
+    if takes_minutes(image, data):
+        raise ImageError(
+            f"{name}: refused: a {image.format} of {size} like this takes minutes to decode; save it as PNG"
+        )
+    hungry = image.format in _HUNGRY_FORMATS or image.mode in _HUNGRY_MODES
     _check_size(size, limits, name, share=2 if hungry else 1, reach=reach)
     return image
 
 
 def _with_header(data: bytes, name: str) -> Image.Image:
+    if is_split_up(data):
+        raise ImageError(f"{name}: refused: its header has far more parts than any picture's; save it as PNG")
     try:
         if is_jpeg(data):  # at once: Image.open first imports the plugins of other formats
             from PIL.JpegImagePlugin import jpeg_factory
 
-            return jpeg_factory(BytesIO(data))
-        return Image.open(BytesIO(data), formats=FORMATS)
+            return jpeg_factory(CountedFile(data))
+        return Image.open(CountedFile(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not a picture of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything at all on broken bytes
-        raise ImageError(f"{name}: broken picture: {_said(error)}") from None
+        raise _broken(error, name) from None
 
 
 def _reduce(jpeg: Image.Image, needed: Callable[[Size], Size]) -> None:
@@ -199,7 +206,7 @@ def _decoded(image: Image.Image, limits: Limits, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as error:  # as above: struct.error, SyntaxError, OSError, EOFError, ...
-        raise ImageError(f"{name}: broken picture: {_said(error)}") from None
+        raise _broken(error, name) from None
     return image
 
 
@@ -275,6 +282,11 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
         strip = values[top : top + _STRIP_ROWS].astype(np.uint32)
         scaled[top : top + _STRIP_ROWS] = (strip + 128) // 257  # 257 is odd: there is no half to round
     return Image.fromarray(scaled)
+
+
+def _broken(error: Exception, name: str) -> ImageError:
+    kind = "" if isinstance(error, TooManyReads) else "broken picture: "
+    return ImageError(f"{name}: {kind}{_said(error)}")
 
 
 def _said(error: Exception) -> str:

@@ -82,6 +82,14 @@ def gray_tiff_tags(
     return [(tag, 4, 1, value) for tag, value in values.items()]
 
 
+def run_length_bmp(width: int, height: int, runs: bytes) -> bytes:
+    """A gray BMP of run-length encoded pixels."""
+    palette = b"".join(bytes((level, level, level, 0)) for level in range(256))
+    header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    start = 14 + len(header) + len(palette)
+    return b"BM" + struct.pack("<IHHI", start + len(runs), 0, 0, start) + header + palette + runs
+
+
 def many_scans(data: bytes, count: int) -> bytes:
     """A progressive JPEG whose last scan stands `count` times more."""
     start = data.rindex(b"\xff\xda")
@@ -170,6 +178,26 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     ):
         yield f"ppm-{header[:24]!r}", header + bytes(75)
     yield "ppm-comment-without-end", b"P6 #" + b"x" * 10**6
+    yield "ppm-of-comments", b"P1 1000 1000\n" + b"#x\n" * 10**6
+    yield "ppm-maximum-100", b"P5 7000 7000 100\n" + bytes(7000 * 7000)
+    yield "ppm-maximum-1000", b"P6 3000 3000 1000\n" + bytes(3000 * 3000 * 6)
+    yield "ppm-text", b"P3 3000 3000 255\n" + b"9 " * (3000 * 3000 * 3)
+    yield "ppm-spaces", b"P2 1000 1000 255\n" + b" " * (32 * 2**20)
+    yield "jpeg-16-million-segments", baseline[:2] + b"\xff\xe5\0\2" * (15 * 2**20) + baseline[2:]
+    yield "jpeg-junk", baseline[:20] + bytes(60 * 2**20) + baseline[20:]
+    yield "jpeg-960-exif-blocks", baseline[:2] + (b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65527)) * 960 + baseline[2:]
+    yield "png-5-million-chunks", png([png_header(48, 32), idat]) + b"\0\0\0\0IDAT\x35\xaf\x06\x1e" * (5 * 2**20)
+    gif = encoded(quadrants(), "GIF")
+    at = gif.index(b",\0\0\0\0")
+    yield "gif-30-million-comments", gif[:at] + b"!\xfe" + b"\x01x" * (30 * 2**20) + b"\0" + gif[at:]
+    yield "gif-15-million-extensions", gif[:at] + b"!\xff\0" * (20 * 2**20) + gif[at:]
+    strips = [(256, 4, 1, 3), (257, 4, 1, 15 * 10**6), (258, 4, 1, 8), (259, 4, 1, 1), (262, 4, 1, 1), (277, 4, 1, 1)]
+    strips += [(273, 4, 15 * 10**6, 200), (278, 4, 1, 1), (279, 4, 15 * 10**6, 200)]
+    yield "tiff-15-million-strips", tiff(strips, body=bytes(60 * 2**20))
+    yield "bmp-empty-runs", run_length_bmp(1000, 1000, b"\0\0" * (16 * 2**20))
+    yield "bmp-runs-past-the-edge", run_length_bmp(48, 32, b"\x01\x40" * (16 * 2**20))
+    yield "bmp-49-megapixels-of-line-ends", run_length_bmp(7000, 7000, b"\x01\x40\0\0" * 7000)
+    yield "bmp-jump-over-255-rows-of-2-million", run_length_bmp(2_000_000, 1, b"\0\2\xff\xff")
     yield "tiff-strip-of-4-GB", tiff(gray_tiff_tags(48, 32, 10**9, 2**32 - 1))
     yield "tiff-says-2-billion", tiff(gray_tiff_tags(2**31 - 1, 2**31 - 1, 8, 100))
     yield "tiff-without-tags", tiff([])
@@ -197,6 +225,11 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
     bmp = encoded(quadrants(), "BMP")
     yield "bmp-top-down", bmp[:18] + struct.pack("<ii", 48, -32) + bmp[26:]
     yield "tiff-lab", encoded(Image.new("LAB", (20, 20)), "TIFF")
+    full_hd = (b"\xff\x40" * 7 + b"\x87\x40" + b"\0\0") * 1080
+    yield "bmp-runs-of-1920x1080", run_length_bmp(1920, 1080, full_hd + b"\0\1")
+    yield "ppm-maximum-4095-of-1-megapixel", b"P5 1000 1000 4095\n" + bytes(2 * 10**6)
+    yield "ppm-text-of-700-kilopixels", b"P3 836 836 255\n" + b"9 " * (836 * 836 * 3)
+    yield "tiff-int32-25-megapixels", encoded(Image.new("I", (4990, 4990)), "TIFF", compression="tiff_deflate")
     yield "ppm-16-bit", b"P5 2 2 65535\n" + struct.pack(">4H", 0, 65535, 257, 32768)
     yield "rgba-49-megapixels", flat_png(7000, 7000, 6)
     yield (
