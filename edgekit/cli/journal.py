@@ -77,7 +77,9 @@ class Journal(AbstractContextManager["Journal"]):
         except (ValueError, KeyError, TypeError, RecursionError):
             raise self._foreign(number) from None
         if settings != self._settings:
-            raise DataError(f"{self._path}: line {number} was answered by another model or with other options")
+            raise DataError(
+                f"{self._path}: line {number} was answered by another model or with other options; name another file"
+            )
         self._known[str(name)] += 1
         self.answered += 1
         self.failed += "error" in document

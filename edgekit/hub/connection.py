@@ -46,10 +46,12 @@ class RangeRefused(Interrupted):
 
 
 def check_address(url: str) -> None:
-    """Raises WeightsError for everything but http and https."""
+    """Raises WeightsError for everything but http and https, and for names and passwords, which are not sent."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise WeightsError(f"{url!r}: not an http or https address")
+    if parts.username is not None:
+        raise WeightsError(f"an address at {parts.hostname} with a name or password in it, which would not be sent")
 
 
 def request(

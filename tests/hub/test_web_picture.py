@@ -152,6 +152,9 @@ def test_nothing_is_fetched_offline_nor_by_other_ways(server, monkeypatch):
     for wrong in ("ftp://127.0.0.1/x", "http://", "http://user@[bad"):
         with pytest.raises(ImageError):
             image.load(WebPicture(wrong))
+    with pytest.raises(ImageError, match="a name or password in it, which would not be sent") as caught:
+        image.load(WebPicture("http://me:secret@127.0.0.1/x"))
+    assert str(caught.value).count("secret") == 1  # in the address alone, as it was given
     monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
     with pytest.raises(ImageError, match="EDGEKIT_OFFLINE"):
         image.load(picture(server, "good"))
