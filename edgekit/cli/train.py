@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,18 +59,23 @@ def run(
     from edgekit.optional import require
 
     require("torch", extra="train")
+    from edgekit.train.distributed import check_device
+
     chosen = recipe_of(recipe, settings)
+    check_device(device)
+    # Before every picture is looked at, which may take long.
+    folder = None if preview is not None or find_lr else _folder(run, chosen, resume=resume)
     training, validation = _pictures(data, chosen)
-    if preview is not None:
+    if folder is not None:
+        _train(chosen, training, validation, folder=folder, resume=resume, workers=workers, device=device, json=json)
+        _say_next(folder / "model.safetensors", data, chosen)
+    elif preview is not None:
         from edgekit.train.preview import write_preview
 
         write_preview(preview, training, chosen)
         say(f"wrote {preview}: a row for each picture, a column for each of 8 epochs from the first to the last")
-    elif find_lr:
-        _find_lr(chosen, training, workers=workers, device=device, json=json)
     else:
-        folder = _folder(run, chosen, resume=resume)
-        _train(chosen, training, validation, folder=folder, resume=resume, workers=workers, device=device, json=json)
+        _find_lr(chosen, training, workers=workers, device=device, json=json)
 
 
 def _pictures(data: Path, recipe: Recipe) -> tuple[PictureSet, PictureSet]:
@@ -116,19 +122,30 @@ def _train(
             on_note=say,
         )
     if leads():
-        model = folder / "model.safetensors"
         accuracy = finished.state["val_accuracy"]
         say(f"top-1 {percent(accuracy)} of {len(validation)} val pictures, after epoch {finished.state['epoch']}")
-        say(f"wrote {model}; next: edgekit export {model} -o model.onnx")
+
+
+def _say_next(model: Path, data: Path, recipe: Recipe) -> None:
+    """The command that comes next, to be copied; it judges by the val pictures where the data has its own."""
+    from edgekit.train.distributed import leads
+
+    pictures = [] if recipe.val_fraction else ["--pictures", str(data)]
+    if leads():
+        say(f"wrote {model}; next: {shlex.join(['edgekit', 'export', str(model), *pictures, '-o', 'model.onnx'])}")
 
 
 def _folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
-    """Where the run is; a new folder only where no other command or process must find the same one."""
+    """Where the run is; a new folder only where no other command or process must find the same one.
+
+    Raises DataError where a training would be overwritten, SpecError where a folder must be told.
+    """
     from edgekit.errors import SpecError
     from edgekit.train.distributed import is_alone
-    from edgekit.train.runs import free_folder
+    from edgekit.train.runs import Run, free_folder
 
     if run is not None:
+        Run(run).newest(resume=resume)
         return run
     if resume or not is_alone():
         raise SpecError("--resume, and a training in several processes, must be told its folder: give --run FOLDER")

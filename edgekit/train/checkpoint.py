@@ -23,6 +23,7 @@ from edgekit.zoo.network import Network
 
 _KEY = "edgekit"
 _CHECKSUM = "sha256"
+_FACTS = dict.fromkeys(("schema", "recipe", "classes", "state")).keys()
 SCHEMA = 1
 
 
@@ -73,18 +74,30 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     metadata, tensors = _read(name)
     if _KEY not in metadata:
         raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; name their network and give --weights")
-    document = json.loads(metadata[_KEY])
+    document = _document(name, metadata[_KEY])
     expected = document.pop(_CHECKSUM, None)  # files written before there was one have none
     if expected is not None and expected != _checksum(document, tensors):
         raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
     if document.get("schema") != SCHEMA:
         raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
+    if document.keys() != _FACTS:  # a damaged name of the checksum, for one
+        raise WeightsError(f"{name}: corrupt: it says {', '.join(document)} of itself, not {', '.join(_FACTS)}")
     return Checkpoint(
         recipe=Recipe.from_dict(document["recipe"]),
         classes=tuple(document["classes"]),
         tensors=tensors,
         state=document["state"],
     )
+
+
+def _document(name: str, text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise WeightsError(f"{name}: corrupt: what it says of itself is not a JSON object")
+    return document
 
 
 def _read(name: str) -> tuple[dict[str, str], dict[str, Tensor]]:

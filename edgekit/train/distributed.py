@@ -15,6 +15,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from edgekit.errors import SpecError, unknown
+
 # A process that has died without a word, or its machine, must not hold the others for longer than this.
 _TIMEOUT = timedelta(seconds=45)
 
@@ -61,19 +63,31 @@ def is_alone() -> bool:
     return "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1"
 
 
+def check_device(name: str) -> None:
+    """Raises SpecError for a device that neither torch nor this machine has: cpu, cuda and cuda:NUMBER are known."""
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (number or "0").isdecimal():
+        raise SpecError(unknown("device", name, ("cpu", "cuda")))
+    there = torch.cuda.device_count()
+    if kind == "cuda" and int(number or 0) >= there:
+        raise SpecError(f"device {name!r} is not there: torch {torch.__version__} finds {there} CUDA devices")
+
+
 @contextmanager
 def joined(device: str) -> Iterator[tuple[Place, str]]:
     """This process's place in the job that torchrun started, or alone, and the device that it is to use.
 
-    gloo on CPU, nccl on CUDA, one GPU for each process of a machine.
+    gloo on CPU, nccl on CUDA, one GPU for each process of a machine. Raises SpecError as check_device does.
     """
+    check_device(device)
+    on_gpu = torch.device(device).type == "cuda"
+    if on_gpu:
+        device = f"cuda:{os.environ['LOCAL_RANK']}" if not is_alone() else device
+        check_device(device)
+        torch.cuda.set_device(torch.device(device).index or 0)  # whose generator is seeded in every step
     if is_alone():
         yield Place(), device
         return
-    on_gpu = torch.device(device).type == "cuda"
-    if on_gpu:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
-        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_TIMEOUT)
     try:
         yield Place(rank=dist.get_rank(), world=dist.get_world_size()), device

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -82,9 +84,10 @@ class FeatureFeed:
         self._recipe, self._place = recipe, place
         self._labels, self._val_labels = torch.tensor(training.labels), torch.tensor(validation.labels)
         self._copies = [
-            _augmented_features(body, training, recipe, copy, workers) for copy in range(recipe.augment.feature_copies)
-        ] or [_plain_features(body, training, recipe, workers)]
-        self._val = _plain_features(body, validation, recipe, workers)
+            _augmented_features(body, training, recipe, copy, workers, place)
+            for copy in range(recipe.augment.feature_copies)
+        ] or [_plain_features(body, training, recipe, workers, place)]
+        self._val = _plain_features(body, validation, recipe, workers, place)
 
     def training(self, epoch: int, first: int) -> Iterator[Batch]:
         features = self._copies[epoch % len(self._copies)]
@@ -104,28 +107,33 @@ def axes_of(training: PictureSet, recipe: Recipe) -> ColorAxes | None:
     return color_axes(training, recipe.preprocess) if recipe.augment.pca_color else None
 
 
-@torch.inference_mode()
-def _plain_features(body: nn.Module, pictures: PictureSet, recipe: Recipe, workers: int) -> Tensor:
+def _plain_features(body: nn.Module, pictures: PictureSet, recipe: Recipe, workers: int, place: Place) -> Tensor:
     """(pictures, features) of the reference crops, in order."""
-    device = next(body.parameters()).device
-    body.eval()
-    batches = evaluation_batches(pictures, recipe.preprocess, batch_size=_EVALUATION_BATCH, workers=workers)
-    return _kept(torch.cat([body(batch.inputs.to(device)).cpu() for batch in batches]))
+    own = place if len(pictures) >= place.world else Place()
+    size = _EVALUATION_BATCH
+    batches = evaluation_batches(pictures, recipe.preprocess, batch_size=size, workers=workers, place=own)
+    return _gathered(body, batches, own.share(np.arange(len(pictures))), len(pictures), own)
 
 
-@torch.inference_mode()
-def _augmented_features(body: nn.Module, pictures: PictureSet, recipe: Recipe, copy: int, workers: int) -> Tensor:
+def _augmented_features(
+    body: nn.Module, pictures: PictureSet, recipe: Recipe, copy: int, workers: int, place: Place
+) -> Tensor:
     """(pictures, features) of one augmented copy of each picture, in order."""
+    alone = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mixup=0.0, cutmix=0.0))
+    axes = axes_of(pictures, recipe)
+    batches = training_batches(pictures, alone, epoch=copy, workers=workers, axes=axes, place=place)
+    order = np.concatenate([place.share(step) for step in epoch_order(len(pictures), alone, copy)])
+    return _gathered(body, batches, order, len(pictures), place)
+
+
+@torch.no_grad()
+def _gathered(
+    body: nn.Module, batches: Iterable[Batch], indexes: npt.NDArray[np.int64], count: int, place: Place
+) -> Tensor:
+    """(count, features): this process's batches are of the pictures `indexes`; the others' come from the others."""
     device = next(body.parameters()).device
     body.eval()
-    alone = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mixup=0.0, cutmix=0.0))
-    batches = training_batches(pictures, alone, epoch=copy, workers=workers, axes=axes_of(pictures, recipe))
-    answers = torch.cat([body(batch.inputs.to(device)).cpu() for batch in batches])
-    order = torch.cat([torch.from_numpy(step) for step in epoch_order(len(pictures), alone, copy)])
-    return _kept(torch.empty_like(answers).index_copy_(0, order, answers))
-
-
-def _kept(features: Tensor) -> Tensor:
-    """A copy that training may use: tensors of inference mode may not."""
-    with torch.inference_mode(mode=False):
-        return features.clone()
+    own = torch.cat([body(batch.inputs.to(device)) for batch in batches])
+    # Every row is zero in all processes but one, so that the sum is exact.
+    rows = own.new_zeros(count, *own.shape[1:]).index_copy_(0, torch.from_numpy(indexes).to(device), own)
+    return place.total(rows).cpu()

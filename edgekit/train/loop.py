@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,10 +16,11 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, EdgekitError
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import Place, joined
+from edgekit.train.failures import told_in_one_line
 from edgekit.train.features import Feed
 from edgekit.train.interrupt import stop_requests
 from edgekit.train.loader import Batch, steps_of
-from edgekit.train.measure import batch_loss, count_answers
+from edgekit.train.measure import accuracy_of, batch_loss, count_answers
 from edgekit.train.optimizer import set_rate
 from edgekit.train.recipe import Recipe
 from edgekit.train.report import draw
@@ -58,7 +60,7 @@ def train(
     training: PictureSet,
     validation: PictureSet,
     *,
-    run: Path,
+    run: str | os.PathLike[str],
     resume: bool = False,
     workers: int = 1,
     device: str = "cpu",
@@ -80,17 +82,23 @@ def train(
         raise DataError(
             f"train has the classes {training.classes}, val has {validation.classes}; they must be the same"
         )
-    with joined(device) as (place, chosen_device):
-        if recipe.optimize.batch_size < place.world or len(training) < place.world:
+    with told_in_one_line(), joined(device) as (place, chosen_device):
+        steps = steps_of(len(training), recipe)
+        if len(training) // steps < place.world:
             raise DataError(f"{place.world} processes need at least as many pictures in a batch and in all")
-        files = Run(run, writes=place.writes)
+        files = Run(Path(run), writes=place.writes)
         saved = files.to_resume(resume=resume)
-        state = start(recipe, training.classes, device=chosen_device, on_note=on_note if place.writes else _silent)
+        note = on_note if place.writes else _silent
+        state = start(recipe, training.classes, device=chosen_device, on_note=note)
+        state.position.pictures = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
+            note(f"going on after {state.position.epoch} of {recipe.optimize.epochs} epochs")
+        elif resume:
+            note(f"{run}: no checkpoint to go on from; starting at the beginning")
         files.begin(recipe, {"device": chosen_device, "processes": place.world, "workers": workers})
         feed = feed_of(state, training, validation, workers=workers, place=place)
-        loop = _Loop(state, feed, files, place, steps=steps_of(len(training), recipe), evaluate_every=evaluate_every)
+        loop = _Loop(state, feed, files, place, steps=steps, evaluate_every=evaluate_every)
         if place.writes:
             loop.on_step, loop.on_epoch, loop.on_note = on_step, on_epoch, on_note
         return loop.run()
@@ -126,11 +134,18 @@ class _Loop:
             self.place.barrier()
             finished = load_checkpoint(self.files.best)
         self.files.save_model(self.files.model, finished)
-        if self.confusion is not None:
-            self.files.record_confusion(self.confusion, self.state.classes)
+        confusion = self._confusion_of(finished)
+        self.files.record_confusion(confusion, self.state.classes)
         if self.place.writes:
-            self.on_note(draw(self.files.folder, self.state.position.history, self.confusion, self.state.classes))
+            self.on_note(draw(self.files.folder, self.state.position.history, confusion, self.state.classes))
         return finished
+
+    def _confusion_of(self, finished: Checkpoint) -> Tensor:
+        """The finished network's: not the last epoch's where an earlier one was the best, nor lost by a resumption."""
+        if self.confusion is not None and finished.state["epoch"] == self.state.position.epoch:
+            return self.confusion
+        self.state.averaged.load_state_dict(dict(finished.tensors))
+        return self._evaluate()
 
     def _is_over(self) -> bool:
         position = self.state.position
@@ -144,7 +159,8 @@ class _Loop:
         counts = torch.tensor([position.loss_sum, position.correct, position.seen], dtype=torch.float64)
         loss_sum, correct, seen = self.place.total(counts.to(self.device)).tolist()
         epoch = position.epoch + 1
-        val_accuracy = self._evaluate() if self._is_due(epoch) else None
+        self.confusion = self._evaluate() if self._is_due(epoch) else None
+        val_accuracy = None if self.confusion is None else accuracy_of(self.confusion)
         result = EpochResult(
             epoch=epoch,
             epochs=self.optimize.epochs,
@@ -226,10 +242,10 @@ class _Loop:
             f"lower the learning rate ({self.optimize.learning_rate}) or set clip_norm; {kept}"
         )
 
-    def _evaluate(self) -> float:
-        confusion = count_answers(self.state.answer, self.feed.evaluation(), classes=len(self.state.classes))
-        self.confusion = self.place.total(confusion.to(self.device)).cpu()
-        return float(self.confusion.diagonal().sum() / self.confusion.sum())
+    def _evaluate(self) -> Tensor:
+        """The confusion matrix of the validation pictures, by the network as it stands."""
+        counts = count_answers(self.state.answer, self.feed.evaluation(), classes=len(self.state.classes))
+        return self.place.total(counts.to(self.device)).cpu()
 
 
 def _seed(device: torch.device, seed: int) -> None:

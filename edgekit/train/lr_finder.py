@@ -12,6 +12,7 @@ import torch
 from edgekit.dataset import PictureSet
 from edgekit.errors import EdgekitError
 from edgekit.train.distributed import Place
+from edgekit.train.failures import told_in_one_line
 from edgekit.train.features import Feed
 from edgekit.train.loader import Batch
 from edgekit.train.measure import batch_loss
@@ -34,7 +35,7 @@ class Sweep:
     @property
     def suggestion(self) -> float:
         """The rate of the steepest fall of the loss over the logarithm of the rate, before its minimum."""
-        lowest = min(range(len(self.losses)), key=self.losses.__getitem__)
+        lowest = min(range(len(self.losses)), key=self.losses.__getitem__, default=0)
         falls = [self.losses[i - 1] - self.losses[i] for i in range(1, lowest + 1)]
         if len(falls) < _STEPS_BEFORE_MINIMUM:
             raise EdgekitError("the loss did not fall at any learning rate; look at the data and at the weights")
@@ -54,6 +55,13 @@ def find_learning_rate(
 
     Stops as soon as the loss diverges. Raises EdgekitError when it never falls (on `suggestion`).
     """
+    with told_in_one_line():
+        return _sweep(recipe, training, steps=steps, workers=workers, device=device, on_step=on_step)
+
+
+def _sweep(
+    recipe: Recipe, training: PictureSet, *, steps: int, workers: int, device: str, on_step: Callable[[], None]
+) -> Sweep:
     optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
     state = start(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)
     feed = feed_of(state, training, training.subset(range(1)), workers=workers, place=Place())

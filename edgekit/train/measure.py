@@ -41,5 +41,9 @@ def count_answers(network: nn.Module, batches: Iterable[Batch], *, classes: int)
 def evaluate(network: nn.Module, pictures: PictureSet, recipe: Recipe, *, workers: int = 1) -> float:
     """Top-1 accuracy (0 to 1) by the reference center crop, of a network that takes pixels."""
     batches = evaluation_batches(pictures, recipe.preprocess, batch_size=64, workers=workers)
-    confusion = count_answers(network, batches, classes=len(pictures.classes))
-    return float(confusion.diagonal().sum() / confusion.sum())
+    return accuracy_of(count_answers(network, batches, classes=len(pictures.classes)))
+
+
+def accuracy_of(confusion: Tensor) -> float:
+    """The share (0 to 1) of the answers that were right."""
+    return int(confusion.diagonal().sum()) / int(confusion.sum())

@@ -16,6 +16,7 @@ from edgekit.specs import spec_named
 from edgekit.train.settings import TUNES, Augment, Choices, Optimize, check_name
 
 _Section = TypeVar("_Section")
+_SECTIONS = ("arguments", "preprocess", "augment", "optimize")
 
 # What a recipe that is silent gets, by its `tune`. Transfer learning is a matter of few epochs and small rates.
 _FINE: dict[str, Any] = {
@@ -80,10 +81,7 @@ class Recipe(Choices):
         Color pictures are mirrored unless it says otherwise, gray ones (digits) only if it says so. Raises SpecError,
         DataError.
         """
-        known = {entry.name for entry in dataclasses.fields(cls)}
-        for name in values:
-            if name not in known:
-                raise DataError(f"recipe: {unknown('entry', name, known)}")
+        _check_shape(values)
         if "model" not in values:
             raise DataError('recipe: says no model; add model = "NAME"')
         spec = spec_named(values["model"])
@@ -115,11 +113,31 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a recipe's .toml file says, defaults not filled in. Raises DataError naming the file."""
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            values = tomllib.load(file)
+        _check_shape(values)
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{os.fspath(path)}: not a TOML file: {error}") from None
+    except DataError as error:
+        raise DataError(f"{os.fspath(path)}: {error}") from None
+    return values
+
+
+def _check_shape(values: Mapping[str, Any]) -> None:
+    """Raises DataError for an entry that no recipe has, and for text or a number where a [section] belongs."""
+    known = _names(Recipe)
+    for name, value in values.items():
+        for section, kind in (("optimize", Optimize), ("augment", Augment)):
+            if name not in known and name in _names(kind):
+                raise DataError(f"recipe: {name} belongs under [{section}]")
+        if name not in known:
+            raise DataError(f"recipe: {unknown('entry', name, known)}")
+        if name in _SECTIONS and not isinstance(value, Mapping):
+            raise DataError(f"recipe: {name} must be a section, [{name}], not {value!r:.100}")
+    for name in ("model", "tune"):  # looked up before a recipe is made
+        if not isinstance(values.get(name, ""), str):
+            raise DataError(f"recipe: {name} must be a text, not {values[name]!r:.100}")
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -133,11 +151,12 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _section(kind: type[_Section], name: str, values: dict[str, Any]) -> _Section:
-    known = {entry.name for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = _names(kind)
     for key in values:
         if key not in known:
             raise DataError(f"recipe: [{name}]: {unknown('entry', key, known)}")
-    try:
-        return kind(**values)
-    except TypeError as error:  # a text where a number belongs
-        raise DataError(f"recipe: [{name}]: a value of the wrong kind: {error}") from None
+    return kind(**values)
+
+
+def _names(kind: type[Any]) -> frozenset[str]:
+    return frozenset(entry.name for entry in dataclasses.fields(kind))

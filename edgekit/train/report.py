@@ -16,15 +16,13 @@ from edgekit.optional import require
 _MOST_NAMED = 30  # more class names than this cannot be read beside a matrix
 
 
-def draw(folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor | None, classes: tuple[str, ...]) -> str:
+def draw(folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor, classes: tuple[str, ...]) -> str:
     """Write curves.png and confusion.png; one line that says so, or what to install for them."""
     try:
         figures = require("matplotlib.figure", extra="report")
     except MissingDependency as error:
         return f"no curves.png and confusion.png: {error}"
     _save(_curves(figures, history), folder / "curves.png")
-    if confusion is None:
-        return f"wrote {folder / 'curves.png'}"
     _save(_matrix(figures, confusion, classes), folder / "confusion.png")
     return f"wrote {folder / 'curves.png'} and {folder / 'confusion.png'}"
 

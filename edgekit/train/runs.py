@@ -43,15 +43,20 @@ class Run:
 
         Raises DataError where a training would be overwritten, WeightsError for a corrupt checkpoint.
         """
-        newest = next((path for path in (self.last, self.previous) if path.exists()), None)
-        if not resume and newest is not None:
-            raise DataError(f"{self.folder}: holds a training already; go on with --resume, or choose another --run")
+        newest = self.newest(resume=resume)
         if newest is None:
             return None
         try:
             return load_checkpoint(newest)
         except WeightsError as error:
             raise WeightsError(f"{error}{self._way_out(newest)}") from None
+
+    def newest(self, *, resume: bool) -> Path | None:
+        """The file of that checkpoint. Raises DataError where a training would be overwritten."""
+        newest = next((path for path in (self.last, self.previous) if path.exists()), None)
+        if not resume and newest is not None:
+            raise DataError(f"{self.folder}: holds a training already; go on with --resume, or choose another --run")
+        return newest
 
     def _way_out(self, broken: Path) -> str:
         if broken == self.last and self.previous.exists():

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from edgekit.errors import SpecError, unknown
+from edgekit.train.kinds import check_kinds
 
 _Value = TypeVar("_Value")
 
@@ -61,12 +62,16 @@ class Choices:
     max_bad: int = option(0, "How many unreadable pictures are left out before it is an error.")
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if not isinstance(self.unfreeze, int):
             object.__setattr__(self, "unfreeze", tuple(self.unfreeze))
         check_name("tune", self.tune, TUNES)
         check_name("precision", self.precision, ("float32", "bfloat16"))
-        if not 0 <= self.val_fraction < 1 or self.max_bad < 0:
-            raise SpecError(f"val_fraction {self.val_fraction} must lie in [0, 1) and max_bad {self.max_bad} be >= 0")
+        if not 0 <= self.val_fraction < 1:
+            raise SpecError(f"val_fraction must lie in [0, 1), not {self.val_fraction}")
+        for name in ("max_bad", "seed"):
+            if not 0 <= getattr(self, name) < 2**63:
+                raise SpecError(f"{name} must lie in [0, 2^63), not {getattr(self, name)}")
         if (self.tune == "scratch") != (self.weights is None):
             raise SpecError(
                 f"tune {self.tune!r} and weights {self.weights!r} do not go together: scratch starts from nothing; "
@@ -103,6 +108,7 @@ class Optimize:
     patience: int = option(0, "Stop after so many epochs without a better val accuracy and keep the best; 0: never.")
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if self.epochs < 1 or self.batch_size < 1:
             raise SpecError(f"epochs ({self.epochs}) and batch_size ({self.batch_size}) must be at least 1")
         object.__setattr__(self, "restarts", tuple(float(epoch) for epoch in self.restarts))
@@ -152,6 +158,7 @@ class Augment:
     feature_copies: int = option(0, "For --tune head: augmented copies that are cached; 0: the plain picture.")
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         object.__setattr__(self, "progressive", tuple((float(share), int(px)) for share, px in self.progressive))
         object.__setattr__(self, "crop_scale", tuple(float(share) for share in self.crop_scale))
         if self.crop_padding < 0 or not 0 <= self.color < 1:

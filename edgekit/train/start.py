@@ -8,7 +8,7 @@ import torch
 
 from edgekit.dataset import PictureSet
 from edgekit.hub.resolve import resolve
-from edgekit.train.distributed import Place
+from edgekit.train.distributed import Place, check_device
 from edgekit.train.features import FeatureFeed, Feed, PictureFeed
 from edgekit.train.recipe import Recipe
 from edgekit.train.state import TrainingState
@@ -23,8 +23,9 @@ def start(
 ) -> TrainingState:
     """The state before the first step: the recipe's network with its weights, for these classes.
 
-    Raises WeightsError for weights that do not fit or do not arrive.
+    Raises WeightsError for weights that do not fit or do not arrive, SpecError for a device that is not there.
     """
+    check_device(device)
     torch.manual_seed(recipe.seed)
     network = build(recipe.model, **recipe.network_arguments, classes=len(classes))
     network.check_input(recipe.preprocess.crop)

@@ -23,6 +23,7 @@ class Position:
     """How far a training is: `step` steps of epoch `epoch` (from 0) are done, with these sums over them.
 
     history: one row for each finished epoch. best: the best val accuracy so far, reached after best_epoch epochs.
+    pictures: fingerprint of the pictures that it goes through.
     """
 
     epoch: int = 0
@@ -33,6 +34,7 @@ class Position:
     best: float = -1.0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    pictures: str = ""
 
     def count(self, *, loss_sum: float, correct: int, seen: int) -> None:
         """One more step done."""
@@ -101,11 +103,14 @@ class TrainingState:
         """Stand where the checkpoint stood. Raises DataError for that of another training."""
         if saved.recipe != self.recipe or saved.classes != self.classes:
             raise DataError(f"the checkpoint to resume from has {_difference(saved, self.recipe)}; start a new run")
+        pictures = self.position.pictures
+        if saved.state.get("pictures", pictures) != pictures:
+            raise DataError("the checkpoint to resume from saw other pictures, or with other labels; start a new run")
         self.network.load_state_dict(_part(saved.tensors, "live."))
         if self.averaged is not self.network:
             self.averaged.load_state_dict(_part(saved.tensors, "averaged."))
         restore_optimizer(self.optimizer, self.network, _part(saved.tensors, "optimizer."))
-        self.position = Position(**saved.state)
+        self.position = Position(**{**saved.state, "pictures": pictures})
 
     def _averaged_pairs(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:

@@ -1,4 +1,5 @@
 import json
+import shlex
 import shutil
 import sys
 
@@ -36,7 +37,27 @@ def test_a_summary_comes_first_and_the_next_command_last(edgekit, bars, tmp_path
     assert lines[0] == "train: 60 pictures of 2 classes (30 bar, 30 line); 28x28 to 28x28, mean 28x28; 0 unreadable"
     assert lines[1].startswith("val: 20 pictures")
     assert "top-1" in lines[-2]
-    assert lines[-1].endswith(f"next: edgekit export {tmp_path / 'run' / 'model.safetensors'} -o model.onnx")
+    model = tmp_path / "run" / "model.safetensors"
+    assert lines[-1].endswith(f"next: edgekit export {model} --pictures {bars} -o model.onnx")
+
+
+def test_the_next_command_can_be_copied(edgekit, bars, tmp_path):
+    shutil.rmtree(bars / "val")
+    _, _, said = edgekit(bars, *SMALL, "--val-fraction", "0.2", "--run", tmp_path / "my run")
+    command = shlex.split(said.splitlines()[-1].partition("next: ")[2])
+    # Without --pictures: all of them, most of which it was trained on, would be taken for the judge.
+    assert command == ["edgekit", "export", str(tmp_path / "my run" / "model.safetensors"), "-o", "model.onnx"]
+
+
+def test_what_can_be_said_at_once_is_said_before_the_pictures_are_looked_at(edgekit, bars, tmp_path):
+    assert edgekit(bars, *SMALL, "--run", tmp_path / "run")[0] == 0
+    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "run")
+    assert (code, said.splitlines()) == (
+        1,
+        [f"error: {tmp_path / 'run'}: holds a training already; go on with --resume, or choose another --run"],
+    )
+    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "other", "--device", "gpu")
+    assert (code, len(said.splitlines())) == (2, 1)
 
 
 def test_options_lie_over_the_recipe_and_are_written_down(edgekit, bars, tmp_path):

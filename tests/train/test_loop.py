@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from edgekit.dataset import PictureSet
-from edgekit.errors import DataError, EdgekitError, WeightsError
+from edgekit.errors import DataError, EdgekitError, SpecError, WeightsError
 from edgekit.files import sha256
 from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
 from edgekit.train.loop import train
+from edgekit.train.lr_finder import find_learning_rate
 from edgekit.train.measure import evaluate
 from edgekit.zoo.network import PixelNetwork
 
@@ -158,6 +159,68 @@ def test_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lenet_recipe, t
     assert len(results) < 40
     assert finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
     assert finished.state["epoch"] == len(results) - 3
+    assert confusion_accuracy(tmp_path) == finished.state["val_accuracy"]  # of the weights that were kept
+    (tmp_path / "confusion.csv").unlink()
+    run(tmp_path, recipe, training, shuffled, resume=True)  # killed between the last checkpoint and the records
+    assert confusion_accuracy(tmp_path) == finished.state["val_accuracy"]
+
+
+def confusion_accuracy(folder):
+    rows = (folder / "confusion.csv").read_text().splitlines()[1:]
+    counts = np.array([[int(count) for count in row.split(",")[1:]] for row in rows])
+    return counts.trace() / counts.sum()
+
+
+def test_what_is_gone_on_from_is_said_and_other_pictures_are_refused(tmp_path, lenet_recipe, training, validation):
+    notes = []
+    run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
+    assert any("no checkpoint to go on from" in note for note in notes)
+    run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
+    assert "going on after 3 of 3 epochs" in notes
+    fewer = training.subset(range(len(training) - 1))
+    relabelled = PictureSet(training.classes, training.sources, training.names, training.labels[::-1])
+    for other in (fewer, relabelled):
+        with pytest.raises(DataError, match="other pictures"):
+            run(tmp_path, lenet_recipe(), other, validation, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"), [("gpu", "unknown device"), ("cpu:x", "unknown"), ("cuda:99", "not there")]
+)
+def test_a_device_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, validation, device, said):
+    with pytest.raises(SpecError, match=said):
+        run(tmp_path, lenet_recipe(), training, validation, device=device)
+    with pytest.raises(SpecError, match=said):
+        find_learning_rate(lenet_recipe(), training, device=device)
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines", "smaller batch_size"),
+        ("DataLoader worker (pid 7) is killed by signal: Killed.", "fewer workers"),
+    ],
+)
+def test_memory_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, validation, said, advice):
+    def fail(progress):
+        raise RuntimeError(said)
+
+    with pytest.raises(EdgekitError, match=f"{advice}.*{said[:10]}"):
+        run(tmp_path, lenet_recipe(), training, validation, on_step=fail)
+
+
+def test_a_checkpoint_with_any_damaged_byte_is_refused(tmp_path, lenet_recipe, training, validation):
+    run(tmp_path, lenet_recipe(), training, validation)
+    data = (tmp_path / "model.safetensors").read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    places = {*range(data.index(b"sha256"), data.index(b"sha256") + 12), *rng.integers(8, header, 60).tolist()}
+    for at in places:
+        broken = bytearray(data)
+        broken[at] ^= 1
+        (tmp_path / "broken.safetensors").write_bytes(broken)
+        with pytest.raises(WeightsError, match=r"broken\.safetensors"):
+            load_checkpoint(tmp_path / "broken.safetensors")
 
 
 def test_clipping_and_smoothing_and_mixing_and_bfloat16_all_train(tmp_path, lenet_recipe, training, validation):

@@ -69,7 +69,27 @@ def test_a_checkpoint_of_before_the_new_fields_is_read():
         ({"optimise": {}}, "did you mean optimize"),
         ({"optimize": {"learning_rat": 0.1}}, "did you mean learning_rate"),
         ({"optimize": {"learning_rate": -1}}, "learning_rate"),
-        ({"optimize": {"epochs": "many"}}, "wrong kind"),
+        ({"optimize": {"epochs": "many"}}, "epochs must be a whole number, not 'many'"),
+        ({"optimize": {"epochs": 2.5}}, "epochs must be a whole number, not 2.5"),
+        ({"optimize": {"learning_rate": float("nan")}}, "learning_rate must be a number, not nan"),
+        ({"optimize": {"restarts": [True]}}, "restarts must be a list, each entry a number"),
+        ({"optimize": 3}, r"optimize must be a section, \[optimize\], not 3"),
+        ({"preprocess": 3}, "preprocess must be a section"),
+        ({"arguments": [1]}, "arguments must be a section"),
+        ({"epochs": 3}, r"epochs belongs under \[optimize\]"),
+        ({"mirror": True}, r"mirror belongs under \[augment\]"),
+        ({"augment": {"mirror": "no"}}, "mirror must be true or false, not 'no'"),
+        ({"augment": {"progressive": [1, 2]}}, r"progressive must be a list, each entry \[a number, a whole number\]"),
+        ({"augment": {"crop_scale": [0.5]}}, "crop_scale must be"),
+        ({"model": 5}, "model must be a text, not 5"),
+        ({"tune": 5}, "tune must be a text, not 5"),
+        ({"unfreeze": True}, "unfreeze must be a whole number or a list, each entry a text, not True"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "x"}, "seed must be a whole number"),
+        ({"max_bad": -1}, "max_bad"),
+        ({"val_fraction": "a"}, "val_fraction must be a number"),
+        ({"weights": 3, "tune": "full"}, "weights must be a text or nothing, not 3"),
+        ({"precision": "float16"}, "precision"),
         ({"optimize": {"optimizer": "sdg"}}, "did you mean sgd"),
         ({"tune": "haed"}, "did you mean head"),
         ({"tune": "head"}, "weights"),
@@ -86,8 +106,9 @@ def test_what_cannot_be_is_refused_by_name(values, said):
         Recipe.from_dict({"model": "lenet5", **values})
 
 
-def test_an_error_in_a_file_names_the_file(tmp_path):
+@pytest.mark.parametrize("text", ['model = "lenet5"\n[optimize]\nepochs = 0\n', 'model = "lenet5"\nepochs = 3\n'])
+def test_an_error_in_a_file_names_the_file(tmp_path, text):
     path = tmp_path / "recipe.toml"
-    path.write_text('model = "lenet5"\n[optimize]\nepochs = 0\n')
-    with pytest.raises(SpecError, match=r"recipe\.toml.*epochs"):
+    path.write_text(text)
+    with pytest.raises((DataError, SpecError), match=r"recipe\.toml: .*epochs"):
         read_recipe(path)

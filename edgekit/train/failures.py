@@ -1,0 +1,31 @@
+"""What torch raises for causes that a user can do something about, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgekit.errors import EdgekitError
+
+# How torch's messages begin or what they contain, and what to do.
+_ADVICE = {
+    "DataLoader worker": "a process that prepares pictures died, often for want of memory; fewer workers take less",
+    "out of memory": "a smaller batch_size or crop takes less memory",
+    "can't allocate memory": "a smaller batch_size or crop takes less memory",
+}
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Raises EdgekitError for a dead worker and for memory that is not there.
+
+    A dead worker is found out in the middle of whatever the training does, so that this goes around all of it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        message = str(error).partition("\n")[0]
+        advice = next((advice for sign, advice in _ADVICE.items() if sign in message), None)
+        if advice is None:
+            raise
+        raise EdgekitError(f"{advice} ({message})") from None
