@@ -15,7 +15,6 @@ from edgekit.cli.render import percent, printable, say, table, write, write_json
 if TYPE_CHECKING:
     from edgekit.evaluate.bench.result import Bench, Measured, Speedup
     from edgekit.evaluate.bench.subject import Subject
-    from edgekit.evaluate.statistics import Estimate
 
 EXAMPLES = """Examples:
 
@@ -26,8 +25,6 @@ edgekit bench model-int8.onnx --against fp32 --plot bench.png
 edgekit bench strangers.onnx --against naive --picture photo.jpg --json
 """
 _OPERATORS_SHOWN = 5
-_NOISY_RATIO = 1.15  # between the ends of an interval: wider ones say little
-_NOISY_MACHINE = 0.2
 
 
 def run(
@@ -134,7 +131,7 @@ def _show(bench: Bench) -> None:
     for one in bench.measured:
         shares = ", ".join(f"{row.kind} x{row.nodes} {percent(row.share)}" for row in one.operators[:_OPERATORS_SHOWN])
         write(printable(f"operators of {one.subject.name} (1 thread): {shares}"))
-    if bench.noise > _NOISY_MACHINE:
+    if bench.is_noisy:
         say(
             f"this machine was busy: the same work differed by {percent(bench.noise)} between rounds; trust ratios only"
         )
@@ -169,10 +166,4 @@ def _latency_rows(one: Measured) -> list[Sequence[str]]:
 def _speedup_row(one: Speedup) -> Sequence[str]:
     times = one.times
     interval = f"{times.low:.2f} to {times.high:.2f}"
-    return one.other, one.baseline, one.what, f"{times.value:.2f}", interval, _told(times)
-
-
-def _told(times: Estimate) -> str:
-    if times.high / times.low > _NOISY_RATIO:
-        return "too noisy to tell" if times.low <= 1 <= times.high else "noisy"
-    return "no difference can be told" if times.low <= 1 <= times.high else ""
+    return one.other, one.baseline, one.what, f"{times.value:.2f}", interval, one.verdict

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgekit.errors import SpecError, unknown
 from edgekit.files import write_atomically
 from edgekit.optional import require
+
+COLORS = ("#2662a6", "#d0762b", "#2e8b76", "#7a57a8", "#a8323e", "#5c6670")  # of models, as on the report's page
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -26,6 +28,13 @@ def check_plot(path: Path) -> None:
 def new_figure(width: float, height: float) -> Any:
     """An empty figure of that size in inches. Raises MissingDependency without matplotlib."""
     return require("matplotlib.figure", extra="report").Figure(figsize=(width, height), layout="constrained")
+
+
+def bare(axes: Any, *, grid: Literal["x", "y", "both"]) -> None:
+    """Axes with a faint grid behind the data, and no frame where nothing is read from it."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#e4e2dd", linewidth=0.8)
+    axes.set_axisbelow(True)
 
 
 def plain(name: str) -> str:

@@ -13,6 +13,8 @@ from edgekit.evaluate.statistics import Estimate
 from edgekit.runtime.machine import machine
 
 _SCHEMA = 1
+_NOISY_RATIO = 1.15  # between the ends of an interval: wider ones say little
+_NOISY_MACHINE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,14 @@ class Speedup:
     what: str
     times: Estimate
 
+    @property
+    def verdict(self) -> str:
+        """What keeps the figure from being taken at its word; empty where nothing does."""
+        undecided = self.times.low <= 1 <= self.times.high
+        if self.times.high / self.times.low > _NOISY_RATIO:
+            return "too noisy to tell" if undecided else "noisy"
+        return "no difference can be told" if undecided else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bench:
@@ -78,15 +88,21 @@ class Bench:
     peaks: Mapping[tuple[str, int], float]
     noise: float
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether only ratios can be trusted, if those."""
+        return self.noise > _NOISY_MACHINE
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
         return {
             "schema": _SCHEMA,
             "machine": machine(),
             "noise": self.noise,
+            "noisy": self.is_noisy,
             "peaks": [{"precision": p, "threads": n, "macs_per_s": rate} for (p, n), rate in self.peaks.items()],
             "models": [_measured_dict(one) for one in self.measured],
-            "speedups": [dataclasses.asdict(one) for one in self.speedups],
+            "speedups": [dataclasses.asdict(one) | {"verdict": one.verdict} for one in self.speedups],
         }
 
 

@@ -9,8 +9,10 @@ from edgekit.cost import total
 from edgekit.errors import ArtifactError
 from edgekit.evaluate.bench import profile, roofline
 from edgekit.evaluate.bench.drawn import write_drawn
-from edgekit.evaluate.bench.measure import measure, steps
+from edgekit.evaluate.bench.measure import measure, noise, steps
+from edgekit.evaluate.bench.result import Bench, Speedup
 from edgekit.evaluate.bench.subject import as_naive, open_subject, parent_of
+from edgekit.evaluate.statistics import Estimate
 from edgekit.export.layers import layers
 from edgekit.runtime.shipped import shipped_models
 from edgekit.specs import SPECS
@@ -39,7 +41,7 @@ def test_operators_are_shares_of_one():
 def test_the_roofline_multiplies_matrices(int8):
     made = roofline.product(int8=int8, threads=1)()[0]
     rng = np.random.default_rng(0)
-    right, left = rng.integers(-127, 128, (512, 512)), rng.integers(0, 256, (512, 512))
+    right, left = rng.integers(-64, 65, (512, 512)), rng.integers(0, 256, (512, 512))
     np.testing.assert_allclose(made, left.astype(np.float64) @ right, rtol=1e-5, atol=2)
 
 
@@ -88,3 +90,23 @@ def test_everything_is_measured(tmp_path):
         assert one["network"][0]["peak_share"] > 0
     said = {one["what"] for one in bench.to_dict()["speedups"]}
     assert said == {"cold start", "session", "network, 1 thread", "file to label", "throughput"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.7, 1.4, "too noisy to tell"), (1.1, 1.6, "noisy"), (0.97, 1.05, "no difference can be told"), (1.5, 1.6, "")],
+)
+def test_a_ratio_says_what_it_is_worth(low, high, verdict):
+    times = Estimate(value=(low + high) / 2, low=low, high=high)
+    one = Speedup(baseline="a", other="b", what="network", times=times)
+    assert one.verdict == verdict
+    assert Bench(measured=(), speedups=(one,), peaks={}, noise=0.0).to_dict()["speedups"][0]["verdict"] == verdict
+
+
+def test_noise_is_that_of_the_product_that_was_disturbed_most():
+    steady, rising = np.ones((10, 3)), np.linspace(1, 2, 10)[:, None] * np.ones(3)
+    models = {(0, "network", 1): rising * 9}  # what is measured is no measure of the machine
+    assert noise(models | {(-1, "float32", 1): steady, (-1, "int8", 1): steady}) == 0
+    disturbed = noise(models | {(-1, "float32", 1): steady, (-1, "int8", 2): rising})
+    assert disturbed == pytest.approx(0.8 / 1.5)
+    assert Bench(measured=(), speedups=(), peaks={}, noise=disturbed).to_dict()["noisy"]
