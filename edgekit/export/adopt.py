@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-from onnx import GraphProto
+from onnx import GraphProto, TensorProto
 
 from edgekit.artifact import ArtifactInfo, Precision, write_info
 from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.export.finish import AS_IT_IS, Form, finish, require_new_path
+from edgekit.export.labels import checked_labels
 from edgekit.export.parity import Logits, Parity, compare, onnx_logits, require_parity
 from edgekit.export.pictures import check_pixels
 from edgekit.export.rebuild import LEAST_PROBABILITY, OutputKind, last_operator, rebuilt, with_open_batch
@@ -30,6 +32,7 @@ Background: TypeAlias = Literal["first", "none"]
 # The same float32 arithmetic, merged by onnxruntime in another way.
 TOLERANCE = 1e-4
 _SUM_TOLERANCE = 1e-3  # of a row of float32 probabilities
+_FLOATS: dict[int, Precision] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 _INTEGER_OPERATORS = frozenset({"DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 
 
@@ -81,7 +84,7 @@ def adopt(
     pixels, origin = check_pixels(preprocess, pictures)
     answers = plain.answers(pixels, preprocess, bgr=bgr)
     kind = _output_kind(plain, answers, output_kind)
-    labels, first = _labels(plain, answers.shape[1], tuple(labels), background)
+    labels, first = _labels(plain, answers.shape[1], checked_labels(labels), background)
     graph = rebuilt(plain, preprocess, bgr=bgr, kind=kind, first=first, classes=answers.shape[1])
     adopted, batch = with_open_batch(graph, plain, pixels)
     parity = _parity(answers[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)
@@ -135,6 +138,11 @@ def _output_kind(plain: Plain, answers: Answers, wanted: OutputKind | None) -> O
             f"{plain.name}: its answers are no probabilities: they are {answers.min():.3g} and more and sum to "
             f"{total[0]:.4g}"
         )
+    if wanted is None and not sums and answers.min() >= 0 and np.ptp(total) <= _SUM_TOLERANCE * total.max() > 0:
+        raise SpecError(
+            f"{plain.name}: none of its answers is below 0 and they always sum to {total[0]:.4g}: neither logits nor "
+            f"probabilities; where they are logits, say so"
+        )
     return wanted or ("probabilities" if sums else "logits")
 
 
@@ -169,4 +177,7 @@ def _log_probabilities(logits: Floats) -> Floats:
 
 
 def _precision(graph: GraphProto) -> Precision:
-    return "int8" if any(node.op_type in _INTEGER_OPERATORS for node in graph.node) else "float32"
+    if any(node.op_type in _INTEGER_OPERATORS for node in graph.node):
+        return "int8"
+    sizes = {kind: sum(math.prod(t.dims) for t in graph.initializer if t.data_type == kind) for kind in _FLOATS}
+    return _FLOATS[max(sizes, key=lambda kind: sizes[kind])]

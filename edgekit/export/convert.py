@@ -16,6 +16,7 @@ from edgekit.artifact import ArtifactInfo
 from edgekit.dataset import PictureSet
 from edgekit.export.finish import AS_IT_IS, Form, finish
 from edgekit.export.from_torch import DEFAULT_OPSET, from_torch
+from edgekit.export.labels import checked_labels
 from edgekit.export.parity import Parity
 from edgekit.preprocess import Preprocess
 
@@ -53,9 +54,9 @@ def to_onnx(
     name. batch, features, activation_maps: see Form. The others, and what is raised, are those of `convert`.
     """
     info = ArtifactInfo(
-        model=model or type(module).__name__,
+        model=model or type(getattr(module, "_orig_mod", module)).__name__,
         arguments=dict(arguments),
-        labels=tuple(labels),
+        labels=checked_labels(labels),
         preprocess=preprocess,
         licence=licence,
     )

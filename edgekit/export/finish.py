@@ -21,6 +21,7 @@ from edgekit.export.simplify import simplify
 from edgekit.files import sha256
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.guard import check_model
+from edgekit.runtime.session import MAX_FIXED_BATCH
 
 # The path to the logits stays as it is.
 TOLERANCE = 1e-5
@@ -32,12 +33,16 @@ class Form:
 
     batch: any number, or whatever the file has already, where None. features: a further output `features`, the pooled
     vector before the linear layer. activation_maps: a further output `maps`, one map for each class, whose mean is its
-    logit; see outputs.add_outputs.
+    logit; see outputs.add_outputs. Raises SpecError for a batch that no file may have.
     """
 
     batch: int | None = None
     features: bool = False
     activation_maps: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch not in range(1, MAX_FIXED_BATCH + 1):
+            raise SpecError(f"batch must be 1 to {MAX_FIXED_BATCH} pictures, or any number, not {self.batch!r:.40}")
 
 
 AS_IT_IS = Form()

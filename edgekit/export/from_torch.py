@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from edgekit.errors import EdgekitError, SpecError
 from edgekit.export.clean import serialized
 from edgekit.export.parity import Logits, Parity, compare, onnx_logits, require_parity
 from edgekit.export.pictures import check_pixels
+from edgekit.export.rebuild import last_operator
 from edgekit.image import Pixels
 from edgekit.optional import require
 from edgekit.postprocess import Floats
@@ -32,6 +35,7 @@ LEAST_OPSET = 18  # what torch's exporter writes; it converts upwards
 TOLERANCE = 1e-4
 # Rows of probabilities sum to 1 but for float32's rounding; rows of logits do so by no chance.
 _SUM_TOLERANCE = 1e-4
+_TERMINAL_COLORS = re.compile("\x1b\\[[0-9;]*m")
 
 
 def from_torch(
@@ -51,9 +55,9 @@ def from_torch(
     """
     require("onnxscript", extra="export")
     newest = onnx.defs.onnx_opset_version()
-    if not LEAST_OPSET <= opset <= newest:
-        raise SpecError(f"opset must be from {LEAST_OPSET} to {newest}, not {opset}")
-    network = _ContiguousPixels(module, mean=info.preprocess.mean, std=info.preprocess.std)
+    if opset not in range(LEAST_OPSET, newest + 1):
+        raise SpecError(f"opset must be from {LEAST_OPSET} to {newest}, not {opset!r:.100}")
+    network = _ContiguousPixels(_eager(module), mean=info.preprocess.mean, std=info.preprocess.std)
     pixels, origin = check_pixels(info.preprocess, pictures)
     with _evaluating(network):
         _check_answers(network, info, pixels[:2])
@@ -76,6 +80,14 @@ class _ContiguousPixels(PixelNetwork):
         return super()._normalized(pixels).contiguous()
 
 
+def _eager(module: nn.Module) -> nn.Module:
+    """The module that torch.compile made faster, where it was that; compiling it once more would take minutes."""
+    if isinstance(module, torch.jit.ScriptModule):
+        raise SpecError("a TorchScript module cannot be exported; give the nn.Module that it was made from")
+    inner = getattr(module, "_orig_mod", module)
+    return inner if isinstance(inner, nn.Module) else module
+
+
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
     """Evaluation mode, and afterwards each part in the mode it was in."""
@@ -95,20 +107,32 @@ def _check_answers(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) ->
     place = next((p.device for p in network.parameters() if p.device.type != "cpu"), None)
     if place is not None:
         raise SpecError(f"the module lies on {place}; move it by module.cpu()")
+    for count in (len(pixels), 1):  # of one picture, some modules answer no batch
+        _check_answer(network, info, pixels[:count])
+
+
+def _check_answer(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
     expected = (len(pixels), len(info.labels))
     try:
         with torch.inference_mode():
             answer = network(torch.from_numpy(pixels.copy()))
     except Exception as error:  # a module raises what it likes
         taken = (len(pixels), info.preprocess.channels, *info.preprocess.crop)
-        raise SpecError(f"the module cannot take float32 {taken}: {_first_line(error)}") from error
+        said = f"the module cannot take float32 {taken}: {_first_line(error)}"
+        raise SpecError(f"{said}{_other_weights(network)}") from error
     if not isinstance(answer, torch.Tensor) or answer.dtype != torch.float32 or tuple(answer.shape) != expected:
         raise SpecError(
             f"the module must answer float32 {expected}, one logit for each label, not {_described(answer)}"
         )
     rows = answer.numpy()
-    if len(info.labels) > 1 and rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
+    if rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
         raise SpecError("the module answers probabilities; an artifact holds logits: give it without its softmax")
+
+
+def _other_weights(network: nn.Module) -> str:
+    """A way out, where the weights are of another type than the pixels."""
+    other = next((p.dtype for p in network.parameters() if p.is_floating_point() and p.dtype != torch.float32), None)
+    return "" if other is None else f"; its weights are {str(other).removeprefix('torch.')}: give module.float()"
 
 
 def _described(answer: object) -> str:
@@ -119,12 +143,8 @@ def _described(answer: object) -> str:
 
 def _exported(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
     example = torch.from_numpy(pixels[:2].copy())  # two: the exporter would take a batch of one for a constant
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations between the exporter and torch's own parts
+        with _silence():
             program = torch.onnx.export(
                 network,
                 (example,),
@@ -136,18 +156,48 @@ def _exported(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises what its many parts raise
-        raise EdgekitError(f"torch cannot export this network: {_first_line(error)}") from error
-    finally:
-        log.setLevel(level)
+        raise EdgekitError(f"torch cannot export this network: {_first_line(_first_cause(error))}") from error
     assert program is not None  # it is, with dynamo=True
     made = {entry.domain: entry.version for entry in program.model_proto.opset_import}.get("")
     if made != opset:  # it exports by one operator set, and what it cannot convert to another it leaves as it is
         raise SpecError(f"torch cannot write this network by operator set {opset}, only by {made}; give --opset {made}")
+    _check_end(program.model_proto)
     return serialized(program.model_proto)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _check_end(model: onnx.ModelProto) -> None:
+    """Raises SpecError for what is no logit, though its rows do not sum to 1."""
+    last = last_operator(model.graph, model.graph.output[0].name)
+    if last == "Sigmoid":
+        raise SpecError("the module ends in a sigmoid, each class for itself; an artifact tells one of several")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without the exporter's warnings and traces: deprecations between torch's parts, and whole graphs on stderr."""
+    logs = [logging.getLogger(name) for name in ("torch", "torch.onnx")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What began it: the exporter wraps it in the names of its own steps."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = _TERMINAL_COLORS.sub("", str(error)).strip().splitlines()
+    return (lines or [type(error).__name__])[0]
 
 
 def _torch_logits(network: nn.Module) -> Logits:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
-from edgekit.errors import DataError
+from edgekit.errors import DataError, SpecError
 
 _MAX_LABELS_BYTES = 2**24
+
+
+def checked_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Two or more class names. Raises SpecError for fewer, and for a text, whose letters would be taken for names."""
+    if isinstance(labels, str | bytes):
+        raise SpecError(f"labels must be a list of class names, not the text {labels!r:.100}")
+    names = tuple(labels)
+    if len(names) < 2:
+        raise SpecError(f"a classifier tells one class of several, but labels has {len(names)}: {names!r:.100}")
+    return names
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:

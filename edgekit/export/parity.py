@@ -72,7 +72,9 @@ def compare(parent: Logits, child: Logits, pixels: Pixels) -> Parity:
 
 
 def compare_logits(parent: Floats, child: Floats) -> Parity:
-    """Both answers (N, classes) to the same pictures."""
+    """Both answers (N, classes) to the same pictures. Raises ArtifactError where they differ in shape."""
+    if parent.shape != child.shape:
+        raise ArtifactError(f"a model answers {child.shape} where its parent answers {parent.shape}")
     ours, theirs = child.astype(np.float64), parent.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinite logits are as wrong as logits that are no numbers
         difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())

@@ -149,7 +149,9 @@ def _modern(model: ModelProto) -> ModelProto:
 def _layout(shape: tuple[int | None, ...], wanted: Layout | None, name: str) -> Layout:
     if wanted is not None and wanted not in get_args(Layout):
         raise SpecError(unknown("layout", wanted, get_args(Layout)))
-    possible = [layout for layout in get_args(Layout) if shape[_AXES[layout][0]] in (None, *_CHANNELS)]
+    channels = {layout: shape[_AXES[layout][0]] for layout in get_args(Layout)}
+    possible = [layout for layout in channels if channels[layout] in _CHANNELS]  # what is said is before what is open
+    possible = possible or [layout for layout in channels if channels[layout] is None]
     said = f"({', '.join('?' if extent is None else str(extent) for extent in shape)})"
     if not possible:
         raise ArtifactError(f"{name}: its input is {said}: neither axis 1 nor axis 3 has 1 or 3 channels")

@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from made_models import write_tiny
 from made_plain import LABELS, SIZE, plain_model, refused_plain
+from onnx import numpy_helper
 
 from edgekit import Classifier, Preprocess, image
 from edgekit.artifact import read_info
@@ -148,6 +149,8 @@ def test_an_artifact_needs_no_adoption(tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "said"),
     [
+        ({}, {"labels": "rgbk"}, "not the text 'rgbk'"),
+        ({}, {"labels": LABELS[:1]}, "one class of several, but labels has 1"),
         ({}, {"labels": LABELS[:2]}, "answers 4 classes, but there are 2 labels"),
         ({"classes": 5}, {"background": "none"}, "answers 5 classes, but there are 4 labels"),
         ({"classes": 5}, {"labels": LABELS[:2]}, "answers 5 classes, but there are 2 labels"),
@@ -156,6 +159,7 @@ def test_an_artifact_needs_no_adoption(tmp_path):
         ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, mean=(123.7, 116.8, 103.9))}, "0..1 units"),
         ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, std=58.4)}, "0..1 units"),
         ({}, {"output_kind": "probabilities"}, "no probabilities: they are .* and sum to"),
+        ({"end": "percent"}, {}, "always sum to 100: neither logits nor probabilities"),
         ({"end": "softmax"}, {"output_kind": "logits"}, "ends in Softmax, and its answers sum to 1"),
     ],
 )
@@ -171,12 +175,30 @@ def test_the_layout_is_read_off_the_shape_and_asked_for_where_it_cannot_be(tmp_p
     assert read_plain(saved(tmp_path, plain_model(layout="nhwc"))).layout == "nhwc"
     with pytest.raises(SpecError, match=r"\(\?, 12, 14, 3\), which is nhwc, not nchw"):
         read_plain(tmp_path / "plain.onnx", layout="nchw")
+    for layout, channels in (("nchw", 1), ("nhwc", 3)):  # what is said counts for more than what is left open
+        sides = plain_model(layout=layout)
+        for axis in {1, 2, 3} - {channels}:
+            sides.graph.input[0].type.tensor_type.shape.dim[axis].Clear()
+        assert read_plain(saved(tmp_path, sides)).layout == layout
     unsaid = plain_model()
     for dim in unsaid.graph.input[0].type.tensor_type.shape.dim:
         dim.Clear()
     with pytest.raises(SpecError, match="may be nchw or nhwc"):
         read_plain(saved(tmp_path, unsaid))
     assert read_plain(tmp_path / "plain.onnx", layout="nchw").size is None
+
+
+def test_weights_of_half_precision_are_said(tmp_path):
+    model = plain_model()
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    model.graph.node[0].input[0], model.graph.node[-1].output[0] = "halves", "scores"
+    model.graph.node.insert(0, onnx.helper.make_node("Cast", ["input"], ["halves"], to=onnx.TensorProto.FLOAT16))
+    model.graph.node.append(onnx.helper.make_node("Cast", ["scores"], ["output"], to=onnx.TensorProto.FLOAT))
+    source = saved(tmp_path, model)
+    adoption = adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    assert adoption.info.precision == "float16"
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_answers(source, PIXELS), atol=1e-2)
 
 
 def test_a_background_label_goes_with_its_class(tmp_path):

@@ -87,6 +87,13 @@ class Two(nn.Module):
         return x, x
 
 
+class Squeezed(nn.Module):
+    """Of one picture it answers no batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze()
+
+
 @pytest.mark.parametrize(
     ("module", "said"),
     [
@@ -94,10 +101,12 @@ class Two(nn.Module):
         (nn.Sequential(nn.Flatten(), nn.Linear(960, 10)), r"not float32 \(2, 10\)"),
         (Two(), "not a tuple"),
         (nn.Sequential(nn.Flatten(), nn.Linear(7, 3)), r"cannot take float32 \(2, 3, 16, 20\)"),
-        (small().double(), "cannot take float32"),
+        (small().double(), r"cannot take float32 .*; its weights are float64: give module\.float\(\)"),
+        (nn.Sequential(small(), nn.Sigmoid()), "ends in a sigmoid, each class for itself"),
+        (nn.Sequential(small(), Squeezed()), r"not float32 \(3,\)"),
         (small().to("meta"), "lies on meta"),
     ],
-    ids=["softmax", "labels", "tuple", "input", "double", "device"],
+    ids=["softmax", "labels", "tuple", "input", "double", "sigmoid", "squeezed", "device"],
 )
 def test_a_module_that_does_not_fit_is_refused_in_one_line(module, said, tmp_path):
     with pytest.raises(SpecError, match=said) as caught:
@@ -106,9 +115,40 @@ def test_a_module_that_does_not_fit_is_refused_in_one_line(module, said, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("opset", [17, 99])
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_a_torchscript_module_is_refused(tmp_path):
+    with pytest.raises(SpecError, match=r"give the nn\.Module that it was made from"):
+        to_onnx(torch.jit.script(small().eval()), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"labels": "cat"}, "not the text 'cat'"),
+        ({"labels": ["cat"]}, "one class of several, but labels has 1"),
+        ({"batch": 0}, "batch must be 1 to 256 pictures, or any number, not 0"),
+        ({"batch": 257}, "not 257"),
+        ({"batch": "8"}, "not '8'"),
+    ],
+)
+def test_options_that_cannot_be_are_said_before_anything_is_done(options, said, tmp_path):
+    with pytest.raises(SpecError, match=said):
+        to_onnx(nn.Identity(), tmp_path / "x.onnx", **{"preprocess": PREPROCESS, "labels": LABELS, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_a_compiled_module_is_exported_as_what_it_was_made_from(tmp_path, unsimplified):
+    module, path = small(), tmp_path / "compiled.onnx"
+    to_onnx(torch.compile(module), path, preprocess=PREPROCESS, labels=LABELS)
+    assert read_info(path).model == "Sequential"
+    np.testing.assert_allclose(Classifier(path).logits(PIXELS), torch_logits(module, PIXELS), atol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [17, 99, "20"])
 def test_an_operator_set_that_there_is_not_is_said(opset, tmp_path):
-    with pytest.raises(SpecError, match=f"opset must be from 18 to [0-9]+, not {opset}"):
+    with pytest.raises(SpecError, match=f"opset must be from 18 to [0-9]+, not {opset!r}"):
         to_onnx(small(), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS, opset=opset)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgekit.errors import ParityError
+from edgekit.errors import ArtifactError, ParityError
 from edgekit.export.parity import compare, require_parity
 
 PIXELS = np.zeros((2, 4, 4, 3), np.uint8)
@@ -21,6 +21,11 @@ def test_differences_are_of_the_worst_logit():
     assert parity.agreement == 1
     expected = 1 / (1 + np.exp(-4.0)) - 1 / (1 + np.exp(-3.5))
     assert parity.probability_difference == pytest.approx(expected)
+
+
+def test_answers_of_another_shape_are_no_answers():
+    with pytest.raises(ArtifactError, match=r"answers \(4,\) where its parent answers \(2, 2\)"):
+        compare(answering([4.0, 0.0], [0.0, 2.0]), lambda pixels: np.zeros(4, np.float32), PIXELS)
 
 
 def test_agreement_counts_labels():

@@ -31,6 +31,15 @@ onnx.save(model, sys.argv[2])
 NEVER_ENDS = "import time; time.sleep(60)"
 WRITES_NOTHING = "pass"
 WRITES_NO_MODEL = "import sys; open(sys.argv[2], 'w').write('nothing of use')"
+OTHER_SHAPE = """
+import sys, onnx, numpy
+model = onnx.load(sys.argv[1])
+model.graph.node[-1].output[0] = "before"
+model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.array([0, 1]), "kept"))
+model.graph.node.append(onnx.helper.make_node("Gather", ["before", "kept"], ["logits"], axis=1))
+model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+onnx.save(model, sys.argv[2])
+"""
 CANNOT_RUN = """
 import sys, onnx, numpy
 model = onnx.load(sys.argv[1])
@@ -52,7 +61,7 @@ def test_simplified_file_answers_alike_and_names_its_parent(tiny_artifact, tmp_p
     np.testing.assert_allclose(Classifier(path).logits(pixels), tiny_logits(pixels), atol=1e-4)
 
 
-FAILING = (CRASH, FIXED_BATCH, OTHER_ANSWERS, NEVER_ENDS, WRITES_NOTHING, WRITES_NO_MODEL, CANNOT_RUN)
+FAILING = (CRASH, FIXED_BATCH, OTHER_ANSWERS, NEVER_ENDS, WRITES_NOTHING, WRITES_NO_MODEL, OTHER_SHAPE, CANNOT_RUN)
 
 
 @pytest.mark.parametrize("program", FAILING)

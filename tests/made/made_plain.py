@@ -28,8 +28,8 @@ def plain_model(
 ) -> onnx.ModelProto:
     """Convolution, ReLU, global average pooling, linear.
 
-    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node) or sigmoid. classes: 4, or 5 with
-    a background class in front. flatten: Flatten, or a Reshape that fixes the batch.
+    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node), percent or sigmoid. classes: 4,
+    or 5 with a background class in front. flatten: Flatten, or a Reshape that fixes the batch.
     """
     given, answered = names
     weights = {"kernel": _KERNEL, "head": _HEAD[:classes], "bias": _BIAS[:classes]}
@@ -71,6 +71,10 @@ def _end(end: str, answered: str, weights: dict[str, np.ndarray]) -> list[onnx.N
         weights["as_it_is"] = np.array([0, -1])
         softmax = helper.make_node("Softmax", ["scores"], ["shares"], axis=1)
         return [softmax, helper.make_node("Reshape", ["shares", "as_it_is"], [answered])]
+    if end == "percent":
+        weights["hundred"] = np.array(100, np.float32)
+        softmax = helper.make_node("Softmax", ["scores"], ["shares"], axis=1)
+        return [softmax, helper.make_node("Mul", ["shares", "hundred"], [answered])]
     if end == "sigmoid":
         return [helper.make_node("Sigmoid", ["scores"], [answered])]
     if end == "exp":
