@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, Literal, NamedTuple, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from edgekit.errors import ImageError
@@ -19,9 +18,12 @@ from edgekit.files import read_regular_file
 from edgekit.jpeg import count_scans, decodes_by_rows, is_jpeg
 from edgekit.looped import CountedFile, TooManyReads, is_split_up, takes_minutes
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 Color: TypeAlias = Literal["RGB", "L"]
 Channels: TypeAlias = Literal["RGB", "BGR"]
-Pixels: TypeAlias = npt.NDArray[np.uint8]
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 PictureSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Pixels"
 
 # JPEG first: Pillow tries them in this order, and the plugins behind WEBP are only imported when it is reached.
@@ -103,7 +105,9 @@ def load(
         image = _decoded(_open(data, name, limits, needed), limits, name)
     try:
         return _to_color(_upright(image), color)
-    except (ValueError, OSError, MemoryError) as error:  # Pillow knows no way from some modes to the others
+    except (
+        Exception
+    ) as error:  # Pillow knows no way from some modes to the others, and asserts palettes that are not there
         raise ImageError(f"{name}: a picture in mode {image.mode} cannot be used: {_said(error)}") from None
 
 
@@ -173,18 +177,25 @@ def _open(data: bytes, name: str, limits: Limits, needed: Callable[[Size], Size]
 def _with_header(data: bytes, name: str) -> Image.Image:
     if is_split_up(data):
         raise ImageError(f"{name}: refused: its header has far more parts than any picture's; save it as PNG")
+    file = CountedFile(data)
     try:
-        if is_jpeg(data):  # at once: Image.open first imports the plugins of other formats
-            from PIL.JpegImagePlugin import jpeg_factory
-
-            return jpeg_factory(CountedFile(data))
-        return Image.open(CountedFile(data), formats=FORMATS)
+        image = _opened(file, data)
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not a picture of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything at all on broken bytes
         raise _broken(error, name) from None
+    file.header_is_read()
+    return image
+
+
+def _opened(file: CountedFile, data: bytes) -> Image.Image:
+    if is_jpeg(data):  # at once: Image.open first imports the plugins of other formats
+        from PIL.JpegImagePlugin import jpeg_factory
+
+        return jpeg_factory(file)
+    return Image.open(file, formats=FORMATS)
 
 
 def _reduce(jpeg: Image.Image, needed: Callable[[Size], Size]) -> None:

@@ -9,8 +9,9 @@ from PIL import Image
 
 from edgekit.jpeg import is_jpeg
 
-# Reads of a file. A usual picture takes a hundred; each may be a part of it that costs a few microseconds.
-_MAX_READS = 2**20
+# Reads of a file, for its header and then for its pixels. A usual picture takes a hundred; each may be of a part that
+# costs some microseconds, or of a run of equal pixels.
+_MAX_HEADER_READS, _MAX_READS = 2**17, 2**20
 _MAX_LINE_ENDS = 2**23  # pixels of a BMP in runs: those behind the end of a line are filled in one by one
 _MAX_RUN_WIDTH = 2**16  # a jump over up to 255 rows is filled with black before the end of the picture is looked for
 _MAX_SCALED_VALUES = 2**20  # pixels times channels, of another maximum than 255: about 2 s
@@ -25,7 +26,7 @@ class TooManyReads(Exception):  # noqa: N818  (it reads as what happened)
     """A decoder has read the file in more pieces than any picture needs."""
 
     def __init__(self) -> None:
-        super().__init__(f"refused: it takes more than {_MAX_READS} reads; save it as PNG")
+        super().__init__("refused: it is made of more parts than any picture needs; save it as PNG")
 
 
 class CountedFile(BytesIO):
@@ -33,6 +34,10 @@ class CountedFile(BytesIO):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
+        self._left = _MAX_HEADER_READS
+
+    def header_is_read(self) -> None:
+        """From now on the pixels are read."""
         self._left = _MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -1,34 +1,41 @@
 """Files that keep a loop of Python busy are refused before it runs, and usual ones are not."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
-from made_pictures import encoded, gray_tiff_tags, quadrants, run_length_bmp, tiff
+from made_pictures import encoded, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
 
 from edgekit import image, looped
 from edgekit.errors import ImageError
 
 
 def test_a_file_is_read_so_many_times(monkeypatch):
-    monkeypatch.setattr(looped, "_MAX_READS", 3)
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 3)
+    monkeypatch.setattr(looped, "_MAX_READS", 1)
     file = looped.CountedFile(b"abcdef")
     assert [file.read(1), file.read(), file.read(1)] == [b"a", b"bcdef", b""]
-    with pytest.raises(looped.TooManyReads, match="more than 3 reads"):
+    with pytest.raises(looped.TooManyReads, match="more parts"):
+        file.read()
+    file.header_is_read()
+    file.read()
+    with pytest.raises(looped.TooManyReads, match="more parts"):
         file.read()
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF"])
 def test_usual_pictures_take_few_reads(form, monkeypatch):
-    monkeypatch.setattr(looped, "_MAX_READS", 100)
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 80)
+    monkeypatch.setattr(looped, "_MAX_READS", 80)
     assert image.load(encoded(quadrants(), form)).size == (48, 32)
 
 
 def test_parts_by_the_million_are_refused_with_the_reason(monkeypatch):
-    monkeypatch.setattr(looped, "_MAX_READS", 1000)
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 1000)
     gif = encoded(quadrants(), "GIF")
     at = gif.index(b",\0\0\0\0")
-    with pytest.raises(ImageError, match=r"bytes: refused: it takes more than 1000 reads"):
+    with pytest.raises(ImageError, match=r"bytes: refused: it is made of more parts"):
         image.load(gif[:at] + b"!\xfe" + b"\x01x" * 1000 + b"\0" + gif[at:])
 
 
@@ -51,6 +58,12 @@ def test_runs_of_equal_pixels():
 def test_text(header, most):
     with pytest.raises(ImageError, match="like this takes minutes"):
         image.load((header + most).encode())
+
+
+def test_a_palette_that_is_not_there_is_one_line():
+    rows = zlib.compress((b"\0" + bytes(48)) * 32)
+    with pytest.raises(ImageError, match="bytes: a picture in mode P cannot be used"):
+        image.load(png([png_header(48, 32, 8, 3), (b"IDAT", rows), (b"IEND", b"")]))
 
 
 def test_a_tiff_of_many_strips():

@@ -187,6 +187,8 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     yield "jpeg-junk", baseline[:20] + bytes(60 * 2**20) + baseline[20:]
     yield "jpeg-960-exif-blocks", baseline[:2] + (b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65527)) * 960 + baseline[2:]
     yield "png-5-million-chunks", png([png_header(48, 32), idat]) + b"\0\0\0\0IDAT\x35\xaf\x06\x1e" * (5 * 2**20)
+    palette_missing = [png_header(48, 32, 8, 3), (b"IDAT", zlib.compress((b"\0" + bytes(48)) * 32)), (b"IEND", b"")]
+    yield "png-without-its-palette", png(palette_missing)
     gif = encoded(quadrants(), "GIF")
     at = gif.index(b",\0\0\0\0")
     yield "gif-30-million-comments", gif[:at] + b"!\xfe" + b"\x01x" * (30 * 2**20) + b"\0" + gif[at:]
