@@ -6,15 +6,17 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.crops import Geometry, Look, View
 from edgekit.errors import SpecError, unknown
 from edgekit.image import Size
 from edgekit.postprocess import Floats, softmax
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # What the steps of an adaptive plan are chosen from, by the names that stand in model files: their meaning is fixed.
 # start and end are the left and right of a wide picture, the top and bottom of a tall one.

@@ -12,15 +12,17 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from edgekit.adaptive import AdaptivePlan
 from edgekit.errors import ArtifactError, SpecError, unknown
 from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess import Preprocess
 from edgekit.wire import delimited, fields
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = 1
 Precision: TypeAlias = Literal["float32", "float16", "int8"]
@@ -161,6 +163,8 @@ def info_in(metadata: Mapping[str, str], *, name: str) -> ArtifactInfo:
 
 def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -> None:
     """Write the model with `info` as its only metadata to a new path: same model, same info, same bytes."""
+    from pathlib import Path  # here, because whoever only predicts writes nothing
+
     write_atomically(Path(path), with_info(model, info))
 
 
@@ -178,6 +182,8 @@ def with_info(model: bytes, info: ArtifactInfo) -> bytes:
 
 def sidecar_path(path: str | os.PathLike[str]) -> Path:
     """Where timings and dates of a model file go: they differ from run to run, so they stay out of the file itself."""
+    from pathlib import Path  # as above
+
     return Path(path).with_suffix(".json")
 
 

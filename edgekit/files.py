@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit.errors import EdgekitError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def read_regular_file(path: str | os.PathLike[str], *, max_bytes: int, error: type[EdgekitError]) -> bytes:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL.Image import Image
 
 from edgekit import image as images
@@ -25,7 +23,12 @@ from edgekit.runtime.prediction import Answer, Request
 from edgekit.runtime.prediction import Prediction as Prediction
 from edgekit.runtime.prediction import Timings as Timings
 from edgekit.runtime.predictor import Predictor
-from edgekit.runtime.shipped import DEFAULT_MODEL, model_path
+from edgekit.runtime.shipped import DEFAULT_MODEL, model_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
 
 
 class Classifier(Predictor):
@@ -56,7 +59,7 @@ class Classifier(Predictor):
     ) -> None:
         self.limits, self.exact = limits, exact
         self._model = OpenedModel(
-            model_path(path), threads=threads, limits=model_limits, provider=provider, trusted=trusted
+            model_file(path), threads=threads, limits=model_limits, provider=provider, trusted=trusted
         )
 
     @property
@@ -67,7 +70,9 @@ class Classifier(Predictor):
     @property
     def path(self) -> Path:
         """The file, absolute."""
-        return self._model.path
+        from pathlib import Path  # here, because it takes longer to load than half of this package
+
+        return Path(self._model.path)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -141,7 +146,7 @@ class Classifier(Predictor):
 
     def answered(self, image: PictureSource, request: Request) -> Prediction:
         """The answer to what was asked of one picture."""
-        plan = request.plan_for(self.info, str(self.path))
+        plan = request.plan_for(self.info, self._model.path)
         start = time.perf_counter()
         picture = self.load(image, plan, channels=request.channels)
         load_ms = (time.perf_counter() - start) * 1e3
@@ -163,7 +168,7 @@ class Classifier(Predictor):
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            "path": self.path,
+            "path": self._model.path,
             "threads": self._model.threads,
             "limits": self.limits,
             "model_limits": self._model.limits,
@@ -176,7 +181,7 @@ class Classifier(Predictor):
         self.__init__(state.pop("path"), **state)  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"Classifier({str(self.path)!r}, {self.info.model}, {len(self.labels)} labels)"
+        return f"Classifier({self._model.path!r}, {self.info.model}, {len(self.labels)} labels)"
 
 
 def _steps(plan: CropPlan | AdaptivePlan, views: tuple[View, ...]) -> tuple[tuple[View, ...], ...]:

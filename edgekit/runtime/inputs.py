@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from math import inf
-from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from edgekit.errors import DataError, ImageError
@@ -82,7 +81,9 @@ def _web_picture(name: str, timeout_s: float | None) -> PictureSource | ImageErr
 
 
 def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
-    from edgekit.dataset.layout import is_picture  # here, because its package reads archives too
+    from pathlib import Path, PurePosixPath  # here, because most pictures are files
+
+    from edgekit.dataset.layout import is_picture  # its package reads archives too
 
     found = False
     for entry in _walk(folder, deepest=inf, skipped=skipped):
@@ -94,6 +95,8 @@ def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[
 
 
 def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+    from pathlib import Path  # as above
+
     parts = Path(pattern).parts
     fixed = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
     root, wanted = os.path.join("", *parts[:fixed]), parts[fixed:]  # noqa: PTH118  (no root is no ".")

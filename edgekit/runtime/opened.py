@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from edgekit.artifact import ArtifactInfo, info_in, is_ort_format, parse_info, read_model
@@ -24,6 +22,9 @@ from edgekit.runtime.session import (
     open_trusted_session,
     run_batches,
 )
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 LOGITS, FEATURES = "logits", "features"
 
@@ -44,7 +45,7 @@ class OpenedModel:
         trusted: bool,
     ) -> None:
         # Absolute: a pickled or forked one may find itself in another folder.
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100  (keeps links)
+        self.path = os.path.abspath(path)  # noqa: PTH100  (keeps links)
         self.threads, self.limits, self.provider, self.trusted = threads, limits, provider, trusted
         self.info: ArtifactInfo
         self._session: ort.InferenceSession | None
@@ -104,7 +105,7 @@ class OpenedModel:
         return session
 
     def _open(self) -> tuple[ArtifactInfo, ort.InferenceSession]:
-        name = str(self.path)
+        name = self.path
         model = read_model(self.path, max_bytes=self.limits.max_bytes)
         self._limit_s = time_limit_s(len(model))
         info, session = _open_artifact(

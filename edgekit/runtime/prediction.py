@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.adaptive import AdaptivePlan
 from edgekit.artifact import ArtifactInfo
@@ -15,15 +14,17 @@ from edgekit.errors import SpecError, unknown
 from edgekit.image import Channels
 from edgekit.postprocess import Average, Score, best
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 Plan: TypeAlias = "str | int | CropPlan | AdaptivePlan"
-Probabilities: TypeAlias = npt.NDArray[np.float64]
+Probabilities: TypeAlias = "npt.NDArray[np.float64]"
 
 UNKNOWN = "unknown"
 ADAPTIVE = "adaptive"
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Milliseconds spent on one picture: decoding, resampling and cutting, the network."""
 
     load_ms: float
@@ -31,8 +32,7 @@ class Timings:
     network_ms: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """What one model says of one loaded picture: (classes,) probabilities and logits, from so many views run."""
 
     probabilities: Probabilities

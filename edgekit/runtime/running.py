@@ -11,14 +11,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
 import onnxruntime as ort
 
 from edgekit.errors import ArtifactError
 from edgekit.runtime import memory
 from edgekit.runtime.session import available_threads
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _LOOK_EVERY_S = 0.5
 

@@ -6,14 +6,16 @@ import math
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.runtime.memory import use_bounded_memory
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _CGROUP_QUOTA = "/sys/fs/cgroup/cpu.max"
 _FATAL_SEVERITY = 4  # what is less comes back as an exception; onnxruntime would write it to stderr as well
@@ -21,7 +23,7 @@ _MAX_THREADS = 256
 _CPU = "CPUExecutionProvider"
 MAX_FIXED_BATCH = 256  # where the graph fixes it, one picture costs as much as the whole batch, in memory too
 
-RunOne: TypeAlias = Callable[[ort.InferenceSession, str, dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]
+RunOne: TypeAlias = "Callable[[ort.InferenceSession, str, dict[str, npt.NDArray[Any]]], npt.NDArray[Any]]"
 
 # Every session of this process, so that a forked child can keep its hands off them.
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
