@@ -9,6 +9,8 @@ from edgekit.evaluate.report.charts import whiskers
 from edgekit.evaluate.report.markup import Markup, element, joined
 from edgekit.evaluate.speed import Speed
 
+_LEAST_MB = 100_000  # bytes from which megabytes are said
+
 
 def verdicts(found: Evaluation, measured: Sequence[Speed]) -> Markup:
     """A sentence for each model that is compared with the first."""
@@ -72,9 +74,9 @@ def _card(all_figures: Sequence[Figures], number: int, measured: Sequence[Speed]
     facts = [
         _fact("Top-5", f"{100 * figures.top5.value:.2f}%"),
         _fact("Macro F1", f"{figures.macro_f1:.4f}"),
-        _fact("Calibration error", f"{100 * figures.calibration.ece:.1f}%"),
+        _fact("ECE", f"{100 * figures.calibration.ece:.1f}%"),
         _fact("Time a picture", f"{times[number]:.1f} ms", share=times[number] / max(times)),
-        _fact("File", f"{sizes[number] / 1e6:.2f} MB", share=sizes[number] / max(sizes)),
+        _fact("File", _size_said(sizes[number]), share=sizes[number] / max(sizes)),
         _fact("Computes in", f"{info.precision}, {contender.crops}"),
     ]
     interval = element("small", {}, f"{100 * top1.low:.2f} to {100 * top1.high:.2f}")
@@ -90,6 +92,10 @@ def _card(all_figures: Sequence[Figures], number: int, measured: Sequence[Speed]
 
 def _sizes(all_figures: Sequence[Figures]) -> list[int]:
     return [figures.contender.path.stat().st_size for figures in all_figures]
+
+
+def _size_said(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= _LEAST_MB else f"{size_bytes / 1e3:.1f} kB"
 
 
 def _fact(name: str, value: str, *, share: float | None = None) -> Markup:
