@@ -63,7 +63,29 @@ def recipe_of(path: Path | None, settings: dict[str, Any]) -> Recipe:
         section = _SECTIONS[name]
         where = values if section is None else values.setdefault(section, {})
         where[name] = composite(value) if name in _READ_AS_TOML else value
-    return Recipe.from_dict(values)
+    recipe = Recipe.from_dict(values)
+    _check_used(given, recipe)
+    return recipe
+
+
+def _check_used(given: dict[str, Any], recipe: Recipe) -> None:
+    """Raises SpecError for an option of the command line that the recipe's tune has no use for."""
+    from edgekit.errors import SpecError
+
+    for name, tune in {"unfreeze": "partial", "feature_copies": "head"}.items():
+        if given.get(name) and recipe.tune != tune:
+            raise SpecError(f"{_flag(name)} goes with --tune {tune}, not with {recipe.tune}")
+    if recipe.tune != "head":
+        return
+    copied = {option.name for option in options_of(Augment)} - _MIXING if recipe.augment.feature_copies else set()
+    for name, value in given.items():
+        if _SECTIONS[name] == "augment" and value and name not in copied:
+            more = "" if name in _MIXING else "; with --feature-copies N it has, on N copies"
+            raise SpecError(f"{_flag(name)} has no effect on the features that --tune head computes once{more}")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _parameters() -> list[inspect.Parameter]:
@@ -98,6 +120,7 @@ _SECTIONS: dict[str, str | None] = {
     **dict.fromkeys(_PREPROCESS, "preprocess"),
     **{option.name: where for where, section in _PANELS.values() for option in options_of(section)},
 }
+_MIXING = {"mixup", "cutmix"}
 _READ_AS_TOML = frozenset({"mean", "std", "resize", "crop"}).union(
     option.name for _, section in _PANELS.values() for option in options_of(section) if _is_composite(option)
 )

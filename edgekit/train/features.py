@@ -102,6 +102,11 @@ class FeatureFeed:
         yield Batch(self._val[mine], labels, labels, 1.0, len(labels))
 
 
+def unmixed(recipe: Recipe) -> Recipe:
+    """The recipe without mixup and cutmix: a feature is one picture's."""
+    return dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mixup=0.0, cutmix=0.0))
+
+
 def axes_of(training: PictureSet, recipe: Recipe) -> ColorAxes | None:
     """The axes of the training pictures' colors, where the recipe needs them."""
     return color_axes(training, recipe.preprocess) if recipe.augment.pca_color else None
@@ -119,7 +124,7 @@ def _augmented_features(
     body: nn.Module, pictures: PictureSet, recipe: Recipe, copy: int, workers: int, place: Place
 ) -> Tensor:
     """(pictures, features) of one augmented copy of each picture, in order."""
-    alone = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mixup=0.0, cutmix=0.0))
+    alone = unmixed(recipe)
     axes = axes_of(pictures, recipe)
     batches = training_batches(pictures, alone, epoch=copy, workers=workers, axes=axes, place=place)
     order = np.concatenate([place.share(step) for step in epoch_order(len(pictures), alone, copy)])

@@ -11,8 +11,9 @@ from PIL import Image
 from edgekit.dataset import PictureSet
 from edgekit.files import write_atomically
 from edgekit.image import Pixels
-from edgekit.train.features import axes_of
-from edgekit.train.loader import epoch_order, training_batches
+from edgekit.train.color import ColorAxes
+from edgekit.train.features import axes_of, unmixed
+from edgekit.train.loader import epoch_order, evaluation_batches, training_batches
 from edgekit.train.recipe import Recipe
 
 _ROWS, _COLUMNS = 8, 8
@@ -28,17 +29,25 @@ def write_preview(path: Path, pictures: PictureSet, recipe: Recipe) -> None:
     """
     chosen = np.linspace(0, len(pictures) - 1, min(_ROWS, len(pictures))).round().astype(int).tolist()
     epochs = np.linspace(0, recipe.optimize.epochs - 1, _COLUMNS).round().astype(int).tolist()
-    axes = axes_of(pictures, recipe)
-    columns = []
-    for epoch in epochs:
-        shown = pictures.subset(chosen)
-        batches = training_batches(shown, recipe, epoch=epoch, workers=0, axes=axes)
-        pixels = np.concatenate([batch.inputs.numpy() for batch in batches])
-        order = np.concatenate(epoch_order(len(shown), recipe, epoch))
-        columns.append(pixels[np.argsort(order)])
+    axes, shown = axes_of(pictures, recipe), pictures.subset(chosen)
+    columns = [_column(shown, recipe, epoch, axes) for epoch in epochs]
     data = BytesIO()
     _sheet(columns).save(data, "PNG")
     write_atomically(path, data.getvalue())
+
+
+def _column(shown: PictureSet, recipe: Recipe, epoch: int, axes: ColorAxes | None) -> Pixels:
+    """The pictures as the network sees them in that epoch: for a head alone, the copy whose turn it is."""
+    copies = recipe.augment.feature_copies
+    if recipe.tune == "head" and not copies:
+        batches = evaluation_batches(shown, recipe.preprocess, batch_size=_ROWS, workers=0)
+        return np.concatenate([batch.inputs.numpy() for batch in batches])
+    if recipe.tune == "head":
+        recipe, epoch = unmixed(recipe), epoch % copies
+    batches = training_batches(shown, recipe, epoch=epoch, workers=0, axes=axes)
+    pixels = np.concatenate([batch.inputs.numpy() for batch in batches])
+    order = np.concatenate(epoch_order(len(shown), recipe, epoch))
+    return pixels[np.argsort(order)]
 
 
 def _sheet(columns: list[Pixels]) -> Image.Image:

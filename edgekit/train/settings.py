@@ -59,7 +59,7 @@ class Choices:
     precision: Literal["float32", "bfloat16"] = option("float32", "Of the forward pass: float32, or bfloat16 autocast.")
     seed: int = option(0, "Of initialization, order, augmentation and the val split.")
     val_fraction: float = option(0.0, "Share of each class that is kept for val, where the data has no val of its own.")
-    max_bad: int = option(0, "How many unreadable pictures are left out before it is an error.")
+    max_bad: int = option(0, "How many unreadable pictures of train, and of val, are left out before it is an error.")
 
     def __post_init__(self) -> None:
         check_kinds(self)

@@ -126,6 +126,18 @@ def test_from_one_training_to_the_next(edgekit, bars, tmp_path):
         (("--model", "lenet"), 2, "did you mean lenet5"),
         (("--model", "lenet5", "--tune", "head"), 2, "weights"),
         (("--model", "lenet5", "--weights", "nowhere.pth", "--tune", "head"), 4, "no such file"),
+        (("--model", "lenet5", "--unfreeze", "2"), 2, "--unfreeze goes with --tune partial, not with scratch"),
+        (("--model", "lenet5", "--feature-copies", "2"), 2, "--feature-copies goes with --tune head"),
+        (
+            ("--model", "lenet5", "--weights", "w", "--tune", "head", "--rotate", "9"),
+            2,
+            "with --feature-copies N it has",
+        ),
+        (
+            ("--model", "lenet5", "--weights", "w", "--tune", "head", "--feature-copies", "2", "--mixup", "1"),
+            2,
+            "--mixup has no effect on the features",
+        ),
         (("--model", "lenet5", "--optimizer", "sdg"), 2, "did you mean sgd"),
         (("--model", "lenet5", "--argument", "dropout"), 2, "NAME=VALUE"),
         (("--recipe", "nowhere.toml"), 1, "cannot be read"),

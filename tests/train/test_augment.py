@@ -165,6 +165,19 @@ def test_every_picture_comes_once_in_an_epoch_in_batches_of_nearly_one_size(lene
     assert {len(step) for step in epoch_order(91, lenet_recipe(), 0)} == {15, 16}
 
 
+def test_the_preview_of_a_head_alone_shows_what_its_features_are_of(tmp_path, lenet_recipe, picture_set):
+    def sheet(augment):
+        recipe = lenet_recipe(tune="head", weights="w", augment=augment)
+        write_preview(tmp_path / "sheet.png", picture_set(20, seed=0), recipe)
+        pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
+        return [pixels[:, column * 68 + 4 : column * 68 + 68] for column in range(8)]
+
+    plain = sheet({"rotate": 30.0, "mixup": 1.0})
+    assert all(np.array_equal(column, plain[0]) for column in plain)
+    copies = sheet({"rotate": 30.0, "mixup": 1.0, "feature_copies": 2})
+    assert len({column.tobytes() for column in copies}) == 2
+
+
 def test_the_preview_is_a_sheet_of_eight_by_eight(tmp_path, lenet_recipe, picture_set):
     write_preview(tmp_path / "sheet.png", picture_set(20, seed=0), lenet_recipe(augment={"erase": 1.0}))
     assert size_of(image.load(tmp_path / "sheet.png")) == Size(8 * 68 + 4, 8 * 68 + 4)

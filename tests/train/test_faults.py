@@ -113,6 +113,38 @@ def test_two_processes_train_what_one_does(tmp_path, picture_folder):
 
 
 @pytest.mark.slow
+def test_two_processes_share_the_features_of_a_frozen_body(tmp_path, picture_folder, undisturbed):
+    weights = undisturbed[1] / "model.safetensors"
+    head = ("--tune", "head", "--weights", str(weights), "--epochs", "2")
+    for options in ((), ("--feature-copies", "2")):
+        folders = [tmp_path / f"{name}{len(options)}" for name in ("one", "two")]
+        alone = finish(command(picture_folder, folders[0], *head, *options))
+        assert alone.returncode == 0, alone.stderr
+        done = finish(torchrun(picture_folder, folders[1], *head, *options))
+        assert done.returncode == 0, done.stderr
+        one, two = (load_checkpoint(folder / "model.safetensors") for folder in folders)
+        assert max(float((one.tensors[name] - t).abs().max()) for name, t in two.tensors.items()) <= 1e-5
+
+
+@pytest.mark.slow
+def test_a_dead_loader_is_one_line(tmp_path, picture_folder):
+    process = subprocess.Popen(
+        [*command(picture_folder, tmp_path, "--json"), "--epochs", "10000"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    while not (loaders := _children(process.pid)):  # it starts one for each epoch
+        time.sleep(0.001)
+    os.kill(loaders[-1], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "fewer workers" in said.splitlines()[-1]
+
+
+@pytest.mark.slow
 def test_a_dead_companion_ends_the_job_within_a_minute_and_it_can_be_resumed(tmp_path, picture_folder):
     job = subprocess.Popen(
         torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json"),
