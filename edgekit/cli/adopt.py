@@ -71,10 +71,11 @@ def run(
     """Put preprocessing, labels and licence into a stranger's .onnx file, and check that it answers as before."""
     from edgekit import dataset
     from edgekit.export.adopt import adopt
-    from edgekit.export.finish import Form
+    from edgekit.export.finish import Form, require_onnx_path
     from edgekit.export.labels import read_labels
     from edgekit.export.stranger import read_plain
 
+    require_onnx_path(output)
     stranger, names = read_plain(plain, layout=layout), read_labels(labels)
     preprocess = _preprocess(stranger, color, resize, crop, interpolation, mean, std)
     truth = dataset.read_held_out(pictures) if pictures else None

@@ -75,8 +75,9 @@ def run(
 
     require("onnx", extra="export")
     from edgekit import dataset
-    from edgekit.export.finish import Form
+    from edgekit.export.finish import Form, require_onnx_path
 
+    require_onnx_path(output)
     options = {
         "labels": labels,
         "padding": padding,

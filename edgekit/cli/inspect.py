@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from edgekit.cli.render import percent, printable, table, write, write_json
 if TYPE_CHECKING:
     from edgekit.artifact import ArtifactInfo
     from edgekit.cost import LayerCost
+    from edgekit.preprocess import Preprocess
     from edgekit.specs import ModelSpec
 
 EXAMPLES = """Examples:
@@ -28,6 +29,7 @@ edgekit inspect resnet50 --layers
 edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
+_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they are taken
 
 
 def run(
@@ -124,10 +126,16 @@ def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:
         ("network", spec.name),
         ("paper", spec.paper),
         ("departures", spec.departures or "none"),
-        ("input", f"{preprocess.crop} {preprocess.color}, short edge {preprocess.resize}, {preprocess.interpolation}"),
+        ("input", _input(preprocess)),
         ("parameters", f"{spec.parameters:,}"),
         ("MACs", f"{spec.macs:,}"),
     ]
+
+
+def _input(preprocess: Preprocess) -> str:
+    padded = f", padded by {preprocess.pad}" if preprocess.pad else ""
+    resized = f"short edge {preprocess.resize}, {preprocess.interpolation}"
+    return f"{preprocess.crop} {preprocess.color}, {resized}{padded}"
 
 
 def _file_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
@@ -145,7 +153,7 @@ def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
     lines = [
         ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB, {info.precision})"),
         ("network", f"{info.model}({arguments})"),
-        ("input", f"{preprocess.crop} {preprocess.color}, short edge {preprocess.resize}, {preprocess.interpolation}"),
+        ("input", _input(preprocess)),
         ("mean, std", f"{preprocess.mean}, {preprocess.std}"),
         ("labels", f"{len(info.labels)}: {shown}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
         ("licence", info.licence),
@@ -154,9 +162,17 @@ def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
         lines.append(("warning", info.warning))
     if info.metrics:
         lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures"))
-    for step, figures in info.parity.items():
+    for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
         said = f"logits within {figures['logit_difference']}, the same label on {percent(figures['agreement'])}"
-        lines.append((step, f"{said} of {figures['pictures']} pictures"))
+        lines.append((step, f"{said} of {figures['pictures']} pictures{_how(figures)}"))
+    if info.crops:
+        lines.append(("crops", "fitted adaptive ones: edgekit predict --crops adaptive"))
     if info.calibration:
         lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['pictures']} pictures"))
     return lines
+
+
+def _how(figures: Mapping[str, Any]) -> str:
+    """By which simplifier, or by which recipe and for which processor, where the step has one."""
+    by, target = figures.get("by") or figures.get("recipe"), figures.get("target")
+    return (f"; by {by}" if by else "") + (f" for {target}" if target else "")

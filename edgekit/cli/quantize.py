@@ -76,12 +76,14 @@ def run(
     Recipes are tried one after the other: 8-bit integers, with other ranges, corrected biases, equalized channels, the
     most sensitive layers left in float; then smaller weights alone.
     """
+    from edgekit.export.finish import require_onnx_path
     from edgekit.export.quantize import Gate, quantize
     from edgekit.export.quantize.data import calibration_and_held_out
     from edgekit.export.quantize.recipes import recipe_named
     from edgekit.export.quantize.targets import target_named, this_machine
 
     path = output or _new_path(model)
+    require_onnx_path(path)
     chosen = [recipe_named(recipe)] if recipe else None
     made_for = target_named(target) if target else this_machine()
     few, rest = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgekit.artifact import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.dataset import PictureSet
-from edgekit.errors import SpecError
+from edgekit.errors import EdgekitError, SpecError
 from edgekit.evaluate.accuracy import measure_accuracy
 from edgekit.export.graph import set_batch
 from edgekit.export.outputs import add_outputs, require_maps_of_logits
@@ -76,6 +76,19 @@ def finish(
             info = dataclasses.replace(info, metrics=accuracy.to_dict())
     write_info(model, info, path)
     return info, by
+
+
+def require_onnx_path(path: str | os.PathLike[str]) -> None:
+    """Said before hours of work: raises SpecError for a name that does not end in .onnx, EdgekitError for no place.
+
+    What goes beside the file (.ort, .json, golden vectors) is named by it and would replace one of another ending.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise SpecError(f"{path}: the file to write must end in .onnx")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise EdgekitError(f"{path}: cannot be written: {'it is a folder' if path.is_dir() else f'not into {folder}'}")
 
 
 def require_new_path(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:

@@ -18,6 +18,7 @@ import onnxruntime as ort
 from edgekit.artifact import ArtifactInfo, parse_info, read_model, with_info
 from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.export.finish import require_new_path
 from edgekit.export.graph import set_batch
 from edgekit.export.parity import compare, onnx_logits, require_parity
 from edgekit.export.pictures import check_pixels
@@ -111,6 +112,7 @@ def write_ort(
     otherwise than its source; then nothing is written.
     """
     model, path = read_model(source), Path(path)
+    require_new_path(source, path)
     name = os.fspath(source)
     info = parse_info(model, name=name)
     check_model(model, name=name)

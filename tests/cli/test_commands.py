@@ -128,6 +128,10 @@ def test_dash_reads_stdin(edgekit, tiny_artifact, monkeypatch):
         (("export", "x.onnx", "--opset", "20", "--mean", "0.5", "-o", "y.onnx"), 2, "leave out --mean --opset"),
         (("export", "x.onnx", "--batch", "0", "-o", "y.onnx"), 2, "batch must be 1 to 256 pictures"),
         (("export", "x.onnx", "--batch", "many", "-o", "y.onnx"), 2, "--batch is dynamic or a number"),
+        (("export", "x.onnx", "--format", "ort", "-o", "y.ort"), 2, "y.ort: the file to write must end in .onnx"),
+        (("export", "x.onnx", "-o", "/dev/null/y.onnx"), 1, "y.onnx: cannot be written: not into /dev/null"),
+        (("adopt", "x.onnx", *ADOPTING[:-1], "y"), 2, "y: the file to write must end in .onnx"),
+        (("quantize", "x.onnx", "--calibration", "x", "-o", "y.json"), 2, "the file to write must end in .onnx"),
         (("adopt", "x.onnx", *ADOPTING), 4, "x.onnx"),
         (("inspect", "missing.onnx", "--mobile"), 4, "missing.onnx"),
         (("train", "missing", "--model", "lenet5", "--run", "run"), 1, "missing"),
@@ -175,6 +179,15 @@ def test_inspect_shows_what_the_file_says(edgekit, tiny_artifact):
     code, out, _ = edgekit("inspect", tiny_artifact)
     assert code == 0
     assert all(text in out for text in (info.licence, str(info.preprocess.crop), ", ".join(info.labels)))
+
+
+def test_inspect_says_by_what_a_file_was_made(edgekit):
+    out = edgekit("inspect", "lenet5-mnist-int8")[1]
+    steps = [line.split()[0] for line in out.splitlines() if line.split()[0] in ("to_onnx", "simplify", "quantize")]
+    assert steps == ["to_onnx", "simplify", "quantize"]
+    assert "by onnxsim" in out
+    assert "by int8 for " in out
+    assert "bilinear, padded by 2" in out
 
 
 def test_models_says_who_has_official_weights(edgekit):

@@ -7,7 +7,7 @@ from made_models import CROP, LABELS, tiny_info, tiny_logits, tiny_model, write_
 from made_plain import plain_model
 
 from edgekit import Classifier
-from edgekit.errors import ArtifactError, ParityError
+from edgekit.errors import ArtifactError, ParityError, SpecError
 from edgekit.export.mobile import provider_reports, provider_source, write_ort
 from edgekit.files import sha256
 from edgekit.runtime.shipped import shipped_models
@@ -72,6 +72,12 @@ def other_weights() -> onnx.ModelProto:
     weight = onnx.numpy_helper.to_array(model.graph.initializer[2])
     model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(-weight, "weight"))
     return model
+
+
+def test_the_source_is_not_replaced(tmp_path):
+    source = write_tiny(tmp_path / "tiny.onnx")
+    with pytest.raises(SpecError, match="would replace"):
+        write_ort(source, source)
 
 
 def test_a_strangers_ort_file_with_another_interface_is_refused(tmp_path, converted):
