@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.evaluate.answers import Contender
     from edgekit.evaluate.evaluation import Comparison, Evaluation, Figures
     from edgekit.evaluate.statistics import Estimate
+    from edgekit.runtime.classifier import Classifier
 
 EXAMPLES = """Examples:
 
@@ -23,6 +24,8 @@ edgekit evaluate model.onnx photos/
 edgekit evaluate model.onnx model-int8.onnx photos.tar.gz --report report.html
 
 edgekit evaluate model.onnx photos/ --crops 1 --crops 10 --truth truth.csv --map automobile=car
+
+edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
 """
 _EXIT_SOME_FAILED = 3
 _CLASSES_SHOWN, _PAIRS_SHOWN, _MISTAKES_SHOWN = 12, 5, 5
@@ -86,20 +89,28 @@ def run(
 
 def _contenders(models: list[str], plans: list[str], threads: int | None) -> list[Contender]:
     """Every model with every plan, named by what tells them apart."""
-    from edgekit.crops import plan_named
     from edgekit.evaluate.answers import Contender
     from edgekit.runtime.classifier import Classifier
     from edgekit.runtime.shipped import model_path
 
-    names = [plan_named(plan).name for plan in plans]
     stems = [Path(model).stem for model in models]
     contenders = []
     for model, stem in zip(models, stems, strict=True):
         classifier, short = Classifier(model, threads=threads), stem if stems.count(stem) == 1 else model
-        for plan in names:
-            name = short if len(names) == 1 else f"{short}, {plan}"
+        for plan in (_plan_name(plan, classifier) for plan in plans):  # known before anything is evaluated
+            name = short if len(plans) == 1 else f"{short}, {plan}"
             contenders.append(Contender(name, model_path(model), classifier, plan))
     return contenders
+
+
+def _plan_name(plan: str, classifier: Classifier) -> str:
+    """The full name of the plan. Raises SpecError for an unknown one, and for one that the model does not hold."""
+    from edgekit.crops import CropPlan
+    from edgekit.runtime.prediction import Request
+
+    asked = Request(top=1, plan=plan, budget=None, average="probabilities", unknown_below=0.0, channels="RGB")
+    found = asked.plan_for(classifier.info, str(classifier.path))
+    return found.name if isinstance(found, CropPlan) else plan
 
 
 def _write_report(found: Evaluation, path: Path) -> None:

@@ -1,6 +1,7 @@
 """`edgekit crops` as its users see it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from made_models import LABELS
 from made_pictures import noise
 
 from edgekit import Classifier
-from edgekit.artifact import read_info
+from edgekit.adaptive import AdaptivePlan
+from edgekit.artifact import read_info, write_info
 from edgekit.files import sha256
 
 
@@ -88,3 +90,18 @@ def test_folders_without_pictures_and_the_model_itself_as_output_are_refused(edg
     assert (code, "no pictures" in err) == (1, True)
     code, _, err = edgekit("crops", tiny_artifact, photos, "-o", tiny_artifact)
     assert (code, "the model itself" in err) == (2, True)
+
+
+def test_evaluate_compares_adaptive_crops_that_a_file_holds(edgekit, tiny_artifact, photos, tmp_path):
+    plan = AdaptivePlan(looks=("center", "wide"), temperature=1.0, curve=((1.0, 0.0), (2.0, 1.0)), budget=2.0)
+    write_info(tiny_artifact.read_bytes(), replace(read_info(tiny_artifact), crops=plan), tmp_path / "crops.onnx")
+    options = ("--crops", "1", "--crops", "adaptive", "--json")
+    code, out, _ = edgekit("evaluate", tmp_path / "crops.onnx", photos, *options)
+    models = json.loads(out)["models"]
+    classifier, pictures = Classifier(tmp_path / "crops.onnx"), sorted(photos.rglob("*.png"))
+    right = [classifier.predict(p, plan=plan).label == p.relative_to(photos).parts[0] for p in pictures]
+    assert (code, [m["crops"] for m in models]) == (0, ["center", "adaptive"])
+    assert models[1]["top1"]["value"] == np.mean(right)
+    code, out, err = edgekit("evaluate", tiny_artifact, photos, *options)
+    assert (code, out) == (2, "")
+    assert "holds no adaptive crops" in err
