@@ -241,7 +241,9 @@ def _from_array(array: npt.NDArray[Any], limits: Limits, channels: Channels) -> 
     if len(shape) == 3 and shape[2] == 1:
         array = array[:, :, 0]
     elif len(shape) == 3 and channels == "BGR":
-        array = array[:, :, [2, 1, 0, 3][: shape[2]]]
+        # Pillow exchanges the channels 10 times as fast as numpy.
+        mode, raw = ("RGB", "BGR") if shape[2] == 3 else ("RGBA", "BGRA")
+        return Image.frombuffer(mode, shape[1::-1], np.ascontiguousarray(array), "raw", raw, 0, 1)
     return Image.fromarray(array)
 
 

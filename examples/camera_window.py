@@ -30,7 +30,7 @@ class Camera(threading.Thread):
             if not there:
                 self.label = "no camera"
                 break
-            answer = self._classifier.predict(frame[:, :, ::-1], top=1)  # OpenCV's frames are BGR
+            answer = self._classifier.predict(frame, top=1, channels="BGR")  # as OpenCV has them
             self.label = f"{answer.label} {answer.probability:.0%}"
         capture.release()
 

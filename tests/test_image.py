@@ -395,6 +395,10 @@ def test_bgr_arrays_are_turned_where_said():
     rgb = np.asarray(quadrants())
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     np.testing.assert_array_equal(np.asarray(load(bgr, channels="BGR")), rgb)
+    loaded = load(bgr, channels="BGR")
+    np.testing.assert_array_equal(np.asarray(load(bgr[::-1, ::2], channels="BGR")), rgb[::-1, ::2])
     opaque = np.dstack([bgr, np.full(rgb.shape[:2], 255, np.uint8)])
     np.testing.assert_array_equal(np.asarray(load(opaque, channels="BGR")), rgb)
     np.testing.assert_array_equal(np.asarray(load(rgb[..., 0], channels="BGR")), np.asarray(load(rgb[..., 0])))
+    bgr[:] = 0  # a camera's next frame in the same memory
+    np.testing.assert_array_equal(np.asarray(loaded), rgb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -91,9 +92,9 @@ class Request:
     channels: Channels
 
     def __post_init__(self) -> None:
-        if self.top < 1:
-            raise SpecError(f"top must be at least 1, not {self.top}")
-        if not 0 <= self.unknown_below <= 1:
+        if not (isinstance(self.top, Integral) and self.top >= 1):
+            raise SpecError(f"top must be a whole number from 1, not {self.top!r:.100}")
+        if not (isinstance(self.unknown_below, Real) and 0 <= self.unknown_below <= 1):
             raise SpecError(f"unknown_below must be a probability from 0 to 1, not {self.unknown_below!r:.100}")
         for kind, value, known in (
             ("average", self.average, get_args(Average)),

@@ -32,7 +32,7 @@ def model_path(path_or_name: str | os.PathLike[str]) -> Path:
 
 def model_file(path_or_name: str | os.PathLike[str]) -> str:
     """As model_path, as text."""
-    name = os.fspath(path_or_name)
+    name = os.fsdecode(path_or_name)
     if os.path.isfile(name) or name.endswith(".onnx") or os.path.split(name)[0] or name in ("", "."):  # noqa: PTH113
         return name
     models = shipped_models()

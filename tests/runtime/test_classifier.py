@@ -61,11 +61,19 @@ def test_probabilities_are_the_mean_over_the_views(classifier, plan):
 def test_top_is_bounded_by_what_there_is(classifier):
     assert len(classifier.predict(PICTURE, top=2).top) == 2
     assert len(classifier.predict(PICTURE, top=100).top) == len(LABELS)
-    for wrong in (0, -1):
-        with pytest.raises(SpecError, match="top"):
+    assert len(classifier.predict(PICTURE, top=np.int64(1)).top) == 1
+    for wrong in (0, -1, 1.5, "3", None):
+        with pytest.raises(SpecError, match="top must be a whole number from 1"):
             classifier.predict(PICTURE, top=wrong)
     with pytest.raises(SpecError, match="crop plan"):
         classifier.predict(PICTURE, plan="all")
+
+
+def test_what_is_no_probability_is_refused(classifier):
+    assert classifier.predict(PICTURE, unknown_below=np.float32(1)).label == "unknown"
+    for wrong in (-0.1, 1.1, float("nan"), "0.5", None):
+        with pytest.raises(SpecError, match="unknown_below must be a probability"):
+            classifier.predict(PICTURE, unknown_below=wrong)
 
 
 def test_many_pictures_keep_their_order_and_failures_their_place(classifier, tmp_path):
