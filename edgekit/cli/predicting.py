@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -36,6 +37,7 @@ _EXIT_SOME_FAILED = 3
 def predict(options: Options) -> None:
     """Answer every picture in its turn. Ends the process with exit code 3 where some failed."""
     _check(options)
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of broken files goes to stderr
     names = [*options.pictures, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
         journal = stack.enter_context(_journal(options)) if options.resume else None

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_models import write_tiny
-from made_pictures import encoded, noise
+from made_pictures import encoded, gray_tiff_tags, noise, tiff
 from PIL import Image
 
 from edgekit import Classifier
@@ -139,6 +139,15 @@ def test_what_goes_wrong_is_said_in_one_line(edgekit, folder, tiny_artifact, arg
     assert said in err
     assert not said or err.count("\n") == 1
     assert sorted(folder.rglob("*")) == before
+
+
+def test_what_the_picture_library_logs_is_not_for_the_user(folder, tiny_artifact):
+    tags = [tag if tag[0] != 277 else (277, 4, 1, 255) for tag in gray_tiff_tags(40, 30, 200, 1200)]
+    Path("255-samples.tif").write_bytes(tiff(tags, body=bytes(2000)))
+    command = [sys.executable, "-m", "edgekit", "predict", "255-samples.tif", "--model", str(tiny_artifact)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
+    assert "255-samples.tif: not a picture of a known format" in done.stderr
 
 
 def test_an_offline_machine_fetches_nothing(edgekit, folder, tiny_artifact, monkeypatch):
