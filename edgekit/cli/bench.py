@@ -46,6 +46,7 @@ def run(
     naive is the same file in a plain script: onnxruntime at its defaults. fp32 is the file that an int8 one was made
     from, found beside it. Of a file that edgekit did not make, the network alone is measured.
     """
+    from edgekit import image
     from edgekit.evaluate.bench.drawn import write_drawn
     from edgekit.evaluate.bench.measure import measure, steps
     from edgekit.evaluate.bench.subject import open_subject
@@ -54,6 +55,8 @@ def run(
         from edgekit.evaluate.plots import check_plot
 
         check_plot(plot)
+    if picture:
+        image.load(picture)  # raises ImageError here, and not in a process that is timed
     counts = _thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _told_apart(subjects)

@@ -93,12 +93,14 @@ def _contenders(models: list[str], plans: list[str], threads: int | None) -> lis
     from edgekit.runtime.classifier import Classifier
     from edgekit.runtime.shipped import model_path
 
+    models = list(dict.fromkeys(models))
     stems = [Path(model).stem for model in models]
     contenders = []
     for model, stem in zip(models, stems, strict=True):
         classifier, short = Classifier(model, threads=threads), stem if stems.count(stem) == 1 else model
-        for plan in (_plan_name(plan, classifier) for plan in plans):  # known before anything is evaluated
-            name = short if len(plans) == 1 else f"{short}, {plan}"
+        names = list(dict.fromkeys(_plan_name(plan, classifier) for plan in plans))  # 1 and center are one
+        for plan in names:
+            name = short if len(names) == 1 else f"{short}, {plan}"
             contenders.append(Contender(name, model_path(model), classifier, plan))
     return contenders
 

@@ -67,6 +67,8 @@ def test_several_models_and_plans_are_compared(edgekit, tiny_artifact, photos, t
     assert [m["model"] for m in document["models"]] == ["tiny, center", "tiny, ten", "other, center", "other, ten"]
     assert [m["second"] for m in document["comparisons"]] == ["tiny, ten", "other, center", "other, ten"]
     assert "against tiny" in edgekit("evaluate", *models, photos)[1]
+    once = json.loads(edgekit("evaluate", other, other, photos, "--crops", "1", "--crops", "center", "--json")[1])
+    assert [m["model"] for m in once["models"]] == ["other"]
 
 
 def test_a_picture_that_cannot_be_read_is_listed_and_the_others_are_counted(edgekit, tiny_artifact, photos):
@@ -125,7 +127,7 @@ def test_a_report_is_written_beside_the_figures(edgekit, tiny_artifact, photos, 
         (("bench", "missing.onnx"), 4, "missing.onnx"),
         (("bench", "lenet5-mnist", "--against", "fp32"), 4, "no float32 parent"),
         (("bench", "lenet5-mnist", "--threads", "0"), 2, "whole numbers"),
-        (("bench", "lenet5-mnist", "--picture", "missing.jpg"), 1, "missing.jpg"),
+        (("bench", "lenet5-mnist", "--picture", "missing.jpg"), 1, "error: missing.jpg: cannot be opened"),
         (("bench", "photos/red/0.png"), 4, "0.png"),
         (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown ending of a plot '.jpgg'"),
         (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "is a folder"),
