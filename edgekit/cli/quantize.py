@@ -50,13 +50,13 @@ def run(
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=8, help="Calibration pictures.")] = 100,
-    max_drop: Annotated[float, typer.Option(help="Points of top-1 that may be lost.")] = 1.0,
-    min_speedup: Annotated[float, typer.Option(help="Times as fast as float32, on one thread here.")] = 1.0,
+    max_drop: Annotated[float, typer.Option(min=-100, max=100, help="Points of top-1 that may be lost.")] = 1.0,
+    min_speedup: Annotated[float, typer.Option(min=0, help="Times as fast as float32, on one thread here.")] = 1.0,
     min_agreement: Annotated[
-        float, typer.Option(help="Without labels: percent of the pictures with float32's label.")
+        float, typer.Option(min=0, max=100, help="Without labels: percent of the pictures with float32's label.")
     ] = 95.0,
     max_divergence: Annotated[
-        float, typer.Option(help="Without labels: mean KL divergence of the probabilities, in nats.")
+        float, typer.Option(min=0, help="Without labels: mean KL divergence of the probabilities, in nats.")
     ] = 0.1,
     target: Annotated[
         str | None, typer.Option(help="x86-vnni, x86-avx2, arm64 or web.", show_default="this machine's")
@@ -76,7 +76,7 @@ def run(
     Recipes are tried one after the other: 8-bit integers, with other ranges, corrected biases, equalized channels, the
     most sensitive layers left in float; then smaller weights alone.
     """
-    from edgekit.export.finish import require_onnx_path
+    from edgekit.export.finish import require_new_path, require_onnx_path
     from edgekit.export.quantize import Gate, quantize
     from edgekit.export.quantize.data import calibration_and_held_out
     from edgekit.export.quantize.recipes import recipe_named
@@ -84,6 +84,7 @@ def run(
 
     path = output or _new_path(model)
     require_onnx_path(path)
+    require_new_path(model, path)
     chosen = [recipe_named(recipe)] if recipe else None
     made_for = target_named(target) if target else this_machine()
     few, rest = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)

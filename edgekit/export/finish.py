@@ -93,7 +93,7 @@ def require_onnx_path(path: str | os.PathLike[str]) -> None:
 
 def require_new_path(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Raises SpecError where the path is that of the source: a step never replaces what it was made from."""
-    if Path(path).exists() and Path(path).samefile(source):
+    if Path(path).exists() and Path(source).exists() and Path(path).samefile(source):
         raise SpecError(f"{os.fspath(path)}: would replace the file that it is made from; give another path to write")
 
 

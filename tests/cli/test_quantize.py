@@ -59,6 +59,21 @@ def test_one_command_with_nothing_but_the_folder(network, photos, tmp_path):
     assert "is there already" in again.stderr
 
 
+@pytest.mark.parametrize("option", ["--max-drop", "--min-speedup", "--min-agreement", "--max-divergence"])
+def test_a_limit_that_is_no_number_would_let_everything_through(option, network, photos):
+    done = edgekit("quantize", network, "--calibration", photos, "-o", "x.onnx", option, "nan")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert option in done.stderr
+
+
+def test_the_float32_file_is_not_replaced(network, photos):
+    before = network.read_bytes()
+    done = edgekit("quantize", network, "--calibration", photos, "--samples", 10, "-o", network, "--min-speedup", 0)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "would replace the file that it is made from" in done.stderr
+    assert network.read_bytes() == before
+
+
 @pytest.mark.slow
 def test_a_refusal_shows_what_was_tried_and_exits_6(network, photos, tmp_path):
     model = copied(network, tmp_path)
