@@ -89,8 +89,17 @@ class ArtifactInfo:
     @property
     def warning(self) -> str | None:
         """Why the model is worse than was asked for, where it was written in spite of that."""
+        return self._evidence("worse")
+
+    @property
+    def target(self) -> str | None:
+        """The processor that the integers are made for, as `edgekit quantize --target` names it; None without any."""
+        return self._evidence("target")
+
+    def _evidence(self, name: str) -> str | None:
+        """What the quantizer wrote under this name, if it is a text."""
         evidence = self.parity.get("quantize")
-        said = evidence.get("worse") if isinstance(evidence, Mapping) else None
+        said = evidence.get(name) if isinstance(evidence, Mapping) else None
         return said if isinstance(said, str) else None
 
     @classmethod

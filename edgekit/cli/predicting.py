@@ -19,6 +19,7 @@ from edgekit.postprocess import Average
 from edgekit.runtime.bulk import answer_of, answers
 from edgekit.runtime.classifier import Classifier, Prediction
 from edgekit.runtime.inputs import STDIN, Input, inputs, read_list
+from edgekit.runtime.machine import overflow_warning
 from edgekit.runtime.prediction import Request
 from edgekit.runtime.predictor import Predictor
 from edgekit.runtime.session import available_threads
@@ -121,8 +122,9 @@ def _member(model: str, options: Options, threads: int | None) -> Classifier:
         provider=options.provider,
         trusted=options.trusted,
     )
-    if classifier.info.warning:
-        say(f"warning: {classifier.path.name}: {classifier.info.warning}")
+    for warning in (classifier.info.warning, overflow_warning(classifier.info.target)):
+        if warning:
+            say(f"warning: {classifier.path.name}: {warning}")
     return classifier
 
 

@@ -19,14 +19,14 @@ import onnxruntime as ort
 from edgekit.errors import EdgekitError
 from edgekit.hub.cache import is_offline, weights_folder
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.machine import processor
+from edgekit.runtime.machine import VNNI, processor
 from edgekit.runtime.session import available_threads
 from edgekit.runtime.shipped import DEFAULT_MODEL
 
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PROVIDER = "CPUExecutionProvider"
 # One of each row makes the products of bytes fast and exact: x86 with VNNI or AMX, Arm with dot products.
-_FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+_FAST_INT8 = VNNI | {"asimddp", "i8mm"}
 # Where x86 has only these, two products of unsigned and signed bytes may overflow on their way.
 _OVERFLOWING_INT8 = frozenset({"avx2", "avx512f"})
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[(?P<extras>[^]]+)\])?[^;>]*(>=(?P<least>[\d.]+))?")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from edgekit.runtime.session import available_threads
 _CPUINFO = Path("/proc/cpuinfo")
 # Instructions that decide how fast int8 is, by the names Linux gives them on x86 and on Arm.
 _INT8_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+# With one of these, x86 adds products of bytes in 32 bits; with AVX alone two of them in 16, which saturate.
+VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def machine() -> dict[str, Any]:
@@ -21,16 +22,36 @@ def machine() -> dict[str, Any]:
 
 def processor() -> dict[str, Any]:
     """As machine, but for the cores, which a wrong EDGEKIT_NUM_THREADS would make an error."""
+    from importlib.metadata import version  # slow to import, and `edgekit predict` needs only what is below
+
     facts = _cpu_facts()
-    flags = set(facts.get("flags", facts.get("Features", "")).split())
     return {
         "processor": facts.get("model name", platform.processor() or platform.machine()),
         "architecture": platform.machine(),
-        "int8_features": [name for name in _INT8_FEATURES if name in flags],
+        "int8_features": _int8_features(facts),
         "versions": {name: version(name) for name in ("edgekit", "numpy", "onnxruntime", "pillow")},
         "python": platform.python_version(),
         "system": platform.system(),
     }
+
+
+def overflow_warning(target: str | None) -> str | None:
+    """What to say where integers made for this target overflow on this processor; None where they do not.
+
+    A processor whose instructions cannot be read is not accused.
+    """
+    features = _int8_features(_cpu_facts()) if target == "x86-vnni" else []
+    if "avx2" not in features or VNNI & set(features):
+        return None
+    return (
+        "its integers are made for x86-vnni; this processor has no VNNI, so they overflow and answers are worse: "
+        "quantize with --target x86-avx2, which is exact on both"
+    )
+
+
+def _int8_features(facts: dict[str, str]) -> list[str]:
+    flags = set(facts.get("flags", facts.get("Features", "")).split())
+    return [name for name in _INT8_FEATURES if name in flags]
 
 
 def _cpu_facts() -> dict[str, str]:

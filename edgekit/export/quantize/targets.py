@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from edgekit.errors import SpecError, unknown
-from edgekit.runtime.machine import machine
+from edgekit.runtime.machine import VNNI, machine
 
 Activations: TypeAlias = Literal["uint8", "int8"]
 
@@ -37,7 +37,6 @@ TARGETS = {
         Target(name="web", activations="uint8", saturating=False),
     )
 }
-_VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 def target_named(name: str) -> Target:
@@ -51,4 +50,4 @@ def this_machine() -> Target:
     """The target that this machine is; an x86 processor whose instructions cannot be read counts as without VNNI."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return TARGETS["arm64"]
-    return TARGETS["x86-vnni" if _VNNI & set(machine()["int8_features"]) else "x86-avx2"]
+    return TARGETS["x86-vnni" if VNNI & set(machine()["int8_features"]) else "x86-avx2"]
