@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 from typing import Any
 
 from edgekit.runtime.session import available_threads
 
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO = "/proc/cpuinfo"
 # Instructions that decide how fast int8 is, by the names Linux gives them on x86 and on Arm.
 _INT8_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 # With one of these, x86 adds products of bytes in 32 bits; with AVX alone two of them in 16, which saturate.
@@ -57,7 +56,8 @@ def _int8_features(facts: dict[str, str]) -> list[str]:
 def _cpu_facts() -> dict[str, str]:
     """The first processor's entries of /proc/cpuinfo; none where there is no such file."""
     try:
-        lines = _CPUINFO.read_text().partition("\n\n")[0].splitlines()
+        with open(_CPUINFO, encoding="utf-8") as file:
+            lines = file.read().partition("\n\n")[0].splitlines()
     except OSError:
         return {}
     pairs = (line.partition(":") for line in lines)
