@@ -226,7 +226,7 @@ class _Scan:
         dims, pieces = [], []
         for part, payload, value in self._parts(message, _TENSOR):
             if part == "external_data" or (part == "data_location" and value):
-                raise ArtifactError("its weights lie in another file; save it as one file")
+                raise ArtifactError("its weights lie in another file; make it one: onnx.save(onnx.load(FILE), ONE)")
             if part == "name":
                 name = _text(payload)
             elif part == "data_type":

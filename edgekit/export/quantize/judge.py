@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.artifact import ArtifactInfo, write_info
+from edgekit.errors import SpecError
 from edgekit.evaluate.accuracy import Accuracy, matched_labels
 from edgekit.evaluate.latency import PairedLatency, paired_latency
 from edgekit.export.parity import Parity, compare_logits, rounded_up
@@ -43,6 +46,11 @@ class Gate:
     min_agreement: float = 95.0
     max_divergence: float = 0.1
 
+    def __post_init__(self) -> None:
+        for limit in dataclasses.fields(self):
+            if math.isnan(getattr(self, limit.name)):  # which every comparison would let pass
+                raise SpecError(f"{limit.name} is not a number")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -66,7 +74,8 @@ class Judgement:
         """Points of top-1 lost (negative where the child is better); None without labels."""
         if self.parent is None or self.child is None:
             return None
-        return 100 * (self.parent.top1 - self.child.top1)
+        lost = int(_right(self.parent).sum()) - int(_right(self.child).sum())
+        return 100 * lost / len(self.child.truth)  # of whole pictures: 4 of 400 are 1 point, and no more
 
     @property
     def drop_interval(self) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from onnx import ModelProto
 from edgekit.artifact import ArtifactInfo, parse_info, read_model, write_info, write_sidecar
 from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, DataError, QualityGateError
+from edgekit.export.finish import require_new_path
 from edgekit.export.quantize.judge import Gate, Judge, Judgement, misses
 from edgekit.export.quantize.recipes import LADDER, Recipe
 from edgekit.export.quantize.storage import dense_share
@@ -79,6 +80,7 @@ def quantize(
     figures of the nearest miss, where none passes; then nothing is written. DataError for pictures that cannot do, and
     for a file to stand in for that has other labels or another preprocessing.
     """
+    require_new_path(source, path)
     model = read_model(source)
     info = parse_info(model, name=os.fspath(source))
     target = target or this_machine()

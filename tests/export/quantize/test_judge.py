@@ -1,5 +1,7 @@
 """The gate at its limits, and what it says."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,22 @@ def test_the_gate_at_its_limits(judgement, said):
     assert len(found) == len(said)
     assert all(text.startswith(start) for (text, _), start in zip(found, said, strict=True))
     assert all(excess > 0 for _, excess in found)
+
+
+def test_a_whole_point_is_no_more_than_one():
+    """As shares, 0.895 - 0.885 is more than 0.01 by the rounding of a float."""
+    truth, sure = np.zeros(400, np.int64), np.arange(400)
+    before, after = (
+        Accuracy(truth, np.stack([sure < right, sure >= right], axis=1).astype(float)) for right in (358, 354)
+    )
+    exact = dataclasses.replace(judged(), parent=before, child=after)
+    assert exact.drop == 1.0
+    assert misses(exact, Gate(max_drop=1.0)) == []
+
+
+def test_a_limit_that_is_no_number_is_refused():
+    with pytest.raises(SpecError, match="min_speedup is not a number"):
+        Gate(min_speedup=float("nan"))
 
 
 def test_the_interval_of_the_drop_is_that_of_paired_differences():

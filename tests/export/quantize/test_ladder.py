@@ -10,7 +10,7 @@ from made_networks import LABELS, conv_network, noise, write_network
 from edgekit import Classifier, dataset
 from edgekit.artifact import read_info, read_sidecar
 from edgekit.dataset import PictureSet
-from edgekit.errors import ArtifactError, DataError, QualityGateError
+from edgekit.errors import ArtifactError, DataError, QualityGateError, SpecError
 from edgekit.export.quantize import Gate, ladder, quantize
 from edgekit.export.quantize.recipes import LADDER, RECIPES
 from edgekit.export.quantize.targets import TARGETS
@@ -136,6 +136,11 @@ def test_the_ladder_stops_at_the_first_that_passes_unless_told(network, pictures
             on_trial=tried.append,
         )
     assert [trial.recipe.name for trial in tried] == ["int8", "int8", "int8-mse"]
+
+
+def test_the_float_file_is_not_replaced(network, pictures):
+    with pytest.raises(SpecError, match="would replace the file"):
+        quantize(network, network, calibration=pictures[0], held_out=pictures[1], gate=ANYTHING)
 
 
 def test_it_is_judged_against_the_network_that_it_stands_in_for(network, pictures, tmp_path):
