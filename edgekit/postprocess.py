@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,7 +14,8 @@ Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Average: TypeAlias = Literal["probabilities", "logits"]
 
 
-class Score(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Score:
     """One class: its label, its index among the logits, and its probability (0 to 1)."""
 
     label: str

@@ -12,10 +12,11 @@ import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from edgekit.artifact import is_ort_format
 from edgekit.errors import ArtifactError
+from edgekit.runtime.floats import DIVISIONS, KnownFloats
 from edgekit.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, fields, signed, varints
 
 # What is read of each message: the field numbers of onnx.proto (ONNX 1.23).
@@ -61,7 +62,7 @@ _WIRE_TYPES = {
 
 # By TensorProto.DataType: bits of one element, the field that holds it where there are no raw bytes, and struct's
 # letter for the types in which sizes are written.
-_STRING = 8
+_FLOAT, _STRING = 1, 8
 _BITS = {
     **dict.fromkeys((25, 26), 2),
     **dict.fromkeys((21, 22, 23), 4),
@@ -103,6 +104,20 @@ _Numbers: TypeAlias = Sequence[float]
 _Part: TypeAlias = tuple[str, memoryview, int | None]
 
 
+class _Constant(NamedTuple):
+    """A value that is written in the file: its name, its type and, where they are few, its numbers."""
+
+    name: str
+    data_type: int
+    numbers: _Numbers | None
+
+
+class _Node(NamedTuple):
+    op_type: str
+    inputs: list[str]
+    outputs: list[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelLimits:
     """What a model may be before it is refused.
@@ -139,6 +154,7 @@ class _Scan:
     """One look through one file.
 
     constants: the small numeric ones by name, None for the others. measured: names of sizes that tensors really have.
+    floats: names of the values that are no whole numbers.
     """
 
     def __init__(self, limits: ModelLimits) -> None:
@@ -147,6 +163,7 @@ class _Scan:
         self._made = 0.0
         self._constants: dict[str, _Numbers | None] = {}
         self._measured: set[str] = set()
+        self._floats = KnownFloats()
 
     def file(self, message: memoryview) -> None:
         graphs = []
@@ -161,47 +178,55 @@ class _Scan:
         self._graph(graphs[0])
 
     def _graph(self, message: memoryview) -> None:
-        nodes: list[tuple[str, list[str], str]] = []
+        nodes: list[_Node] = []
         for part, payload, _ in self._parts(message, _GRAPH):
             if part == "sparse":
                 raise ArtifactError("it holds sparse tensors, which fill the memory when they are unpacked")
             if part == "initializer":
-                self._add_constant(*self._tensor(payload))
+                self._add_constant(self._tensor(payload))
                 continue
             if len(nodes) == self._limits.max_nodes:
                 raise ArtifactError(f"its graph has more than {self._limits.max_nodes} nodes")
             nodes.append(self._node(payload))
-        for op_type, inputs, output in nodes:  # now that all constants are known; in topological order, as ONNX demands
-            self._check_growth(op_type, inputs)
-            if op_type == "Shape" or (op_type in _MEASURING and inputs[:1] and inputs[0] in self._measured):
-                self._measured.add(output)
+        for node in nodes:  # now that all constants are known; in topological order, as ONNX demands
+            self._check_growth(node.op_type, node.inputs)
+            self._check_division(node)
+            self._floats.pass_node(*node)
+            if node.op_type == "Shape" or (node.op_type in _MEASURING and node.inputs[:1] and self._measures(node)):
+                self._measured.update(node.outputs)
 
-    def _node(self, message: memoryview) -> tuple[str, list[str], str]:
-        """The node's operator, the names of its inputs and of its (last) output."""
-        texts = {"op_type": "", "domain": "", "output": ""}
-        inputs, attributes = [], []
+    def _measures(self, node: _Node) -> bool:
+        return node.inputs[0] in self._measured
+
+    def _node(self, message: memoryview) -> _Node:
+        texts = {"op_type": "", "domain": ""}
+        names: dict[str, list[str]] = {"input": [], "output": []}
+        attributes = []
         for part, payload, _ in self._parts(message, _NODE):
-            if part == "input":
-                inputs.append(_text(payload))
+            if part in names:
+                names[part].append(_text(payload))
             elif part == "attribute":
                 attributes.append(payload)
             else:
                 texts[part] = _text(payload)
-        op_type = texts["op_type"]
-        _check_operator(op_type, texts["domain"])
+        node = _Node(texts["op_type"], names["input"], names["output"])
+        _check_operator(node.op_type, texts["domain"])
         for attribute in attributes:
-            numbers = self._attribute(attribute, op_type)
-            if op_type == "Constant":
-                self._add_constant(texts["output"], numbers)
-        return op_type, inputs, texts["output"]
+            held = self._attribute(attribute, node.op_type)
+            if node.op_type == "Constant":
+                self._add_constant(held._replace(name=node.outputs[-1] if node.outputs else ""))
+            elif node.op_type == "Cast" and held.name == "to":
+                self._floats.add(node.outputs[0] if node.outputs else "", int(next(iter(held.numbers or ()), 0)))
+        return node
 
-    def _add_constant(self, name: str, numbers: _Numbers | None) -> None:
-        if name in self._constants:
-            raise ArtifactError(f"its constant {name!r:.60} stands twice")
-        self._constants[name] = numbers
+    def _add_constant(self, constant: _Constant) -> None:
+        if constant.name in self._constants:
+            raise ArtifactError(f"its constant {constant.name!r:.60} stands twice")
+        self._constants[constant.name] = constant.numbers
+        self._floats.add(constant.name, constant.data_type)
 
-    def _attribute(self, message: memoryview, op_type: str) -> _Numbers | None:
-        """The numbers that the attribute holds, where they are few; of a tensor or its own."""
+    def _attribute(self, message: memoryview, op_type: str) -> _Constant:
+        """The attribute's name, and what it holds: a tensor, or numbers of its own."""
         name, pieces, tensors = "", [], []
         for part, payload, value in self._parts(message, _ATTRIBUTE):
             if part == "graph":
@@ -211,17 +236,18 @@ class _Scan:
             if part == "name":
                 name = _text(payload)
             elif part == "tensor":
-                tensors.append(self._tensor(payload)[1])
+                tensors.append(self._tensor(payload))
             else:
                 pieces.append((part, payload, value))
         if len(tensors) > 1:
             raise ArtifactError(f"its operator {op_type!r:.60} holds one value twice")
-        numbers = tensors[0] if tensors else _numbers(pieces)
-        self._check_attribute(op_type, name, numbers or ())
-        return numbers
+        own = _FLOAT if pieces and all(part in ("f", "floats") for part, _, _ in pieces) else 0
+        held = tensors[0]._replace(name=name) if tensors else _Constant(name, own, _numbers(pieces))
+        self._check_attribute(op_type, name, held.numbers or ())
+        return held
 
-    def _tensor(self, message: memoryview) -> tuple[str, _Numbers | None]:
-        """The tensor's name and, where they are few, its numbers. It must hold as much as it says."""
+    def _tensor(self, message: memoryview) -> _Constant:
+        """It must hold as much as it says."""
         name, data_type, raw = "", 0, None
         dims, pieces = [], []
         for part, payload, value in self._parts(message, _TENSOR):
@@ -239,7 +265,7 @@ class _Scan:
                 pieces.append((part, payload, value))
         elements = self._elements(name, _numbers(dims))
         _check_held(name, data_type, elements, raw, pieces)
-        return name, _values(data_type, elements, raw, pieces)
+        return _Constant(name, data_type, _values(data_type, elements, raw, pieces))
 
     def _elements(self, name: str, dims: _Numbers | None) -> int:
         if dims is None or any(extent < 0 for extent in dims):
@@ -274,6 +300,14 @@ class _Scan:
         elif op_type == "Range":
             start, limit, delta = (next(iter(numbers), 0.0) for numbers in sizes[:3])  # 0 where it is measured
             self._make(op_type, (abs(limit - start) / (abs(delta) or 1.0),))
+
+    def _check_division(self, node: _Node) -> None:
+        """Refuse to divide whole numbers by what ends the process: 0, and -1 under the smallest of them."""
+        if node.op_type not in DIVISIONS or self._floats.any_of(node.inputs):
+            return
+        divisors = self._constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+        if not divisors or not {0, -1}.isdisjoint(divisors):
+            raise ArtifactError(f"its operator {node.op_type} divides whole numbers by what may be 0 or -1")
 
     def _make(self, op_type: str, shape: _Numbers) -> None:
         self._made += math.prod(abs(float(extent)) for extent in shape)

@@ -211,7 +211,24 @@ def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     convolution = helper.make_node("ConvTranspose", ["normalized", "weight"], ["z"], strides=[2**20, 2**20])
     yield "strides", _added_to_graph(convolution), "stretches"
     chain = [helper.make_node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_001)]
+    yield from _divisions()
     yield "nodes-20006", tiny_model(before=chain), "nodes"
+
+
+def _divisions() -> Iterator[tuple[str, onnx.ModelProto, str]]:
+    """Of whole numbers: by 0, by -1 under the smallest of them, by what is computed, by a type that is not read."""
+    smallest, counted = _constant("a", [-(2**63)]), helper.make_node("Cast", ["pixels"], ["a"], to=TensorProto.INT64)
+    kept = helper.make_node("Identity", ["b"], ["c"])
+    for name, nodes in {
+        "by-zero": [counted, _constant("b", [0])],
+        "by-minus-one": [smallest, _constant("b", [-1])],
+        "by-computed": [smallest, _constant("b", [2]), kept],
+        "of-bytes": [_constant("a", [5], np.uint8), _constant("b", [0], np.uint8)],
+    }.items():
+        divisor = "c" if kept in nodes else "b"
+        for kind in ("Div", "Mod"):
+            divided = helper.make_node(kind, ["a", divisor], ["z"])
+            yield f"{kind.lower()}-{name}", _added_to_graph(*nodes, divided), "whole numbers"
 
 
 def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]:

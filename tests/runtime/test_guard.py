@@ -56,6 +56,28 @@ def test_honest_sizes_pass():
     check_model(tiny_model(before=sizes).SerializeToString(), name="file")
 
 
+def test_honest_divisions_pass():
+    """By constants, of floats that are known as such over any number of steps, and sizes by a whole number."""
+    nodes = [
+        helper.make_node("Constant", [], ["two"], value_ints=[2]),
+        helper.make_node("Shape", ["weight"], ["extents"]),
+        helper.make_node("Div", ["extents", "two"], ["halves"]),
+        helper.make_node("Mod", ["extents", "two"], ["rests"]),
+        helper.make_node("ReduceMean", ["weight"], ["mean"]),
+        helper.make_node("Sub", ["weight", "mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "centered"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares"], ["variance"]),
+        helper.make_node("Sqrt", ["variance"], ["deviation"]),
+        helper.make_node("Div", ["centered", "deviation"], ["normalized_weight"]),
+        helper.make_node("Cast", ["extents"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["floats"], ["sum"]),
+        helper.make_node("Div", ["floats", "sum"], ["shares"]),
+        helper.make_node("Constant", [], ["half"], value_float=0.5),
+        helper.make_node("Div", ["shares", "half"], ["doubled"]),
+    ]
+    check_model(tiny_model(before=nodes).SerializeToString(), name="file")
+
+
 def _counting(*between: onnx.NodeProto) -> bytes:
     """A model that counts from 0 to a size: what torch writes for the indexes of a batch of any size."""
     nodes = [
