@@ -105,9 +105,7 @@ def load(
         image = _decoded(_open(data, name, limits, needed), limits, name)
     try:
         return _to_color(_upright(image), color)
-    except (
-        Exception
-    ) as error:  # Pillow knows no way from some modes to the others, and asserts palettes that are not there
+    except Exception as error:  # Pillow knows no way from some modes to others, and asserts palettes that are missing
         raise ImageError(f"{name}: a picture in mode {image.mode} cannot be used: {_said(error)}") from None
 
 
