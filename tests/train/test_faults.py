@@ -116,8 +116,8 @@ def test_two_processes_train_what_one_does(tmp_path, picture_folder):
 def test_two_processes_share_the_features_of_a_frozen_body(tmp_path, picture_folder, undisturbed):
     weights = undisturbed[1] / "model.safetensors"
     head = ("--tune", "head", "--weights", str(weights), "--epochs", "2")
-    for options in ((), ("--feature-copies", "2")):
-        folders = [tmp_path / f"{name}{len(options)}" for name in ("one", "two")]
+    for options in (("--rotate", "0"), ("--feature-copies", "2")):  # only copies are rotated
+        folders = [tmp_path / f"{name}{options[0]}" for name in ("one", "two")]
         alone = finish(command(picture_folder, folders[0], *head, *options))
         assert alone.returncode == 0, alone.stderr
         done = finish(torchrun(picture_folder, folders[1], *head, *options))
