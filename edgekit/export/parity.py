@@ -12,6 +12,7 @@ import numpy as np
 from edgekit.errors import ArtifactError, ParityError
 from edgekit.image import Pixels
 from edgekit.postprocess import Floats, softmax
+from edgekit.runtime.running import run_patiently
 from edgekit.runtime.session import (
     first_line,
     fixed_batch,
@@ -59,7 +60,7 @@ def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> Logits:
     def logits(pixels: Pixels) -> Floats:
         parts = [pixels[start : start + step] for start in range(0, len(pixels), step)]
         try:
-            return np.concatenate([run_batches(session, part) for part in parts])
+            return np.concatenate([run_batches(session, part, run=run_patiently) for part in parts])
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{name}: onnxruntime cannot run it: {first_line(error)}") from None
 

@@ -17,6 +17,7 @@ from edgekit.export.clean import clean
 from edgekit.image import Pixels, Size
 from edgekit.preprocess import Preprocess
 from edgekit.runtime.guard import check_model
+from edgekit.runtime.running import run_patiently
 from edgekit.runtime.session import MAX_FIXED_BATCH, first_line, open_session, run_batches
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
@@ -60,7 +61,7 @@ class Plain:
         values = np.ascontiguousarray(values.transpose(0, 3, 1, 2) if self.layout == "nchw" else values)
         session = open_session(self.data, name=self.name)
         try:
-            found = [run_batches(session, picture[None], output=self.output) for picture in values]
+            found = [run_batches(session, picture[None], output=self.output, run=run_patiently) for picture in values]
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
         return self._checked(found)

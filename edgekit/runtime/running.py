@@ -6,6 +6,7 @@ bound both: its arena for everything that lies between the layers has a roof, an
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _LOOK_EVERY_S = 0.5
+# Whether alone, and whether the arena gives back what it keeps for runs of other sizes, which it does when a run has
+# ended, even by failing.
+_TRIES = ((False, False), (True, True), (True, False))
 
 
 def time_limit_s(model_bytes: int) -> float:
@@ -36,31 +40,31 @@ def run(
     """One output of the session for this feed.
 
     As many runs as there are cores go at once and the others wait; more would only take more memory. One that does not
-    fit beside others is tried again alone. Raises ArtifactError for a run that needs more memory or time than it may
-    have, and what onnxruntime raises.
+    fit beside others, or beside what the arena keeps for runs of other sizes, is tried again alone. Raises
+    ArtifactError for a run that needs more memory or time than it may have, and what onnxruntime raises.
     """
-    try:
-        with _runs.place(alone=False):
-            return _timed(session, output, feed, limit_s)
-    except Exception as error:  # onnxruntime raises classes of its own that are not public
-        if not memory.is_exhausted(error):
-            raise
-    try:
-        with _runs.place(alone=True):
-            return _timed(session, output, feed, limit_s)
-    except Exception as error:
-        if not memory.is_exhausted(error):
-            raise
-        raise ArtifactError(
-            f"a run needs more than {memory.run_megabytes()} MB; {memory.VARIABLE} sets another limit"
-        ) from None
+    for alone, shrinking in _TRIES:
+        try:
+            with _runs.place(alone=alone):
+                return _timed(session, output, feed, limit_s, shrinking=shrinking)
+        except Exception as error:  # onnxruntime raises classes of its own that are not public
+            if not memory.is_exhausted(error):
+                raise
+    raise ArtifactError(f"a run needs more than {memory.run_megabytes()} MB; {memory.VARIABLE} sets another limit")
+
+
+def run_patiently(session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """As run, of a model that was made here: it may take its time."""
+    return run(session, output, feed, limit_s=math.inf)
 
 
 def _timed(
-    session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]], limit_s: float
+    session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]], limit_s: float, *, shrinking: bool
 ) -> npt.NDArray[Any]:
     options = ort.RunOptions()
     options.log_severity_level = 4
+    if shrinking:
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     with _watch.over(options, limit_s):
         try:
             answer: npt.NDArray[Any] = session.run([output], feed, options)[0]

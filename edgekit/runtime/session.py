@@ -80,14 +80,8 @@ def fixed_batch(session: ort.InferenceSession) -> int | None:
     return batch if isinstance(batch, int) else None
 
 
-def run_plainly(session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """One output of the session for this feed."""
-    answer: npt.NDArray[Any] = session.run([output], feed)[0]
-    return answer
-
-
 def run_batches(
-    session: ort.InferenceSession, pixels: npt.NDArray[Any], *, output: str = "logits", run: RunOne = run_plainly
+    session: ort.InferenceSession, pixels: npt.NDArray[Any], *, output: str = "logits", run: RunOne
 ) -> npt.NDArray[Any]:
     """The named output for any number of pictures; a fixed batch is filled up with zeros, whose answers are dropped.
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -329,7 +330,10 @@ def test_answers_of_another_model_or_with_other_options_are_not_mixed(edgekit, f
 def started(*arguments):
     """The command in a process of its own."""
     command = [sys.executable, "-m", "edgekit", "predict", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # Where the tests run in the background of a shell they ignore Ctrl-C, and so would what they start.
+    heeding = None if os.name == "nt" else partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, **pipes, preexec_fn=heeding)
 
 
 @pytest.fixture

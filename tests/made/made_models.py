@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,16 @@ def tiny_model(*, crop: Size = CROP, before: list[onnx.NodeProto] | None = None)
     )
     imports = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
     return helper.make_model(graph, opset_imports=imports, ir_version=10)
+
+
+def exp_model() -> onnx.ModelProto:
+    """x (n) to z, the mean of exp(exp(exp(exp(x)))): twice the memory of x, or three times."""
+    names = ["x", "a", "b", "c", "d"]
+    nodes = [helper.make_node("Exp", [before], [after]) for before, after in pairwise(names)]
+    nodes.append(helper.make_node("ReduceMean", ["d"], ["z"], keepdims=0))
+    ends = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, shape)] for n, shape in (("x", ["n"]), ("z", []))]
+    graph = helper.make_graph(nodes, "exp", *ends)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 def featured_model() -> onnx.ModelProto:

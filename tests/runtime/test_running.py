@@ -1,9 +1,13 @@
 """Runs that fit and end; what runs away is tested with the hostile models."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import made_models
 import numpy as np
 import pytest
 from made_models import tiny_model, write_tiny
@@ -41,14 +45,32 @@ def test_a_run_alone_waits_for_the_others():
 def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session, monkeypatch):
     asked = []
 
-    def exhausted(*arguments):
+    def exhausted(*arguments, **options):
         asked.append(arguments)
         raise RuntimeError("Available memory of 5 is smaller than requested bytes of 6")
 
     monkeypatch.setattr("edgekit.runtime.running._timed", exhausted)
     with pytest.raises(ArtifactError, match="more than 512 MB; EDGEKIT_RUN_MEMORY_MB"):
         run(session, "logits", {"pixels": PIXELS}, limit_s=1)
-    assert len(asked) == 2
+    assert len(asked) == 3
+
+
+def test_what_was_kept_for_runs_of_other_sizes_is_given_back(tmp_path):
+    """In a process of its own, since the arena is one for all: each network alone fits, all that they left does not."""
+    program = """
+import sys
+import numpy as np
+from made_models import exp_model
+from edgekit.runtime.running import run
+from edgekit.runtime.session import open_session
+for megabytes in (5, 11, 23, 45):
+    session = open_session(exp_model().SerializeToString(), name="exp", threads=1)
+    run(session, "z", {"x": np.zeros(megabytes * 2**18, np.float32)}, limit_s=60)
+print("done")
+"""
+    environment = os.environ | {memory.VARIABLE: "128", "PYTHONPATH": str(Path(made_models.__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 def test_a_run_that_fails_gives_its_place_back(session):
