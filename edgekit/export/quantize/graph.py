@@ -104,6 +104,12 @@ def attribute(node: NodeProto, name: str, default: float) -> float:
     return default
 
 
+def integers(node: NodeProto, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Several whole numbers among the node's attributes."""
+    found = next((entry.ints for entry in node.attribute if entry.name == name), default)
+    return tuple(found)
+
+
 def output_axis(node: NodeProto) -> int:
     """The axis of the output channels in a weighted node's weights."""
     if node.op_type == "Conv":

@@ -19,6 +19,7 @@ from edgekit.export.quantize.ranges import Calibrator, Range, needs_histogram, r
 from edgekit.export.quantize.recipes import Recipe
 from edgekit.export.quantize.sensitivity import sensitivities
 from edgekit.export.quantize.statistics import Activations, Histogram
+from edgekit.export.quantize.stem import with_grouped_stem
 from edgekit.export.quantize.storage import with_dense_int8, with_float16
 from edgekit.export.quantize.store import PixelStore
 from edgekit.export.quantize.targets import Target
@@ -47,6 +48,8 @@ class Workshop:
     def __init__(self, model: ModelProto, pictures: PixelStore, target: Target, progress: Progress) -> None:
         self._float = Graph(model).model  # with names for all nodes
         self._model = prepared(self._float)
+        if target.groups_pixels:
+            self._model = with_grouped_stem(self._model)
         self._pictures, self._target, self._progress = pictures, target, progress
         self._models: dict[bool, ModelProto] = {False: self._model}  # by whether it is equalized
         self._activations: dict[bool, dict[str, Activations]] = {}

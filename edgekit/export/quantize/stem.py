@@ -1,0 +1,165 @@
+"""The first convolution over several pixels of a row at once.
+
+Integer convolutions of onnxruntime take four channels in one instruction, and three by a slow detour. Four neighboring
+pixels of three channels are one of twelve, which costs nothing where channels come last. So the convolution takes such
+groups and puts out all the columns that begin in one, as channels too: the same products, with zeros between them.
+Measured in onnxruntime 1.31 on x86 with VNNI, one thread: an int8 MobileNetV2 at 224 takes 3.08 ms instead of 3.35.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper
+
+from edgekit.export.quantize.graph import Graph, attribute, bounds, copied, integers, with_nodes
+from edgekit.postprocess import Floats
+
+_GROUP = 4  # pixels
+_CHANNELS_LAST, _CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+_KEEPS_PLACES = frozenset({"Transpose", "Cast", "Add", "Sub", "Mul", "Div"})  # normalizations that are understood
+
+
+class _Stem(NamedTuple):
+    """A convolution that can be grouped: its geometry, of the input and the window, rows before columns."""
+
+    node: NodeProto
+    weights: Floats
+    size: tuple[int, int]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]  # top, left, bottom, right
+
+    @property
+    def out_size(self) -> tuple[int, int]:
+        """Rows and columns of the output."""
+        padded = (self.size[axis] + self.pads[axis] + self.pads[axis + 2] for axis in (0, 1))
+        height, width = (
+            (extent - kernel) // stride + 1
+            for extent, kernel, stride in zip(padded, self.weights.shape[2:], self.strides, strict=True)
+        )
+        return height, width
+
+    @property
+    def columns(self) -> int:
+        """Columns of the output that begin in one group."""
+        return _GROUP // self.strides[1]
+
+    def cells(self) -> range:
+        """The groups that the columns of one group see, it being 0."""
+        first = -self.pads[1]
+        last = _GROUP - self.strides[1] + first + self.weights.shape[3] - 1
+        return range(first // _GROUP, last // _GROUP + 1)
+
+
+def with_grouped_stem(model: ModelProto) -> ModelProto:
+    """A new model with the same answers, but for the order of sums; unchanged where its first layer is of other kind.
+
+    It must be a convolution of one or three channels whose stride divides the group, the group the width of its input
+    and the stride the width of its output.
+    """
+    graph = Graph(copied(model))
+    stem = _stem(graph)
+    if stem is None:
+        return graph.model
+    taker = graph.only_taker(stem.node.output[0])
+    clips = taker is not None and (bounds(graph, taker) or [None])[0] == 0  # vanishes into the integers' range
+    last = taker if taker is not None and clips else stem.node
+    nodes = []
+    for node in graph.nodes:
+        if node.name == stem.node.name:
+            nodes += _grouping(graph, stem)
+        nodes.append(node)
+        if node.name == last.name:
+            nodes += _parting(graph, stem, last)
+    _replace_weights(graph, stem)
+    return with_nodes(graph, nodes)
+
+
+def _grouped_weights(stem: _Stem) -> Floats:
+    """(columns * outputs, pixels * channels, rows, groups): of each column the weights, at its pixels' places."""
+    outputs, channels, rows, width = stem.weights.shape
+    cells = stem.cells()
+    grouped = np.zeros((stem.columns, outputs, _GROUP, channels, rows, len(cells)), np.float32)
+    for column in range(stem.columns):
+        for tap in range(width):
+            cell, pixel = divmod(stem.strides[1] * column - stem.pads[1] + tap, _GROUP)
+            grouped[column, :, pixel, :, :, cell - cells.start] = stem.weights[:, :, :, tap]
+    return grouped.reshape(stem.columns * outputs, _GROUP * channels, rows, len(cells))
+
+
+def _stem(graph: Graph) -> _Stem | None:
+    """The first layer, where it can be grouped."""
+    before = graph.normalization()
+    kinds = {node.op_type for node in graph.nodes if node.name in before}
+    node = next((node for node in graph.nodes if graph.weights(node) is not None), None)
+    if node is None or node.op_type != "Conv" or not kinds <= _KEEPS_PLACES:
+        return None
+    weights = graph.weights(node)
+    assert weights is not None
+    extents = graph.model.graph.input[0].type.tensor_type.shape.dim
+    stem = _Stem(
+        node,
+        weights,
+        size=(extents[1].dim_value, extents[2].dim_value),
+        strides=integers(node, "strides", (1, 1)),
+        pads=integers(node, "pads", (0, 0, 0, 0)),
+    )
+    plain = attribute(node, "group", 1) == 1 and set(integers(node, "dilations", (1, 1))) == {1}
+    return stem if plain and not _names_its_padding(node) and _fits(stem) else None
+
+
+def _names_its_padding(node: NodeProto) -> bool:
+    return any(entry.name == "auto_pad" and entry.s not in (b"", b"NOTSET") for entry in node.attribute)
+
+
+def _fits(stem: _Stem) -> bool:
+    width, stride = stem.size[1], stem.strides[1]
+    divides = width > 0 and width % _GROUP == 0 and _GROUP % stride == 0
+    return stem.weights.shape[1] in (1, 3) and divides and stem.out_size[1] * stride == width
+
+
+def _grouping(graph: Graph, stem: _Stem) -> list[NodeProto]:
+    """The nodes before the convolution, which from now on takes groups of pixels."""
+    height, width = stem.size
+    channels = _GROUP * stem.weights.shape[1]
+    name, taken = f"{stem.node.name}_groups", stem.node.input[0]
+    stem.node.input[0] = name
+    return _reshaped(graph, taken, name, (height, width // _GROUP, channels))
+
+
+def _parting(graph: Graph, stem: _Stem, last: NodeProto) -> list[NodeProto]:
+    """The nodes behind the convolution and its activation: columns that are channels become columns again."""
+    name, put_out = f"{stem.node.name}_columns", last.output[0]
+    last.output[0] = name
+    return _reshaped(graph, name, put_out, (*stem.out_size, stem.weights.shape[0]))
+
+
+def _reshaped(graph: Graph, source: str, target: str, shape: tuple[int, int, int]) -> list[NodeProto]:
+    """Channels last, another shape (height, width, channels), channels first: onnxruntime drops both transpositions."""
+    graph.put(f"{target}_shape", np.array((0, *shape), np.int64))
+    inner, outer = f"{target}_last", f"{target}_reshaped"
+    return [
+        helper.make_node("Transpose", [source], [inner], name=f"{target}_to_last", perm=_CHANNELS_LAST),
+        helper.make_node("Reshape", [inner, f"{target}_shape"], [outer], name=f"{target}_reshape"),
+        helper.make_node("Transpose", [outer], [target], name=f"{target}_to_first", perm=_CHANNELS_FIRST),
+    ]
+
+
+def _replace_weights(graph: Graph, stem: _Stem) -> None:
+    node, weights, cells = stem.node, _grouped_weights(stem), stem.cells()
+    graph.put(f"{node.name}_grouped", weights)
+    node.input[1] = f"{node.name}_grouped"
+    bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+    if bias is not None:
+        graph.put(f"{node.name}_grouped_bias", np.tile(bias, stem.columns))
+        node.input[2] = f"{node.name}_grouped_bias"
+    top, _, bottom, _ = stem.pads
+    changed = {
+        "kernel_shape": weights.shape[2:],
+        "strides": (stem.strides[0], 1),
+        "pads": (top, -cells.start, bottom, cells.stop - 1),
+    }
+    kept = [entry for entry in node.attribute if entry.name not in changed]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *(helper.make_attribute(name, value) for name, value in changed.items())])
