@@ -7,7 +7,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from edgekit.jpeg import is_jpeg
+from edgekit.jpeg import header_of, is_jpeg
 
 # Reads of a file, for its header and then for its pixels. A usual picture takes a hundred; each may be of a part that
 # costs some microseconds, or of a run of equal pixels.
@@ -51,7 +51,7 @@ class CountedFile(BytesIO):
 def is_split_up(data: bytes) -> bool:
     """Whether opening the file would take in its header a number of parts that no picture has."""
     if is_jpeg(data):
-        return data.count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
+        return header_of(data).count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
     return _tiff_strips(data) > _MAX_STRIPS
 
 

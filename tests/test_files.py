@@ -2,6 +2,7 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,14 @@ def test_reading_is_bounded_exactly(tmp_path):
     assert read_regular_file(path, max_bytes=5, error=ArtifactError) == b"12345"
     with pytest.raises(ArtifactError, match="limit of 4"):
         read_regular_file(path, max_bytes=4, error=ArtifactError)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc here")
+def test_a_file_longer_than_it_says_is_read_and_bounded():
+    assert Path("/proc/self/maps").stat().st_size == 0
+    assert read_regular_file("/proc/self/maps", max_bytes=2**24, error=ArtifactError).count(b"\n") > 5
+    with pytest.raises(ArtifactError, match="limit of 10 bytes"):
+        read_regular_file("/proc/self/maps", max_bytes=10, error=ArtifactError)
 
 
 def test_a_sparse_terabyte_is_refused_without_reading(tmp_path):

@@ -1,11 +1,13 @@
 """What a JPEG's header says."""
 
+import io
+
 import made_pictures
 import pytest
-from made_pictures import encoded, exif, noise, quadrants
+from made_pictures import encoded, exif, many_scans, noise, quadrants
 from PIL import Image
 
-from edgekit.jpeg import count_scans, decodes_by_rows, is_jpeg
+from edgekit.jpeg import count_scans, decodes_by_rows, header_of, is_jpeg
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -18,9 +20,22 @@ def test_baseline_decodes_by_rows_and_progressive_does_not(mode):
 def test_thumbnails_fill_bytes_and_restarts_are_no_scans_of_the_picture():
     thumbnail = encoded(Image.new("RGB", (16, 16)), "JPEG", progressive=True)
     data = encoded(noise(60, 40), "JPEG", exif=exif(1) + thumbnail, restart_marker_blocks=1)
-    assert count_scans(data) > 1
+    assert count_scans(data) == 1
     assert decodes_by_rows(data)
     assert decodes_by_rows(data[:2] + b"\xff\xff" + data[2:])
+
+
+def test_every_scan_of_a_progressive_picture_counts():
+    data = encoded(quadrants(), "JPEG", progressive=True)
+    assert count_scans(many_scans(data, 100)) == count_scans(data) + 100 > 101
+
+
+def test_what_follows_a_scan_of_the_whole_picture_is_not_decoded():
+    """Why it need not be counted."""
+    data = encoded(quadrants(), "JPEG")
+    assert count_scans(many_scans(data, 100)) == 1
+    with pytest.raises(OSError, match="broken"):
+        Image.open(io.BytesIO(many_scans(data, 100))).load()
 
 
 def test_a_scan_of_some_components_is_not_the_whole_picture():
@@ -37,4 +52,7 @@ def test_nothing_is_said_of_what_is_cut_or_foreign():
     assert not any(decodes_by_rows(data[:length]) for length in range(start + 5))
     assert not decodes_by_rows(b"\xff\xd8" + b"\xff" * 1000)
     assert not decodes_by_rows(b"\xff\xd8" + b"\xff\xdb\0\0" * 1000)
+    assert not decodes_by_rows(data[:2] + b"\xff\xd0" + data[2:])  # decoders skip it, and it has no length
+    assert header_of(data[:2] + b"\xff\xd0" + data[2:]) == data[:2] + b"\xff\xd0" + data[2:]
+    assert header_of(data) == data[:start]
     assert not is_jpeg(made_pictures.png([]))

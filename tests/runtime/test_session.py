@@ -42,11 +42,12 @@ def test_a_wrong_number_of_threads_is_said(value):
         open_session(tiny_model().SerializeToString(), name="m", threads=value)
 
 
-def test_sessions_do_not_spin_and_have_the_threads_asked_for():
+def test_sessions_spin_shortly_and_have_the_threads_asked_for():
     options = open_session(tiny_model().SerializeToString(), name="m", threads=3).get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert int(options.get_session_config_entry("session.intra_op.spin_duration_us")) <= 50
     assert options.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
 
 
