@@ -3,7 +3,7 @@
     python scripts/soak_predictor.py [MODEL] [--predictions 100000] [--threads 64] [--idle 10]
 
 Prints one JSON document and ends with 1 where an answer differs by a bit, memory grew by more than 1 MB per 100,000
-predictions (measured after half as many more, when every thread's share of the memory has seen the worst), threads or
+predictions (measured after as many more, when every thread's share of the memory has seen the worst), threads or
 open files became more, or the idle classifier takes more than 1% of a core.
 """
 
@@ -41,7 +41,7 @@ def main() -> None:
     with Classifier(options.model) as classifier:
         serial = [classifier.predict(picture).probabilities for picture in pictures]
         shared = Shared(classifier, pictures, serial)
-        shared.run(options.threads, max(options.predictions // 2, options.threads))
+        shared.run(options.threads, max(options.predictions, options.threads))
         before = state()
         start = time.perf_counter()
         done = shared.run(options.threads, options.predictions)

@@ -9,15 +9,15 @@ runs are beyond such a look.
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from edgekit.artifact import is_ort_format
 from edgekit.errors import ArtifactError
 from edgekit.runtime.floats import DIVISIONS, KnownFloats
-from edgekit.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, fields, signed, varints
+from edgekit.runtime.tensors import FLOAT, WIRE_TYPES, Numbers, Part, check_held, numbers_of, values_of
+from edgekit.wire import LENGTH_DELIMITED, VARINT, fields
 
 # What is read of each message: the field numbers of onnx.proto (ONNX 1.23).
 _MODEL = {7: "graph", 20: "training_info", 25: "functions"}
@@ -50,43 +50,6 @@ _TENSOR = {
     13: "external_data",
     14: "data_location",
 }
-# A field of another wire type is skipped by protobuf, so it would mean one thing here and another there.
-_INTEGERS, _INTEGER = (VARINT, LENGTH_DELIMITED), (VARINT,)
-_WIRE_TYPES = {
-    **dict.fromkeys(("dims", "ints", "int32_data", "int64_data", "uint64_data"), _INTEGERS),
-    **dict.fromkeys(("i", "data_type", "data_location"), _INTEGER),
-    **dict.fromkeys(("floats", "float_data"), (FIXED32, LENGTH_DELIMITED)),
-    "f": (FIXED32,),
-    "double_data": (FIXED64, LENGTH_DELIMITED),
-}
-
-# By TensorProto.DataType: bits of one element, the field that holds it where there are no raw bytes, and struct's
-# letter for the types in which sizes are written.
-_FLOAT, _STRING = 1, 8
-_BITS = {
-    **dict.fromkeys((25, 26), 2),
-    **dict.fromkeys((21, 22, 23), 4),
-    **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 8),  # (u)int8, bool, the 8-bit floats
-    **dict.fromkeys((4, 5, 10, 16), 16),
-    **dict.fromkeys((1, 6, 12), 32),
-    **dict.fromkeys((7, 11, 13, 14), 64),
-    15: 128,
-}
-_TYPED_FIELDS = {
-    **dict.fromkeys(_BITS, "int32_data"),
-    1: "float_data",
-    14: "float_data",
-    11: "double_data",
-    15: "double_data",
-    7: "int64_data",
-    12: "uint64_data",
-    13: "uint64_data",
-    _STRING: "string_data",
-}
-_LETTERS = {1: "f", 6: "i", 7: "q", 11: "d"}
-_MAX_VALUE_BYTES = 16  # of one element in a typed field; a varint has up to 10
-_MAX_SIZES = 64  # constants of at most so many elements are kept: those are sizes, not weights
-
 _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _FILE_READERS = frozenset({"EPContext"})  # names a file that an accelerator's provider opens
@@ -100,16 +63,13 @@ _GROWING = _FROM_NOTHING | {"Pad", *_SHAPES, *_FACTORS}
 _SHAPE_ATTRIBUTES = frozenset({"shape", "output_shape"})
 _STEP_ATTRIBUTES = frozenset({"pads", "kernel_shape", "strides", "dilations", "output_padding", "scales", "repeats"})
 
-_Numbers: TypeAlias = Sequence[float]
-_Part: TypeAlias = tuple[str, memoryview, int | None]
-
 
 class _Constant(NamedTuple):
     """A value that is written in the file: its name, its type and, where they are few, its numbers."""
 
     name: str
     data_type: int
-    numbers: _Numbers | None
+    numbers: Numbers | None
 
 
 class _Node(NamedTuple):
@@ -161,7 +121,7 @@ class _Scan:
         self._limits = limits
         self._parts_left = limits.max_parts
         self._made = 0.0
-        self._constants: dict[str, _Numbers | None] = {}
+        self._constants: dict[str, Numbers | None] = {}
         self._measured: set[str] = set()
         self._floats = KnownFloats()
 
@@ -241,8 +201,8 @@ class _Scan:
                 pieces.append((part, payload, value))
         if len(tensors) > 1:
             raise ArtifactError(f"its operator {op_type!r:.60} holds one value twice")
-        own = _FLOAT if pieces and all(part in ("f", "floats") for part, _, _ in pieces) else 0
-        held = tensors[0]._replace(name=name) if tensors else _Constant(name, own, _numbers(pieces))
+        own = FLOAT if pieces and all(part in ("f", "floats") for part, _, _ in pieces) else 0
+        held = tensors[0]._replace(name=name) if tensors else _Constant(name, own, numbers_of(pieces))
         self._check_attribute(op_type, name, held.numbers or ())
         return held
 
@@ -263,11 +223,11 @@ class _Scan:
                 dims.append((part, payload, value))
             elif part != "data_location":
                 pieces.append((part, payload, value))
-        elements = self._elements(name, _numbers(dims))
-        _check_held(name, data_type, elements, raw, pieces)
-        return _Constant(name, data_type, _values(data_type, elements, raw, pieces))
+        elements = self._elements(name, numbers_of(dims))
+        check_held(name, data_type, elements, raw, pieces)
+        return _Constant(name, data_type, values_of(data_type, elements, raw, pieces))
 
-    def _elements(self, name: str, dims: _Numbers | None) -> int:
+    def _elements(self, name: str, dims: Numbers | None) -> int:
         if dims is None or any(extent < 0 for extent in dims):
             raise ArtifactError(f"its tensor {name!r:.60} has an impossible shape")
         elements = int(math.prod(dims))
@@ -275,7 +235,7 @@ class _Scan:
             raise ArtifactError(f"its tensor {name!r:.60} has more than {self._limits.max_elements} elements")
         return elements
 
-    def _check_attribute(self, op_type: str, name: str, numbers: _Numbers) -> None:
+    def _check_attribute(self, op_type: str, name: str, numbers: Numbers) -> None:
         if name in _SHAPE_ATTRIBUTES:
             self._make(op_type, numbers)
         elif name in _STEP_ATTRIBUTES:
@@ -309,7 +269,7 @@ class _Scan:
         if not divisors or not {0, -1}.isdisjoint(divisors):
             raise ArtifactError(f"its operator {node.op_type} divides whole numbers by what may be 0 or -1")
 
-    def _make(self, op_type: str, shape: _Numbers) -> None:
+    def _make(self, op_type: str, shape: Numbers) -> None:
         self._made += math.prod(abs(float(extent)) for extent in shape)
         if not self._made <= self._limits.max_made:
             raise ArtifactError(f"its operator {op_type!r:.60} makes more than {self._limits.max_made} elements")
@@ -318,7 +278,7 @@ class _Scan:
         if not factor <= self._limits.max_factor:
             raise ArtifactError(f"its operator {op_type!r:.60} stretches by more than {self._limits.max_factor}")
 
-    def _parts(self, message: memoryview, names: Mapping[int, str]) -> Iterator[_Part]:
+    def _parts(self, message: memoryview, names: Mapping[int, str]) -> Iterator[Part]:
         """The named fields of a message: name, payload, and the value of a varint (whose payload is empty)."""
         for number, wire_type, _, payload, end, value in fields(message):
             self._parts_left -= 1
@@ -327,7 +287,7 @@ class _Scan:
             name = names.get(number)
             if name is None:
                 continue
-            if wire_type not in _WIRE_TYPES.get(name, (LENGTH_DELIMITED,)):
+            if wire_type not in WIRE_TYPES.get(name, (LENGTH_DELIMITED,)):
                 raise ArtifactError(f"not an ONNX file: its {name} is written in another way")
             yield (name, message[:0], value) if wire_type == VARINT else (name, message[payload:end], None)
 
@@ -339,50 +299,6 @@ def _check_operator(op_type: str, domain: str) -> None:
         raise ArtifactError(f"its operator {op_type} is control flow, which can run for ever")
     if op_type in _FILE_READERS:
         raise ArtifactError(f"its operator {op_type} reads other files")
-
-
-def _check_held(name: str, data_type: int, elements: int, raw: memoryview | None, pieces: list[_Part]) -> None:
-    if data_type != _STRING and data_type not in _BITS:
-        raise ArtifactError(f"its tensor {name!r:.60} is of the unknown type {data_type}")
-    if any(part != _TYPED_FIELDS[data_type] for part, _, _ in pieces):
-        raise ArtifactError(f"its tensor {name!r:.60} holds values of another type than it says")
-    if raw is not None:
-        held, exact = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
-        fits = held == exact and not pieces and data_type != _STRING
-    else:  # at least a byte for each value, of which one may hold two 4-bit or four 2-bit elements
-        held = sum(len(payload) or 1 for _, payload, _ in pieces)
-        fits = elements <= held * 4 and (data_type == _STRING or held <= elements * _MAX_VALUE_BYTES)
-    if not fits:
-        raise ArtifactError(f"its tensor {name!r:.60} says {elements} elements but holds {held} bytes")
-
-
-def _values(data_type: int, elements: int, raw: memoryview | None, pieces: list[_Part]) -> _Numbers | None:
-    """The numbers of a small tensor of a type in which sizes are written."""
-    letter = _LETTERS.get(data_type)
-    if elements > _MAX_SIZES or letter is None:
-        return None
-    if raw is not None:
-        return struct.unpack(f"<{elements}{letter}", raw)
-    numbers = _numbers(pieces)
-    if numbers is None or len(numbers) != elements:
-        raise ArtifactError(f"one of its tensors says {elements} elements but holds others")
-    return numbers
-
-
-def _numbers(pieces: list[_Part]) -> _Numbers | None:
-    """The numbers of a repeated field, packed or one by one; None where they are many."""
-    numbers: list[float] = []
-    for part, payload, value in pieces:
-        if len(numbers) > _MAX_SIZES or len(payload) > _MAX_SIZES * _MAX_VALUE_BYTES:
-            return None
-        if value is not None:
-            numbers.append(signed(value))
-        elif VARINT in _WIRE_TYPES.get(part, ()):
-            numbers.extend(map(signed, varints(payload)))
-        else:
-            code, width = ("d", 8) if part == "double_data" else ("f", 4)
-            numbers.extend(struct.unpack(f"<{len(payload) // width}{code}", payload[: len(payload) // width * width]))
-    return numbers if len(numbers) <= _MAX_SIZES else None
 
 
 def _text(payload: memoryview) -> str:
