@@ -1,10 +1,11 @@
 """Threads that share one classifier for long: the answers of one, and no memory, thread or file more than before.
 
-    python scripts/soak_predictor.py [MODEL] [--predictions 100000] [--threads 64] [--idle 10]
+    python scripts/soak_predictor.py [MODEL] [--predictions 100000] [--threads 64] [--rounds 3] [--idle 10]
 
-Prints one JSON document and ends with 1 where an answer differs by a bit, memory grew by more than 1 MB per 100,000
-predictions (measured after as many more, when every thread's share of the memory has seen the worst), threads or
-open files became more, or the idle classifier takes more than 1% of a core.
+Prints one JSON document and ends with 1 where an answer differs by a bit, threads or open files became more, the idle
+classifier takes more than 1% of a core, or memory grew by more than 1 MB per 100,000 predictions in the last of the
+rounds of so many predictions each. In the rounds before, every thread's share of the memory comes to see the worst;
+`mb` shows how it levels off.
 """
 
 from __future__ import annotations
@@ -35,30 +36,31 @@ def main() -> None:
     parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
     parser.add_argument("--predictions", type=int, default=PER)
     parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--idle", type=float, default=10.0)
     options = parser.parse_args()
     pictures = made_pictures()
     with Classifier(options.model) as classifier:
         serial = [classifier.predict(picture).probabilities for picture in pictures]
         shared = Shared(classifier, pictures, serial)
-        shared.run(options.threads, max(options.predictions, options.threads))
-        before = state()
-        start = time.perf_counter()
-        done = shared.run(options.threads, options.predictions)
-        rate = done / (time.perf_counter() - start)
-        after = state()
+        states = [state()]
+        for _ in range(options.rounds):
+            start = time.perf_counter()
+            shared.run(options.threads, options.predictions)
+            rate = options.predictions / (time.perf_counter() - start)
+            states.append(state())
         busy, start = time.process_time(), time.perf_counter()
         time.sleep(options.idle)
         idle = (time.process_time() - busy) / (time.perf_counter() - start)
-    growth = (after["mb"] - before["mb"]) * PER / done
+    before, after = states[-2:]
+    growth = (after["mb"] - before["mb"]) * PER / options.predictions
     report = {
-        "predictions": done,
+        "predictions": options.rounds * options.predictions,
         "different": shared.different,
         "growth_mb_per_100000": growth,
         "idle_cpu": idle,
         "pictures_per_s": rate,
-        "before": before,
-        "after": after,
+        **{name: [at[name] for at in states] for name in before},
     }
     print(json.dumps(report, indent=2))
     same = after["threads"] <= before["threads"] and after["files"] <= before["files"]
@@ -73,15 +75,14 @@ class Shared:
         self._classifier, self._pictures, self._serial = classifier, pictures, serial
         self._left, self._lock = 0, threading.Lock()
 
-    def run(self, threads: int, predictions: int) -> int:
-        """That many predictions by so many threads; how many they were."""
+    def run(self, threads: int, predictions: int) -> None:
+        """That many predictions by so many threads."""
         self._left = predictions
         workers = [threading.Thread(target=self._work) for _ in range(threads)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        return predictions
 
     def _work(self) -> None:
         while True:

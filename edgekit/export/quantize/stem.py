@@ -22,23 +22,18 @@ _KEEPS_PLACES = frozenset({"Transpose", "Cast", "Add", "Sub", "Mul", "Div"})  # 
 
 
 class _Stem(NamedTuple):
-    """A convolution that can be grouped: its geometry, of the input and the window, rows before columns."""
+    """A convolution and its geometry, rows before columns."""
 
     node: NodeProto
     weights: Floats
-    size: tuple[int, int]
+    width: int  # of its input
     strides: tuple[int, ...]
     pads: tuple[int, ...]  # top, left, bottom, right
 
     @property
-    def out_size(self) -> tuple[int, int]:
-        """Rows and columns of the output."""
-        padded = (self.size[axis] + self.pads[axis] + self.pads[axis + 2] for axis in (0, 1))
-        height, width = (
-            (extent - kernel) // stride + 1
-            for extent, kernel, stride in zip(padded, self.weights.shape[2:], self.strides, strict=True)
-        )
-        return height, width
+    def out_width(self) -> int:
+        """Columns of the output."""
+        return int(self.width + self.pads[1] + self.pads[3] - self.weights.shape[3]) // self.strides[1] + 1
 
     @property
     def columns(self) -> int:
@@ -97,11 +92,10 @@ def _stem(graph: Graph) -> _Stem | None:
         return None
     weights = graph.weights(node)
     assert weights is not None
-    extents = graph.model.graph.input[0].type.tensor_type.shape.dim
     stem = _Stem(
         node,
         weights,
-        size=(extents[1].dim_value, extents[2].dim_value),
+        width=graph.model.graph.input[0].type.tensor_type.shape.dim[2].dim_value,
         strides=integers(node, "strides", (1, 1)),
         pads=integers(node, "pads", (0, 0, 0, 0)),
     )
@@ -114,30 +108,28 @@ def _names_its_padding(node: NodeProto) -> bool:
 
 
 def _fits(stem: _Stem) -> bool:
-    width, stride = stem.size[1], stem.strides[1]
+    width, stride = stem.width, stem.strides[1]
     divides = width > 0 and width % _GROUP == 0 and _GROUP % stride == 0
-    return stem.weights.shape[1] in (1, 3) and divides and stem.out_size[1] * stride == width
+    return stem.weights.shape[1] in (1, 3) and divides and stem.out_width * stride == width
 
 
 def _grouping(graph: Graph, stem: _Stem) -> list[NodeProto]:
     """The nodes before the convolution, which from now on takes groups of pixels."""
-    height, width = stem.size
-    channels = _GROUP * stem.weights.shape[1]
     name, taken = f"{stem.node.name}_groups", stem.node.input[0]
     stem.node.input[0] = name
-    return _reshaped(graph, taken, name, (height, width // _GROUP, channels))
+    return _regrouped(graph, taken, name, channels=_GROUP * stem.weights.shape[1])
 
 
 def _parting(graph: Graph, stem: _Stem, last: NodeProto) -> list[NodeProto]:
     """The nodes behind the convolution and its activation: columns that are channels become columns again."""
     name, put_out = f"{stem.node.name}_columns", last.output[0]
     last.output[0] = name
-    return _reshaped(graph, name, put_out, (*stem.out_size, stem.weights.shape[0]))
+    return _regrouped(graph, name, put_out, channels=stem.weights.shape[0])
 
 
-def _reshaped(graph: Graph, source: str, target: str, shape: tuple[int, int, int]) -> list[NodeProto]:
-    """Channels last, another shape (height, width, channels), channels first: onnxruntime drops both transpositions."""
-    graph.put(f"{target}_shape", np.array((0, *shape), np.int64))
+def _regrouped(graph: Graph, source: str, target: str, *, channels: int) -> list[NodeProto]:
+    """Other channels by more or fewer columns. onnxruntime drops the transpositions between integer convolutions."""
+    graph.put(f"{target}_shape", np.array((0, 0, -1, channels), np.int64))  # batch and height as they are
     inner, outer = f"{target}_last", f"{target}_reshaped"
     return [
         helper.make_node("Transpose", [source], [inner], name=f"{target}_to_last", perm=_CHANNELS_LAST),
