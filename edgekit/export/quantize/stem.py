@@ -99,12 +99,15 @@ def _stem(graph: Graph) -> _Stem | None:
         strides=integers(node, "strides", (1, 1)),
         pads=integers(node, "pads", (0, 0, 0, 0)),
     )
-    plain = attribute(node, "group", 1) == 1 and set(integers(node, "dilations", (1, 1))) == {1}
-    return stem if plain and not _names_its_padding(node) and _fits(stem) else None
+    return stem if _is_plain(graph, node) and _fits(stem) else None
 
 
-def _names_its_padding(node: NodeProto) -> bool:
-    return any(entry.name == "auto_pad" and entry.s not in (b"", b"NOTSET") for entry in node.attribute)
+def _is_plain(graph: Graph, node: NodeProto) -> bool:
+    """One group, no dilation, padding in numbers, a constant bias or none."""
+    named = any(entry.name == "auto_pad" and entry.s not in (b"", b"NOTSET") for entry in node.attribute)
+    computed = any(name and graph.constant(name) is None for name in node.input[2:])
+    one = attribute(node, "group", 1) == 1 and set(integers(node, "dilations", (1, 1))) == {1}
+    return one and not named and not computed
 
 
 def _fits(stem: _Stem) -> bool:
@@ -142,10 +145,11 @@ def _replace_weights(graph: Graph, stem: _Stem) -> None:
     node, weights, cells = stem.node, _grouped_weights(stem), stem.cells()
     graph.put(f"{node.name}_grouped", weights)
     node.input[1] = f"{node.name}_grouped"
-    bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-    if bias is not None:
-        graph.put(f"{node.name}_grouped_bias", np.tile(bias, stem.columns))
-        node.input[2] = f"{node.name}_grouped_bias"
+    for position, name in enumerate(node.input[2:], 2):  # a bias
+        values = graph.constant(name)
+        if values is not None:
+            node.input[position] = f"{node.name}_grouped_bias"
+            graph.put(node.input[position], np.tile(values, stem.columns))
     top, _, bottom, _ = stem.pads
     changed = {
         "kernel_shape": weights.shape[2:],
