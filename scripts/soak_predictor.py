@@ -112,6 +112,7 @@ def made_pictures() -> list[PictureSource]:
 
 def state() -> dict[str, Any]:
     """Resident megabytes, threads and open files of this process (Linux)."""
+    time.sleep(0.5)  # a thread that was joined is still seen for a moment
     status = Path("/proc/self/status").read_text()
     return {
         "mb": int(status.split("VmRSS:")[1].split()[0]) / 1024,
