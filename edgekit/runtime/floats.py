@@ -67,5 +67,5 @@ class KnownFloats:
             self._names.update(outputs if op_type == "Split" else outputs[:1])
 
     def any_of(self, names: Sequence[str]) -> bool:
-        """Whether one of the values is a float."""
-        return any(name in self._names for name in names)
+        """Whether one of the values is a float; an input of no name is one that is left out."""
+        return any(name in self._names for name in names if name)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from edgekit.artifact import is_ort_format
 from edgekit.errors import ArtifactError
 from edgekit.runtime.floats import DIVISIONS, KnownFloats
-from edgekit.runtime.tensors import FLOAT, WIRE_TYPES, Numbers, Part, check_held, numbers_of, values_of
+from edgekit.runtime.tensors import FLOAT, INT64, WIRE_TYPES, Numbers, Part, check_held, numbers_of, values_of
 from edgekit.wire import LENGTH_DELIMITED, VARINT, fields
 
 # What is read of each message: the field numbers of onnx.proto (ONNX 1.23).
@@ -27,12 +27,18 @@ _ATTRIBUTE = {
     1: "name",
     2: "f",
     3: "i",
-    5: "tensor",
+    4: "s",
+    5: "t",
     6: "graph",
     7: "floats",
     8: "ints",
-    10: "tensor",
+    9: "strings",
+    10: "tensors",
     11: "graph",
+    14: "tp",
+    15: "type_protos",
+    20: "type",
+    21: "ref_attr_name",
     22: "sparse",
     23: "sparse",
 }
@@ -50,6 +56,17 @@ _TENSOR = {
     13: "external_data",
     14: "data_location",
 }
+# Of a field that is no list protobuf keeps the last value, or merges all of them, so a second one is refused.
+_SINGULAR = frozenset(
+    {
+        *("op_type", "domain", "name", "type", "f", "i", "s", "t", "tp", "ref_attr_name"),
+        *("data_type", "raw_data", "data_location"),
+    }
+)
+# By AttributeProto.AttributeType: the field whose value counts, whatever else an attribute holds.
+_VALUE_FIELDS = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints", 8: "strings", 9: "tensors"}
+_VALUE_FIELDS |= {13: "tp", 14: "type_protos"}
+_NUMBER_TYPES = {"f": FLOAT, "floats": FLOAT, "i": INT64, "ints": INT64}
 _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _FILE_READERS = frozenset({"EPContext"})  # names a file that an accelerator's provider opens
@@ -171,12 +188,16 @@ class _Scan:
                 texts[part] = _text(payload)
         node = _Node(texts["op_type"], names["input"], names["output"])
         _check_operator(node.op_type, texts["domain"])
-        for attribute in attributes:
-            held = self._attribute(attribute, node.op_type)
-            if node.op_type == "Constant":
-                self._add_constant(held._replace(name=node.outputs[-1] if node.outputs else ""))
-            elif node.op_type == "Cast" and held.name == "to":
-                self._floats.add(node.outputs[0] if node.outputs else "", int(next(iter(held.numbers or ()), 0)))
+        held = {value.name: value for value in (self._attribute(a, node.op_type) for a in attributes)}
+        if len(held) < len(attributes):
+            raise ArtifactError(f"its operator {node.op_type!r:.60} holds one attribute twice")
+        if node.op_type == "Constant":
+            if len(held) != 1 or len(node.outputs) != 1:
+                raise ArtifactError("one of its Constants has other than one value and one output")
+            (value,) = held.values()
+            self._add_constant(value._replace(name=node.outputs[0]))
+        elif node.op_type == "Cast" and "to" in held and node.outputs:
+            self._floats.add(node.outputs[0], int(next(iter(held["to"].numbers or ()), 0)))
         return node
 
     def _add_constant(self, constant: _Constant) -> None:
@@ -187,7 +208,7 @@ class _Scan:
 
     def _attribute(self, message: memoryview, op_type: str) -> _Constant:
         """The attribute's name, and what it holds: a tensor, or numbers of its own."""
-        name, pieces, tensors = "", [], []
+        name, kind, pieces = "", 0, []
         for part, payload, value in self._parts(message, _ATTRIBUTE):
             if part == "graph":
                 raise ArtifactError(f"its operator {op_type!r:.60} holds a graph of its own (control flow)")
@@ -195,15 +216,23 @@ class _Scan:
                 raise ArtifactError("it holds sparse tensors, which fill the memory when they are unpacked")
             if part == "name":
                 name = _text(payload)
-            elif part == "tensor":
-                tensors.append(self._tensor(payload))
+            elif part == "type":
+                kind = value or 0
             else:
                 pieces.append((part, payload, value))
-        if len(tensors) > 1:
-            raise ArtifactError(f"its operator {op_type!r:.60} holds one value twice")
-        own = FLOAT if pieces and all(part in ("f", "floats") for part, _, _ in pieces) else 0
-        held = tensors[0]._replace(name=name) if tensors else _Constant(name, own, numbers_of(pieces))
-        self._check_attribute(op_type, name, held.numbers or ())
+        # An old file names no type, so there the field that is present counts.
+        field = _VALUE_FIELDS.get(kind) if kind else pieces[0][0] if pieces else ""
+        if any(part != field for part, _, _ in pieces) or field is None:
+            raise ArtifactError(f"its attribute {name!r:.60} holds another type of value than it says")
+        if field in ("t", "tensors"):
+            if len(pieces) != 1:
+                raise ArtifactError(f"its attribute {name!r:.60} holds other than one tensor")
+            held = self._tensor(pieces[0][1])._replace(name=name)
+        else:
+            numbers = numbers_of(pieces) if field in _NUMBER_TYPES else ()
+            # Of a number that is 0 the field may be absent.
+            held = _Constant(name, _NUMBER_TYPES.get(field, 0), (0,) if field in ("f", "i") and not pieces else numbers)
+        self._check_attribute(op_type, held, field)
         return held
 
     def _tensor(self, message: memoryview) -> _Constant:
@@ -235,11 +264,18 @@ class _Scan:
             raise ArtifactError(f"its tensor {name!r:.60} has more than {self._limits.max_elements} elements")
         return elements
 
-    def _check_attribute(self, op_type: str, name: str, numbers: Numbers) -> None:
-        if name in _SHAPE_ATTRIBUTES:
-            self._make(op_type, numbers)
-        elif name in _STEP_ATTRIBUTES:
-            self._check_factor(op_type, max(map(abs, numbers), default=0))
+    def _check_attribute(self, op_type: str, held: _Constant, field: str) -> None:
+        if op_type == "Cast" and held.name == "to" and field != "i":
+            raise ArtifactError("its operator Cast names a type by what is no whole number")
+        of_shape = held.name in _SHAPE_ATTRIBUTES
+        if not of_shape and held.name not in _STEP_ATTRIBUTES:
+            return
+        if held.numbers is None:
+            raise ArtifactError(f"its operator {op_type!r:.60} has sizes that are no small whole numbers")
+        if of_shape:
+            self._make(op_type, held.numbers)
+        else:
+            self._check_factor(op_type, max(map(abs, held.numbers), default=0))
 
     def _check_growth(self, op_type: str, inputs: list[str]) -> None:
         """Refuse a node that makes a huge tensor, as far as constants say so."""
@@ -280,6 +316,7 @@ class _Scan:
 
     def _parts(self, message: memoryview, names: Mapping[int, str]) -> Iterator[Part]:
         """The named fields of a message: name, payload, and the value of a varint (whose payload is empty)."""
+        seen = set()
         for number, wire_type, _, payload, end, value in fields(message):
             self._parts_left -= 1
             if self._parts_left < 0:
@@ -289,6 +326,10 @@ class _Scan:
                 continue
             if wire_type not in WIRE_TYPES.get(name, (LENGTH_DELIMITED,)):
                 raise ArtifactError(f"not an ONNX file: its {name} is written in another way")
+            if name in _SINGULAR:
+                if name in seen:
+                    raise ArtifactError(f"one of its messages holds {name} twice")
+                seen.add(name)
             yield (name, message[:0], value) if wire_type == VARINT else (name, message[payload:end], None)
 
 
@@ -302,4 +343,4 @@ def _check_operator(op_type: str, domain: str) -> None:
 
 
 def _text(payload: memoryview) -> str:
-    return str(payload, "utf-8", "replace")
+    return str(payload, "utf-8", "surrogateescape")  # so that different names stay different

@@ -16,7 +16,7 @@ Part: TypeAlias = tuple[str, memoryview, int | None]
 _INTEGERS, _INTEGER = (VARINT, LENGTH_DELIMITED), (VARINT,)
 WIRE_TYPES = {
     **dict.fromkeys(("dims", "ints", "int32_data", "int64_data", "uint64_data"), _INTEGERS),
-    **dict.fromkeys(("i", "data_type", "data_location"), _INTEGER),
+    **dict.fromkeys(("i", "type", "data_type", "data_location"), _INTEGER),
     **dict.fromkeys(("floats", "float_data"), (FIXED32, LENGTH_DELIMITED)),
     "f": (FIXED32,),
     "double_data": (FIXED64, LENGTH_DELIMITED),
@@ -24,7 +24,7 @@ WIRE_TYPES = {
 
 # By TensorProto.DataType: bits of one element, the field that holds it where there are no raw bytes, and struct's
 # letter for the types in which sizes are written.
-FLOAT, _STRING = 1, 8
+FLOAT, INT64, _STRING = 1, 7, 8
 _BITS = {
     **dict.fromkeys((25, 26), 2),
     **dict.fromkeys((21, 22, 23), 4),
@@ -85,10 +85,10 @@ def numbers_of(pieces: list[Part]) -> Numbers | None:
     for part, payload, value in pieces:
         if len(numbers) > _MAX_SIZES or len(payload) > _MAX_SIZES * _MAX_VALUE_BYTES:
             return None
-        if value is not None:
-            numbers.append(signed(value))
-        elif VARINT in WIRE_TYPES.get(part, ()):
-            numbers.extend(map(signed, varints(payload)))
+        if value is not None or VARINT in WIRE_TYPES.get(part, ()):
+            unused = 32 if part == "int32_data" else 0  # upper bits, which protobuf drops
+            values = varints(payload) if value is None else (value,)
+            numbers.extend(signed(number << unused & 2**64 - 1) >> unused for number in values)
         else:
             code, width = ("d", 8) if part == "double_data" else ("f", 4)
             numbers.extend(struct.unpack(f"<{len(payload) // width}{code}", payload[: len(payload) // width * width]))

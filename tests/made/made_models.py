@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgekit.artifact import ArtifactInfo, write_info
 from edgekit.crops import Size
 from edgekit.preprocess import Preprocess
+from edgekit.wire import delimited, integer
 
 CROP = Size(8, 10)
 LABELS = ("red", "green", "blue", "black")
@@ -224,6 +225,9 @@ def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     chain = [helper.make_node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_001)]
     yield from _divisions()
     yield "nodes-20006", tiny_model(before=chain), "nodes"
+    random = helper.make_node("RandomUniform", [], ["z"], shape=[1] * 64 + [2**40])
+    yield "random-65", _added_to_graph(random), "sizes"
+    yield from _lying_attributes()
 
 
 def _divisions() -> Iterator[tuple[str, onnx.ModelProto, str]]:
@@ -240,6 +244,97 @@ def _divisions() -> Iterator[tuple[str, onnx.ModelProto, str]]:
         for kind in ("Div", "Mod"):
             divided = helper.make_node(kind, ["a", divisor], ["z"])
             yield f"{kind.lower()}-{name}", _added_to_graph(*nodes, divided), "whole numbers"
+
+
+def _lying_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
+    """A whole number that passes for a float, and is divided by -1; onnxruntime goes by an attribute's type."""
+    kinds = onnx.AttributeProto
+    ones = helper.make_tensor("t", TensorProto.FLOAT, [1], [1.0])
+    for name, reason, attributes in (
+        ("float-in-int", "another type", [kinds(name="value_int", type=kinds.INT, f=5.0)]),
+        ("tensor-in-ints", "another type", [kinds(name="value_ints", type=kinds.INTS, ints=[-1], t=ones)]),
+        ("int-beside-float", "another type", [kinds(name="value_int", i=-1, f=5.0)]),
+        ("text-in-int", "another type", [kinds(name="value_int", type=kinds.INT, s=b"1")]),
+        ("unknown-type", "another type", [kinds(name="value_int", type=kinds.GRAPH, i=1)]),
+        ("no-tensor", "one tensor", [kinds(name="value", type=kinds.TENSOR)]),
+        ("no-value", "one value", []),
+        ("two-values", "one value", [kinds(name="value_float", type=kinds.FLOAT, f=1.0), kinds(name="b", i=1)]),
+        ("absent-int", "whole numbers", [kinds(name="value_int", type=kinds.INT)]),
+    ):
+        constant = onnx.NodeProto(op_type="Constant", output=["b"], attribute=attributes)
+        yield f"constant-{name}", divided_by("b", constant), reason
+    two_outputs = helper.make_node("Constant", [], ["b", "c"], value_int=-1)
+    yield "constant-two-outputs", divided_by("b", two_outputs), "one output"
+    for name, attribute in (
+        ("nan", kinds(name="to", type=kinds.FLOAT, f=np.nan)),
+        ("infinite", kinds(name="to", type=kinds.FLOAT, f=np.inf)),
+        ("list", kinds(name="to", type=kinds.INTS, ints=[1])),
+    ):
+        cast = onnx.NodeProto(op_type="Cast", input=["pixels"], output=["b"], attribute=[attribute])
+        yield f"cast-to-{name}", divided_by("b", cast), "names a type"
+    cast = helper.make_node("Cast", ["pixels"], ["b"], to=TensorProto.FLOAT)
+    cast.attribute.add(name="to", type=kinds.INT, i=TensorProto.INT64)
+    yield "cast-to-twice", divided_by("b", cast), "attribute twice"
+    # An output of no name is none, and an input of no name is left out.
+    unnamed, clip = helper.make_node("Sqrt", ["flat"], [""]), helper.make_node("Clip", ["a", "", ""], ["b"])
+    yield "division-by-left-out", divided_by("b", unnamed, clip), "whole numbers"
+
+
+def divided_by(divisor: str, *before: onnx.NodeProto) -> onnx.ModelProto:
+    """The tiny model, with the smallest int64 divided by what the nodes before call `divisor`."""
+    return _divided(divisor, *before, dtype=np.int64)
+
+
+def _divided(divisor: str, *before: onnx.NodeProto, dtype: type) -> onnx.ModelProto:
+    smallest, division = _constant("a", [np.iinfo(dtype).min], dtype), helper.make_node("Div", ["a", divisor], ["z"])
+    model = _added_to_graph(smallest, *before, division)
+    for output in model.graph.output[1:]:  # onnxruntime finds their types itself
+        output.ClearField("type")
+    return model
+
+
+def refused_files() -> Iterator[tuple[str, bytes, str]]:
+    """What only the wire can say, and no ModelProto: a name, the file, and a word of the reason."""
+    for name, attribute in {
+        "i": integer(3, TensorProto.FLOAT) + integer(3, TensorProto.INT64) + integer(20, 2) + delimited(1, b"to"),
+        "type": integer(3, TensorProto.FLOAT) + integer(20, 1) + integer(20, 2) + delimited(1, b"to"),
+        "name": integer(3, TensorProto.FLOAT) + integer(20, 2) + delimited(1, b"to") + delimited(1, b"saturate"),
+    }.items():
+        cast = helper.make_node("Cast", ["a"], ["b"]).SerializeToString() + delimited(5, attribute)
+        yield f"attribute-{name}-twice", _in_graph(divided_by("b"), delimited(1, cast)), f"{name} twice"
+    for name, field in {"op_type": delimited(4, b"Neg"), "domain": delimited(7, b"") * 2}.items():
+        node = helper.make_node("Sqrt", ["weight"], ["y"]).SerializeToString() + field
+        yield f"node-{name}-twice", _in_graph(tiny_model(), delimited(1, node)), f"{name} twice"
+    for name, field in {
+        "data_type": integer(2, TensorProto.INT64),
+        "name": delimited(8, b"b"),
+        "raw_data": delimited(9, b"\xff" * 8),
+        "data_location": integer(14, 0) * 2,
+    }.items():
+        tensor = numpy_helper.from_array(np.array([1]), "b").SerializeToString() + field
+        yield f"tensor-{name}-twice", _in_graph(divided_by("b"), delimited(5, tensor)), f"{name} twice"
+    # To protobuf an int32 of 2**32 - 1 is -1.
+    wide = _divided("b", dtype=np.int32)
+    head = integer(1, 1) + integer(2, TensorProto.INT32) + delimited(8, b"b")
+    for name, value in {
+        "one": integer(5, 2**32 - 1),
+        "packed": delimited(5, integer(0, 2**32 - 1)[1:]),
+        "zero": integer(5, 2**32),
+    }.items():
+        yield f"int32-of-33-bits-{name}", _in_graph(wide, delimited(5, head + value)), "whole numbers"
+    # Two names that differ in a byte that is no UTF-8: one is a float, the other -1.
+    root = helper.make_node("Sqrt", ["weight"], ["AaA"]).SerializeToString().replace(b"AaA", b"A\xffA")
+    minus = numpy_helper.from_array(np.array([-1]), "AaA").SerializeToString().replace(b"AaA", b"A\xfeA")
+    data = _in_graph(divided_by("AaA"), delimited(1, root) + delimited(5, minus))
+    yield "names-no-utf-8", data.replace(b"AaA", b"A\xfeA"), "whole numbers"
+
+
+def _in_graph(model: onnx.ModelProto, fields: bytes) -> bytes:
+    """The model as a file, with fields of its graph put in front."""
+    around = onnx.ModelProto()
+    around.CopyFrom(model)
+    around.ClearField("graph")
+    return delimited(7, fields + model.graph.SerializeToString()) + around.SerializeToString()
 
 
 def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]:

@@ -7,20 +7,21 @@ import made_models
 import numpy as np
 import onnx
 import pytest
-from made_models import refused_models, tiny_model
+from made_models import divided_by, refused_files, refused_models, tiny_model
 from onnx import TensorProto, helper
 
 from edgekit.errors import ArtifactError
 from edgekit.runtime.guard import ModelLimits, check_model
 
-REFUSED = {name: (model, reason) for name, model, reason in refused_models()}
+REFUSED = {name: (model.SerializeToString(), reason) for name, model, reason in refused_models()}
+REFUSED |= {name: (file, reason) for name, file, reason in refused_files()}
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_in_one_line_with_the_reason(name):
     model, reason = REFUSED[name]
     with pytest.raises(ArtifactError, match=f"^file: refused: .*{reason}") as caught:
-        check_model(model.SerializeToString(), name="file")
+        check_model(model, name="file")
     assert str(caught.value).isprintable()
 
 
@@ -76,6 +77,27 @@ def test_honest_divisions_pass():
         helper.make_node("Div", ["shares", "half"], ["doubled"]),
     ]
     check_model(tiny_model(before=nodes).SerializeToString(), name="file")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_honest_attributes_pass_with_and_without_their_type(typed):
+    """Old files name no type; a number that is 0 may be absent where the type is named."""
+    nodes = [
+        helper.make_node("Constant", [], ["two"], value_int=2),
+        helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], ["text"], value_string="x"),
+        helper.make_node("Constant", [], ["texts"], value_strings=["x", "y"]),
+        helper.make_node("Constant", [], ["half"], value_floats=[0.5]),
+        helper.make_node("Div", ["values", "half"], ["doubled"]),
+    ]
+    if typed:
+        nodes.append(helper.make_node("Concat", ["half", "half"], ["both"], axis=0))
+        nodes[-1].attribute[0].ClearField("i")
+    else:
+        for node in nodes:
+            for attribute in node.attribute:
+                attribute.ClearField("type")
+    check_model(divided_by("two", *nodes).SerializeToString(), name="file")
 
 
 def _counting(*between: onnx.NodeProto) -> bytes:
