@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _START, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
-_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xDA)))
+# What Pillow and libjpeg both skip by its length; behind others Pillow goes on byte by byte, or libjpeg gives up.
+_WITH_LENGTH = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE))
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames that are not progressive
 _OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions lie between the frames
 
@@ -51,7 +52,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
             at += 1
             continue
         length = int.from_bytes(data[at + 2 : at + 4])
-        if marker in _WITHOUT_LENGTH or length < 2:
+        if marker not in _WITH_LENGTH or length < 2:
             return
         yield marker, at
         if marker == _START_OF_SCAN:

@@ -72,7 +72,7 @@ def _tiff_strips(data: bytes) -> int:
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 16:
         return 0
-    if struct.unpack_from(f"{order}H", data, 2)[0] == 43:  # BigTIFF: all is twice as wide
+    if data[2] == 43:  # BigTIFF: all is twice as wide; Pillow looks at this byte, so that it takes MM for a classic one
         offset, counted, entry = struct.unpack_from(f"{order}Q", data, 8)[0], f"{order}Q", f"{order}HHQQ"
     else:
         offset, counted, entry = struct.unpack_from(f"{order}I", data, 4)[0], f"{order}H", f"{order}HHII"

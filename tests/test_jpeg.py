@@ -5,7 +5,7 @@ import io
 import made_pictures
 import pytest
 from made_pictures import encoded, exif, many_scans, noise, quadrants
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from edgekit.jpeg import count_scans, decodes_by_rows, header_of, is_jpeg
 
@@ -56,3 +56,10 @@ def test_nothing_is_said_of_what_is_cut_or_foreign():
     assert header_of(data[:2] + b"\xff\xd0" + data[2:]) == data[:2] + b"\xff\xd0" + data[2:]
     assert header_of(data) == data[:start]
     assert not is_jpeg(made_pictures.png([]))
+
+
+@pytest.mark.parametrize("marker", range(0xFF))
+def test_the_header_ends_early_only_where_pillow_skips_by_the_length_too(marker):
+    data = b"\xff\xd8\xff" + bytes((marker, 0, 4, 0, 0)) + b"\xff\xda\0\x08" + bytes(6)
+    *_, handler = JpegImagePlugin.MARKER.get(0xFF00 | marker, (None,))
+    assert handler or header_of(data) == data

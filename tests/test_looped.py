@@ -1,11 +1,13 @@
 """Files that keep a loop of Python busy are refused before it runs, and usual ones are not."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
 import pytest
-from made_pictures import encoded, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
+from made_pictures import encoded, exif, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
+from PIL import Image
 
 from edgekit import image, looped
 from edgekit.errors import ImageError
@@ -87,3 +89,24 @@ def test_a_big_tiff_is_looked_through_too():
     at = data.index((273).to_bytes(2, "little"), 16)
     data[at + 4 : at + 12] = (2**20).to_bytes(8, "little")
     assert looped.is_split_up(bytes(data))
+
+
+def test_a_tiff_with_the_mark_of_a_big_one_in_the_other_order_is_a_classic_one():
+    """As Pillow reads it, so that its strips are to be counted where Pillow finds them."""
+    tags = {number: (kind, 1, value) for number, kind, _, value in gray_tiff_tags(4, 4, 0, 16)}
+    tags[273] = tags[279] = (4, 300_000, 200)  # where they lie and their sizes
+    entries = b"".join(struct.pack(">HHII", number, *tag) for number, tag in tags.items())
+    data = b"MM\0+" + struct.pack(">IH", 8, len(tags)) + entries + bytes(2**22)
+    assert Image.open(io.BytesIO(data)).size == (4, 4)
+    with pytest.raises(ImageError, match="far more parts"):
+        image.load(data)
+
+
+def test_exif_blocks_behind_a_marker_that_pillow_does_not_skip_by_its_length():
+    jpeg, block = encoded(quadrants(), "JPEG"), exif(1)
+    hidden = b"\xff\xf0\0\4" + b"\xff\xe5\xff\xda" + b"\0\x0c" + bytes(0xFFDA - 4)  # a scan, or APP5 of this length
+    blocks = (b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block) * 101
+    data = jpeg[:2] + hidden + blocks + jpeg[2:]
+    assert len(Image.open(io.BytesIO(data)).info["exif"]) > 100 * (len(block) - 6)
+    with pytest.raises(ImageError, match="far more parts"):
+        image.load(data)
