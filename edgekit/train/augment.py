@@ -33,7 +33,7 @@ def augmented(
     """
     crop = crop_at(augment, progress, preprocess.crop)
     preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
-    # Only the box is resampled: much faster, and at most one level away from what evaluation would see.
+    # Only the box is resampled: much faster, and at most two levels away from what evaluation would see.
     pixels: Pixels = preprocess.pixels(image, [_view(size_of(image), preprocess, augment, rng)], whole=False)[0]
     if augment.rotate or augment.shear:
         pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)

@@ -138,7 +138,10 @@ def _gathered(
     """(count, features): this process's batches are of the pictures `indexes`; the others' come from the others."""
     device = next(body.parameters()).device
     body.eval()
-    own = torch.cat([body(batch.inputs.to(device)) for batch in batches])
-    # Every row is zero in all processes but one, so that the sum is exact.
-    rows = own.new_zeros(count, *own.shape[1:]).index_copy_(0, torch.from_numpy(indexes).to(device), own)
-    return place.total(rows).cpu()
+    # Off the device batch by batch: those of a large set fill its memory, and are fed from here.
+    own = torch.cat([body(batch.inputs.to(device)).cpu() for batch in batches])
+    rows = own.new_zeros(count, *own.shape[1:]).index_copy_(0, torch.from_numpy(indexes), own)
+    if place.world == 1:
+        return rows
+    # Every row is zero in all processes but one, so that the sum is exact; nccl adds on the device only.
+    return place.total(rows.to(device)).cpu()

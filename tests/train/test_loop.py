@@ -11,6 +11,7 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, EdgekitError, SpecError, WeightsError
 from edgekit.files import sha256
 from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
+from edgekit.train.failures import told_in_one_line
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
 from edgekit.train.measure import evaluate
@@ -199,6 +200,7 @@ def test_a_device_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training
     [
         ("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines", "smaller batch_size"),
         ("DataLoader worker (pid 7) is killed by signal: Killed.", "fewer workers"),
+        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "fewer workers"),
     ],
 )
 def test_memory_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, validation, said, advice):
@@ -207,6 +209,18 @@ def test_memory_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, 
 
     with pytest.raises(EdgekitError, match=f"{advice}.*{said[:10]}"):
         run(tmp_path, lenet_recipe(), training, validation, on_step=fail)
+
+
+def test_an_error_in_a_living_worker_keeps_its_cause():
+    class Failing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            raise RuntimeError("the cause")
+
+    with pytest.raises(RuntimeError, match=r"(?s)in DataLoader worker process 0\..*the cause"), told_in_one_line():
+        next(iter(torch.utils.data.DataLoader(Failing(), num_workers=1)))
 
 
 def test_a_checkpoint_with_any_damaged_byte_is_refused(tmp_path, lenet_recipe, training, validation):

@@ -4,6 +4,7 @@ import torch
 from edgekit.dataset import PictureSet
 from edgekit.errors import SpecError
 from edgekit.train.checkpoint import load_checkpoint
+from edgekit.train.distributed import Place
 from edgekit.train.features import FeatureFeed
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
@@ -128,8 +129,6 @@ def test_features_are_computed_once_and_are_those_of_the_backbone(lenet_recipe, 
     state = start(recipe, training.classes, device="cpu")
     passes = []
     state.network.body.register_forward_hook(lambda *_: passes.append(1))
-    from edgekit.train.distributed import Place
-
     feed = feed_of(state, training, validation, workers=0, place=Place())
     assert isinstance(feed, FeatureFeed)
     once = len(passes)
@@ -147,11 +146,19 @@ def test_features_are_computed_once_and_are_those_of_the_backbone(lenet_recipe, 
         assert torch.allclose(batch.inputs[0], state.network.eval().body(normalized)[0], atol=1e-4)
 
 
+def test_features_leave_the_device_batch_by_batch(monkeypatch, lenet_recipe, weights, task):
+    """All of them together may be more than its memory."""
+    recipe = lenet_recipe(weights=str(weights), tune="head")
+    state = start(recipe, task[0].classes, device="cpu")
+    moved, to_host = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: moved.append(len(tensor)) or to_host(tensor))
+    feed_of(state, *task, workers=0, place=Place())
+    assert moved == [64, 26, 30]
+
+
 def test_augmented_copies_differ_and_take_turns(lenet_recipe, weights, task):
     recipe = lenet_recipe(weights=str(weights), tune="head", augment={"feature_copies": 2, "rotate": 20.0})
     state = start(recipe, task[0].classes, device="cpu")
-    from edgekit.train.distributed import Place
-
     feed = feed_of(state, *task, workers=0, place=Place())
     assert len(feed._copies) == 2
     assert not torch.equal(feed._copies[0], feed._copies[1])
