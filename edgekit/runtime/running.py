@@ -81,13 +81,19 @@ class _Runs:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._places = self._free = available_threads()
+        self._want_all = 0  # who waits for all places; the others let them go first, or they would wait for ever
 
     @contextmanager
     def place(self, *, alone: bool) -> Iterator[None]:
         """Wait for a place, or for all of them, and keep it meanwhile."""
         wanted = self._places if alone else 1
         with self._changed:
-            self._changed.wait_for(lambda: self._free >= wanted)
+            self._want_all += alone
+            try:
+                self._changed.wait_for(lambda: self._free >= wanted and (alone or not self._want_all))
+            finally:
+                self._want_all -= alone
+                self._changed.notify_all()
             self._free -= wanted
         try:
             yield

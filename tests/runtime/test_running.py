@@ -18,6 +18,7 @@ from edgekit.runtime import memory
 from edgekit.runtime.running import _Runs, run
 from edgekit.runtime.session import open_session
 
+WAIT_S = 10
 PIXELS = np.zeros((1, 8, 10, 3), np.uint8)
 
 
@@ -53,6 +54,32 @@ def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session
     with pytest.raises(ArtifactError, match="more than 512 MB; EDGEKIT_RUN_MEMORY_MB"):
         run(session, "logits", {"pixels": PIXELS}, limit_s=1)
     assert len(asked) == 3
+
+
+def test_a_run_alone_gets_its_turn_under_steady_load(monkeypatch):
+    monkeypatch.setenv("EDGEKIT_NUM_THREADS", "2")
+    runs, over, entered = _Runs(), threading.Event(), threading.Event()
+
+    def load():
+        while not over.is_set():
+            with runs.place(alone=False):
+                time.sleep(0.002)
+
+    def alone():
+        with runs.place(alone=True):
+            entered.set()
+
+    busy = [threading.Thread(target=load) for _ in range(6)]
+    for thread in busy:
+        thread.start()
+    threading.Thread(target=alone).start()
+    came = entered.wait(WAIT_S)
+    over.set()
+    for thread in busy:
+        thread.join()
+    assert came
+    with runs.place(alone=True):
+        pass  # all places are free again
 
 
 def test_what_was_kept_for_runs_of_other_sizes_is_given_back(tmp_path):
