@@ -73,8 +73,8 @@ def run(
 ) -> None:
     """Make the model smaller and faster, judged on held-out pictures. Exits 6, writing nothing, where it is worse.
 
-    Recipes are tried one after the other: 8-bit integers, with other ranges, corrected biases, equalized channels, the
-    most sensitive layers left in float; then smaller weights alone.
+    Recipes are tried one after the other: 8-bit integers with corrected biases, then with other ranges, equalized
+    channels, the most sensitive layers left in float; then smaller weights alone.
     """
     from edgekit.export.finish import require_new_path, require_onnx_path
     from edgekit.export.quantize import Gate, quantize

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
-from edgekit.export.quantize.graph import Graph, attribute, bounds, copied, integers, with_nodes
+from edgekit.export.quantize.graph import WEIGHTED, Graph, attribute, bounds, copied, integers, with_nodes
 from edgekit.postprocess import Floats
 
 _GROUP = 4  # pixels
 _CHANNELS_LAST, _CHANNELS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
-_KEEPS_PLACES = frozenset({"Transpose", "Cast", "Add", "Sub", "Mul", "Div"})  # normalizations that are understood
+_ELEMENTWISE = frozenset({"Cast", "Add", "Sub", "Mul", "Div"})
 
 
 class _Stem(NamedTuple):
@@ -85,13 +85,11 @@ def _grouped_weights(stem: _Stem) -> Floats:
 
 def _stem(graph: Graph) -> _Stem | None:
     """The first layer, where it can be grouped."""
-    before = graph.normalization()
-    kinds = {node.op_type for node in graph.nodes if node.name in before}
-    node = next((node for node in graph.nodes if graph.weights(node) is not None), None)
-    if node is None or node.op_type != "Conv" or not kinds <= _KEEPS_PLACES:
+    before = [node for node in graph.nodes if node.name in graph.normalization()]
+    node = next((node for node in graph.nodes if node.op_type in WEIGHTED), None)
+    weights = None if node is None else graph.weights(node)
+    if node is None or weights is None or node.op_type != "Conv" or not all(map(_keeps_width, before)):
         return None
-    weights = graph.weights(node)
-    assert weights is not None
     stem = _Stem(
         node,
         weights,
@@ -100,6 +98,11 @@ def _stem(graph: Graph) -> _Stem | None:
         pads=integers(node, "pads", (0, 0, 0, 0)),
     )
     return stem if _is_plain(graph, node) and _fits(stem) else None
+
+
+def _keeps_width(node: NodeProto) -> bool:
+    """Whether the width of the pixels is still the width behind this part of a normalization."""
+    return node.op_type in _ELEMENTWISE or integers(node, "perm", ()) == _CHANNELS_FIRST
 
 
 def _is_plain(graph: Graph, node: NodeProto) -> bool:

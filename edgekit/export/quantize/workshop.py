@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from onnx import ModelProto
 
@@ -42,18 +42,23 @@ def stepper(progress: Progress, stage: str, total: int) -> Callable[[], None]:
     return step
 
 
+class _Form(NamedTuple):
+    """A form of the float network, which answers the same: channels equalized, pixels grouped before the stem."""
+
+    equal: bool = False
+    grouped: bool = False
+
+
 class Workshop:
     """Makes candidates, and keeps what several recipes need: what was measured of the float network's activations."""
 
     def __init__(self, model: ModelProto, pictures: PixelStore, target: Target, progress: Progress) -> None:
         self._float = Graph(model).model  # with names for all nodes
         self._model = prepared(self._float)
-        if target.groups_pixels:
-            self._model = with_grouped_stem(self._model)
         self._pictures, self._target, self._progress = pictures, target, progress
-        self._models: dict[bool, ModelProto] = {False: self._model}  # by whether it is equalized
-        self._activations: dict[bool, dict[str, Activations]] = {}
-        self._histograms: dict[bool, dict[str, Histogram]] = {}
+        self._models: dict[_Form, ModelProto] = {_Form(): self._model}
+        self._activations: dict[_Form, dict[str, Activations]] = {}
+        self._histograms: dict[_Form, dict[str, Histogram]] = {}
         self._sensitivities: Mapping[str, float] | None = None
 
     def candidate(self, recipe: Recipe) -> bytes:
@@ -63,8 +68,11 @@ class Workshop:
         if recipe.storage == "float16":
             return serialized(with_float16(self._float))
         scheme = self._scheme(recipe)
-        activations, chosen_ranges = self._measured(recipe.equalize), self._ranges(recipe.equalize, recipe.calibrator)
-        model = self._models[recipe.equalize]
+        # A stem in float would be slower grouped, and one behind a reshape has no next layer to be equalized with.
+        grouped = self._target.groups_pixels and not recipe.equalize and not recipe.keep_float
+        form = _Form(equal=recipe.equalize, grouped=grouped)
+        activations, chosen_ranges = self._measured(form), self._ranges(form, recipe.calibrator)
+        model = self._in_form(form)
         kept = self._most_sensitive(recipe.keep_float)
         if recipe.correct_bias:
             model = corrected(model, activations, scheme, kept=kept)
@@ -74,26 +82,30 @@ class Workshop:
         target = self._target
         return Scheme(per_channel=recipe.per_channel, activations=target.activations, saturating=target.saturating)
 
-    def _measured(self, equal: bool) -> dict[str, Activations]:
-        """The activations of the network, or of its equalized form."""
-        if equal and True not in self._models:
-            self._models[True] = equalized(self._model, self._measured(False))
-        if equal not in self._activations:
-            model = self._models[equal]
+    def _in_form(self, form: _Form) -> ModelProto:
+        if form not in self._models:
+            model = equalized(self._model, self._measured(_Form())) if form.equal else self._model
+            self._models[form] = with_grouped_stem(model) if form.grouped else model
+        return self._models[form]
+
+    def _measured(self, form: _Form) -> dict[str, Activations]:
+        """The activations of the network in that form."""
+        if form not in self._activations:
+            model = self._in_form(form)
             counter = stepper(self._progress, "measuring activations", len(self._pictures))
-            self._activations[equal] = statistics.measure(
+            self._activations[form] = statistics.measure(
                 model, quantized_tensors(model), self._pictures, on_picture=counter
             )
-        return self._activations[equal]
+        return self._activations[form]
 
-    def _ranges(self, equal: bool, calibrator: Calibrator) -> dict[str, Range]:
-        activations = self._measured(equal)
-        if needs_histogram(calibrator) and equal not in self._histograms:
+    def _ranges(self, form: _Form, calibrator: Calibrator) -> dict[str, Range]:
+        activations = self._measured(form)
+        if needs_histogram(calibrator) and form not in self._histograms:
             counter = stepper(self._progress, "measuring distributions", len(self._pictures))
-            self._histograms[equal] = statistics.histograms(
-                self._models[equal], activations, self._pictures, on_picture=counter
+            self._histograms[form] = statistics.histograms(
+                self._in_form(form), activations, self._pictures, on_picture=counter
             )
-        return ranges(calibrator, activations, self._histograms.get(equal, {}))
+        return ranges(calibrator, activations, self._histograms.get(form, {}))
 
     def _most_sensitive(self, share: float) -> set[str]:
         """Names of that share of the layers, at least one where any is asked for."""
@@ -103,7 +115,7 @@ class Workshop:
             layers = layers_of(Graph(self._model))
             self._sensitivities = sensitivities(
                 self._model,
-                self._ranges(False, "minmax"),
+                self._ranges(_Form(), "minmax"),
                 self._scheme(Recipe(name="one layer")),
                 self._pictures.first(_SENSITIVITY_PICTURES),
                 on_layer=stepper(self._progress, "measuring how sensitive layers are", len(layers)),

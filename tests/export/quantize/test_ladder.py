@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from made_networks import LABELS, conv_network, noise, write_network
 
@@ -67,6 +68,22 @@ def test_int8_file_is_smaller_and_says_how_it_was_judged(lenet5, digits, tmp_pat
     assert (evidence["parent_top1"], evidence["recipe"]) == (judgement.parent.top1, trial.recipe.name)
     assert info.warning is None
     assert read_sidecar(path)["latency"]["speedup"] == judgement.speedup
+
+
+@pytest.mark.parametrize(
+    ("target", "recipe", "grouped"),
+    [
+        ("x86-vnni", "int8", True),
+        ("x86-vnni", "int8-equalized", False),
+        ("x86-vnni", "int8-mixed-20", False),
+        ("x86-avx2", "int8", False),
+    ],
+)
+def test_pixels_are_grouped_where_it_was_seen_to_gain(network, pictures, tmp_path, target, recipe, grouped):
+    path, chosen = tmp_path / "int8.onnx", {"recipes": [RECIPES[recipe]], "target": TARGETS[target]}
+    quantize(network, path, calibration=pictures[0], held_out=pictures[1], gate=ANYTHING, **chosen)
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert ("Reshape" in kinds) == grouped
 
 
 def test_same_calibration_gives_the_same_bytes(network, pictures, tmp_path):
