@@ -30,7 +30,6 @@ PictureSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | Image.I
 # JPEG covers MPO (stereo pictures, the first of which is read).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 _EXIF_ORIENTATION = 0x0112
-_TURNED_ASIDE = frozenset({5, 6, 7, 8})  # the orientations that exchange height and width
 # A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
 # whole picture, so thousands of them in a small file take minutes.
 _MAX_JPEG_SCANS = 100
@@ -41,15 +40,32 @@ _MAX_16_BIT = 65535
 _STRIP_ROWS = 64
 # A JPEG that decodes by rows costs at reduced scale little memory and a third of the time.
 _REDUCED_JPEG_REACH = 4
-# From EXIF's orientation to what makes the picture upright.
+# Attributes of a picture that was decoded at reduced scale: its Frame, and how to decode all of it.
+_FRAME, _IN_FULL = "edgekit_frame", "edgekit_in_full"
+
+
+class _Turn(NamedTuple):
+    """What makes a picture upright, and which edges those become that were its right and its lower one."""
+
+    transpose: Image.Transpose
+    right: str
+    bottom: str
+
+    @property
+    def aside(self) -> bool:
+        """Whether it exchanges height and width."""
+        return self.right in ("top", "bottom")
+
+
+# By EXIF's orientation.
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: _Turn(Image.Transpose.FLIP_LEFT_RIGHT, "left", "bottom"),
+    3: _Turn(Image.Transpose.ROTATE_180, "left", "top"),
+    4: _Turn(Image.Transpose.FLIP_TOP_BOTTOM, "right", "top"),
+    5: _Turn(Image.Transpose.TRANSPOSE, "bottom", "right"),
+    6: _Turn(Image.Transpose.ROTATE_270, "bottom", "left"),
+    7: _Turn(Image.Transpose.TRANSVERSE, "top", "left"),
+    8: _Turn(Image.Transpose.ROTATE_90, "top", "right"),
 }
 
 
@@ -61,6 +77,17 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.height}x{self.width}"
+
+
+class Frame(NamedTuple):
+    """The whole picture behind the decoded pixels.
+
+    size: before any reduction. box: where it lies among the pixels (left, top, right, bottom). Of 4001 columns at an
+    eighth there are 501, and only an eighth of the last one is the picture's: without that, all others are shifted.
+    """
+
+    size: Size
+    box: tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +123,53 @@ def load(
     the upright size of an encoded picture to the size that is enough: a JPEG is decoded at the smallest of its scales
     (1/8, 1/4, 1/2, 1) that gives it. Raises ImageError for everything that cannot be read or is refused.
     """
+    scale = 1
     if isinstance(source, np.ndarray):
         name, image = "the array", _from_array(source, limits, channels)
     elif isinstance(source, Image.Image):
         name, image = "the PIL image", _decoded(source, limits, "the PIL image")
     else:
         name, data = _read(source, limits)
-        image = _decoded(_open(data, name, limits, needed), limits, name)
+        opened, size, scale = _open(data, name, limits, needed)
+        image = _decoded(opened, limits, name)
     try:
-        return _to_color(_upright(image), color)
+        picture = _to_color(_upright(image), color)
+        if scale > 1:
+            setattr(picture, _FRAME, _frame(size, scale, Size(image.height, image.width), _orientation(image)))
+            setattr(picture, _IN_FULL, lambda: load(data, color=color, limits=limits))
+        return picture
     except Exception as error:  # Pillow knows no way from some modes to others, and asserts palettes that are missing
         raise ImageError(f"{name}: a picture in mode {image.mode} cannot be used: {_said(error)}") from None
 
 
 def size_of(image: Image.Image) -> Size:
-    """The picture's Size(height, width)."""
-    return Size(image.height, image.width)
+    """The picture's Size(height, width); of one that `load` decoded at reduced scale, the whole's."""
+    return frame_of(image).size
+
+
+def in_full(image: Image.Image) -> Image.Image | None:
+    """The picture with all its pixels, where `load` decoded fewer; None where it did not, or they are too many."""
+    decode: Callable[[], Image.Image] | None = getattr(image, _IN_FULL, None)
+    try:
+        return None if decode is None else decode()
+    except ImageError:  # more pixels than are allowed in full: refused there, and well seen at reduced scale
+        return None
+
+
+def in_color(image: Image.Image, color: Color) -> Image.Image:
+    """A picture of `load` in another mode."""
+    if image.mode == color:
+        return image
+    converted = image.convert(color)
+    if hasattr(image, _FRAME):
+        setattr(converted, _FRAME, frame_of(image))
+    return converted
+
+
+def frame_of(image: Image.Image) -> Frame:
+    """The whole that a picture of `load` stands for: itself, unless it was decoded at reduced scale."""
+    frame: Frame | None = getattr(image, _FRAME, None)
+    return frame or Frame(Size(image.height, image.width), (0, 0, image.width, image.height))
 
 
 def _read(source: str | os.PathLike[str] | bytes | IO[bytes], limits: Limits) -> tuple[str, bytes]:
@@ -153,23 +211,25 @@ def _read_file_object(file: IO[bytes], name: str, limits: Limits) -> bytes:
     return b"".join(pieces)
 
 
-def _open(data: bytes, name: str, limits: Limits, needed: Callable[[Size], Size] | None) -> Image.Image:
-    """The picture with its header read, within the limits, and its pixels not yet decoded."""
+def _open(
+    data: bytes, name: str, limits: Limits, needed: Callable[[Size], Size] | None
+) -> tuple[Image.Image, Size, int]:
+    """The picture with its header read, within the limits, and its pixels not yet decoded; its size; its reduction."""
     image = _with_header(data, name)
-    size, reach = size_of(image), 1
+    size, reach, scale = size_of(image), 1, 1
     if is_jpeg(data):
         _check_size(size, limits, name, reach=_REDUCED_JPEG_REACH)
         _check_scans(count_scans(data), size, name)
         if needed is not None:
-            _reduce(image, needed)
-            reach = _REDUCED_JPEG_REACH if size_of(image) != size and decodes_by_rows(data) else 1
+            scale = _reduce(image, needed)
+            reach = _REDUCED_JPEG_REACH if scale > 1 and decodes_by_rows(data) else 1
     if takes_minutes(image, data):
         raise ImageError(
             f"{name}: refused: a {image.format} of {size} like this takes minutes to decode; save it as PNG"
         )
     hungry = image.format in _HUNGRY_FORMATS or image.mode in _HUNGRY_MODES
     _check_size(size, limits, name, share=2 if hungry else 1, reach=reach)
-    return image
+    return image, size, scale
 
 
 def _with_header(data: bytes, name: str) -> Image.Image:
@@ -196,12 +256,28 @@ def _opened(file: CountedFile, data: bytes) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def _reduce(jpeg: Image.Image, needed: Callable[[Size], Size]) -> None:
-    """Let the JPEG be decoded no larger than needed. `needed` is of upright pictures, the file may be turned."""
-    aside = _orientation(jpeg) in _TURNED_ASIDE
-    upright = Size(jpeg.width, jpeg.height) if aside else size_of(jpeg)
-    height, width = needed(upright)
-    jpeg.draft(None, (height, width) if aside else (width, height))
+def _reduce(jpeg: Image.Image, needed: Callable[[Size], Size]) -> int:
+    """Let the JPEG be decoded no larger than needed, at one part in how many of its size is the answer.
+
+    `needed` is of upright pictures, the file may be turned.
+    """
+    turn, whole = _TURNS.get(_orientation(jpeg)), jpeg.width
+    aside = turn is not None and turn.aside
+    height, width = needed(Size(jpeg.width, jpeg.height) if aside else size_of(jpeg))
+    drafted = jpeg.draft(None, (height, width) if aside else (width, height))
+    return 1 if drafted is None else round(whole / drafted[1][2])
+
+
+def _frame(size: Size, scale: int, decoded: Size, orientation: int) -> Frame:
+    """Of a picture of that size in its file, and decoded to so many pixels, when it has been made upright."""
+    turn = _TURNS.get(orientation)
+    beyond = dict.fromkeys(("left", "top", "right", "bottom"), 0.0)
+    beyond[turn.right if turn else "right"] = decoded.width - size.width / scale
+    beyond[turn.bottom if turn else "bottom"] = decoded.height - size.height / scale
+    if turn is not None and turn.aside:
+        size, decoded = Size(size.width, size.height), Size(decoded.width, decoded.height)
+    right, bottom = decoded.width - beyond["right"], decoded.height - beyond["bottom"]
+    return Frame(size, (beyond["left"], beyond["top"], right, bottom))
 
 
 def _check_scans(scans: int, size: Size, name: str) -> None:
@@ -247,7 +323,7 @@ def _from_array(array: npt.NDArray[Any], limits: Limits, channels: Channels) -> 
 
 def _upright(image: Image.Image) -> Image.Image:
     turn = _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+    return image if turn is None else image.transpose(turn.transpose)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgekit.crops import PLANS, View
 from edgekit.errors import SpecError, unknown
-from edgekit.image import Color, Pixels, Size, size_of
+from edgekit.image import Color, Pixels, Size, frame_of, size_of
 
 Interpolation: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
@@ -26,7 +26,7 @@ _FILTERS: dict[str, Image.Resampling] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 # A very long picture would grow to gigabytes when its short edge is enlarged, so past this many pixels only the
-# crop's own box is resampled: the same filter on the same places, equal but for rounding (at most one level).
+# crop's own box is resampled: the same filter on the same places, equal but for rounding.
 _MAX_RESIZED_PIXELS = 2**24
 # Of a crop and of a short edge, in pixels: what a network takes is far below, and past it a file is out for the memory.
 MAX_EXTENT = 4096
@@ -83,7 +83,7 @@ class Preprocess:
 
         image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling. whole:
         False resamples only the view's own box where no other shares its size, as training and prediction do: faster,
-        and equal but for rounding (at most one level), where the reference resizes the whole picture.
+        and equal but for rounding (at most one level in each direction), where the reference resizes the whole picture.
         """
         if image.mode != self.color:
             raise SpecError(f"a picture in mode {image.mode} for a {self.color} network; image.load converts it")
@@ -105,16 +105,21 @@ class Preprocess:
             return np.asarray(self._resample_box(image, view))
         if view.resize not in resized:
             width_height = (view.resize.width, view.resize.height)
-            unchanged = image.size == width_height
-            resized[view.resize] = image if unchanged else image.resize(width_height, _FILTERS[self.interpolation])
+            whole_box = frame_of(image).box
+            unchanged = whole_box == (0, 0, *width_height)
+            resized[view.resize] = (
+                image if unchanged else image.resize(width_height, _FILTERS[self.interpolation], whole_box)
+            )
         return np.asarray(resized[view.resize].crop((box.left, box.top, box.right, box.bottom)))
 
     def _resample_box(self, image: Image.Image, view: View) -> Image.Image:
         """Only the view's box, resampled straight from the source; what lies outside of the picture stays black."""
         top, left = max(view.box.top, 0), max(view.box.left, 0)
         bottom, right = min(view.box.bottom, view.resize.height), min(view.box.right, view.resize.width)
-        down, across = image.height / view.resize.height, image.width / view.resize.width
-        source = (left * across, top * down, min(right * across, image.width), min(bottom * down, image.height))
+        first, upper, last, lower = frame_of(image).box
+        down, across = (lower - upper) / view.resize.height, (last - first) / view.resize.width
+        begin = (first + left * across, upper + top * down)
+        source = (*begin, min(first + right * across, last), min(upper + bottom * down, lower))
         part = image.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
         if part.size == (self.crop.width, self.crop.height):
             return part

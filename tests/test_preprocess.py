@@ -72,7 +72,7 @@ def test_mirrored_views_are_the_mirrored_pixels(picture):
 
 @given(PICTURES, st.integers(0, 7))
 @settings(max_examples=40)
-def test_resampling_only_the_box_is_within_one_level_of_resizing_the_whole(picture, pad):
+def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(picture, pad):
     spec = Preprocess(resize=24, crop=Size(16, 20), pad=pad)
     views = PLANS["ten"].views(size_of(picture), spec)
     whole = spec.pixels(picture, views).astype(int)
@@ -82,7 +82,7 @@ def test_resampling_only_the_box_is_within_one_level_of_resizing_the_whole(pictu
         box = spec.pixels(picture, views).astype(int)
     finally:
         preprocess._MAX_RESIZED_PIXELS = limit
-    assert np.abs(whole - box).max() <= 1
+    assert np.abs(whole - box).max() <= 2  # Pillow rounds across and down
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 60_000)], ids=str)

@@ -17,7 +17,7 @@ from edgekit.errors import SpecError
 from edgekit.image import DEFAULT_LIMITS, Channels, Limits, PictureSource, Pixels
 from edgekit.postprocess import Average, averaged
 from edgekit.runtime.guard import DEFAULT_MODEL_LIMITS, ModelLimits
-from edgekit.runtime.loading import load_for
+from edgekit.runtime.loading import load_for, settled
 from edgekit.runtime.opened import FEATURES, LOGITS, OpenedModel
 from edgekit.runtime.prediction import Answer, Request
 from edgekit.runtime.prediction import Prediction as Prediction
@@ -122,12 +122,14 @@ class Classifier(Predictor):
         wanted = [(self.info.preprocess, plan)]
         return load_for(image, wanted, limits=self.limits, channels=channels, exact=self.exact)
 
-    def answer(self, picture: Image, plan: CropPlan | AdaptivePlan, *, average: Average = "probabilities") -> Answer:
-        """What the network says of a picture that `load` gave."""
+    def answer(
+        self, picture: Image, plan: CropPlan | AdaptivePlan, *, average: Average = "probabilities", whole: bool = False
+    ) -> Answer:
+        """What the network says of a picture that `load` gave. whole: resample all of it, as exact does."""
         views = plan.views(images.size_of(picture), self.info.preprocess)
         logits, pixels_ms, network_ms = np.empty((0, len(self.labels)), np.float32), 0.0, 0.0
         for step in _steps(plan, views):
-            seen, cutting_ms, running_ms = self._seen(picture, step, LOGITS)
+            seen, cutting_ms, running_ms = self._seen(picture, step, LOGITS, whole=whole)
             logits = np.concatenate([logits, seen])
             pixels_ms, network_ms = pixels_ms + cutting_ms, network_ms + running_ms
             if isinstance(plan, AdaptivePlan) and plan.is_sure(logits):
@@ -150,16 +152,20 @@ class Classifier(Predictor):
         start = time.perf_counter()
         picture = self.load(image, plan, channels=request.channels)
         load_ms = (time.perf_counter() - start) * 1e3
-        answer = self.answer(picture, plan, average=request.average)
+
+        def answer_of(picture: Image, whole: bool) -> Answer:
+            return self.answer(picture, plan, average=request.average, whole=whole)
+
+        answer = settled(picture, answer_of)
         return request.prediction(answer, self.labels, load_ms=load_ms)
 
     def _seen(
-        self, picture: Image, views: tuple[View, ...], output: str
+        self, picture: Image, views: tuple[View, ...], output: str, *, whole: bool = False
     ) -> tuple[npt.NDArray[np.float32], float, float]:
         """The output for every view, and the milliseconds of cutting and of running them. Equal views run once."""
         rows = {view: row for row, view in enumerate(dict.fromkeys(views))}
         start = time.perf_counter()
-        pixels = self.info.preprocess.pixels(picture, tuple(rows), whole=self.exact)
+        pixels = self.info.preprocess.pixels(picture, tuple(rows), whole=self.exact or whole)
         cut = time.perf_counter()
         # One crop after the other: a batch of them is no faster on a CPU, and one shape keeps the memory small.
         seen = np.concatenate([self._model.run(output, crop[None]) for crop in pixels])

@@ -12,10 +12,10 @@ from PIL.Image import Image
 from edgekit.adaptive import AdaptivePlan
 from edgekit.crops import CropPlan
 from edgekit.errors import SpecError
-from edgekit.image import Channels, PictureSource
+from edgekit.image import Channels, PictureSource, in_color
 from edgekit.postprocess import Average, softmax
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.loading import load_for
+from edgekit.runtime.loading import load_for, settled
 from edgekit.runtime.prediction import Answer, Prediction, Probabilities, Request
 from edgekit.runtime.predictor import Predictor
 
@@ -58,9 +58,16 @@ class Ensemble(Predictor):
         start = time.perf_counter()
         picture = self._load(image, plans, request.channels)
         load_ms = (time.perf_counter() - start) * 1e3
-        pairs = zip(self._members, plans, strict=True)
-        answers = [member.answer(_in_color(picture, member), plan, average=request.average) for member, plan in pairs]
-        return request.prediction(self._joined(answers, request.average), self.labels, load_ms=load_ms)
+        pairs, average = tuple(zip(self._members, plans, strict=True)), request.average
+
+        def answer_of(picture: Image, whole: bool) -> Answer:
+            answers = [
+                member.answer(in_color(picture, member.info.preprocess.color), plan, average=average, whole=whole)
+                for member, plan in pairs
+            ]
+            return self._joined(answers, average)
+
+        return request.prediction(settled(picture, answer_of), self.labels, load_ms=load_ms)
 
     def _load(self, image: PictureSource, plans: Sequence[CropPlan | AdaptivePlan], channels: Channels) -> Image:
         """The picture as large as any member needs it, within the limits of the first."""
@@ -82,11 +89,6 @@ class Ensemble(Predictor):
         """The weighted mean of the members' (classes,) values, in the order of our labels."""
         rows = [row[order] for row, order in zip(values, self._orders, strict=True)]
         return np.asarray(np.average(rows, axis=0, weights=self._weights))
-
-
-def _in_color(picture: Image, member: Classifier) -> Image:
-    color = member.info.preprocess.color
-    return picture if picture.mode == color else picture.convert(color)
 
 
 def _shares(weights: Sequence[float] | None, members: int) -> list[float]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import io
 import pickle
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from made_models import CROP, LABELS, MEAN, STD, featured_model, strange_models,
 from made_pictures import encoded, noise
 from PIL import Image
 
-from edgekit import Classifier, ModelLimits
+from edgekit import Classifier, Ensemble, ModelLimits
 from edgekit.adaptive import AdaptivePlan, margins
 from edgekit.crops import PLANS, CropPlan, Look
 from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
 from edgekit.image import Limits, Size, load, size_of
+from edgekit.runtime import loading
 
 PICTURE = np.asarray(noise(37, 29))
 BATCH = np.random.default_rng(1).integers(0, 256, (5, *CROP, 3), dtype=np.uint8)
@@ -98,7 +100,8 @@ def test_pixels_of_another_type_or_shape_are_refused(classifier, batch):
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_exact_is_the_reference_arithmetic(tiny_artifact, plan):
+def test_exact_is_the_reference_arithmetic(tiny_artifact, plan, monkeypatch):
+    monkeypatch.setattr(loading, "_IN_DOUBT", 0.0)
     exact = Classifier(tiny_artifact, exact=True)
     spec, data = exact.info.preprocess, encoded(noise(300, 200), "JPEG")
     picture = load(data)
@@ -108,6 +111,27 @@ def test_exact_is_the_reference_arithmetic(tiny_artifact, plan):
     fast = Classifier(tiny_artifact).predict(data, plan=plan)
     assert fast.views == len(set(views))
     assert not np.array_equal(fast.logits, exact.predict(data, plan=plan).logits)  # it does take another way
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_label_that_reduced_decoding_leaves_in_doubt_is_the_whole_pictures(tiny_artifact, as_file):
+    data = encoded(noise(300, 200), "JPEG")
+    fast, exact = Classifier(tiny_artifact), Classifier(tiny_artifact, exact=True)
+    lead = margins(exact.predict(data).probabilities)
+    assert 0 < lead < loading._IN_DOUBT
+    answer = fast.predict(io.BytesIO(data) if as_file else data)
+    np.testing.assert_array_equal(answer.logits, exact.predict(data).logits)
+    members = [Classifier(tiny_artifact), Classifier(tiny_artifact)]
+    np.testing.assert_array_equal(Ensemble(members).predict(data).logits, exact.predict(data).logits)
+
+
+def test_a_label_in_doubt_of_a_picture_too_large_in_full_stays(tiny_artifact):
+    data = encoded(noise(300, 200), "JPEG")
+    limits = Limits(max_pixels=200 * 150)
+    with pytest.raises(ImageError, match="limit"):
+        Classifier(tiny_artifact, limits=limits, exact=True).predict(data)
+    answer = Classifier(tiny_artifact, limits=limits).predict(data)
+    assert margins(answer.probabilities) < loading._IN_DOUBT
 
 
 @pytest.mark.parametrize("plan", ["center", "ten"])
