@@ -7,6 +7,7 @@ from collections.abc import Iterator
 _START, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
 # What Pillow and libjpeg both skip by its length; behind others Pillow goes on byte by byte, or libjpeg gives up.
 _WITH_LENGTH = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE))
+_MAX_STEPS = 2**14  # markers and bytes before them; a header has some dozens, and a color profile up to 255
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames that are not progressive
 _OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions lie between the frames
 
@@ -46,7 +47,9 @@ def decodes_by_rows(data: bytes) -> bool:
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
     """The markers of the header and where they stand, up to the first scan or to what decoders may take otherwise."""
     at = len(_START)
-    while at + 4 <= len(data) and data[at] == _FILL:
+    for _ in range(_MAX_STEPS):
+        if at + 4 > len(data) or data[at] != _FILL:
+            return
         marker = data[at + 1]
         if marker == _FILL:  # a marker may have any number of them in front
             at += 1

@@ -1,6 +1,7 @@
 """What a JPEG's header says."""
 
 import io
+import time
 
 import made_pictures
 import pytest
@@ -36,6 +37,16 @@ def test_what_follows_a_scan_of_the_whole_picture_is_not_decoded():
     assert count_scans(many_scans(data, 100)) == 1
     with pytest.raises(OSError, match="broken"):
         Image.open(io.BytesIO(many_scans(data, 100))).load()
+
+
+def test_millions_of_segments_are_not_followed():
+    data = encoded(quadrants(), "JPEG")
+    for filling in (b"\xff\xe0\0\2", b"\xff" * 4):
+        long = data[:2] + filling * 4_000_000 + data[2:]
+        start = time.process_time()
+        assert header_of(long) is long
+        assert not decodes_by_rows(long)
+        assert time.process_time() - start < 0.5
 
 
 def test_a_scan_of_some_components_is_not_the_whole_picture():
