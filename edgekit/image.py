@@ -17,11 +17,11 @@ from edgekit.errors import ImageError
 from edgekit.files import read_regular_file
 from edgekit.jpeg import count_scans, decodes_by_rows, is_jpeg
 from edgekit.looped import CountedFile, TooManyReads, is_split_up, takes_minutes
+from edgekit.modes import Color, to_color
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Color: TypeAlias = Literal["RGB", "L"]
 Channels: TypeAlias = Literal["RGB", "BGR"]
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 PictureSource: TypeAlias = "str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | Pixels"
@@ -36,8 +36,6 @@ _MAX_JPEG_SCANS = 100
 _HUNGRY_FORMATS, _HUNGRY_MODES = frozenset({"WEBP", "AVIF"}), frozenset({"CMYK", "I"})
 _USUAL_JPEG_SCANS = 20  # CMYK has 18
 _MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
-_MAX_16_BIT = 65535
-_STRIP_ROWS = 64
 # A JPEG that decodes by rows costs at reduced scale little memory and a third of the time.
 _REDUCED_JPEG_REACH = 4
 # Attributes of a picture that was decoded at reduced scale: its Frame, and how to decode all of it.
@@ -133,7 +131,7 @@ def load(
         opened, size, scale = _open(data, name, limits, needed)
         image = _decoded(opened, limits, name)
     try:
-        picture = _to_color(_upright(image), color)
+        picture = to_color(_upright(image), color)
         if scale > 1:
             setattr(picture, _FRAME, _frame(size, scale, Size(image.height, image.width), _orientation(image)))
             setattr(picture, _IN_FULL, lambda: load(data, color=color, limits=limits))
@@ -333,42 +331,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # a broken EXIF block says nothing about the orientation; the pixels are sound
         return 1
     return orientation if isinstance(orientation, int) else 1
-
-
-def _to_color(image: Image.Image, color: Color) -> Image.Image:
-    """The picture in mode `color`, untouched where it is so already (converting costs 28 ms at 12 megapixels)."""
-    if image.mode == color and not image.has_transparency_data:
-        return image
-    if image.mode == "F":
-        raise ValueError("32-bit floats have no known range; convert it to 8 bits first")
-    if image.mode.startswith("I"):
-        image = _from_16_bit(image)
-    if image.has_transparency_data:
-        image = _on_white(image)
-    return image if image.mode == color else image.convert(color)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "LA":  # as gray, in half the memory
-        gray = Image.new("L", image.size, "white")
-        gray.paste(image.getchannel("L"), mask=image.getchannel("A"))
-        return gray
-    layered = image if image.mode == "RGBA" else image.convert("RGBA")
-    canvas = Image.new("RGB", layered.size, "white")
-    canvas.paste(layered, mask=layered)
-    return canvas
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit gray scaled to 8 bits: 65535 -> 255. Pillow's own conversion clips at 255 and answers white."""
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > _MAX_16_BIT:
-        raise ValueError(f"32-bit integers up to {values.max()} have no known range; convert it to 8 bits first")
-    scaled = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), _STRIP_ROWS):  # in strips: as wider integers the whole would take 4 times as much
-        strip = values[top : top + _STRIP_ROWS].astype(np.uint32)
-        scaled[top : top + _STRIP_ROWS] = (strip + 128) // 257  # 257 is odd: there is no half to round
-    return Image.fromarray(scaled)
 
 
 def _broken(error: Exception, name: str) -> ImageError:

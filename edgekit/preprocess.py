@@ -13,7 +13,8 @@ from PIL import Image
 
 from edgekit.crops import PLANS, View
 from edgekit.errors import SpecError, unknown
-from edgekit.image import Color, Pixels, Size, frame_of, size_of
+from edgekit.image import Pixels, Size, frame_of, size_of
+from edgekit.modes import Color
 
 Interpolation: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 

@@ -59,12 +59,15 @@ def run(
     from edgekit.optional import require
 
     require("torch", extra="train")
+    from edgekit.hub.resolve import resolve
     from edgekit.train.distributed import check_device
 
     chosen = recipe_of(recipe, settings)
     check_device(device)
     # Before every picture is looked at, which may take long.
     folder = None if preview is not None or find_lr else _folder(run, chosen, resume=resume)
+    if preview is None and chosen.weights is not None:
+        resolve(chosen.model, chosen.weights)
     training, validation = _pictures(data, chosen)
     if folder is not None:
         _train(chosen, training, validation, folder=folder, resume=resume, workers=workers, device=device, json=json)

@@ -60,6 +60,14 @@ def test_what_can_be_said_at_once_is_said_before_the_pictures_are_looked_at(edge
     assert (code, len(said.splitlines())) == (2, 1)
 
 
+def test_missing_weights_are_said_before_the_pictures_are_looked_at(edgekit, bars, tmp_path):
+    weights = ("--weights", "nowhere.pth", "--tune", "head")
+    code, out, said = edgekit(bars, *SMALL, *weights, "--run", tmp_path / "run")
+    assert (code, out) == (4, "")
+    assert "no such file" in said
+    assert "train:" not in said
+
+
 def test_options_lie_over_the_recipe_and_are_written_down(edgekit, bars, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('model = "lenet5"\n[augment]\ncrop_padding = 2\n[optimize]\nepochs = 50\n')
