@@ -16,32 +16,32 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgekit.artifact import ArtifactInfo as ArtifactInfo
-    from edgekit.crops import CropPlan as CropPlan
+    from edgekit.artifact.guard.scan import ModelLimits as ModelLimits
+    from edgekit.artifact.info import ArtifactInfo as ArtifactInfo
     from edgekit.errors import EdgekitError as EdgekitError
-    from edgekit.image import Limits as Limits
-    from edgekit.image import Size as Size
-    from edgekit.postprocess import Score as Score
-    from edgekit.preprocess import Preprocess as Preprocess
+    from edgekit.image.load import Limits as Limits
+    from edgekit.image.load import Size as Size
+    from edgekit.preprocess.crops import CropPlan as CropPlan
+    from edgekit.preprocess.scores import Score as Score
+    from edgekit.preprocess.spec import Preprocess as Preprocess
     from edgekit.runtime.classifier import Classifier as Classifier
     from edgekit.runtime.ensemble import Ensemble as Ensemble
-    from edgekit.runtime.guard import ModelLimits as ModelLimits
     from edgekit.runtime.prediction import Prediction as Prediction
 
 # Where each public name lives. They are imported when first asked for, so that `edgekit --help`, which asks for none,
 # loads neither numpy nor onnxruntime.
 _PUBLIC = {
-    "ArtifactInfo": "edgekit.artifact",
+    "ArtifactInfo": "edgekit.artifact.info",
     "Classifier": "edgekit.runtime.classifier",
-    "CropPlan": "edgekit.crops",
+    "CropPlan": "edgekit.preprocess.crops",
     "EdgekitError": "edgekit.errors",
     "Ensemble": "edgekit.runtime.ensemble",
-    "Limits": "edgekit.image",
-    "ModelLimits": "edgekit.runtime.guard",
+    "Limits": "edgekit.image.load",
+    "ModelLimits": "edgekit.artifact.guard.scan",
     "Prediction": "edgekit.runtime.prediction",
-    "Preprocess": "edgekit.preprocess",
-    "Score": "edgekit.postprocess",
-    "Size": "edgekit.image",
+    "Preprocess": "edgekit.preprocess.spec",
+    "Score": "edgekit.preprocess.scores",
+    "Size": "edgekit.image.load",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -1,5 +1,5 @@
 """`python -m edgekit`: the command line where its script is not on the path."""
 
-from edgekit.cli.start import script
+from edgekit.cli.main import script
 
 script()

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import Classifier, dataset
-from edgekit.crops import plan_named
 from edgekit.evaluate.accuracy import matched_labels
-from edgekit.evaluate.crops import compare, fit, look_at
+from edgekit.evaluate.compare_crops import compare, fit, look_at
+from edgekit.preprocess.crops import plan_named
 
 
 def seconds(classifier: Classifier, source: object, plan: object) -> float:

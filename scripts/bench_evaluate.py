@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import Classifier, dataset
-from edgekit.evaluate.answers import Contender, answer, predicted
 from edgekit.evaluate.evaluation import evaluation
-from edgekit.runtime.shipped import model_path
+from edgekit.evaluate.predictions import Contender, answer, predicted
+from edgekit.hub.shipped import model_path
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.evaluate.bench import naive
-from edgekit.evaluate.rounds import in_turn, ratio
+from edgekit.bench import naive_script as naive
+from edgekit.evaluate.timing import in_turn, ratio
 
 
 def main() -> None:

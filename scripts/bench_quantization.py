@@ -22,11 +22,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgekit.artifact import read_model
+from edgekit.artifact.info import read_model
 from edgekit.evaluate.latency import paired_latency
-from edgekit.export.quantize import Gate, Trial, quantize
-from edgekit.export.quantize.data import calibration_and_held_out
-from edgekit.runtime.machine import machine
+from edgekit.quantize import Gate, Trial, quantize
+from edgekit.quantize.split_data import calibration_and_held_out
+from edgekit.runtime.cpu import machine
 from edgekit.runtime.session import open_session
 
 HEADER = (

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from edgekit import dataset
 from edgekit.dataset import PictureSet
 from edgekit.train.distributed import Place
-from edgekit.train.features import PictureFeed
+from edgekit.train.feeds import PictureFeed
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgekit.export.card import read_about, write_card
+from edgekit.bundle.model_card import read_about, write_card
 
 MODELS = Path(__file__).parents[1] / "models"
 LICENCE = "Apache-2.0"

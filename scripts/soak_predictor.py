@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from edgekit import Classifier
-from edgekit.image import PictureSource
-from edgekit.runtime.shipped import DEFAULT_MODEL
+from edgekit.hub.shipped import DEFAULT_MODEL
+from edgekit.image.load import PictureSource
 
 PICTURES = 16
 PER = 100_000

@@ -1,7 +1,10 @@
-"""What all tests share: where the real data lies, and torchvision as a peer."""
+"""Fixtures for all tests: the real data, torchvision as a peer, a tiny model, processes without torch."""
 
 import importlib.util
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +15,14 @@ from hypothesis import settings
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
 
+WITHOUT_TORCH = """
+import importlib.abc, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "onnxscript"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+"""
 SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[2] / "shared"))
 
 
@@ -47,3 +58,26 @@ def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from made_models import write_tiny  # here, because it needs the onnx package and most tests go without it
 
     return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+
+
+@pytest.fixture
+def unsimplified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No simplifier, which would take seconds in a process of its own, where it is not what is tested."""
+    import edgekit.export.simplify as simplify_module
+
+    monkeypatch.setattr(simplify_module, "_SIMPLIFIERS", {})
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path) -> Callable[..., str]:
+    """Run a command in tmp_path where neither it nor what it starts finds torch; what it says on stdout."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TORCH)  # the first thing that every interpreter imports
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[1])))}
+
+    def run(*arguments: object) -> str:
+        command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.runtime.shipped import shipped_models
+from edgekit.hub.shipped import shipped_models
 
 ROOT = Path(__file__).parents[1]
 MODEL_FILES = {".onnx", ".json", ".toml", ".md"}

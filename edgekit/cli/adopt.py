@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edgekit.cli.parse_values import composite
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, say, write, write_json
-from edgekit.cli.values import composite
 
 if TYPE_CHECKING:
     from edgekit.export.adopt import Adoption
-    from edgekit.export.stranger import Plain
-    from edgekit.preprocess import Preprocess
+    from edgekit.export.third_party import Plain
+    from edgekit.preprocess.spec import Preprocess
 
 EXAMPLES = """Examples:
 
@@ -70,10 +70,11 @@ def run(
 ) -> None:
     """Put preprocessing, labels and licence into a stranger's .onnx file, and check that it answers as before."""
     from edgekit import dataset
+    from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
-    from edgekit.export.finish import Form, require_onnx_path
+    from edgekit.export.finalize import Form
     from edgekit.export.labels import read_labels
-    from edgekit.export.stranger import read_plain
+    from edgekit.export.third_party import read_plain
 
     require_onnx_path(output)
     stranger, names = read_plain(plain, layout=layout), read_labels(labels)
@@ -101,7 +102,7 @@ def _preprocess(
     stranger: Plain, color: str | None, resize: int, crop: str | None, interpolation: str, mean: str, std: str
 ) -> Preprocess:
     from edgekit.errors import SpecError
-    from edgekit.preprocess import Preprocess
+    from edgekit.preprocess.spec import Preprocess
 
     if crop is None and stranger.size is None:
         raise SpecError(f"{stranger.name}: leaves height and width open; give --crop")

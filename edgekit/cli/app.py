@@ -1,4 +1,4 @@
-"""The commands, as typer has them. `start.main` runs them."""
+"""The commands, as typer has them. `main` runs them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from edgekit import __version__
-from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, predict, quantize, train, verify
-from edgekit.cli.start import main as main
+from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, quantize, train, verify
+from edgekit.cli.predict import command as predict
 
 app = typer.Typer(
     help="Image classifiers as one self-contained ONNX file: train, export, quantize, predict.",

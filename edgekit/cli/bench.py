@@ -13,8 +13,8 @@ from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, printable, say, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.evaluate.bench.result import Bench, Measured, Speedup
-    from edgekit.evaluate.bench.subject import Subject
+    from edgekit.bench.result import Bench, Measured, Speedup
+    from edgekit.bench.subject import Subject
 
 EXAMPLES = """Examples:
 
@@ -46,13 +46,13 @@ def run(
     naive is the same file in a plain script: onnxruntime at its defaults. fp32 is the file that an int8 one was made
     from, found beside it. Of a file that edgekit did not make, the network alone is measured.
     """
-    from edgekit import image
-    from edgekit.evaluate.bench.drawn import write_drawn
-    from edgekit.evaluate.bench.measure import measure, steps
-    from edgekit.evaluate.bench.subject import open_subject
+    from edgekit.bench.measure import measure, steps
+    from edgekit.bench.subject import open_subject
+    from edgekit.image import load as image
+    from edgekit.image.synthetic import write_drawn
 
     if plot:
-        from edgekit.evaluate.plots import check_plot
+        from edgekit.plots.style import check_plot
 
         check_plot(plot)
     if picture:
@@ -65,7 +65,7 @@ def run(
         bench = measure(subjects, baselines, picture=shown, threads=counts, rounds=rounds, on_step=advance)
     write_json(bench.to_dict()) if json else _show(bench)
     if plot:
-        from edgekit.evaluate.bench.plot import write_plot
+        from edgekit.plots.bench import write_plot
 
         write_plot(bench, plot)
         say(f"wrote {plot}")
@@ -87,7 +87,7 @@ def _thread_counts(text: str | None) -> list[int]:
 
 def _with_baselines(subjects: list[Subject], against: str | None) -> tuple[list[Subject], dict[int, int]]:
     """The subjects with their baselines in front, and who is compared with whom."""
-    from edgekit.evaluate.bench.subject import as_naive, open_subject, parent_of
+    from edgekit.bench.subject import as_naive, open_subject, parent_of
 
     if against is None:
         return subjects, dict.fromkeys(range(1, len(subjects)), 0)
@@ -113,7 +113,7 @@ def _told_apart(subjects: list[Subject]) -> list[Subject]:
 
 
 def _show(bench: Bench) -> None:
-    from edgekit.runtime.machine import machine
+    from edgekit.runtime.cpu import machine
 
     here = machine()
     write(

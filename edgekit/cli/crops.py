@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgekit.adaptive import AdaptivePlan
-    from edgekit.crops import CropPlan
-    from edgekit.evaluate.crops import Gain, PlanScore
-    from edgekit.image import PictureSource
+    from edgekit.evaluate.compare_crops import Gain, PlanScore
+    from edgekit.image.load import PictureSource
+    from edgekit.preprocess.adaptive_crops import AdaptivePlan
+    from edgekit.preprocess.crops import CropPlan
 
 EXAMPLES = """Examples:
 
@@ -55,9 +55,9 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="The figures as one JSON document.")] = False,
 ) -> None:
     """Compare crop plans on pictures, fit adaptive crops (more views only for pictures in doubt), and store them."""
-    from edgekit.evaluate.crops import compare, fit, look_at, recommended
-    from edgekit.evaluate.crops_plot import draw
-    from edgekit.evaluate.plots import check_plot
+    from edgekit.evaluate.compare_crops import compare, fit, look_at, recommended
+    from edgekit.plots.crops import draw
+    from edgekit.plots.style import check_plot
     from edgekit.runtime.classifier import Classifier
 
     classifier = Classifier(model, threads=threads)
@@ -92,8 +92,8 @@ def _check_output(output: Path | None, model: Path) -> None:
 
 def _chosen_plans(text: str) -> list[CropPlan]:
     """The plans of the list, behind those that all are compared with."""
-    from edgekit.crops import plan_named
-    from edgekit.evaluate.crops import BASELINES
+    from edgekit.evaluate.compare_crops import BASELINES
+    from edgekit.preprocess.crops import plan_named
 
     names = (*BASELINES, *(name.strip() for name in text.split(",") if name.strip()))
     return list({plan.name: plan for plan in map(plan_named, names)}.values())
@@ -136,7 +136,7 @@ def _read(
 def _store(model: Path, plan: AdaptivePlan, output: Path) -> None:
     from dataclasses import replace
 
-    from edgekit.artifact import parse_info, read_model, write_info
+    from edgekit.artifact.info import parse_info, read_model, write_info
     from edgekit.files import sha256
 
     content = read_model(model)
@@ -145,7 +145,7 @@ def _store(model: Path, plan: AdaptivePlan, output: Path) -> None:
 
 
 def _show(scores: Sequence[PlanScore], plan: AdaptivePlan, pictures: int, right: str) -> None:
-    from edgekit.evaluate.crops import better_fixed
+    from edgekit.evaluate.compare_crops import better_fixed
 
     rows = [
         (

@@ -12,9 +12,9 @@ from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, printable, say, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.evaluate.answers import Contender
     from edgekit.evaluate.evaluation import Comparison, Evaluation, Figures
-    from edgekit.evaluate.statistics import Estimate
+    from edgekit.evaluate.intervals import Estimate
+    from edgekit.evaluate.predictions import Contender
     from edgekit.runtime.classifier import Classifier
 
 EXAMPLES = """Examples:
@@ -62,8 +62,8 @@ def run(
     """
     from edgekit import dataset
     from edgekit.errors import SpecError
-    from edgekit.evaluate.answers import answer
     from edgekit.evaluate.evaluation import evaluation
+    from edgekit.evaluate.predictions import answer
     from edgekit.evaluate.synonyms import read_synonyms
 
     *models, data = models_and_data
@@ -89,9 +89,9 @@ def run(
 
 def _contenders(models: list[str], plans: list[str], threads: int | None) -> list[Contender]:
     """Every model with every plan, named by what tells them apart."""
-    from edgekit.evaluate.answers import Contender
+    from edgekit.evaluate.predictions import Contender
+    from edgekit.hub.shipped import model_path
     from edgekit.runtime.classifier import Classifier
-    from edgekit.runtime.shipped import model_path
 
     models = list(dict.fromkeys(models))
     stems = [Path(model).stem for model in models]
@@ -107,7 +107,7 @@ def _contenders(models: list[str], plans: list[str], threads: int | None) -> lis
 
 def _plan_name(plan: str, classifier: Classifier) -> str:
     """The full name of the plan. Raises SpecError for an unknown one, and for one that the model does not hold."""
-    from edgekit.crops import CropPlan
+    from edgekit.preprocess.crops import CropPlan
     from edgekit.runtime.prediction import Request
 
     asked = Request(top=1, plan=plan, budget=None, average="probabilities", unknown_below=0.0, channels="RGB")
@@ -116,7 +116,7 @@ def _plan_name(plan: str, classifier: Classifier) -> str:
 
 
 def _write_report(found: Evaluation, path: Path) -> None:
-    from edgekit.evaluate.report import write_report
+    from edgekit.report import write_report
 
     write_report(found, path)
     say(f"wrote {path}")

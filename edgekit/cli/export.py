@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edgekit.cli.parse_values import composite, named_values
 from edgekit.cli.progress import download_progress, progress_bar
 from edgekit.cli.render import percent, say, write, write_json
-from edgekit.cli.values import composite, named_values
 
 if TYPE_CHECKING:
-    from edgekit.artifact import ArtifactInfo
+    from edgekit.artifact.info import ArtifactInfo
     from edgekit.dataset import PictureSet
-    from edgekit.export.finish import Form
+    from edgekit.export.finalize import Form
     from edgekit.zoo.network import Network
 
 EXAMPLES = """Examples:
@@ -75,7 +75,8 @@ def run(
 
     require("onnx", extra="export")
     from edgekit import dataset
-    from edgekit.export.finish import Form, require_onnx_path
+    from edgekit.artifact.paths import require_onnx_path
+    from edgekit.export.finalize import Form
 
     require_onnx_path(output)
     options = {
@@ -124,7 +125,7 @@ def _refitted(
     source: Path, output: Path, given: dict[str, Any], form: Form, pictures: PictureSet | None
 ) -> tuple[ArtifactInfo, str]:
     from edgekit.errors import SpecError
-    from edgekit.export.finish import refit
+    from edgekit.export.finalize import refit
 
     if given:
         raise SpecError(f"an .onnx file has its own {', '.join(given)}; leave out --{' --'.join(given)}")
@@ -144,7 +145,7 @@ def _converted(
     from edgekit.optional import require
 
     require("torch", extra="export")
-    from edgekit.export.convert import convert
+    from edgekit.export.pipeline import convert
     from edgekit.export.simplify import told
 
     opset = {"opset": given.pop("opset")} if "opset" in given else {}
@@ -165,8 +166,8 @@ def _pictures(figures: dict[str, Any]) -> str:
 
 def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
-    from edgekit.export.sources import from_checkpoint
-    from edgekit.specs import SPECS
+    from edgekit.export.networks import from_checkpoint
+    from edgekit.zoo.specs import SPECS
 
     if path in SPECS:
         raise SpecError(f"{path}: its weights are missing; give --weights FILE, or a checkpoint in place of the name")
@@ -178,7 +179,7 @@ def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network
 def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
     from edgekit.export.labels import read_labels
-    from edgekit.export.sources import from_weights, spec_preprocess
+    from edgekit.export.networks import from_weights, spec_preprocess
     from edgekit.hub.resolve import resolve
 
     names, padding = given.pop("labels", None), given.pop("padding", None)
@@ -193,13 +194,13 @@ def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> t
 
 
 def _beside(output: Path, golden: int | None, pictures: PictureSet | None) -> list[Path]:
-    from edgekit.export.golden import write_golden
+    from edgekit.bundle.golden_vectors import write_golden
 
     return [] if golden is None else list(write_golden(output, count=golden, pictures=pictures))
 
 
 def _phone(output: Path, pictures: PictureSet | None) -> list[Path]:
-    from edgekit.export.mobile import write_ort
+    from edgekit.bundle.onnxruntime_mobile import write_ort
 
     path = output.with_suffix(".ort")
     return [path, write_ort(output, path, pictures=pictures)]

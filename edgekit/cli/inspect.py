@@ -13,10 +13,10 @@ from edgekit.cli.models import spec_facts
 from edgekit.cli.render import percent, printable, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.artifact import ArtifactInfo
+    from edgekit.artifact.info import ArtifactInfo
     from edgekit.cost import LayerCost
-    from edgekit.preprocess import Preprocess
-    from edgekit.specs import ModelSpec
+    from edgekit.preprocess.spec import Preprocess
+    from edgekit.zoo.specs import ModelSpec
 
 EXAMPLES = """Examples:
 
@@ -41,9 +41,9 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show what a model file or a network is: labels, preprocessing, licence, accuracy; or, of any file, its layers."""
-    from edgekit.artifact import read_info
-    from edgekit.runtime.shipped import model_path
-    from edgekit.specs import SPECS
+    from edgekit.artifact.info import read_info
+    from edgekit.hub.shipped import model_path
+    from edgekit.zoo.specs import SPECS
 
     spec = SPECS.get(model)
     if mobile:
@@ -64,7 +64,7 @@ def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
 
     torch = require("torch", extra="train")
     from edgekit.zoo.build import build
-    from edgekit.zoo.cost import layers
+    from edgekit.zoo.network_cost import layers
 
     with torch.device("meta"):  # shapes alone: no time and no memory goes into weights
         network = build(spec.name)
@@ -72,9 +72,9 @@ def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
 
 
 def _file_layers(path: Path) -> tuple[LayerCost, ...]:
-    from edgekit.artifact import read_model
-    from edgekit.export.layers import layers
-    from edgekit.runtime.guard import check_model
+    from edgekit.artifact.guard.scan import check_model
+    from edgekit.artifact.info import read_model
+    from edgekit.graph.layer_costs import layers
 
     model = read_model(path)
     check_model(model, name=str(path))
@@ -82,9 +82,9 @@ def _file_layers(path: Path) -> tuple[LayerCost, ...]:
 
 
 def _show_mobile(path: Path, json: bool) -> None:
-    from edgekit.artifact import read_model
-    from edgekit.export.mobile import provider_reports, provider_source
-    from edgekit.runtime.guard import check_model
+    from edgekit.artifact.guard.scan import check_model
+    from edgekit.artifact.info import read_model
+    from edgekit.bundle.onnxruntime_mobile import provider_reports, provider_source
 
     model = read_model(path)
     check_model(model, name=str(path))

@@ -9,7 +9,7 @@ import typer
 from edgekit.cli.render import percent, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.specs import ModelSpec
+    from edgekit.zoo.specs import ModelSpec
 
 EXAMPLES = """Examples:
 
@@ -24,9 +24,9 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """List the zoo's networks and the shipped models."""
-    from edgekit.artifact import read_info
-    from edgekit.runtime.shipped import shipped_models
-    from edgekit.specs import SPECS
+    from edgekit.artifact.info import read_info
+    from edgekit.hub.shipped import shipped_models
+    from edgekit.zoo.specs import SPECS
 
     specs = [spec for spec in SPECS.values() if name in spec.name]
     shipped = [(model, read_info(path)) for model, path in shipped_models().items() if name in model]
@@ -44,7 +44,7 @@ def run(
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:
-    from edgekit.hub.published import PUBLISHED
+    from edgekit.hub.imagenet_weights import PUBLISHED
 
     official = PUBLISHED.get(spec.name)
     weights = f"imagenet {official.top1:.1f}%" if official else "-"
@@ -53,7 +53,7 @@ def _row(spec: ModelSpec) -> tuple[str, ...]:
 
 def spec_facts(spec: ModelSpec) -> dict[str, Any]:
     """A network of the zoo as JSON-ready values."""
-    from edgekit.hub.published import PUBLISHED
+    from edgekit.hub.imagenet_weights import PUBLISHED
 
     official = PUBLISHED.get(spec.name)
     return {

@@ -12,7 +12,7 @@ from edgekit.cli.progress import stage_progress
 from edgekit.cli.render import percent, say, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.export.quantize import Judgement, Trial
+    from edgekit.quantize import Judgement, Trial
 
 EXAMPLES = """Examples:
 
@@ -76,11 +76,11 @@ def run(
     Recipes are tried one after the other: 8-bit integers with corrected biases, then with other ranges, equalized
     channels, the most sensitive layers left in float; then smaller weights alone.
     """
-    from edgekit.export.finish import require_new_path, require_onnx_path
-    from edgekit.export.quantize import Gate, quantize
-    from edgekit.export.quantize.data import calibration_and_held_out
-    from edgekit.export.quantize.recipes import recipe_named
-    from edgekit.export.quantize.targets import target_named, this_machine
+    from edgekit.artifact.paths import require_new_path, require_onnx_path
+    from edgekit.quantize import Gate, quantize
+    from edgekit.quantize.schemes import recipe_named
+    from edgekit.quantize.split_data import calibration_and_held_out
+    from edgekit.quantize.targets import target_named, this_machine
 
     path = output or _new_path(model)
     require_onnx_path(path)

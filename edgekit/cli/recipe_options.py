@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgekit.cli.values import composite, named_values
+from edgekit.cli.parse_values import composite, named_values
 from edgekit.train.settings import Augment, Choices, Optimize, Option, options_of
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from edgekit.cli.render import percent, say, write_json
 
 if TYPE_CHECKING:
     from edgekit.dataset import PictureSet
-    from edgekit.train.check import Checked
     from edgekit.train.loop import EpochResult
     from edgekit.train.recipe import Recipe
+    from edgekit.train.screen_images import Checked
 
 EXAMPLES = """Examples:
 
@@ -84,8 +84,8 @@ def run(
 def _pictures(data: Path, recipe: Recipe) -> tuple[PictureSet, PictureSet]:
     """Both halves of the data, without what cannot be read; said before work starts."""
     from edgekit import dataset
-    from edgekit.train.check import check
     from edgekit.train.distributed import leads
+    from edgekit.train.screen_images import check
 
     halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
     checked = []
@@ -145,7 +145,7 @@ def _folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
     """
     from edgekit.errors import SpecError
     from edgekit.train.distributed import is_alone
-    from edgekit.train.runs import Run, free_folder
+    from edgekit.train.run_folder import Run, free_folder
 
     if run is not None:
         Run(run).newest(resume=resume)

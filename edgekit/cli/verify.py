@@ -11,7 +11,7 @@ from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, printable, say, table, write, write_json
 
 if TYPE_CHECKING:
-    from edgekit.export.verify import Verification
+    from edgekit.evaluate.compare_models import Verification
 
 EXAMPLES = """Examples:
 
@@ -34,8 +34,8 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Compare two models from picture file to label. Exits 6 where they differ by more than was allowed."""
-    from edgekit.export.quantize.data import pictures_at
-    from edgekit.export.verify import require_alike, verify
+    from edgekit.evaluate.compare_models import require_alike, verify
+    from edgekit.quantize.split_data import pictures_at
     from edgekit.runtime.classifier import Classifier
 
     pictures = pictures_at(data)

@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from edgekit.dataset.found import Found, Wanted
-from edgekit.dataset.layout import Member, found_in, is_picture, split_of
+from edgekit.dataset.folders import Member, found_in, is_picture, split_of
+from edgekit.dataset.listing import Found, Wanted
 from edgekit.errors import DataError
 
 try:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.dataset.found import Entry, Found, Split, Wanted
+from edgekit.dataset.listing import Entry, Found, Split, Wanted
 from edgekit.errors import DataError
-from edgekit.image import Pixels
+from edgekit.image.load import Pixels
 
 _NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
 _MAX_BYTES = 2**31

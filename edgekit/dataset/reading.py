@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from edgekit.dataset.archive import read_archive
-from edgekit.dataset.found import Entry, Found, Split, Wanted
+from edgekit.dataset.folders import Member, found_in, is_picture
 from edgekit.dataset.idx import read_idx
-from edgekit.dataset.layout import Member, found_in, is_picture
-from edgekit.dataset.pictures import PictureSet
+from edgekit.dataset.image_set import PictureSet
+from edgekit.dataset.listing import Entry, Found, Split, Wanted
 from edgekit.dataset.table import TABLE, read_table
 from edgekit.errors import DataError, unknown
 

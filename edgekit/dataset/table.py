@@ -6,8 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.dataset.found import Entry, Found, Split
-from edgekit.dataset.layout import SPLIT_NAMES
+from edgekit.dataset.folders import SPLIT_NAMES
+from edgekit.dataset.listing import Entry, Found, Split
 from edgekit.errors import DataError
 
 TABLE = "labels.csv"

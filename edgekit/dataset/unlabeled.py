@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from edgekit.dataset.layout import is_picture
+from edgekit.dataset.folders import is_picture
 from edgekit.errors import DataError
 
 

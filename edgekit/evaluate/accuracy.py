@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.crops import CropPlan
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, unknown
+from edgekit.preprocess.crops import CropPlan
 from edgekit.runtime.classifier import Classifier
 
 _LISTED = 6

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.postprocess import Floats, softmax
+from edgekit.preprocess.scores import Floats, softmax
 
 _BINS = 15  # as in Guo et al. 2017, On Calibration of Modern Neural Networks
 _TEMPERATURES = (0.05, 20.0)

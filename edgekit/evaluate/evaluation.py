@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from edgekit.dataset import PictureSet
 from edgekit.evaluate.accuracy import Accuracy
-from edgekit.evaluate.answers import Answers, Contender
 from edgekit.evaluate.calibration import Calibration, calibration
 from edgekit.evaluate.confusion import ClassFigures, Counts, class_figures, confusion_matrix, macro_f1
-from edgekit.evaluate.statistics import Estimate, Paired, paired, wilson
+from edgekit.evaluate.intervals import Estimate, Paired, paired, wilson
+from edgekit.evaluate.predictions import Answers, Contender
 
 _SCHEMA = 1
 _MISTAKES = 24

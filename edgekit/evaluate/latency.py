@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.evaluate.rounds import in_turn, ratio
-from edgekit.image import Pixels
+from edgekit.evaluate.timing import in_turn, ratio
+from edgekit.image.load import Pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.dataset import PictureSet
-from edgekit.evaluate.answers import Contender
-from edgekit.evaluate.rounds import in_turn, ratio
-from edgekit.evaluate.statistics import Estimate
-from edgekit.image import PictureSource
+from edgekit.evaluate.intervals import Estimate
+from edgekit.evaluate.predictions import Contender
+from edgekit.evaluate.timing import in_turn, ratio
+from edgekit.image.load import PictureSource
 
 _PICTURES = 4
 _ROUNDS = 11

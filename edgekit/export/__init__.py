@@ -10,7 +10,7 @@ from edgekit.optional import require
 require("onnx", extra="onnx")
 
 if TYPE_CHECKING:
-    from edgekit.export.convert import to_onnx as to_onnx
+    from edgekit.export.pipeline import to_onnx as to_onnx
 
 __all__ = ["to_onnx"]
 
@@ -20,6 +20,6 @@ def __getattr__(name: str) -> Any:  # looked up when asked for: the rest of this
         raise AttributeError(f"module 'edgekit.export' has no attribute {name!r}")
     for package in ("torch", "onnxscript"):
         require(package, extra="export")
-    from edgekit.export.convert import to_onnx
+    from edgekit.export.pipeline import to_onnx
 
     return to_onnx

@@ -13,19 +13,20 @@ from typing import Literal, TypeAlias
 import numpy as np
 from onnx import GraphProto, TensorProto
 
-from edgekit.artifact import ArtifactInfo, Precision, write_info
+from edgekit.artifact.info import ArtifactInfo, Precision, write_info
+from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, SpecError
-from edgekit.export.finish import AS_IT_IS, Form, finish, require_new_path
+from edgekit.evaluate.parity import Logits, Parity, compare, onnx_logits, require_parity
+from edgekit.export.finalize import AS_IT_IS, Form, finish
 from edgekit.export.labels import checked_labels
-from edgekit.export.parity import Logits, Parity, compare, onnx_logits, require_parity
-from edgekit.export.pictures import check_pixels
-from edgekit.export.rebuild import LEAST_PROBABILITY, OutputKind, last_operator, rebuilt, with_open_batch
-from edgekit.export.stranger import Answers, Plain
+from edgekit.export.parity_inputs import check_pixels
+from edgekit.export.third_party import Answers, Plain
+from edgekit.export.wrap_third_party import LEAST_PROBABILITY, OutputKind, last_operator, rebuilt, with_open_batch
 from edgekit.files import sha256
-from edgekit.image import Pixels
-from edgekit.postprocess import Floats
-from edgekit.preprocess import Preprocess
+from edgekit.image.load import Pixels
+from edgekit.preprocess.scores import Floats
+from edgekit.preprocess.spec import Preprocess
 
 Background: TypeAlias = Literal["first", "none"]
 

@@ -17,16 +17,16 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgekit.artifact import ArtifactInfo, write_info
+from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.dataset import PictureSet
 from edgekit.errors import EdgekitError, SpecError
-from edgekit.export.clean import serialized
-from edgekit.export.parity import Logits, Parity, compare, onnx_logits, require_parity
-from edgekit.export.pictures import check_pixels
-from edgekit.export.rebuild import last_operator
-from edgekit.image import Pixels
+from edgekit.evaluate.parity import Logits, Parity, compare, onnx_logits, require_parity
+from edgekit.export.parity_inputs import check_pixels
+from edgekit.export.wrap_third_party import last_operator
+from edgekit.graph.clean import serialized
+from edgekit.image.load import Pixels
 from edgekit.optional import require
-from edgekit.postprocess import Floats
+from edgekit.preprocess.scores import Floats
 from edgekit.zoo.network import Network, PixelNetwork
 
 DEFAULT_OPSET = 20

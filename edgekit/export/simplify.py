@@ -12,13 +12,13 @@ from pathlib import Path
 import onnx
 from onnx import GraphProto
 
-from edgekit.artifact import parse_info, read_model, write_info
+from edgekit.artifact.info import parse_info, read_model, write_info
 from edgekit.dataset import PictureSet
 from edgekit.errors import EdgekitError
-from edgekit.export.clean import serialized
-from edgekit.export.parity import compare, onnx_logits, require_parity
-from edgekit.export.pictures import check_pixels
+from edgekit.evaluate.parity import compare, onnx_logits, require_parity
+from edgekit.export.parity_inputs import check_pixels
 from edgekit.files import sha256
+from edgekit.graph.clean import serialized
 
 TIME_LIMIT_S = 600
 # Folding constants may move the last bits and nothing more.

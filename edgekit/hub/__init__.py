@@ -1,0 +1,1 @@
+"""Models and weights by name: built-in models, published checkpoints, safe downloads and their cache."""

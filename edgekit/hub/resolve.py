@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgekit.errors import WeightsError
 from edgekit.hub.download import Progress, fetch
-from edgekit.hub.published import published
+from edgekit.hub.imagenet_weights import published
 
 IMAGENET = "imagenet"
 

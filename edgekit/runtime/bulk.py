@@ -12,9 +12,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from edgekit.crops import CropPlan
 from edgekit.errors import ImageError, SpecError
-from edgekit.image import PictureSource
+from edgekit.image.load import PictureSource
+from edgekit.preprocess.crops import CropPlan
 from edgekit.runtime.classifier import Classifier, Prediction
 from edgekit.runtime.session import available_threads
 

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL.Image import Image
 
-from edgekit import image as images
-from edgekit.adaptive import AdaptivePlan
-from edgekit.artifact import ArtifactInfo
-from edgekit.crops import CropPlan, View, plan_named
+from edgekit.artifact.guard.scan import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.artifact.info import ArtifactInfo
 from edgekit.errors import SpecError
-from edgekit.image import DEFAULT_LIMITS, Channels, Limits, PictureSource, Pixels
-from edgekit.postprocess import Average, averaged
-from edgekit.runtime.guard import DEFAULT_MODEL_LIMITS, ModelLimits
-from edgekit.runtime.loading import load_for, settled
-from edgekit.runtime.opened import FEATURES, LOGITS, OpenedModel
+from edgekit.hub.shipped import DEFAULT_MODEL, model_file
+from edgekit.image import load as images
+from edgekit.image.load import DEFAULT_LIMITS, Channels, Limits, PictureSource, Pixels
+from edgekit.preprocess.adaptive_crops import AdaptivePlan
+from edgekit.preprocess.crops import CropPlan, View, plan_named
+from edgekit.preprocess.scores import Average, averaged
+from edgekit.runtime.decoding import load_for, settled
+from edgekit.runtime.loaded_model import FEATURES, LOGITS, OpenedModel
 from edgekit.runtime.prediction import Answer, Request
 from edgekit.runtime.prediction import Prediction as Prediction
 from edgekit.runtime.prediction import Timings as Timings
 from edgekit.runtime.predictor import Predictor
-from edgekit.runtime.shipped import DEFAULT_MODEL, model_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,10 +18,10 @@ import onnxruntime as ort
 
 from edgekit.errors import EdgekitError
 from edgekit.hub.cache import is_offline, weights_folder
+from edgekit.hub.shipped import DEFAULT_MODEL
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.machine import VNNI, processor
+from edgekit.runtime.cpu import VNNI, processor
 from edgekit.runtime.session import available_threads
-from edgekit.runtime.shipped import DEFAULT_MODEL
 
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PROVIDER = "CPUExecutionProvider"

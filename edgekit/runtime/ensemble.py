@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL.Image import Image
 
-from edgekit.adaptive import AdaptivePlan
-from edgekit.crops import CropPlan
 from edgekit.errors import SpecError
-from edgekit.image import Channels, PictureSource, in_color
-from edgekit.postprocess import Average, softmax
+from edgekit.image.load import Channels, PictureSource, in_color
+from edgekit.preprocess.adaptive_crops import AdaptivePlan
+from edgekit.preprocess.crops import CropPlan
+from edgekit.preprocess.scores import Average, softmax
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.loading import load_for, settled
+from edgekit.runtime.decoding import load_for, settled
 from edgekit.runtime.prediction import Answer, Prediction, Probabilities, Request
 from edgekit.runtime.predictor import Predictor
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from edgekit.adaptive import AdaptivePlan
-from edgekit.artifact import ArtifactInfo
-from edgekit.crops import CropPlan, plan_named
+from edgekit.artifact.info import ArtifactInfo
 from edgekit.errors import SpecError, unknown
-from edgekit.image import Channels
-from edgekit.postprocess import Average, Score, best
+from edgekit.image.load import Channels
+from edgekit.preprocess.adaptive_crops import AdaptivePlan
+from edgekit.preprocess.crops import CropPlan, plan_named
+from edgekit.preprocess.scores import Average, Score, best
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from edgekit.errors import ImageError, SpecError
-from edgekit.image import Channels, PictureSource
-from edgekit.postprocess import Average
+from edgekit.image.load import Channels, PictureSource
+from edgekit.preprocess.scores import Average
 from edgekit.runtime.prediction import Plan, Prediction, Request
 
 

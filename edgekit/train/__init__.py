@@ -7,7 +7,7 @@
     recipe = Recipe.from_dict({"model": "mobilenet_v2", "weights": "imagenet", "tune": "head"})
     finished = train(recipe, training, validation, run="runs/first", on_epoch=print)
 
-`edgekit.train.check.check` leaves out what cannot be read, as the command does before it begins.
+`edgekit.train.screen_images.check` leaves out what cannot be read, as the command does before it begins.
 """
 
 import importlib

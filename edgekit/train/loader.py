@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from edgekit import image
 from edgekit.dataset import PictureSet
 from edgekit.errors import ImageError
-from edgekit.image import Pixels
-from edgekit.preprocess import Preprocess
-from edgekit.train.augment import augmented
-from edgekit.train.color import ColorAxes
+from edgekit.image import load as image
+from edgekit.image.load import Pixels
+from edgekit.preprocess.spec import Preprocess
+from edgekit.train.augmentations.augment import augmented
+from edgekit.train.augmentations.color import ColorAxes
+from edgekit.train.augmentations.mixing import Mixed, mixed
 from edgekit.train.distributed import Place
-from edgekit.train.mixing import Mixed, mixed
 from edgekit.train.recipe import Recipe
 
 _Key: TypeAlias = tuple[int, int]  # (epoch, index): all that a worker must know, so that it keeps no state

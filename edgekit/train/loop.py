@@ -14,18 +14,18 @@ from torch import Tensor, nn
 
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, EdgekitError
+from edgekit.plots.training import draw
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import Place, joined
 from edgekit.train.failures import told_in_one_line
-from edgekit.train.features import Feed
+from edgekit.train.feeds import Feed
 from edgekit.train.interrupt import stop_requests
 from edgekit.train.loader import Batch, steps_of
-from edgekit.train.measure import accuracy_of, batch_loss, count_answers
+from edgekit.train.metrics import accuracy_of, batch_loss, count_answers
 from edgekit.train.optimizer import set_rate
 from edgekit.train.recipe import Recipe
-from edgekit.train.report import draw
-from edgekit.train.runs import Run
-from edgekit.train.start import feed_of, start
+from edgekit.train.run_folder import Run
+from edgekit.train.setup import feed_of, start
 from edgekit.train.state import TrainingState
 from edgekit.zoo.network import AUXILIARY_WEIGHT
 

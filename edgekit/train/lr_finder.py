@@ -13,11 +13,11 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import EdgekitError
 from edgekit.train.distributed import Place
 from edgekit.train.failures import told_in_one_line
-from edgekit.train.features import Feed
+from edgekit.train.feeds import Feed
 from edgekit.train.loader import Batch
-from edgekit.train.measure import batch_loss
+from edgekit.train.metrics import batch_loss
 from edgekit.train.recipe import Recipe
-from edgekit.train.start import feed_of, start
+from edgekit.train.setup import feed_of, start
 
 _LEAST, _MOST = 1e-5, 3.0
 _SMOOTHING = 0.9

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from edgekit.errors import DataError, SpecError, unknown
-from edgekit.preprocess import Preprocess
-from edgekit.specs import spec_named
+from edgekit.preprocess.spec import Preprocess
 from edgekit.train.settings import TUNES, Augment, Choices, Optimize, check_name
+from edgekit.zoo.specs import spec_named
 
 _Section = TypeVar("_Section")
 _SECTIONS = ("arguments", "preprocess", "augment", "optimize")

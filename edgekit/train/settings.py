@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from edgekit.errors import SpecError, unknown
-from edgekit.train.kinds import check_kinds
+from edgekit.train.field_types import check_kinds
 
 _Value = TypeVar("_Value")
 

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from edgekit.errors import SpecError, unknown
-from edgekit.specs import ModelSpec, spec_named
 from edgekit.zoo.network import Network
+from edgekit.zoo.specs import ModelSpec, spec_named
 
 
 def build(name: str, **arguments: Any) -> Network:

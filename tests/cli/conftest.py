@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.cli import start
+from edgekit.cli import main
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def edgekit(capsys, monkeypatch):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["edgekit", *map(str, arguments)])
         try:
-            start.main()
+            main.main()
             code = 0
         except SystemExit as end:
             code = end.code or 0

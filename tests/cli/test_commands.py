@@ -12,7 +12,7 @@ from made_models import write_tiny
 from PIL import Image
 
 from edgekit import Classifier, __version__
-from edgekit.specs import SPECS
+from edgekit.zoo.specs import SPECS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")

@@ -10,9 +10,9 @@ from made_models import LABELS
 from made_pictures import noise
 
 from edgekit import Classifier
-from edgekit.adaptive import AdaptivePlan
-from edgekit.artifact import read_info, write_info
+from edgekit.artifact.info import read_info, write_info
 from edgekit.files import sha256
+from edgekit.preprocess.adaptive_crops import AdaptivePlan
 
 
 @pytest.fixture

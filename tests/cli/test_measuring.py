@@ -11,8 +11,8 @@ from made_models import LABELS, write_tiny
 from PIL import Image
 
 from edgekit import Classifier, dataset
-from edgekit.artifact import read_info, write_info
-from edgekit.runtime.shipped import shipped_models
+from edgekit.artifact.info import read_info, write_info
+from edgekit.hub.shipped import shipped_models
 
 
 @pytest.fixture

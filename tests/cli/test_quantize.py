@@ -10,7 +10,7 @@ from made_networks import conv_network, noise, write_network
 from PIL import Image
 
 from edgekit import Classifier
-from edgekit.artifact import read_info
+from edgekit.artifact.info import read_info
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edgekit.cli import app
+from edgekit.cli import main
 from edgekit.train.checkpoint import load_checkpoint
 from edgekit.train.recipe import read_recipe
 
@@ -18,7 +18,7 @@ def edgekit(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["edgekit", "train", *map(str, arguments)])
         code = 0
         try:
-            app.main()
+            main.main()
         except SystemExit as stop:
             code = int(stop.code or 0)
         said = capsys.readouterr()

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from edgekit.evaluate.calibration import calibration, fit_temperature, with_temperature
-from edgekit.postprocess import softmax
+from edgekit.preprocess.scores import softmax
 
 
 def drawn(pictures=2000, classes=7, sharpness=3.0, seed=0):

@@ -13,13 +13,14 @@ from made_models import write_tiny
 from made_plain import LABELS, SIZE, plain_model, refused_plain
 from onnx import numpy_helper
 
-from edgekit import Classifier, Preprocess, image
-from edgekit.artifact import read_info
+from edgekit import Classifier, Preprocess
+from edgekit.artifact.info import read_info
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.export.adopt import adopt
-from edgekit.export.stranger import read_plain
+from edgekit.export.third_party import read_plain
 from edgekit.files import sha256
-from edgekit.postprocess import softmax
+from edgekit.image import load as image
+from edgekit.preprocess.scores import softmax
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 PREPROCESS = Preprocess(resize=14, crop=SIZE, mean=MEAN, std=STD)

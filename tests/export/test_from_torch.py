@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from edgekit import Classifier
-from edgekit.artifact import ArtifactInfo, read_info
+from edgekit.artifact.info import ArtifactInfo, read_info
 from edgekit.errors import EdgekitError, ParityError, SpecError
 from edgekit.export.from_torch import TOLERANCE, from_torch
-from edgekit.preprocess import Preprocess
-from edgekit.specs import SPECS
+from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.build import build
+from edgekit.zoo.specs import SPECS
 
 
 def info() -> ArtifactInfo:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit import Classifier, image
+from edgekit import Classifier
+from edgekit.image import load as image
 from edgekit.runtime.classifier import Prediction
 
 pytestmark = pytest.mark.slow

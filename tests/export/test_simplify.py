@@ -7,7 +7,7 @@ from made_models import CROP, tiny_logits
 
 import edgekit.export.simplify as module
 from edgekit import Classifier
-from edgekit.artifact import read_info
+from edgekit.artifact.info import read_info
 from edgekit.export.simplify import simplify, told
 from edgekit.files import sha256
 

@@ -4,8 +4,8 @@ import random
 
 import made_models
 
-from edgekit.artifact import write_info
-from edgekit.wire import delimited
+from edgekit.artifact.info import write_info
+from edgekit.artifact.protobuf import delimited
 
 
 def _bytes(folder, models):

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit.artifact import ArtifactInfo, write_info
-from edgekit.crops import Size
-from edgekit.preprocess import Preprocess
-from edgekit.wire import delimited, integer
+from edgekit.artifact.info import ArtifactInfo, write_info
+from edgekit.artifact.protobuf import delimited, integer
+from edgekit.preprocess.crops import Size
+from edgekit.preprocess.spec import Preprocess
 
 CROP = Size(8, 10)
 LABELS = ("red", "green", "blue", "black")

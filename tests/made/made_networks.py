@@ -7,12 +7,12 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit.artifact import ArtifactInfo, write_info
-from edgekit.crops import Size
-from edgekit.export.quantize.qdq import quantized_tensors
-from edgekit.export.quantize.ranges import Range, ranges
-from edgekit.export.quantize.statistics import measure
-from edgekit.preprocess import Preprocess
+from edgekit.artifact.info import ArtifactInfo, write_info
+from edgekit.preprocess.crops import Size
+from edgekit.preprocess.spec import Preprocess
+from edgekit.quantize.calibrate import measure
+from edgekit.quantize.qdq import quantized_tensors
+from edgekit.quantize.ranges import Range, ranges
 
 CROP = Size(16, 16)
 LABELS = ("red", "green", "blue", "black")

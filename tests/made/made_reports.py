@@ -11,8 +11,8 @@ from made_models import LABELS, write_tiny
 
 from edgekit import Classifier
 from edgekit.dataset import PictureSet
-from edgekit.evaluate.answers import Contender, answer
 from edgekit.evaluate.evaluation import Evaluation, evaluation
+from edgekit.evaluate.predictions import Contender, answer
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = (SCRIPT, '"><img src=x onerror=alert(2)>', "</style><script>alert(3)</script>", "\u202eevil\x1b[31m&amp;")

@@ -17,11 +17,11 @@ from made_pictures import encoded, noise
 from PIL import Image
 
 from edgekit import Classifier, Ensemble, ModelLimits
-from edgekit.adaptive import AdaptivePlan, margins
-from edgekit.crops import PLANS, CropPlan, Look
 from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
-from edgekit.image import Limits, Size, load, size_of
-from edgekit.runtime import loading
+from edgekit.image.load import Limits, Size, load, size_of
+from edgekit.preprocess.adaptive_crops import AdaptivePlan, margins
+from edgekit.preprocess.crops import PLANS, CropPlan, Look
+from edgekit.runtime import decoding as loading
 
 PICTURE = np.asarray(noise(37, 29))
 BATCH = np.random.default_rng(1).integers(0, 256, (5, *CROP, 3), dtype=np.uint8)
@@ -421,7 +421,7 @@ def test_unknown_names_and_absent_files_are_said(tmp_path, monkeypatch):
 
 
 def test_a_folder_with_a_models_name_does_not_hide_the_model(tmp_path, monkeypatch, tiny_artifact):
-    from edgekit.runtime import shipped
+    from edgekit.hub import shipped
 
     monkeypatch.setattr(shipped, "shipped_models", lambda: {"tiny": tiny_artifact})
     monkeypatch.chdir(tmp_path)

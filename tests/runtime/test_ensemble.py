@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from edgekit import Classifier, Ensemble
 from edgekit.errors import EdgekitError, ImageError, SpecError
-from edgekit.preprocess import Preprocess
+from edgekit.preprocess.spec import Preprocess
 
 PICTURE = encoded(noise(90, 70), "JPEG")
 ORDER = [2, 0, 3, 1]  # of the second model's labels

@@ -14,7 +14,7 @@ from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
 from edgekit.train.failures import told_in_one_line
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
-from edgekit.train.measure import evaluate
+from edgekit.train.metrics import evaluate
 from edgekit.zoo.network import PixelNetwork
 
 

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from edgekit.errors import DataError, EdgekitError, SpecError
-from edgekit.image import Size
-from edgekit.preprocess import Preprocess
-from edgekit.train.check import check
+from edgekit.image.load import Size
+from edgekit.preprocess.spec import Preprocess
 from edgekit.train.lr_finder import Sweep, find_learning_rate
 from edgekit.train.optimizer import optimizer_of, set_rate
 from edgekit.train.schedule import learning_rate
+from edgekit.train.screen_images import check
 from edgekit.train.settings import Optimize
 
 

@@ -5,10 +5,10 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import SpecError
 from edgekit.train.checkpoint import load_checkpoint
 from edgekit.train.distributed import Place
-from edgekit.train.features import FeatureFeed
+from edgekit.train.feeds import FeatureFeed
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
-from edgekit.train.start import feed_of, start
+from edgekit.train.setup import feed_of, start
 from edgekit.train.tune import has_folded_norms, parameter_groups, tuning_of
 from edgekit.zoo.build import build
 
@@ -137,7 +137,7 @@ def test_features_are_computed_once_and_are_those_of_the_backbone(lenet_recipe, 
     assert len(passes) == once
     batch = next(iter(feed.evaluation()))
     pixels = recipe.preprocess.pixels
-    from edgekit import image
+    from edgekit.image import load as image
 
     first = torch.from_numpy(pixels(image.load(validation.sources[0], color="L")))
     mean, std = recipe.preprocess.mean[0], recipe.preprocess.std[0]
@@ -167,7 +167,7 @@ def test_augmented_copies_differ_and_take_turns(lenet_recipe, weights, task):
 def test_auxiliary_heads_add_their_loss(tmp_path, training, validation):
     """GoogLeNet's paper, section 5: with weight 0.3."""
     from edgekit.train.loader import Batch
-    from edgekit.train.measure import batch_loss
+    from edgekit.train.metrics import batch_loss
     from edgekit.zoo.network import AUXILIARY_WEIGHT
 
     assert AUXILIARY_WEIGHT == 0.3

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from edgekit.errors import SpecError
-from edgekit.image import Size
-from edgekit.specs import SPECS
+from edgekit.image.load import Size
 from edgekit.zoo.blocks import he_normal
 from edgekit.zoo.build import build
-from edgekit.zoo.cost import count
 from edgekit.zoo.efficientnet import DropPath, SqueezeExcite, scaling
+from edgekit.zoo.network_cost import count
+from edgekit.zoo.specs import SPECS
 
 # The authors' table (github.com/tensorflow/tpu, efficientnet_builder.py): width, depth, resolution, dropout.
 _PUBLISHED = {

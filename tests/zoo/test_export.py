@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgekit.artifact import ArtifactInfo, read_info
+from edgekit.artifact.info import ArtifactInfo, read_info
 from edgekit.dataset import PictureSet
 from edgekit.export.from_torch import TOLERANCE, from_torch
-from edgekit.export.pictures import drawings
-from edgekit.specs import SPECS
+from edgekit.export.parity_inputs import drawings
 from edgekit.zoo.build import build
+from edgekit.zoo.specs import SPECS
 
 pytestmark = pytest.mark.slow
 CLASSES = 10

@@ -7,16 +7,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from edgekit.artifact import ArtifactInfo
+from edgekit.artifact.info import ArtifactInfo
 from edgekit.errors import SpecError
-from edgekit.image import Size
-from edgekit.preprocess import Preprocess
-from edgekit.specs import SPECS
+from edgekit.image.load import Size
+from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool
 from edgekit.zoo.build import build
-from edgekit.zoo.cost import layers
 from edgekit.zoo.inception_v1 import Inception
 from edgekit.zoo.network import AUXILIARY_WEIGHT, Network, PixelNetwork
+from edgekit.zoo.network_cost import layers
+from edgekit.zoo.specs import SPECS
 from edgekit.zoo.weights import load_weights
 
 both_forms = pytest.mark.parametrize("name", ["googlenet", "inception_v1"])

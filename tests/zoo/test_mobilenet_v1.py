@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 from edgekit.errors import SpecError
-from edgekit.image import Size
+from edgekit.image.load import Size
 from edgekit.zoo.blocks import he_normal
 from edgekit.zoo.build import build
-from edgekit.zoo.cost import count
 from edgekit.zoo.mobilenet_v1 import resolution
+from edgekit.zoo.network_cost import count
 
 
 @pytest.mark.parametrize(("width_mult", "macs_m", "parameters_m"), [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3)])

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from edgekit.errors import WeightsError
-from edgekit.image import Size
-from edgekit.specs import SPECS
+from edgekit.image.load import Size
 from edgekit.zoo.build import build, published_keys
+from edgekit.zoo.specs import SPECS
 from edgekit.zoo.weights import load_weights, rename
 
 _THEIR_NAMES = {"alexnet_owt": "alexnet", "efficientnet": "efficientnet_b0"}

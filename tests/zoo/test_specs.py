@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from edgekit.errors import SpecError
-from edgekit.image import Size
-from edgekit.specs import SPECS
+from edgekit.image.load import Size
 from edgekit.zoo.build import build
-from edgekit.zoo.cost import Cost, count, layers
+from edgekit.zoo.network_cost import Cost, count, layers
+from edgekit.zoo.specs import SPECS
 
 every_network = pytest.mark.parametrize("name", SPECS)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from edgekit.specs import SPECS
+from edgekit.zoo.specs import SPECS
 
 _STAGES = {
     # LeCun et al. 1998, figure 2

@@ -1,0 +1,1 @@
+"""The file format: what an edgekit .onnx file states about itself, and the validation of untrusted files."""

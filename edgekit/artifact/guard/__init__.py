@@ -1,0 +1,1 @@
+"""Validation of a model file before onnxruntime loads it."""

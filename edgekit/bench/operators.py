@@ -1,0 +1,83 @@
+"""What onnxruntime's own profiler tells of a file: its operators' share of the time, and its multiply-accumulates."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from edgekit.bench.subject import Subject
+
+_RUNS = 20
+# Where each operator that multiplies has its weights among its inputs, as in export.layers.
+_CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
+_PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """All nodes of one kind: how many there are, and their share of the time that is spent in nodes."""
+
+    kind: str
+    nodes: int
+    share: float
+
+
+def operators(subject: Subject) -> tuple[Operator, ...]:
+    """Of the optimized graph on one thread, the costliest first."""
+    durations: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in _node_events(subject, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, _RUNS):
+        durations[event["args"]["op_name"], event["name"]].append(event["dur"])
+    spent: dict[str, list[float]] = defaultdict(list)
+    for (kind, _), taken in durations.items():  # medians: one interruption would look like a slow operator
+        spent[kind].append(statistics.median(taken))
+    total = math.fsum(math.fsum(nodes) for nodes in spent.values()) or 1.0
+    rows = (Operator(kind=kind, nodes=len(nodes), share=math.fsum(nodes) / total) for kind, nodes in spent.items())
+    return tuple(sorted(rows, key=lambda row: -row.share))
+
+
+def macs(subject: Subject) -> int:
+    """Multiply-accumulates of one picture, counted from the shapes of one run of the graph as it was written.
+
+    No onnx package is needed, and shapes that a graph computes are seen as they are.
+    """
+    return sum(map(_macs, _node_events(subject, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)))
+
+
+def _macs(event: dict[str, Any]) -> int:
+    kind = event["args"]["op_name"]
+    if kind not in _CONVOLUTIONS and kind not in _PRODUCTS:
+        return 0
+    inputs, outputs = (_shapes(event, name) for name in ("input_type_shape", "output_type_shape"))
+    if kind in _CONVOLUTIONS:
+        return math.prod(outputs[0]) * math.prod(inputs[_CONVOLUTIONS[kind]][1:])
+    # Each output sums as many products as the left matrix, of the outputs' rows, has columns.
+    return math.prod(inputs[0]) * outputs[0][-1]
+
+
+def _shapes(event: dict[str, Any], name: str) -> list[list[int]]:
+    return [shape for entry in event["args"][name] for shape in entry.values()]
+
+
+def _node_events(subject: Subject, level: ort.GraphOptimizationLevel, runs: int) -> Iterator[dict[str, Any]]:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = level
+    options.enable_profiling = True
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder, "profile"))
+        session = ort.InferenceSession(subject.model, options, providers=["CPUExecutionProvider"])
+        for _ in range(runs):
+            session.run(subject.outputs, subject.feed)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8", errors="replace"))
+    yield from (e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time"))

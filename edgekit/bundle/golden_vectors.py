@@ -1,0 +1,83 @@
+"""Golden vectors: what a port of the predictor to another language must answer, as JSON beside raw pixels.
+
+NAME.golden.bin holds the pixels of all vectors one after the other, as the model's input takes them: uint8, row-major,
+(height, width, channels) each. NAME.golden.json says what they are and what the model answers:
+
+    schema   1
+    model    file (its name), sha256
+    input    name, type, shape (vectors, height, width, channels), color (RGB or L), file (the .bin), sha256 (of it)
+    output   name, type, shape (vectors, classes)
+    labels   the classes' names, in the order of the logits
+    vectors  for each: picture (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
+             decimal that is this float32), index and label (of the largest logit), probability (its softmax)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.artifact.info import ArtifactInfo, read_model
+from edgekit.dataset import PictureSet
+from edgekit.export.parity_inputs import chosen, cut
+from edgekit.files import sha256, write_atomically
+from edgekit.image.load import Pixels
+from edgekit.preprocess.scores import Floats, softmax
+from edgekit.runtime.classifier import Classifier
+
+SCHEMA = 1
+
+
+def write_golden(model: str | os.PathLike[str], *, count: int, pictures: PictureSet | None = None) -> tuple[Path, Path]:
+    """Write NAME.golden.json and NAME.golden.bin beside the artifact NAME.onnx, and answer their paths.
+
+    count: of vectors, at most as many as there are pictures; they are drawings where none are given. Raises
+    ArtifactError for a model that is no artifact, ImageError for a picture that cannot be read.
+    """
+    path = Path(model)
+    classifier = Classifier(path)
+    sources, names = chosen(pictures, count)
+    pixels = cut(sources, classifier.info.preprocess)
+    logits = np.concatenate([classifier.logits(picture[None]) for picture in pixels])
+    document, raw = path.with_suffix(".golden.json"), path.with_suffix(".golden.bin")
+    facts = {
+        "schema": SCHEMA,
+        "model": {"file": path.name, "sha256": sha256(read_model(path))},
+        "input": _input(pixels, classifier.info, raw),
+        "output": {"name": "logits", "type": "float32", "shape": list(logits.shape)},
+        "labels": list(classifier.info.labels),
+        "vectors": _vectors(names, logits, pixels[0].nbytes, classifier.info.labels),
+    }
+    write_atomically(raw, pixels.tobytes())
+    write_atomically(document, f"{json.dumps(facts, indent=1, allow_nan=False)}\n".encode())
+    return document, raw
+
+
+def _input(pixels: Pixels, info: ArtifactInfo, raw: Path) -> dict[str, Any]:
+    return {
+        "name": "pixels",
+        "type": "uint8",
+        "shape": list(pixels.shape),
+        "color": info.preprocess.color,
+        "file": raw.name,
+        "sha256": sha256(pixels.tobytes()),
+    }
+
+
+def _vectors(names: tuple[str, ...], logits: Floats, size_bytes: int, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+    best = logits.argmax(axis=1)
+    return [
+        {
+            "picture": name,
+            "offset": number * size_bytes,
+            "logits": [float(str(value)) for value in row],
+            "index": int(index),
+            "label": labels[index],
+            "probability": float(softmax(row)[index]),
+        }
+        for number, (name, row, index) in enumerate(zip(names, logits, best, strict=True))
+    ]

@@ -1,0 +1,101 @@
+"""A model's card: everything in it was read from the files, nothing typed."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifact.info import ArtifactInfo, read_info, read_sidecar
+from edgekit.errors import DataError
+
+_FACTS = ("title", "summary", "data", "data_licence", "limits")
+
+
+def write_card(folder: str | os.PathLike[str]) -> Path:
+    """Write folder/card.md from its .onnx files, their sidecars and about.toml; the card's path.
+
+    about.toml holds what no measurement knows: title, summary, data, data_licence, limits, and in [quantize] the gate
+    that the int8 file passed. Raises DataError where one is missing, or where the folder has no model.
+    """
+    folder = Path(folder)
+    about = read_about(folder)
+    models = [(path, read_info(path)) for path in sorted(folder.glob("*.onnx"))]
+    if not models:
+        raise DataError(f"{folder}: no .onnx file to describe")
+    sections = [f"# {about['title']}", about["summary"], _table(models), _usage(models[0][0])]
+    sections += [_speed(path) for path, _ in models if "latency" in read_sidecar(path)]
+    sections += [_input(models[0][1]), _training(folder.name, models[0][1]), _provenance(about, models)]
+    card = folder / "card.md"
+    card.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return card
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """The facts of folder/about.toml. Raises DataError where one is missing."""
+    path = folder / "about.toml"
+    try:
+        about = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path}: {error}") from None
+    missing = [name for name in _FACTS if not isinstance(about.get(name), str)]
+    if missing:
+        raise DataError(f"{path}: lacks {', '.join(missing)}")
+    return about
+
+
+def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
+    rows = ["| file | precision | size | top-1 | top-5 | pictures |", "|---|---|---|---|---|---|"]
+    for path, info in models:
+        metrics: Any = info.metrics or {}
+        top1, top5 = (f"{100 * metrics[name]:.2f}%" if name in metrics else "-" for name in ("top1", "top5"))
+        size = f"{path.stat().st_size / 1e6:.2f} MB"
+        rows.append(f"| {path.name} | {info.precision} | {size} | {top1} | {top5} | {metrics.get('pictures', '-')} |")
+    return "\n".join((*rows, "", "Measured from picture file to label, on pictures that no weight was trained on."))
+
+
+def _usage(path: Path) -> str:
+    return f"```sh\nedgekit predict picture.png --model {path.stem}\n```"
+
+
+def _speed(path: Path) -> str:
+    measured = read_sidecar(path)
+    latency, machine = measured["latency"], measured["machine"]
+    ours, theirs = f"{latency['other_ms']:.2f} ms", f"{latency['baseline_ms']:.2f} ms"
+    return (
+        f"`{path.stem}` takes {ours} a picture where float32 takes {theirs}: "
+        f"{latency['speedup']:.2f} times as fast (the network alone, {latency['threads']} thread, in turn, medians; "
+        f"{machine['processor']} with {', '.join(machine['int8_features']) or 'no instructions for int8'}, "
+        f"onnxruntime {machine['versions']['onnxruntime']})."
+    )
+
+
+def _input(info: ArtifactInfo) -> str:
+    preprocess = info.preprocess
+    padded = f", padded by {preprocess.pad}" if preprocess.pad else ""
+    return (
+        "## Input and output\n\n"
+        f"`pixels`: uint8, (batch, {preprocess.crop.height}, {preprocess.crop.width}, {preprocess.channels}), "
+        f"{preprocess.color}: short edge resized to {preprocess.resize} ({preprocess.interpolation}){padded}, center "
+        f"crop. Normalization is inside of the graph. `logits`: float32, (batch, {len(info.labels)}): "
+        f"{', '.join(info.labels)}."
+    )
+
+
+def _training(name: str, info: ArtifactInfo) -> str:
+    arguments = ", ".join(f"{key}={value}" for key, value in info.arguments.items())
+    return (
+        f"## Training\n\n`{info.model}({arguments})`, from random initialization, by [recipe.toml](recipe.toml). "
+        f"Rebuild it from the data:\n\n```sh\npython scripts/rebuild_model.py {name} --data DATA\n```"
+    )
+
+
+def _provenance(about: dict[str, Any], models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
+    digests = {info.weights_sha256 for _, info in models}
+    licence, data = models[0][1].licence, f"{about['data']} ({about['data_licence']})"
+    return (
+        f"## Licence and limits\n\nWeights: {licence}. Data: {data}.\n\n"
+        f"{about['limits']}\n\nCheckpoint: sha256 {', '.join(sorted(d for d in digests if d))}."
+    )

@@ -1,0 +1,170 @@
+"""For phones: onnxruntime's own format, the operators that a reduced build needs, what accelerators would not take."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from edgekit.artifact.guard.scan import check_model
+from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, with_info
+from edgekit.artifact.paths import require_new_path
+from edgekit.dataset import PictureSet
+from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.evaluate.parity import compare, onnx_logits, require_parity
+from edgekit.export.parity_inputs import check_pixels
+from edgekit.files import sha256, write_atomically
+from edgekit.graph.edit import set_batch
+from edgekit.runtime.session import first_line
+
+# Other kernels than on the way from .onnx, so other sums; of integers, other roundings.
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "int8": 5e-2}
+_TIME_LIMIT_S = 300
+_FATAL_SEVERITY = 4
+
+# onnxruntime's tools set up logging and change the onnx package for the whole process: each runs in one of its own.
+_OPERATORS = """
+import sys, pathlib
+from onnxruntime.tools.ort_format_model import create_config_from_models
+create_config_from_models([pathlib.Path(sys.argv[1])], pathlib.Path(sys.argv[2]), False)
+"""
+_PROVIDERS = """
+import sys, json, pathlib, onnx
+from onnxruntime.tools.onnx_model_utils import optimize_model
+from onnxruntime.tools.mobile_helpers import usability_checker as checker
+source, target = map(pathlib.Path, sys.argv[1:])
+optimize_model(source, target)
+model = onnx.shape_inference.infer_shapes(onnx.load(target), strict_mode=True)
+lists = {"CoreML, NeuralNetwork": "neuralnetwork", "CoreML, MLProgram": "mlprogram"}
+found = {name: checker.check_coreml_partitions(model, True, f"coreml_supported_{kind}_ops.md")
+         for name, kind in lists.items()}
+found = {"NNAPI": checker.check_nnapi_partitions(model, True), **found}
+print(json.dumps([{
+    "provider": name,
+    "nodes": info.num_nodes,
+    "taken": info.num_supported_nodes,
+    "partitions": info.num_partitions,
+    "refused": sorted(info.unsupported_ops),
+    "conditions": info.supported_ops_checker.get_caveats(),
+} for name, info in found.items()]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderReport:
+    """What an execution provider would take of a model, by the operators alone.
+
+    nodes: of the graph; taken: those whose operator the provider has; partitions: connected pieces that they form, of
+    which each costs a copy there and back. refused: operators that it does not have. conditions: under which it takes
+    the others; they were not checked.
+    """
+
+    provider: str
+    nodes: int
+    taken: int
+    partitions: int
+    refused: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+
+def provider_reports(model: bytes, *, name: str) -> tuple[ProviderReport, ...]:
+    """One report for each provider that the installed onnxruntime has a list of operators for: NNAPI and CoreML's two.
+
+    model: the bytes of a file called `name`, artifact or not, that the guard has looked through; seen for one picture
+    at a time, because NNAPI takes only fixed shapes. XNNPACK has no such list. Raises ArtifactError for a model whose
+    batch cannot be set.
+    """
+    try:
+        single = set_batch(model, 1)
+    except Exception as error:  # protobuf's and onnx's own classes, and shapes without axes
+        raise ArtifactError(f"{name}: its batch cannot be set: {first_line(error)}") from None
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "model.onnx"), Path(folder, "optimized.onnx")
+        source.write_bytes(single)
+        rows: list[dict[str, Any]] = json.loads(_in_child(_PROVIDERS, source, target, name=name))
+    lists = ("refused", "conditions")
+    return tuple(ProviderReport(**row | {key: tuple(row[key]) for key in lists}) for row in rows)
+
+
+def provider_source() -> str:
+    """Where the lists of operators are from."""
+    return f"onnxruntime {version('onnxruntime')}, tools/mobile_helpers"
+
+
+def write_ort(
+    source: str | os.PathLike[str], path: str | os.PathLike[str], *, pictures: PictureSet | None = None
+) -> Path:
+    """Write the artifact in onnxruntime's own format, and beside it the operators that a reduced build needs.
+
+    The path of the latter, NAME.required_operators.config for NAME.ort, is answered: it is what onnxruntime's build
+    takes as --include_ops_by_config. The graph is optimized as for every processor: without the layout that only this
+    machine's would like, and with signed 8-bit activations left as they are, which Arm likes best. onnxruntime writes
+    one of its tables in no fixed order, so the bytes differ from run to run. Raises ParityError where it answers
+    otherwise than its source; then nothing is written.
+    """
+    model, path = read_model(source), Path(path)
+    require_new_path(source, path)
+    name = os.fspath(source)
+    info = parse_info(model, name=name)
+    check_model(model, name=name)
+    pixels, origin = check_pixels(info.preprocess, pictures)
+    converted = _converted(model, name)
+    parity = compare(onnx_logits(model, name=name), onnx_logits(converted, name=str(path), ort_format=True), pixels)
+    require_parity(parity, step="converting to .ort", tolerance=TOLERANCE[info.precision])
+    step = {"ort": parity.to_dict() | {"on": origin}}
+    info = dataclasses.replace(info, parity={**info.parity, **step}, parent_sha256=sha256(model))
+    operators = path.with_suffix(".required_operators.config")
+    converted = _converted(with_info(model, info), name)  # its metadata cannot be changed afterwards
+    required = _required_operators(converted, info, path.name)
+    write_atomically(path, converted)
+    write_atomically(operators, required.encode())
+    return operators
+
+
+def _converted(model: bytes, name: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder, "model.ort")
+        options = ort.SessionOptions()
+        options.log_severity_level = _FATAL_SEVERITY
+        options.optimized_model_filepath = str(target)
+        options.add_session_config_entry("session.save_model_format", "ORT")
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+        try:
+            ort.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"], disabled_optimizers=["NchwcTransformer"]
+            )
+        except Exception as error:  # onnxruntime raises classes of its own that are not public
+            raise EdgekitError(f"{name}: onnxruntime cannot convert it to .ort: {first_line(error)}") from None
+        return target.read_bytes()
+
+
+def _required_operators(model: bytes, info: ArtifactInfo, name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "model.ort"), Path(folder, "operators.config")
+        source.write_bytes(model)
+        _in_child(_OPERATORS, source, target, name=name)
+        lines = target.read_text(encoding="utf-8").splitlines()
+    # Its own first lines name the folder, which is gone.
+    required = [line for line in lines if not line.startswith("#")]
+    return "\n".join((f"# Operators of {name} ({info.model}, {info.precision})", *required, ""))
+
+
+def _in_child(program: str, source: Path, target: Path, *, name: str) -> str:
+    command = [sys.executable, "-c", program, str(source), str(target)]
+    try:
+        done = subprocess.run(command, check=True, timeout=_TIME_LIMIT_S, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise EdgekitError(f"{name}: onnxruntime's tools failed: {said}") from None
+    except (subprocess.SubprocessError, OSError) as error:
+        raise EdgekitError(f"{name}: onnxruntime's tools failed: {error}") from None
+    return done.stdout

@@ -1,0 +1,1 @@
+"""`edgekit predict`: the command, its options, what it runs and what it prints."""

@@ -1,3 +1,0 @@
-"""One self-contained HTML page of an evaluation: no script, nothing fetched, every label escaped."""
-
-from edgekit.evaluate.report.page import write_report as write_report

@@ -1,0 +1,1 @@
+"""From bytes to upright pixels. The only room that decodes images."""

@@ -1,0 +1,84 @@
+"""What keeps Pillow's loops of Python busy: parts of a file by the million, and formats that it decodes itself."""
+
+from __future__ import annotations
+
+import struct
+from io import BytesIO
+
+from PIL import Image
+
+from edgekit.image.jpeg import header_of, is_jpeg
+
+# Reads of a file, for its header and then for its pixels. A usual picture takes a hundred; each may be of a part that
+# costs some microseconds, or of a run of equal pixels.
+_MAX_HEADER_READS, _MAX_READS = 2**17, 2**20
+_MAX_LINE_ENDS = 2**23  # pixels of a BMP in runs: those behind the end of a line are filled in one by one
+_MAX_RUN_WIDTH = 2**16  # a jump over up to 255 rows is filled with black before the end of the picture is looked for
+_MAX_SCALED_VALUES = 2**20  # pixels times channels, of another maximum than 255: about 2 s
+_MAX_TEXT_VALUES = 2**21  # pixels times channels, where each is written as text: the same
+_MAX_COMMENTS = 100  # in text, each is cut out of a megabyte
+_MAX_EXIF_BLOCKS = 100  # of a JPEG, each is copied for every later one
+_MAX_STRIPS = 2**18  # of a TIFF; 50 megapixels in tiles of 16x16 are fewer
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+
+
+class TooManyReads(Exception):  # noqa: N818  (it reads as what happened)
+    """A decoder has read the file in more pieces than any picture needs."""
+
+    def __init__(self) -> None:
+        super().__init__("refused: it is made of more parts than any picture needs; save it as PNG")
+
+
+class CountedFile(BytesIO):
+    """A file in memory that raises TooManyReads: whatever loops over the parts of a file reads it part by part."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = _MAX_HEADER_READS
+
+    def header_is_read(self) -> None:
+        """From now on the pixels are read."""
+        self._left = _MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As of any file."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooManyReads
+        return super().read(size)
+
+
+def is_split_up(data: bytes) -> bool:
+    """Whether opening the file would take in its header a number of parts that no picture has."""
+    if is_jpeg(data):
+        return header_of(data).count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
+    return _tiff_strips(data) > _MAX_STRIPS
+
+
+def takes_minutes(image: Image.Image, data: bytes) -> bool:
+    """Whether Pillow may take minutes over the picture, opened from `data`, without reading much of it."""
+    pixels, decoders = image.width * image.height, {tile.codec_name for tile in getattr(image, "tile", ())}
+    if "bmp_rle" in decoders:
+        return pixels > _MAX_LINE_ENDS or image.width > _MAX_RUN_WIDTH
+    if "ppm" in decoders:
+        return pixels * len(image.getbands()) > _MAX_SCALED_VALUES
+    if "ppm_plain" in decoders:
+        return pixels * len(image.getbands()) > _MAX_TEXT_VALUES or data.count(b"#") > _MAX_COMMENTS
+    return False
+
+
+def _tiff_strips(data: bytes) -> int:
+    """How many strips or tiles the first directory of a TIFF says; 0 for other files."""
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None or len(data) < 16:
+        return 0
+    if data[2] == 43:  # BigTIFF: all is twice as wide; Pillow looks at this byte, so that it takes MM for a classic one
+        offset, counted, entry = struct.unpack_from(f"{order}Q", data, 8)[0], f"{order}Q", f"{order}HHQQ"
+    else:
+        offset, counted, entry = struct.unpack_from(f"{order}I", data, 4)[0], f"{order}H", f"{order}HHII"
+    if offset + struct.calcsize(counted) > len(data):
+        return 0
+    start, size = offset + struct.calcsize(counted), struct.calcsize(entry)
+    entries = min(struct.unpack_from(counted, data, offset)[0], 2**16, (len(data) - start) // size)
+    found = struct.iter_unpack(entry, data[start : start + entries * size])
+    return max((count for tag, _, count, _ in found if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)), default=0)

@@ -1,0 +1,202 @@
+"""Which parts of a picture a network looks at: geometry only, before any pixel is resampled.
+
+A plan is data: a row of looks, which hold for pictures of any size. `plan.views(size, preprocess)` says, for a picture
+of that size, to which size the whole picture is resized and which boxes of it are cut; `preprocess.pixels` then cuts
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from edgekit.errors import SpecError, unknown
+from edgekit.image.load import Size
+
+Fit: TypeAlias = Literal["resize", "cover", "inside", "stretch"]
+
+
+class Geometry(Protocol):
+    """What of a Preprocess decides the geometry: short edge and padding in pixels, and the crop's size."""
+
+    @property
+    def resize(self) -> int: ...
+    @property
+    def pad(self) -> int: ...
+    @property
+    def crop(self) -> Size: ...
+
+
+class Box(NamedTuple):
+    """Half-open box [top, bottom) x [left, right) in pixels of the resized picture; outside of it lies black."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+class View(NamedTuple):
+    """One look at one picture: resize the whole to `resize`, cut `box`, then mirror left-right if `mirrored`."""
+
+    resize: Size
+    box: Box
+    mirrored: bool = False
+
+
+class Look(NamedTuple):
+    """A view of pictures of any size.
+
+    fit: what the whole picture is resized to. `resize`: the short edge that the preprocessing says, times `zoom`;
+    `cover`: the smallest size that fills the crop; `inside`: the largest that lies in the crop, with black around it;
+    `stretch`: the crop, whatever becomes of the proportions. down, across: where the crop lies, 0 at the top or left, 1
+    at the bottom or right. part: where given, the crop lies so in the largest part of the resized picture that has the
+    crop's proportions, and that part lies at `part` of what it leaves free (0 top or left, 1 bottom or right).
+    """
+
+    fit: Fit = "resize"
+    zoom: float = 1.0
+    down: float = 0.5
+    across: float = 0.5
+    part: float | None = None
+    mirrored: bool = False
+
+    def view(self, size: Size, geometry: Geometry) -> View:
+        """This look at a picture of `size`."""
+        resized = self._resized(size, geometry)
+        return View(resized, self._box(resized, geometry), self.mirrored)
+
+    def _resized(self, size: Size, geometry: Geometry) -> Size:
+        if self.fit == "resize":
+            return resized_size(size, geometry, zoom=self.zoom)
+        content = Size(*(max(1, extent - 2 * geometry.pad) for extent in geometry.crop))
+        if self.fit == "stretch":
+            return content
+        pairs = tuple(zip(content, size, strict=True))
+        if self.fit == "cover":
+            return _enlarged(size, *max(pairs, key=_ratio))
+        needed, extent = min(pairs, key=_ratio)
+        return Size(*(max(1, side * needed // extent) for side in size))
+
+    def _box(self, resized: Size, geometry: Geometry) -> Box:
+        """Offsets are round((extent - crop) * share), half to even, within the padded picture."""
+        pad, crop = geometry.pad, geometry.crop
+        room, top, left = Size(resized.height + 2 * pad, resized.width + 2 * pad), -pad, -pad
+        if self.part is not None:
+            part = _largest_part(room, crop)
+            top += round((room.height - part.height) * self.part)
+            left += round((room.width - part.width) * self.part)
+            room = part
+        top += round((room.height - crop.height) * self.down)
+        left += round((room.width - crop.width) * self.across)
+        return Box(top, left, top + crop.height, left + crop.width)
+
+
+@dataclass(frozen=True, slots=True)
+class CropPlan:
+    """A named row of looks, all of which are averaged."""
+
+    name: str
+    looks: tuple[Look, ...]
+
+    def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
+        """The views of a picture of `size`, in the order of the looks; small pictures may give equal ones."""
+        return tuple(look.view(size, geometry) for look in self.looks)
+
+    def __len__(self) -> int:
+        return len(self.looks)
+
+
+def mirrored(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    """The same looks, mirrored left-right."""
+    return tuple(look._replace(mirrored=not look.mirrored) for look in looks)
+
+
+_CENTER = (Look(),)
+_FIVE = (*(Look(down=down, across=across) for down, across in product((0.0, 1.0), repeat=2)), *_CENTER)
+_SCALES = (1.0, 1.125, 1.25, 1.375)  # short edges of 256, 288, 320 and 352 where the network's own is 256
+
+
+def _multi_scale() -> tuple[Look, ...]:
+    """At each scale, of the left, middle and right (or top, middle and bottom) square, its 5 crops and the whole of it.
+
+    The whole square, resized to the crop, is the same at every scale; it counts four times, as in the paper.
+    """
+    looks: list[Look] = []
+    for zoom, part in product(_SCALES, (0.0, 0.5, 1.0)):
+        looks += [look._replace(zoom=zoom, part=part) for look in _FIVE]
+        looks.append(Look(fit="cover", down=part, across=part))
+    return (*looks, *mirrored(tuple(looks)))
+
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        CropPlan("center", _CENTER),
+        CropPlan("flip", (*_CENTER, *mirrored(_CENTER))),
+        CropPlan("five", _FIVE),
+        CropPlan("ten", (*_FIVE, *mirrored(_FIVE))),  # AlexNet paper, section 4.1
+        CropPlan("wide", (Look(fit="cover"),)),
+        CropPlan("whole", (Look(fit="inside"),)),
+        CropPlan("multi-scale", _multi_scale()),  # GoogLeNet paper, section 7: 144 crops
+    )
+}
+_ALIASES = {"1": "center", "2": "flip", "5": "five", "10": "ten", "144": "multi-scale"}
+_GRID = re.compile(r"grid:([1-9]\d?)x([1-9]\d?)", re.ASCII)
+_MAX_GRID = 16
+
+
+def plan_named(name: str | int | CropPlan) -> CropPlan:
+    """The plan of that name; 1, 2, 5, 10 and 144 are aliases of center, flip, five, ten and multi-scale.
+
+    `grid:RxC` is R rows of C crops, spread evenly over the picture. Raises SpecError for an unknown name.
+    """
+    if isinstance(name, CropPlan):
+        return name
+    key = _ALIASES.get(str(name), str(name))
+    if key in PLANS:
+        return PLANS[key]
+    grid = _GRID.fullmatch(key)
+    if grid is None:
+        raise SpecError(unknown("crop plan", str(name), (*PLANS, *_ALIASES, "grid:3x3")))
+    rows, columns = int(grid[1]), int(grid[2])
+    if max(rows, columns) > _MAX_GRID:
+        raise SpecError(f"crop plan {key!r}: a grid has at most {_MAX_GRID} rows and columns")
+    return CropPlan(key, tuple(Look(down=d, across=a) for d, a in product(_spread(rows), _spread(columns))))
+
+
+def _spread(count: int) -> tuple[float, ...]:
+    """`count` places from one end, 0, to the other, 1; one alone stands in the middle."""
+    return tuple(step / (count - 1) for step in range(count)) if count > 1 else (0.5,)
+
+
+def resized_size(size: Size, geometry: Geometry, *, zoom: float = 1.0) -> Size:
+    """The size of the whole picture after resizing: short edge = resize * zoom, long edge truncated.
+
+    Where the crop would not fit even with the padding (a crop that is not square), the picture is enlarged until it
+    does: a picture smaller than the crop is no error.
+    """
+    short = min(size)
+    resized = Size(*(round(geometry.resize * zoom) * extent // short for extent in size))
+    missing = [(crop - 2 * geometry.pad, extent) for crop, extent in zip(geometry.crop, resized, strict=True)]
+    if all(needed <= extent for needed, extent in missing):
+        return resized
+    return _enlarged(resized, *max(missing, key=_ratio))
+
+
+def _ratio(pair: tuple[int, int]) -> float:
+    return pair[0] / pair[1]
+
+
+def _enlarged(size: Size, needed: int, extent: int) -> Size:
+    """`size` times needed / extent, in exact fractions and rounded up, so that the crop is covered."""
+    return Size(*(-(-side * needed // extent) for side in size))
+
+
+def _largest_part(room: Size, crop: Size) -> Size:
+    """The largest part of `room` that has the crop's proportions, and never less than the crop."""
+    if room.height * crop.width <= room.width * crop.height:
+        return Size(room.height, max(crop.width, room.height * crop.width // crop.height))
+    return Size(max(crop.height, room.width * crop.height // crop.width), room.width)

@@ -1,0 +1,1 @@
+"""Graph passes that only quantization needs: one pass, one file."""

@@ -1,0 +1,130 @@
+"""From what was measured to the range that 256 integers cover.
+
+A wide range clips nothing and is coarse; a narrow one is fine and clips. The calibrators differ in where they cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.quantize.calibrate import Activations, Histogram
+
+Calibrator: TypeAlias = Literal["minmax", "moving-average", "percentile", "entropy", "mse"]
+CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
+
+LEVELS = 256
+_TAIL = 1e-4  # share of the values that the percentile calibrator clips at each end
+# Shares of the measured range among which entropy and mse choose.
+_SHARES = np.linspace(0.2, 1.0, 65)
+
+
+class Range(NamedTuple):
+    """From and to; zero lies within, because padding and Relu put out zeros that must be exact."""
+
+    lowest: float
+    highest: float
+
+    @property
+    def step(self) -> float:
+        """The distance of two neighboring integers."""
+        return (self.highest - self.lowest) / (LEVELS - 1)
+
+
+def needs_histogram(calibrator: Calibrator) -> bool:
+    """Whether the extremes alone do not do."""
+    return calibrator not in ("minmax", "moving-average")
+
+
+def ranges(
+    calibrator: Calibrator, activations: Mapping[str, Activations], histograms: Mapping[str, Histogram]
+) -> dict[str, Range]:
+    """The range of each measured tensor. histograms: of the same tensors, where the calibrator needs them."""
+    if calibrator == "minmax":
+        return {name: _with_zero(seen.lowest, seen.highest) for name, seen in activations.items()}
+    if calibrator == "moving-average":
+        return {name: _with_zero(seen.average_lowest, seen.average_highest) for name, seen in activations.items()}
+    choose = {"percentile": percentile_range, "entropy": entropy_range, "mse": mse_range}[calibrator]
+    return {name: choose(histograms[name]) for name in activations}
+
+
+def percentile_range(histogram: Histogram, *, tail: float = _TAIL) -> Range:
+    """The range without the outermost `tail` of the values at each end."""
+    below = np.cumsum(histogram.counts) / max(histogram.counts.sum(), 1)
+    edges = np.linspace(histogram.lowest, histogram.highest, len(histogram.counts) + 1)
+    low, high = np.searchsorted(below, tail, side="right"), np.searchsorted(below, 1 - tail, side="left")
+    return _with_zero(float(edges[int(low)]), float(edges[min(int(high) + 1, len(edges) - 1)]))
+
+
+def mse_range(histogram: Histogram) -> Range:
+    """The range with the least mean squared error of rounding and clipping."""
+    centers, counts = histogram.centers, histogram.counts
+
+    def error(candidate: Range) -> float:
+        if not candidate.step:
+            return float(counts @ centers**2)
+        levels = np.clip(np.round((centers - candidate.lowest) / candidate.step), 0, LEVELS - 1)
+        return float(counts @ (candidate.lowest + levels * candidate.step - centers) ** 2)
+
+    return _best(histogram, error)
+
+
+def entropy_range(histogram: Histogram) -> Range:
+    """The range whose 256 levels lose the least information.
+
+    That is the smallest KL divergence between the distribution, clipped, and what is left of it after quantization
+    (Migacz, 8-bit inference with TensorRT, 2017). Zeros do not count: whatever the range, an integer tells them
+    exactly, and behind a Relu they are half of all values.
+    """
+    counts = _without_zeros(histogram)
+
+    def divergence(candidate: Range) -> float:
+        if not candidate.step:
+            return np.inf
+        position = (histogram.centers - candidate.lowest) / candidate.step
+        inside = (position >= -0.5) & (position <= LEVELS - 0.5)
+        level = np.clip(np.round(position), 0, LEVELS - 1).astype(np.intp)
+        return _divergence(counts, inside, level)
+
+    return _best(histogram, divergence)
+
+
+def _divergence(counts: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], level: npt.NDArray[np.intp]) -> float:
+    """Of the clipped distribution from its quantized form: each level's values spread evenly over its filled bins."""
+    kept = np.where(inside, counts, 0.0)
+    if not kept.any():
+        return np.inf
+    within = np.flatnonzero(inside)
+    clipped = kept.copy()
+    clipped[within[0]] += counts[: within[0]].sum()
+    clipped[within[-1]] += counts[within[-1] + 1 :].sum()
+    filled = (kept > 0).astype(np.float64)
+    mass, bins = np.bincount(level, kept, LEVELS), np.bincount(level, filled, LEVELS)
+    spread = np.where(filled > 0, mass[level] / np.maximum(bins[level], 1), 0.0)
+    first, second = clipped / clipped.sum(), spread / spread.sum()
+    used = first > 0
+    return float((first[used] * np.log(first[used] / np.maximum(second[used], 1e-12))).sum())
+
+
+def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
+    """The counts, with as many in the bin that holds zero as in the fuller one of its neighbors."""
+    counts = histogram.counts.astype(np.float64)
+    zero = int(np.searchsorted(histogram.centers, 0.0))
+    for index in (zero - 1, zero):
+        if 0 <= index < len(counts):
+            around = [counts[i] for i in (zero - 2, zero + 1) if 0 <= i < len(counts)]
+            counts[index] = min(counts[index], max(around))
+    return counts
+
+
+def _best(histogram: Histogram, loss: Callable[[Range], float]) -> Range:
+    """The share of the measured range with the smallest loss; of equal ones the widest."""
+    candidates = [_with_zero(share * histogram.lowest, share * histogram.highest) for share in _SHARES[::-1]]
+    return min(candidates, key=loss)
+
+
+def _with_zero(lowest: float, highest: float) -> Range:
+    return Range(min(lowest, 0.0), max(highest, 0.0))

@@ -1,0 +1,174 @@
+"""What a user names as pictures: files, folders, patterns, addresses, standard input; and what there is to predict."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from math import inf
+from typing import IO, NamedTuple
+
+from edgekit.errors import DataError, ImageError
+from edgekit.files import read_regular_file
+from edgekit.image.load import PictureSource
+
+STDIN = "-"
+_MAX_LIST_BYTES = 2**28
+_MAGIC = re.compile(r"[*?[]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_NUMBER = re.compile("[0-9]+")
+
+
+class Input(NamedTuple):
+    """One picture: what it is called in the answers, and what to predict, or why there is nothing."""
+
+    name: str
+    source: PictureSource | ImageError
+
+
+def inputs(
+    names: Iterable[str],
+    *,
+    stdin: IO[bytes] | None = None,
+    timeout_s: float | None = None,
+    skipped: str | os.PathLike[str] | None = None,
+) -> Iterator[Input]:
+    """The pictures behind the names, in their order, found as they are asked for.
+
+    A name is a file; a folder, of which every picture is taken, those of its folders too, in the order of their names,
+    2 before 10; a pattern of *, ?, [...] and **, in that order as well; an http or https address; or - for `stdin`. A
+    name behind which there is nothing is an Input whose source is an ImageError. Links are followed, but no folder is
+    entered twice, and hidden ones never. timeout_s: how long fetching one address may take, 30 by default. skipped: a
+    folder that is not entered.
+    """
+    for name in names:
+        if name == STDIN and stdin is not None:
+            yield Input(name, stdin)
+        elif os.path.isdir(name):  # noqa: PTH112  (it never raises, whatever the name)
+            yield from _of_folder(name, skipped)
+        elif os.path.lexists(name):
+            yield Input(name, name)
+        elif _SCHEME.match(name):
+            yield Input(name, _web_picture(name, timeout_s))
+        elif _MAGIC.search(name):
+            yield from _of_pattern(name, skipped)
+        else:
+            yield Input(name, name)  # opening it says what is wrong
+
+
+def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
+    """The names in a text file, one a line, or separated by NUL as `find -print0` writes them; - reads `stdin`.
+
+    Empty lines are left out. Raises DataError where it cannot be read.
+    """
+    if path == STDIN and stdin is not None:
+        data = stdin.read(_MAX_LIST_BYTES)
+    else:
+        data = read_regular_file(path, max_bytes=_MAX_LIST_BYTES, error=DataError)
+    separator = b"\0" if b"\0" in data else b"\n"
+    lines = (line.removesuffix(b"\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(separator))
+    return [os.fsdecode(line) for line in lines if line]
+
+
+def _web_picture(name: str, timeout_s: float | None) -> PictureSource | ImageError:
+    scheme = name.partition(":")[0].lower()
+    if scheme not in ("http", "https"):
+        return ImageError(f"{name}: pictures are fetched by http and https, not by {scheme}")
+    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebPicture  # here: most pictures are files
+
+    return WebPicture(name, timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
+
+
+def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+    from pathlib import Path, PurePosixPath  # here, because most pictures are files
+
+    from edgekit.dataset.folders import is_picture  # its package reads archives too
+
+    found = False
+    for entry in _walk(folder, deepest=inf, skipped=skipped):
+        if isinstance(entry.source, ImageError) or is_picture(PurePosixPath(Path(entry.name).name)):
+            found = True
+            yield entry
+    if not found:
+        yield Input(folder, ImageError(f"{folder}: no pictures in this folder"))
+
+
+def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+    from pathlib import Path  # as above
+
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
+    root, wanted = os.path.join("", *parts[:fixed]), parts[fixed:]  # noqa: PTH118  (no root is no ".")
+    found = False
+    for entry in _walk(root, deepest=inf if "**" in wanted else len(wanted), skipped=skipped):
+        if isinstance(entry.source, ImageError) or _matches(Path(entry.name).parts[fixed:], wanted):
+            found = True
+            yield entry
+    if not found:
+        yield Input(pattern, ImageError(f"{pattern}: no such file, and no file has a name of this pattern"))
+
+
+def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether a path's parts fit a pattern's, of which ** fits any number."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_matches(parts[begin:], wanted[1:]) for begin in range(len(parts) + 1))
+    return bool(parts) and fnmatch(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
+
+
+def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+    """Every file in the folder and, to `deepest` levels, in its folders, which stand among the files by their names.
+
+    A folder that cannot be read is an ImageError in its place. Each real folder is entered once, whatever links say.
+    """
+    seen = set() if skipped is None else {_identity(skipped)}
+    levels = [_listed(root, seen)]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif not isinstance(entry, Input):
+            if len(levels) < deepest:
+                levels.append(_listed(entry, seen))
+        else:
+            yield entry
+
+
+def _listed(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[Input | str]:
+    """The files of a folder as Inputs and its folders as paths, in natural order; nothing of a folder seen before."""
+    identity = _identity(folder or os.curdir)
+    if identity is not None and identity in seen:
+        return
+    seen.add(identity)
+    try:
+        with os.scandir(folder or os.curdir) as entries:
+            folders = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
+    except OSError as error:
+        yield Input(folder, ImageError(f"{folder}: the folder cannot be read: {error.strerror or error}"))
+        return
+    for name in sorted(sorted(folders), key=_natural):
+        path = os.path.join(folder, name)  # noqa: PTH118  (a hundred thousand Paths take seconds)
+        yield path if folders[name] else Input(path, path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """What a folder is by any name; None where there is none."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _natural(name: str) -> str:
+    """A key by which 2 comes before 10: each number with its length before it."""
+    return _NUMBER.sub(lambda number: f"{len(number[0].lstrip('0')):03}{number[0].lstrip('0')}", name.casefold())

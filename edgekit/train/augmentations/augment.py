@@ -1,0 +1,86 @@
+"""Random views and colors of training pictures, all drawn from one generator for each (seed, epoch, index)."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from PIL import Image
+
+from edgekit.image.load import Pixels, Size, size_of
+from edgekit.preprocess.crops import Box, View, resized_size
+from edgekit.preprocess.spec import Preprocess
+from edgekit.train.augmentations.color import ColorAxes, color_shift, hue_shift, pca_shift
+from edgekit.train.augmentations.distort import erased, warped
+from edgekit.train.settings import Augment
+
+_CROP_RATIO = (3 / 4, 4 / 3)  # width to height of random resized crops: Szegedy et al. 2014, section 6
+
+
+def augmented(
+    image: Image.Image,
+    preprocess: Preprocess,
+    augment: Augment,
+    *,
+    progress: float,
+    rng: np.random.Generator,
+    axes: ColorAxes | None = None,
+) -> Pixels:
+    """One random view of an upright picture: uint8 (crop height, crop width, channels).
+
+    progress: share of the training that is done, 0 to 1. axes: of the training pictures' colors, for pca_color.
+    """
+    crop = crop_at(augment, progress, preprocess.crop)
+    preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
+    # Only the box is resampled: much faster, and at most two levels away from what evaluation would see.
+    pixels: Pixels = preprocess.pixels(image, [_view(size_of(image), preprocess, augment, rng)], whole=False)[0]
+    if augment.rotate or augment.shear:
+        pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
+    if augment.color:
+        pixels = color_shift(pixels, augment.color, rng)
+    if augment.hue:
+        pixels = hue_shift(pixels, augment.hue, rng)
+    if augment.pca_color and axes is not None:
+        pixels = pca_shift(pixels, augment.pca_color, axes, rng)
+    if augment.erase and rng.random() < augment.erase:
+        pixels = erased(pixels, rng)
+    return pixels
+
+
+def crop_at(augment: Augment, progress: float, full: Size) -> Size:
+    """The crop at this share of the training: the last progressive one begun, else `full`."""
+    begun = [crop for share, crop in augment.progressive if share <= progress]
+    return Size(begun[-1], begun[-1]) if begun else full
+
+
+def _view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
+    """A random view: where and how large; geometry only."""
+    crop = preprocess.crop
+    if augment.crop_scale:
+        least, most = augment.crop_scale
+        resized, pad = stretched_size(size, crop, rng.uniform(least, most), _ratio(rng)), 0
+    else:
+        resized, pad = resized_size(size, preprocess), preprocess.pad
+    top = int(rng.integers(resized.height + 2 * pad - crop.height + 1)) - pad
+    left = int(rng.integers(resized.width + 2 * pad - crop.width + 1)) - pad
+    mirrored = augment.mirror and bool(rng.integers(2))
+    return View(resized, Box(top, left, top + crop.height, left + crop.width), mirrored)
+
+
+def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
+    """The size of the whole picture at which `crop` covers that share of its area, in a box of that shape.
+
+    ratio: width to height of the box in the picture as it was; a box that would leave the picture is cut down to it.
+    """
+    area = share * size.height * size.width
+    box_height = min(math.sqrt(area / ratio), size.height)
+    box_width = min(math.sqrt(area * ratio), size.width)
+    height = max(round(size.height * crop.height / box_height), crop.height)
+    width = max(round(size.width * crop.width / box_width), crop.width)
+    return Size(height, width)
+
+
+def _ratio(rng: np.random.Generator) -> float:
+    """Width to height, uniform in its logarithm: as often wide as high."""
+    return math.exp(rng.uniform(math.log(_CROP_RATIO[0]), math.log(_CROP_RATIO[1])))

@@ -1,0 +1,157 @@
+"""What the guard refuses, what it lets pass, what it costs."""
+
+import time
+import tracemalloc
+
+import made_models
+import numpy as np
+import onnx
+import pytest
+from made_models import divided_by, refused_files, refused_models, tiny_model
+from onnx import TensorProto, helper
+
+from edgekit.artifact.guard.scan import ModelLimits, check_model
+from edgekit.errors import ArtifactError
+
+REFUSED = {name: (model.SerializeToString(), reason) for name, model, reason in refused_models()}
+REFUSED |= {name: (file, reason) for name, file, reason in refused_files()}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_line_with_the_reason(name):
+    model, reason = REFUSED[name]
+    with pytest.raises(ArtifactError, match=f"^file: refused: .*{reason}") as caught:
+        check_model(model, name="file")
+    assert str(caught.value).isprintable()
+
+
+def test_the_same_is_refused_where_protobuf_merges_two_pieces():
+    """Two `graph` fields are one graph to protobuf, and two `t` of an attribute one tensor with all their dims."""
+    first, second = tiny_model(), onnx.ModelProto()
+    second.graph.node.add(op_type="Loop", output=["z"])
+    with pytest.raises(ArtifactError, match="2 graphs"):
+        check_model(first.SerializeToString() + second.SerializeToString(), name="file")
+
+
+@pytest.mark.parametrize("form", ["raw_data", "typed", "packed"])
+@pytest.mark.parametrize("data_type", [TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.DOUBLE])
+def test_honest_constants_pass_in_every_form(form, data_type):
+    values = np.arange(6).astype(helper.tensor_dtype_to_np_dtype(data_type))
+    raw = form == "raw_data"
+    tensor = helper.make_tensor("c", data_type, [2, 3], values.tobytes() if raw else values, raw=raw)
+    model = tiny_model()
+    model.graph.initializer.append(tensor)
+    check_model(model.SerializeToString(), name="file")
+
+
+def test_honest_sizes_pass():
+    sizes = [
+        helper.make_node("Constant", [], ["shape"], value_ints=[1, 3, 64, 64]),
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("Constant", [], ["repeats"], value_ints=[1, 2]),
+        helper.make_node("Tile", ["weight", "repeats"], ["twice"]),
+        helper.make_node("Constant", [], ["pads"], value_ints=[0, 1, 0, 1]),
+        helper.make_node("Pad", ["weight", "pads"], ["padded"]),
+        helper.make_node("AveragePool", ["zeros"], ["pooled"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    ]
+    check_model(tiny_model(before=sizes).SerializeToString(), name="file")
+
+
+def test_honest_divisions_pass():
+    """By constants, of floats that are known as such over any number of steps, and sizes by a whole number."""
+    nodes = [
+        helper.make_node("Constant", [], ["two"], value_ints=[2]),
+        helper.make_node("Shape", ["weight"], ["extents"]),
+        helper.make_node("Div", ["extents", "two"], ["halves"]),
+        helper.make_node("Mod", ["extents", "two"], ["rests"]),
+        helper.make_node("ReduceMean", ["weight"], ["mean"]),
+        helper.make_node("Sub", ["weight", "mean"], ["centered"]),
+        helper.make_node("Mul", ["centered", "centered"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares"], ["variance"]),
+        helper.make_node("Sqrt", ["variance"], ["deviation"]),
+        helper.make_node("Div", ["centered", "deviation"], ["normalized_weight"]),
+        helper.make_node("Cast", ["extents"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["floats"], ["sum"]),
+        helper.make_node("Div", ["floats", "sum"], ["shares"]),
+        helper.make_node("Constant", [], ["half"], value_float=0.5),
+        helper.make_node("Div", ["shares", "half"], ["doubled"]),
+    ]
+    check_model(tiny_model(before=nodes).SerializeToString(), name="file")
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_honest_attributes_pass_with_and_without_their_type(typed):
+    """Old files name no type; a number that is 0 may be absent where the type is named."""
+    nodes = [
+        helper.make_node("Constant", [], ["two"], value_int=2),
+        helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], ["text"], value_string="x"),
+        helper.make_node("Constant", [], ["texts"], value_strings=["x", "y"]),
+        helper.make_node("Constant", [], ["half"], value_floats=[0.5]),
+        helper.make_node("Div", ["values", "half"], ["doubled"]),
+    ]
+    if typed:
+        nodes.append(helper.make_node("Concat", ["half", "half"], ["both"], axis=0))
+        nodes[-1].attribute[0].ClearField("i")
+    else:
+        for node in nodes:
+            for attribute in node.attribute:
+                attribute.ClearField("type")
+    check_model(divided_by("two", *nodes).SerializeToString(), name="file")
+
+
+def _counting(*between: onnx.NodeProto) -> bytes:
+    """A model that counts from 0 to a size: what torch writes for the indexes of a batch of any size."""
+    nodes = [
+        helper.make_node("Shape", ["pixels"], ["sizes"], start=0, end=1),
+        *between,
+        helper.make_node("Constant", [], ["axis"], value_ints=[0]),
+        helper.make_node("Squeeze", ["sizes" if not between else between[-1].output[0], "axis"], ["count"]),
+        helper.make_node("Constant", [], ["zero"], value_int=0),
+        helper.make_node("Constant", [], ["one"], value_int=1),
+        helper.make_node("Range", ["zero", "count", "one"], ["indexes"]),
+    ]
+    return tiny_model(before=nodes).SerializeToString()
+
+
+def test_sizes_that_tensors_really_have_may_be_counted_and_others_not():
+    check_model(_counting(), name="file")
+    many = helper.make_node("Mul", ["sizes", "sizes"], ["many"])
+    with pytest.raises(ArtifactError, match="not written"):
+        check_model(_counting(many), name="file")
+
+
+def test_limits_are_arguments_and_exact():
+    data = tiny_model().SerializeToString()
+    check_model(
+        data, name="file", limits=ModelLimits(max_bytes=len(data), max_nodes=5, max_elements=made_models.WEIGHT.size)
+    )
+    for limits in (
+        ModelLimits(max_bytes=len(data) - 1),
+        ModelLimits(max_nodes=4),
+        ModelLimits(max_elements=made_models.WEIGHT.size - 1),
+        ModelLimits(max_parts=10),
+    ):
+        with pytest.raises(ArtifactError, match="refused"):
+            check_model(data, name="file", limits=limits)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 100, b"PK\x03\x04", b"\x08\x0a", b"\x3a\x00\x3a\x00"])
+def test_what_is_no_model_is_refused(data):
+    with pytest.raises(ArtifactError, match=r"^file: refused"):
+        check_model(data, name="file")
+
+
+def test_a_strangers_model_of_14_mb_takes_milliseconds_and_is_not_copied(shared):
+    data = (shared / "weights" / "mobilenet_v2_imagenet_plain.onnx").read_bytes()
+    tracemalloc.start()
+    check_model(data, name="file")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    seconds = []
+    for _ in range(10):
+        start = time.process_time()
+        check_model(data, name="file")
+        seconds.append(time.process_time() - start)
+    assert peak < 2**20
+    assert min(seconds) < 0.05  # 5 ms on an idle machine

@@ -1,0 +1,343 @@
+import gzip
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekit.dataset import read, read_both, read_held_out
+from edgekit.errors import DataError
+from edgekit.image import load as image
+
+PIXELS = {"cats": 10, "dogs": 200}
+
+
+def write_picture(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 6), value).save(path)
+
+
+def make_folder(root: Path, splits: tuple[str, ...], count: int = 4) -> Path:
+    for split in splits:
+        for name, value in PIXELS.items():
+            for number in range(count):
+                write_picture(root / split / name / f"{number}.png", value + number)
+    return root
+
+
+def value_of(source) -> int:
+    return int(np.asarray(image.load(source, color="L"))[0, 0])
+
+
+def packed(folder: Path, path: Path, inside: str = "") -> Path:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(folder.rglob("*")):
+                archive.write(file, Path(inside) / file.relative_to(folder))
+    else:
+        with tarfile.open(path, f"w:{path.suffix.removeprefix('.').removesuffix('tar')}") as archive:
+            archive.add(folder, inside or ".")
+    return path
+
+
+def assert_cats_and_dogs(pictures, count=8):
+    assert pictures.classes == ("cats", "dogs")
+    assert len(pictures) == count
+    for source, label in zip(pictures.sources, pictures.labels, strict=True):
+        assert (value_of(source) >= 200) == (label == 1)
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "test"])
+def test_a_folder_with_both_splits(tmp_path, val):
+    training, validation = read_both(make_folder(tmp_path, ("train", val)))
+    assert_cats_and_dogs(training)
+    assert_cats_and_dogs(validation)
+
+
+@pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.zip"])
+@pytest.mark.parametrize("inside", ["", "pets/v1"])
+def test_archives_hold_what_the_folder_holds(tmp_path, name, inside):
+    folder = make_folder(tmp_path / "pets", ("train", "val"))
+    archive = packed(folder, tmp_path / name, inside)
+    for ours, theirs in zip(read_both(archive), read_both(folder), strict=True):
+        assert ours.classes == theirs.classes
+        assert ours.labels == theirs.labels
+        assert [value_of(s) for s in ours.sources] == [value_of(s) for s in theirs.sources]
+
+
+def test_of_an_archive_only_the_wanted_split_is_read(tmp_path, monkeypatch):
+    archive = packed(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
+    opened = []
+    real = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile, "open", lambda self, info, *args: opened.append(info.filename) or real(self, info, *args)
+    )
+    assert_cats_and_dogs(read(archive, "val"))
+    assert len(opened) == 8
+    assert all(name.startswith("val/") for name in opened)
+
+
+def test_val_is_not_mixed_with_test(tmp_path):
+    make_folder(tmp_path, ("train", "val"))
+    make_folder(tmp_path, ("test",), count=9)
+    assert len(read(tmp_path, "val")) == 8
+
+
+def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
+    assert len(read_held_out(make_folder(tmp_path / "both", ("train", "val"), 3))) == 6
+    assert len(read_held_out(make_folder(tmp_path / "plain", ("",), 3))) == 6
+    with pytest.raises(DataError, match="no val pictures"):
+        read_held_out(make_folder(tmp_path / "train_only", ("train",), 3))
+    with pytest.raises(DataError, match="no such folder"):
+        read_held_out(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("packing", [None, "data.tar.gz", "data.zip"])
+def test_a_fraction_of_each_class_is_kept_by_the_seed(tmp_path, packing):
+    make_folder(tmp_path / "pets", ("",), count=10)
+    write_picture(tmp_path / "pets/cats/eleventh.png", 20)
+    root = packed(tmp_path / "pets", tmp_path / packing, "top") if packing else tmp_path / "pets"
+    training, validation = read_both(root, val_fraction=0.2, seed=3)
+    assert_cats_and_dogs(training, 17)
+    assert_cats_and_dogs(validation, 4)
+    assert not set(training.names) & set(validation.names)
+    assert read_both(root, val_fraction=0.2, seed=3)[1].names == validation.names
+    others = {read_both(root, val_fraction=0.2, seed=seed)[1].names for seed in range(4, 8)}
+    assert len(others) > 1
+    assert len(read(root, "all")) == 21
+
+
+def test_train_alone_is_divided_too(tmp_path):
+    training, validation = read_both(make_folder(tmp_path, ("train",)), val_fraction=0.25)
+    assert (len(training), len(validation)) == (6, 2)
+
+
+def test_a_class_that_val_lacks_shifts_no_index(tmp_path):
+    make_folder(tmp_path, ("train",))
+    write_picture(tmp_path / "val/dogs/0.png", 200)
+    assert read(tmp_path, "val").labels == (1,)
+    assert read_both(tmp_path)[1].labels == (1,)
+
+
+def test_what_lies_deeper_in_a_class_belongs_to_it(tmp_path):
+    make_folder(tmp_path, ("train", "val"))
+    write_picture(tmp_path / "train/dogs/big/old/0.png", 220)
+    write_picture(tmp_path / "train/.cache/hidden/0.png", 0)
+    write_picture(tmp_path / "train/loose.png", 0)
+    assert_cats_and_dogs(read(tmp_path, "train"), 9)
+
+
+def change_val_class(root):
+    write_picture(root / "val/horses/0.png", 5)
+
+
+def change_empty(root):
+    (root / "train/birds").mkdir()
+
+
+def change_one_class(root):
+    for split in ("train", "val"):
+        for file in (root / split / "dogs").iterdir():
+            file.unlink()
+        (root / split / "dogs").rmdir()
+
+
+def change_no_val(root):
+    (root / "val").rename(root / ".hidden")
+
+
+def change_no_train(root):
+    (root / "train").rename(root / ".gone")
+
+
+def change_nothing_there(root):
+    change_no_train(root)
+    change_no_val(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_val_class, r"val has classes that train does not have: 'horses'"),
+        (change_empty, r"no pictures in 'train/birds'"),
+        (change_one_class, r"one class only \('cats'\)"),
+        (change_no_val, r"no val pictures.*val_fraction 0\.2"),
+        (change_no_train, r"no train pictures, only those in val/"),
+        (change_nothing_there, r"no pictures in folders named by their classes"),
+    ],
+)
+@pytest.mark.parametrize("archived", [False, True])
+def test_what_cannot_be_trained_on_is_one_clear_line(tmp_path, change, said, archived):
+    root = make_folder(tmp_path / "pets", ("train", "val"))
+    change(root)
+    path = packed(root, tmp_path / "pets.tar") if archived else root
+    with pytest.raises(DataError, match=said) as caught:
+        read_both(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_fraction_beside_an_own_val_is_refused(tmp_path):
+    with pytest.raises(DataError, match="leave val_fraction out"):
+        read_both(make_folder(tmp_path, ("train", "val")), val_fraction=0.2)
+
+
+def test_a_class_of_one_picture_cannot_be_divided(tmp_path):
+    make_folder(tmp_path, ("",))
+    write_picture(tmp_path / "birds/0.png", 1)
+    with pytest.raises(DataError, match="'birds' has one picture only"):
+        read_both(tmp_path, val_fraction=0.5)
+
+
+def test_paths_that_are_no_data_set(tmp_path):
+    with pytest.raises(DataError, match="no such folder or file"):
+        read(tmp_path / "nowhere", "train")
+    (tmp_path / "a.txt").write_text("hello")
+    with pytest.raises(DataError, match="neither a folder, nor a tar or zip archive"):
+        read(tmp_path / "a.txt", "train")
+    with pytest.raises(DataError, match="unknown split 'trian'; did you mean train"):
+        read(tmp_path, "trian")
+
+
+@pytest.mark.parametrize("name", ["data.tar.gz", "data.zip"])
+def test_a_truncated_archive_is_one_clear_line(tmp_path, name):
+    path = packed(make_folder(tmp_path / "pets", ("train", "val"), count=40), tmp_path / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=name):
+        read_both(path)
+
+
+@pytest.mark.parametrize("name", ["data.tar.gz", "data.tar.xz", "data.tar.bz2"])
+def test_an_archive_with_a_damaged_byte_is_one_clear_line(tmp_path, name):
+    """Of a tar.gz, many a damaged byte unpacks all the same: only the checksum at its end tells."""
+    folder = tmp_path / "pets"
+    for number in range(4):
+        path = folder / ("train", "val")[number % 2] / ("cat", "dog")[number // 2] / "noise.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(np.random.default_rng(number).bytes(2000))
+    path = packed(folder, tmp_path / name)
+    data = path.read_bytes()
+    for at in np.linspace(200, 7000, 12).astype(int).tolist():
+        broken = bytearray(data)
+        broken[at] ^= 0x55
+        path.write_bytes(broken)
+        with pytest.raises(DataError, match=name):
+            read_both(path)
+
+
+def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
+    path = packed(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
+    monkeypatch.setattr("edgekit.dataset.archive._MAX_BYTES", 100)
+    with pytest.raises(DataError, match="more than 100 bytes"):
+        read_both(path)
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    data = header + array.astype(np.uint8).tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def make_idx(root: Path, labels=(3, 0, 11, 3), prefix="", suffix=".gz") -> Path:
+    for split, own in (("train", labels), ("t10k", labels[:2])):
+        pictures = np.stack([np.full((5, 4), label) for label in own])
+        write_idx(root / f"{prefix}{split}-images-idx3-ubyte{suffix}", pictures)
+        write_idx(root / f"{prefix}{split}-labels-idx1-ubyte{suffix}", np.array(own))
+    return root
+
+
+@pytest.mark.parametrize("prefix", ["", "emnist-letters-"])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files_keep_their_order_and_number_their_classes(tmp_path, prefix, suffix):
+    training, validation = read_both(make_idx(tmp_path, prefix=prefix, suffix=suffix))
+    assert training.classes == validation.classes == ("0", "3", "11")
+    assert training.labels == (1, 0, 2, 1)
+    assert validation.labels == (1, 0)
+    assert [value_of(source) for source in training.sources] == [3, 0, 11, 3]
+
+
+def test_broken_idx_files_are_named(tmp_path):
+    make_idx(tmp_path)
+    images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz"
+    whole = labels.read_bytes()
+    write_idx(labels, np.array([1, 2]))
+    with pytest.raises(DataError, match="4 pictures, but 2 labels"):
+        read(tmp_path, "train")
+    labels.unlink()
+    with pytest.raises(DataError, match="labels file that belongs to it is missing"):
+        read(tmp_path, "train")
+    labels.write_bytes(whole)
+    images.write_bytes(images.read_bytes()[:20])
+    with pytest.raises(DataError, match="train-images"):
+        read(tmp_path, "train")
+
+
+def make_table(root: Path, text: str, name="table.csv") -> Path:
+    for number in range(6):
+        write_picture(root / f"pictures/{number}.png", number)
+    (root / name).write_text(text)
+    return root / name
+
+
+def test_a_table_of_files_and_labels(tmp_path):
+    lines = "".join(f"pictures/{n}.png,{'even' if n % 2 == 0 else 'odd'}\n" for n in range(6))
+    table = make_table(tmp_path, "file,label\n" + lines)
+    pictures = read(table, "all")
+    assert pictures.classes == ("even", "odd")
+    assert pictures.labels == (0, 1, 0, 1, 0, 1)
+    assert [value_of(source) for source in pictures.sources] == [0, 1, 2, 3, 4, 5]
+    training, validation = read_both(table, val_fraction=0.3)
+    assert (len(training), len(validation)) == (4, 2)
+
+
+def test_a_table_may_have_splits(tmp_path):
+    lines = "".join(f"pictures/{n}.png,{'ab'[n % 2]},{'val' if n < 2 else 'train'}\n" for n in range(6))
+    training, validation = read_both(make_table(tmp_path, "file,label,split\n" + lines))
+    assert (training.labels, validation.labels) == ((0, 1, 0, 1), (0, 1))
+
+
+@pytest.mark.parametrize("names", [None, "zero\none\ntwo\n"])
+def test_class_indexes_keep_their_numbers(tmp_path, names):
+    if names:
+        (tmp_path / "classes.txt").write_text(names)
+    table = "file,class_index\npictures/0.png,2\npictures/1.png,0\n"
+    pictures = read(make_table(tmp_path, table, "labels.csv").parent, "all")
+    if names:
+        assert (pictures.classes, pictures.labels) == (("zero", "one", "two"), (2, 0))
+    else:
+        assert (pictures.classes, pictures.labels) == (("0", "2"), (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,what\na.png,b\n", "has no column file or filename or path; its first line has name, what"),
+        ("file,label\npictures/0.png,\n", "line 2 has no label"),
+        ("file,label\npictures/0.png,a,b\n", "line 2 has another number of columns"),
+        ("file,label,split\npictures/0.png,a,dev\n", "line 2: split 'dev'"),
+        ("file,class_index\npictures/0.png,first\n", "'first' is not a whole number"),
+        ("file,label\n", "lists no pictures"),
+    ],
+)
+def test_a_wrong_table_is_named_with_its_line(tmp_path, text, said):
+    with pytest.raises(DataError, match=rf"table\.csv.*{said}"):
+        read(make_table(tmp_path, text), "all")
+
+
+def test_reading_needs_no_torch(tmp_path):
+    make_folder(tmp_path, ("train", "val"))
+    code = (
+        f"import sys; from edgekit.dataset import read; read({str(tmp_path)!r}, 'val'); print('torch' in sys.modules)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_the_real_data_sets(shared):
+    assert len(read(shared / "data/hymenoptera", "val")) == 153
+    photos = read(shared / "data/imagenet-photos", "all")
+    assert (len(photos), len(photos.classes), photos.labels[:3]) == (500, 1000, (0, 2, 4))

@@ -1,0 +1,188 @@
+"""Any torch classifier becomes one file: strangers' modules too, by a recipe that always gives the same bytes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import Tensor, nn
+
+import edgekit.export
+from edgekit import Classifier, Preprocess
+from edgekit.artifact.info import read_info
+from edgekit.errors import SpecError
+from edgekit.export.pipeline import to_onnx
+from edgekit.image.load import Size
+from edgekit.runtime.run_limits import run_patiently
+from edgekit.runtime.session import open_session, run_batches
+
+SIZE = Size(16, 20)
+PREPROCESS = Preprocess(resize=20, crop=SIZE)
+LABELS = ("cat", "dog", "cow")
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), np.uint8)
+
+
+def small() -> nn.Sequential:
+    torch.manual_seed(0)
+    body = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return nn.Sequential(*body, nn.Linear(8, len(LABELS)))
+
+
+def torch_logits(module: nn.Module, pixels: np.ndarray) -> np.ndarray:
+    """By torch, with the normalization as torchvision writes it."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PREPROCESS.mean, PREPROCESS.std))
+    given = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
+    with torch.inference_mode():
+        return module.eval()(given).numpy()
+
+
+def output(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
+    return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name, run=run_patiently)
+
+
+def test_the_public_function_is_this_one():
+    assert edgekit.export.to_onnx is to_onnx
+    with pytest.raises(AttributeError, match="to_onix"):
+        edgekit.export.to_onix  # noqa: B018
+
+
+def test_a_module_of_ones_own_with_every_output_and_a_fixed_batch(tmp_path):
+    module, path = small().train(), tmp_path / "small.onnx"
+    conversion = to_onnx(
+        module, path, preprocess=PREPROCESS, labels=LABELS, licence="MIT", batch=2, features=True, activation_maps=True
+    )
+    assert all(part.training for part in module.modules())  # left as it was
+    info = read_info(path)
+    assert (info.model, info.labels, info.licence) == ("Sequential", LABELS, "MIT")
+    assert list(info.parity) == ["refit", "simplify", "to_onnx"]
+    assert conversion.simplified_by == info.parity["simplify"]["by"] == "onnxsim"
+    classifier = Classifier(path)
+    np.testing.assert_allclose(classifier.logits(PIXELS), torch_logits(module, PIXELS), atol=1e-4)
+    assert output(path, "features", PIXELS).shape == (3, 8)
+    np.testing.assert_allclose(output(path, "maps", PIXELS).mean(axis=(2, 3)), classifier.logits(PIXELS), atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
+def test_torchvision_s_networks(torchvision_models, name, tmp_path, unsimplified):
+    torch.manual_seed(0)
+    module = getattr(torchvision_models, name)(num_classes=len(LABELS))
+    path = tmp_path / f"{name}.onnx"
+    preprocess = Preprocess(resize=64, crop=64)
+    conversion = to_onnx(module, path, preprocess=preprocess, labels=LABELS, features=True, activation_maps=True)
+    assert conversion.info.parity["to_onnx"]["agreement"] == 1
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    classifier = Classifier(path)
+    np.testing.assert_allclose(classifier.logits(pixels), torch_logits(module, pixels), atol=1e-3)
+    assert output(path, "maps", pixels).shape == (2, len(LABELS), 2, 2)
+
+
+class Two(nn.Module):
+    """Answers more than logits."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+class Squeezed(nn.Module):
+    """Of one picture it answers no batch."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze()
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (nn.Sequential(small(), nn.Softmax(1)), "answers probabilities"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(960, 10)), r"not float32 \(2, 10\)"),
+        (Two(), "not a tuple"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 3)), r"cannot take float32 \(2, 3, 16, 20\)"),
+        (small().double(), r"cannot take float32 .*; its weights are float64: give module\.float\(\)"),
+        (nn.Sequential(small(), nn.Sigmoid()), "ends in a sigmoid, each class for itself"),
+        (nn.Sequential(small(), Squeezed()), r"not float32 \(3,\)"),
+        (small().to("meta"), "lies on meta"),
+    ],
+    ids=["softmax", "labels", "tuple", "input", "double", "sigmoid", "squeezed", "device"],
+)
+def test_a_module_that_does_not_fit_is_refused_in_one_line(module, said, tmp_path):
+    with pytest.raises(SpecError, match=said) as caught:
+        to_onnx(module, tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
+    assert str(caught.value).isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_a_torchscript_module_is_refused(tmp_path):
+    with pytest.raises(SpecError, match=r"give the nn\.Module that it was made from"):
+        to_onnx(torch.jit.script(small().eval()), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"labels": "cat"}, "not the text 'cat'"),
+        ({"labels": ["cat"]}, "one class of several, but labels has 1"),
+        ({"batch": 0}, "batch must be 1 to 256 pictures, or any number, not 0"),
+        ({"batch": 257}, "not 257"),
+        ({"batch": "8"}, "not '8'"),
+    ],
+)
+def test_options_that_cannot_be_are_said_before_anything_is_done(options, said, tmp_path):
+    with pytest.raises(SpecError, match=said):
+        to_onnx(nn.Identity(), tmp_path / "x.onnx", **{"preprocess": PREPROCESS, "labels": LABELS, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_a_compiled_module_is_exported_as_what_it_was_made_from(tmp_path, unsimplified):
+    module, path = small(), tmp_path / "compiled.onnx"
+    to_onnx(torch.compile(module), path, preprocess=PREPROCESS, labels=LABELS)
+    assert read_info(path).model == "Sequential"
+    np.testing.assert_allclose(Classifier(path).logits(PIXELS), torch_logits(module, PIXELS), atol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [17, 99, "20"])
+def test_an_operator_set_that_there_is_not_is_said(opset, tmp_path):
+    with pytest.raises(SpecError, match=f"opset must be from 18 to [0-9]+, not {opset!r}"):
+        to_onnx(small(), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS, opset=opset)
+
+
+def test_the_operator_set_asked_for_is_the_file_s(tmp_path, unsimplified):
+    path = tmp_path / "x.onnx"
+    to_onnx(small(), path, preprocess=PREPROCESS, labels=LABELS, opset=18)
+    assert [entry.version for entry in onnx.load(path).opset_import] == [18]
+
+
+EXPORT = """
+import sys, torch
+from torch import nn
+from edgekit import Preprocess
+from edgekit.export import to_onnx
+torch.manual_seed(0)
+body = (nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+module = nn.Sequential(*body, nn.Linear(8, 3))
+to_onnx(module, sys.argv[1], preprocess=Preprocess(resize=20, crop=(16, 20)), labels=("cat", "dog", "cow"))
+"""
+
+
+@pytest.mark.slow
+def test_same_recipe_same_bytes_in_another_process_and_folder(tmp_path):
+    written = []
+    for seed in ("1", "2"):
+        folder = tmp_path / f"a-folder-of-{seed}"
+        folder.mkdir()
+        (folder / "recipe_of_mine.py").write_text(EXPORT)
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "recipe_of_mine.py", "model.onnx"]
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=600)
+        written.append((folder / "model.onnx").read_bytes())
+    assert written[0] == written[1]
+    places = (str(tmp_path), str(Path.home()) + "/", str(Path(__file__).parents[2]), "site-packages", "recipe_of_mine")
+    for trace in (*places, ".py", "/tmp", "pkg.torch", "torch.onnx", "onnxscript", "onnxsim_", "aten"):
+        assert trace.encode() not in written[0], trace

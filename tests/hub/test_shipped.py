@@ -1,0 +1,89 @@
+"""The models that ship are as good as their cards say, on real pictures and on the examples."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekit import Classifier, dataset
+from edgekit.artifact.info import read_info
+from edgekit.evaluate.accuracy import measure_accuracy
+from edgekit.hub.shipped import DEFAULT_MODEL, shipped_models
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DATA = {"lenet5-mnist": "data/mnist", "mobilenet_v2-cifar10": "data/cifar10-jpg.tar.gz"}
+NAMES = [name for base in DATA for name in (base, f"{base}-int8")]
+
+
+def test_four_models_ship_and_the_default_is_one_of_them():
+    assert sorted(shipped_models()) == sorted(NAMES)
+    assert DEFAULT_MODEL in shipped_models()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fit_to_ship(name):
+    info, size = read_info(name_path := shipped_models()[name]), shipped_models()[name].stat().st_size
+    assert size <= 4e6
+    assert info.licence == "Apache-2.0"
+    assert info.weights_sha256
+    assert info.metrics["pictures"] == 10_000
+    assert info.precision == ("int8" if name.endswith("-int8") else "float32")
+    assert str(Path(__file__).parents[2]).encode() not in name_path.read_bytes()
+
+
+@pytest.mark.parametrize(("base", "least"), [("lenet5-mnist", 0.991), ("mobilenet_v2-cifar10", 0.88)])
+def test_accuracy_promised(base, least):
+    float32, int8 = (read_info(shipped_models()[name]) for name in (base, f"{base}-int8"))
+    assert float32.metrics["top1"] >= least
+    assert float32.metrics["top1"] - int8.metrics["top1"] <= (0.002 if base == "lenet5-mnist" else 0.005)
+
+
+@pytest.mark.parametrize("suffix", ["", "-int8"])
+@pytest.mark.parametrize(
+    ("base", "picture", "label"), [("lenet5-mnist", "seven.png", "7"), ("mobilenet_v2-cifar10", "ship.png", "ship")]
+)
+def test_examples_are_answered_right(base, suffix, picture, label):
+    assert Classifier(base + suffix).predict(EXAMPLES / picture).label == label
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_accuracy_is_what_the_file_says(name, shared):
+    """On all 10,000 test pictures; a handful may tip over where another processor rounds otherwise."""
+    pictures = dataset.read(shared / DATA[name.removesuffix("-int8")], "val")
+    measured = measure_accuracy(Classifier(name), pictures)
+    assert measured.top1 == pytest.approx(read_info(shipped_models()[name]).metrics["top1"], abs=0.0005)
+
+
+def right_of_twenty(name: str, pictures: list[tuple[bytes, str]]) -> int:
+    classifier = Classifier(name)
+    return sum(classifier.predict(data).label == label for data, label in pictures)
+
+
+# Of twenty pictures at the promised accuracy p, fewer than this are right in one case of a thousand.
+LEAST_OF_TWENTY = {"lenet5-mnist-int8": 17, "mobilenet_v2-cifar10-int8": 12}
+
+
+def test_twenty_pictures_out_of_the_archive(shared):
+    pictures = []
+    with tarfile.open(shared / DATA["mobilenet_v2-cifar10"]) as archive:
+        members = [m for m in archive if m.isfile() and m.name.split("/")[-3] == "test"]
+        for member in members[:: len(members) // 20][:20]:
+            pictures.append((archive.extractfile(member).read(), member.name.split("/")[-2]))
+    name = "mobilenet_v2-cifar10-int8"
+    assert len(pictures) == 20
+    assert right_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
+
+
+def test_twenty_digits_as_png(shared):
+    digits = dataset.read(shared / DATA["lenet5-mnist"], "val").sample(20, seed=1)
+    pictures = []
+    for source, label in zip(digits.sources, digits.labels, strict=True):
+        file = io.BytesIO()
+        Image.fromarray(np.asarray(source)).save(file, "PNG")
+        pictures.append((file.getvalue(), digits.classes[label]))
+    name = "lenet5-mnist-int8"
+    assert right_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]

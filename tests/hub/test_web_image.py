@@ -1,0 +1,161 @@
+"""Pictures at addresses, from a local server that misbehaves."""
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from made_pictures import encoded, quadrants
+
+from edgekit.errors import ImageError
+from edgekit.hub.web_image import WebPicture
+from edgekit.image import load as image
+from edgekit.image.load import Limits
+
+PICTURE = encoded(quadrants(), "PNG")
+DRIP_S = 0.05
+
+
+class Handler(BaseHTTPRequestHandler):
+    """What each path does."""
+
+    server: "Server"
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        getattr(self, self.path.strip("/").replace("-", "_"))()
+
+    def answer(self, status=200, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def good(self):
+        self.answer(Content_Length=len(PICTURE))
+        self.wfile.write(PICTURE)
+
+    def without_length(self):
+        self.answer()
+        self.wfile.write(PICTURE)
+
+    def moved(self):
+        self.answer(302, Location="/good")
+
+    def to_a_file(self):
+        self.answer(302, Location="file:///etc/passwd")
+
+    def in_a_circle(self):
+        self.answer(302, Location="/in-a-circle")
+
+    def absent(self):
+        self.answer(404)
+
+    def huge(self):
+        self.answer(Content_Length=10**12)
+
+    def endless(self):
+        self.answer()
+        while not self.server.ended.is_set():
+            self.wfile.write(bytes(2**16))
+
+    def dripping(self):
+        """Fast enough for the pace that is asked for, and without an end."""
+        self.answer(Content_Length=10**7)
+        while not self.server.ended.wait(DRIP_S):
+            self.wfile.write(bytes(2**12))
+
+    def cut(self):
+        self.answer(Content_Length=len(PICTURE))
+        self.wfile.write(PICTURE[:20])
+
+    def page(self):
+        self.answer()
+        self.wfile.write(b"<html>\x1b[31m")
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked, self.ended = [], threading.Event()
+
+    def handle_error(self, request, client_address):
+        pass  # clients that hang up are what is tested
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    for name in ("http_proxy", "all_proxy", "EDGEKIT_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def picture(server, path, **options):
+    return WebPicture(f"http://127.0.0.1:{server.server_port}/{path}", **options)
+
+
+@pytest.mark.parametrize("path", ["good", "without-length", "moved"])
+def test_a_picture_at_an_address_is_that_picture(server, path):
+    source = picture(server, path)
+    assert server.asked == []
+    np.testing.assert_array_equal(np.asarray(image.load(source)), np.asarray(quadrants()))
+    asked = len(server.asked)
+    source.seek(0)
+    np.testing.assert_array_equal(np.asarray(image.load(source)), np.asarray(quadrants()))
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("to-a-file", "file:///etc/passwd"),
+        ("in-a-circle", "not followed"),
+        ("absent", "404 Not Found"),
+        ("huge", "limit of 100000 bytes"),
+        ("endless", "limit of 100000 bytes"),
+        ("cut", "cut"),
+        ("page", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_line(server, path, said):
+    source = picture(server, path, timeout_s=20)
+    with pytest.raises(ImageError, match=said) as caught:
+        image.load(source, limits=Limits(max_bytes=100_000))
+    assert str(caught.value).startswith(source.name)
+    assert str(caught.value).isprintable()
+
+
+def test_the_time_of_all_of_it_is_bounded(server):
+    start = time.monotonic()
+    with pytest.raises(ImageError, match=r"took longer than 0\.5 s"):
+        image.load(picture(server, "dripping", timeout_s=0.5))
+    assert time.monotonic() - start < 10
+
+
+def test_nothing_is_fetched_offline_nor_by_other_ways(server, monkeypatch):
+    for wrong in ("ftp://127.0.0.1/x", "http://", "http://user@[bad"):
+        with pytest.raises(ImageError):
+            image.load(WebPicture(wrong))
+    with pytest.raises(ImageError, match="a name or password in it, which would not be sent") as caught:
+        image.load(WebPicture("http://me:secret@127.0.0.1/x"))
+    assert str(caught.value).count("secret") == 1  # in the address alone, as it was given
+    monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
+    with pytest.raises(ImageError, match="EDGEKIT_OFFLINE"):
+        image.load(picture(server, "good"))
+    assert server.asked == []

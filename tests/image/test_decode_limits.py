@@ -1,0 +1,113 @@
+"""Files that keep a loop of Python busy are refused before it runs, and usual ones are not."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from made_pictures import encoded, exif, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
+from PIL import Image
+
+from edgekit.errors import ImageError
+from edgekit.image import decode_limits as looped
+from edgekit.image import load as image
+
+
+def test_a_file_is_read_so_many_times(monkeypatch):
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 3)
+    monkeypatch.setattr(looped, "_MAX_READS", 1)
+    file = looped.CountedFile(b"abcdef")
+    assert [file.read(1), file.read(), file.read(1)] == [b"a", b"bcdef", b""]
+    with pytest.raises(looped.TooManyReads, match="more parts"):
+        file.read()
+    file.header_is_read()
+    file.read()
+    with pytest.raises(looped.TooManyReads, match="more parts"):
+        file.read()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF"])
+def test_usual_pictures_take_few_reads(form, monkeypatch):
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 80)
+    monkeypatch.setattr(looped, "_MAX_READS", 80)
+    assert image.load(encoded(quadrants(), form)).size == (48, 32)
+
+
+def test_parts_by_the_million_are_refused_with_the_reason(monkeypatch):
+    monkeypatch.setattr(looped, "_MAX_HEADER_READS", 1000)
+    gif = encoded(quadrants(), "GIF")
+    at = gif.index(b",\0\0\0\0")
+    with pytest.raises(ImageError, match=r"bytes: refused: it is made of more parts"):
+        image.load(gif[:at] + b"!\xfe" + b"\x01x" * 1000 + b"\0" + gif[at:])
+
+
+def test_values_of_another_maximum_are_scaled():
+    small = image.load(b"P5 2 2 100\n" + bytes((0, 50, 100, 25)), color="L")
+    assert np.asarray(small).ravel().tolist() == [0, 128, 255, 64]
+    with pytest.raises(ImageError, match="a PPM of 1100x1100 like this takes minutes"):
+        image.load(io.BytesIO(b"P5 1100 1100 100\n" + bytes(1100 * 1100)))
+
+
+def test_runs_of_equal_pixels():
+    runs = (b"\x30\x80\0\0") * 32 + b"\0\1"
+    assert np.asarray(image.load(run_length_bmp(48, 32, runs), color="L")).tolist() == [[128] * 48] * 32
+    for width, height in ((3000, 3000), (70_000, 1)):
+        with pytest.raises(ImageError, match=f"a BMP of {height}x{width} like this"):
+            image.load(run_length_bmp(width, height, b"\0\1"))
+
+
+@pytest.mark.parametrize(("header", "most"), [("P2 2000 2000 255\n", "0 "), ("P1 10 10\n" + "#\n" * 101, "1")])
+def test_text(header, most):
+    with pytest.raises(ImageError, match="like this takes minutes"):
+        image.load((header + most).encode())
+
+
+def test_a_palette_that_is_not_there_is_one_line():
+    rows = zlib.compress((b"\0" + bytes(48)) * 32)
+    with pytest.raises(ImageError, match="bytes: a picture in mode P cannot be used"):
+        image.load(png([png_header(48, 32, 8, 3), (b"IDAT", rows), (b"IEND", b"")]))
+
+
+def test_a_tiff_of_many_strips():
+    tags = [tag for tag in gray_tiff_tags(4, 4, 200, 16) if tag[0] != 273]
+    assert image.load(tiff([*tags, (273, 4, 1, 200)], body=bytes(300))).size == (4, 4)
+    for number in (273, 324):
+        with pytest.raises(ImageError, match="far more parts"):
+            image.load(tiff([*tags, (number, 4, 2**18 + 1, 200)], body=bytes(2**21)))
+
+
+@pytest.mark.parametrize(
+    "data", [b"II", b"II*\0", b"MM\0*" + b"\xff" * 20, b"II+\0" + b"\xff" * 40, b"II*\0\x08\0\0\0" + b"\xff" * 9]
+)
+def test_a_tiff_that_is_cut_short_is_no_more_than_broken(data):
+    assert not looped.is_split_up(data)
+
+
+def test_a_big_tiff_is_looked_through_too():
+    assert image.load(encoded(quadrants(), "TIFF", big_tiff=True)).size == (48, 32)
+    data = bytearray(encoded(quadrants(), "TIFF", big_tiff=True))
+    at = data.index((273).to_bytes(2, "little"), 16)
+    data[at + 4 : at + 12] = (2**20).to_bytes(8, "little")
+    assert looped.is_split_up(bytes(data))
+
+
+def test_a_tiff_with_the_mark_of_a_big_one_in_the_other_order_is_a_classic_one():
+    """As Pillow reads it, so that its strips are to be counted where Pillow finds them."""
+    tags = {number: (kind, 1, value) for number, kind, _, value in gray_tiff_tags(4, 4, 0, 16)}
+    tags[273] = tags[279] = (4, 300_000, 200)  # where they lie and their sizes
+    entries = b"".join(struct.pack(">HHII", number, *tag) for number, tag in tags.items())
+    data = b"MM\0+" + struct.pack(">IH", 8, len(tags)) + entries + bytes(2**22)
+    assert Image.open(io.BytesIO(data)).size == (4, 4)
+    with pytest.raises(ImageError, match="far more parts"):
+        image.load(data)
+
+
+def test_exif_blocks_behind_a_marker_that_pillow_does_not_skip_by_its_length():
+    jpeg, block = encoded(quadrants(), "JPEG"), exif(1)
+    hidden = b"\xff\xf0\0\4" + b"\xff\xe5\xff\xda" + b"\0\x0c" + bytes(0xFFDA - 4)  # a scan, or APP5 of this length
+    blocks = (b"\xff\xe1" + (len(block) + 2).to_bytes(2) + block) * 101
+    data = jpeg[:2] + hidden + blocks + jpeg[2:]
+    assert len(Image.open(io.BytesIO(data)).info["exif"]) > 100 * (len(block) - 6)
+    with pytest.raises(ImageError, match="far more parts"):
+        image.load(data)

@@ -1,0 +1,26 @@
+"""Plots: the format is that of the name, and nothing half-written stays."""
+
+import pytest
+
+from edgekit.errors import EdgekitError, SpecError
+from edgekit.plots.style import check_plot, new_figure, plain, write_figure
+
+
+@pytest.mark.parametrize(("name", "starts"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])
+def test_the_ending_says_the_format(tmp_path, name, starts):
+    figure = new_figure(2, 1)
+    figure.subplots().set_title(plain("cost in $ and $x_"))
+    write_figure(figure, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(starts)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_another_ending_is_refused_before_there_is_a_figure(tmp_path):
+    with pytest.raises(SpecError, match=r"unknown ending of a plot '\.jpg'"):
+        check_plot(tmp_path / "a.jpg")
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(EdgekitError, match=r"folder\.png: cannot be written"):
+        write_figure(new_figure(1, 1), tmp_path / "folder.png")

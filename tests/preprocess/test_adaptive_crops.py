@@ -1,0 +1,102 @@
+"""Adaptive plans: their rule, their budget, their round trip, their refusals."""
+
+import itertools
+import json
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from edgekit.errors import SpecError
+from edgekit.image.load import Size
+from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan, margins
+from edgekit.preprocess.crops import PLANS
+from edgekit.preprocess.spec import Preprocess
+
+PLAN = AdaptivePlan(
+    looks=("center", "end", "wide-mirrored"), temperature=2.0, curve=((1.0, 0.0), (1.5, 0.2), (3.0, 1.0)), budget=1.5
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> AdaptivePlan:
+    count = draw(st.integers(1, 12))
+    ascending = st.lists(st.floats(0, 64), min_size=count, max_size=count, unique=True).map(sorted)
+    return AdaptivePlan(
+        looks=tuple(draw(st.lists(st.sampled_from(sorted(LOOKS)), min_size=1, max_size=9))),
+        temperature=draw(st.floats(0.1, 10)),
+        curve=tuple(zip(draw(ascending), draw(ascending), strict=True)),
+        budget=draw(st.floats(1, 20)),
+    )
+
+
+@given(plans())
+def test_json_round_trip(plan):
+    assert AdaptivePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+@given(plans(), st.lists(st.floats(1, 70), min_size=2, max_size=2))
+def test_a_larger_budget_never_asks_for_a_smaller_margin(plan, budgets):
+    smaller, larger = (plan.with_budget(budget).margin for budget in sorted(budgets))
+    assert smaller <= larger
+
+
+def test_the_margin_is_read_off_the_curve():
+    assert PLAN.margin == 0.2
+    assert PLAN.with_budget(1).margin == 0
+    assert PLAN.with_budget(1.25).margin == pytest.approx(0.1)
+    assert PLAN.with_budget(99).margin == 1
+
+
+def test_it_is_sure_by_the_margin_of_the_calibrated_mean():
+    """At temperature 2, ln 9 is 3 to 1; the mean with an even second look is ln 3, which is 1.73 to 1."""
+    first, even = np.log([[9.0, 1.0]]), np.zeros((1, 2))
+    np.testing.assert_allclose(PLAN.probabilities(first), [3 / 4, 1 / 4])
+    np.testing.assert_allclose(PLAN.probabilities(np.concatenate([first, even])), np.array([3**0.5, 1]) / (3**0.5 + 1))
+    assert PLAN.is_sure(np.concatenate([first, even]))  # by 0.27
+    assert not PLAN.is_sure(np.concatenate([first, even, even]))  # by 0.18
+    assert not PLAN.is_sure(even)
+    assert PLAN.with_budget(1).is_sure(even)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
+def test_margins_are_the_lead_of_the_best(values):
+    first, second = sorted(values, reverse=True)[:2]
+    assert margins(np.array([values, values[::-1]])).tolist() == [first - second] * 2
+
+
+def test_one_class_leads_by_all():
+    assert margins(np.ones((3, 1))).tolist() == [1, 1, 1]
+
+
+def test_its_views_are_its_looks_in_order():
+    size, preprocess = Size(375, 500), Preprocess()
+    center, end, wide = PLAN.views(size, preprocess)
+    assert (center,) == PLANS["center"].views(size, preprocess)
+    assert (end.resize, end.box.right) == (wide.resize, wide.resize.width)
+    assert (wide._replace(mirrored=False),) == PLANS["wide"].views(size, preprocess)
+    assert wide.mirrored
+    assert len(PLAN) == 3
+
+
+def test_the_looks_of_stored_plans_are_different_ones():
+    views = [look.view(Size(375, 500), Preprocess()) for look in LOOKS.values()]
+    assert not any(first == second for first, second in itertools.combinations(views, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("looks", value) for value in ([], ["centre"], ["center"] * 65, "center", None, [1], {})),
+        *(("temperature", value) for value in (0, -1, "2", None, True, float("inf"), float("nan"))),
+        *(("curve", value) for value in ([], [[1.0]], [[1, 0], [1, 1]], [[2, 0], [1, 1]], [[1, "a"]], None, [1, 2])),
+        *(("budget", value) for value in (0.99, 0, None, "2", float("nan"))),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_documents_that_cannot_be_are_refused(name, wrong):
+    with pytest.raises(SpecError):
+        AdaptivePlan.from_dict(PLAN.to_dict() | {name: wrong})
+    with pytest.raises(SpecError):
+        AdaptivePlan.from_dict({key: value for key, value in PLAN.to_dict().items() if key != name})

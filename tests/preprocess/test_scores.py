@@ -1,0 +1,46 @@
+"""From logits to answers."""
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+
+from edgekit.preprocess.scores import Score, best, softmax
+
+LOGITS = arrays(
+    np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.floats(-(2.0**99), 2.0**99, width=32)
+)
+
+
+def test_softmax_of_known_values():
+    """exp(0), exp(ln 2), exp(ln 3) over their sum of 6."""
+    np.testing.assert_allclose(softmax(np.log([[1, 2, 3]])), [[1 / 6, 2 / 6, 3 / 6]], rtol=1e-12)
+
+
+@given(LOGITS)
+def test_softmax_is_a_distribution_in_the_order_of_the_logits(logits):
+    probabilities = softmax(logits)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-9)
+    assert (probabilities >= 0).all()
+    taken = np.take_along_axis(probabilities, logits.argmax(axis=1)[:, None], axis=1)[:, 0]
+    assert (taken == probabilities.max(axis=1)).all()
+
+
+@given(LOGITS, st.floats(-100, 100))
+def test_softmax_does_not_change_with_a_constant(logits, constant):
+    logits = np.clip(logits.astype(np.float64), -50, 50)
+    np.testing.assert_allclose(softmax(logits), softmax(logits + constant), atol=1e-9)
+
+
+def test_softmax_leaves_its_argument_alone():
+    logits = np.ones((1, 3))
+    softmax(logits)
+    assert (logits == 1).all()
+
+
+def test_best_is_sorted_and_ties_go_by_index():
+    probabilities = np.array([0.2, 0.3, 0.2, 0.3])
+    labels = ("a", "b", "c", "d")
+    assert best(probabilities, labels, 3) == (Score("b", 1, 0.3), Score("d", 3, 0.3), Score("a", 0, 0.2))
+    assert len(best(probabilities, labels, 100)) == 4

@@ -1,0 +1,163 @@
+"""The preprocessing: its arithmetic against torchvision's, its geometry, its round trip, its refusals."""
+
+import json
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from PIL import Image
+
+from edgekit.errors import SpecError
+from edgekit.image import load as image
+from edgekit.image.load import Size, size_of
+from edgekit.preprocess import spec as preprocess
+from edgekit.preprocess.crops import PLANS
+from edgekit.preprocess.spec import MAX_EXTENT, Preprocess
+
+
+def noise(height: int, width: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+PICTURES = st.builds(noise, st.integers(1, 90), st.integers(1, 90), st.integers(0, 9))
+SMALL = Preprocess(resize=24, crop=Size(16, 20))
+
+
+@pytest.fixture(scope="session")
+def transforms(torchvision_models):
+    """torchvision.transforms; the fixture before it makes the import possible."""
+    import torchvision.transforms
+
+    return torchvision.transforms
+
+
+def peer(transforms, resize: int, crop: int, name: str = "bilinear"):
+    mode = transforms.InterpolationMode(name)
+    return transforms.Compose([transforms.Resize(resize, interpolation=mode), transforms.CenterCrop(crop)])
+
+
+SIZES = [(375, 500), (500, 375), (256, 256), (257, 301), (255, 997), (997, 255), (224, 224), (33, 71), (301, 3), (1, 1)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(("resize", "crop"), [(256, 224), (232, 224), (224, 224), (255, 191)])
+def test_it_answers_as_torchvision_does_on_every_size(transforms, size, resize, crop):
+    picture = noise(*size)
+    ours = Preprocess(resize=resize, crop=crop).pixels(picture)
+    np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, resize, crop)(picture)))
+
+
+@pytest.mark.parametrize("name", ["bicubic", "lanczos", "nearest", "box", "hamming"])
+def test_it_answers_as_torchvision_does_with_every_filter(transforms, name):
+    ours = Preprocess(resize=70, crop=60, interpolation=name).pixels(noise(99, 121))
+    np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, 70, 60, name)(noise(99, 121))))
+
+
+def test_it_answers_as_torchvision_does_on_photographs(transforms, shared):
+    paths = sorted((shared / "data" / "imagenet-photos").rglob("*.[jJ]*"))[::25]
+    assert len(paths) >= 10
+    for path in paths:
+        picture = image.load(path)
+        expected = np.asarray(peer(transforms, 256, 224)(picture))
+        np.testing.assert_array_equal(Preprocess().pixels(picture)[0], expected, err_msg=path.name)
+
+
+@given(PICTURES)
+def test_mirrored_views_are_the_mirrored_pixels(picture):
+    ten = SMALL.pixels(picture, PLANS["ten"].views(size_of(picture), SMALL))
+    np.testing.assert_array_equal(ten[5:], ten[:5, :, ::-1])
+    np.testing.assert_array_equal(SMALL.pixels(picture), ten[4:5])
+
+
+@given(PICTURES, st.integers(0, 7))
+@settings(max_examples=40)
+def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(picture, pad):
+    spec = Preprocess(resize=24, crop=Size(16, 20), pad=pad)
+    views = PLANS["ten"].views(size_of(picture), spec)
+    whole = spec.pixels(picture, views).astype(int)
+    limit = preprocess._MAX_RESIZED_PIXELS
+    try:
+        preprocess._MAX_RESIZED_PIXELS = 0
+        box = spec.pixels(picture, views).astype(int)
+    finally:
+        preprocess._MAX_RESIZED_PIXELS = limit
+    assert np.abs(whole - box).max() <= 2  # Pillow rounds across and down
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 60_000)], ids=str)
+def test_strips_are_answered_without_gigabytes(size):
+    strip = Image.new("RGB", (size[1], size[0]), (1, 2, 3))
+    for plan in PLANS.values():
+        pixels = Preprocess().pixels(strip, plan.views(Size(*size), Preprocess()))
+        assert pixels.shape == (len(plan), 224, 224, 3)
+        there = (pixels == (1, 2, 3)).all(axis=-1)
+        assert there.any() if plan.name == "whole" else there.all()
+
+
+def test_padding_is_black_and_the_picture_lies_inside_it():
+    spec = Preprocess(color="L", resize=28, crop=32, pad=2, mean=0.1, std=0.3)
+    pixels = spec.pixels(Image.new("L", (28, 28), 200))[0, ..., 0]
+    assert (pixels[2:-2, 2:-2] == 200).all()
+    assert pixels.sum() == 200 * 28 * 28
+
+
+def test_gray_and_rgb_have_their_channels_and_refuse_each_others_pictures():
+    gray = Preprocess(color="L", resize=8, crop=8, mean=0.5, std=0.5)
+    assert gray.pixels(Image.new("L", (9, 9))).shape == (1, 8, 8, 1)
+    with pytest.raises(SpecError, match="mode RGB"):
+        gray.pixels(Image.new("RGB", (9, 9)))
+
+
+def test_a_scalar_stands_for_every_channel():
+    assert Preprocess(mean=0.5, std=(0.25,)) == Preprocess(mean=(0.5,) * 3, std=(0.25,) * 3)
+    assert Preprocess(crop=224) == Preprocess(crop=(224, 224)) == Preprocess(crop=[224, 224])
+
+
+FLOATS = st.floats(-10, 10)
+
+
+@given(
+    st.integers(1, MAX_EXTENT),
+    st.tuples(st.integers(1, MAX_EXTENT), st.integers(1, MAX_EXTENT)),
+    st.sampled_from(["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]),
+    st.tuples(FLOATS, FLOATS, FLOATS),
+    st.floats(1e-6, 10),
+)
+def test_json_round_trip(resize, crop, interpolation, mean, std):
+    spec = Preprocess(resize=resize, crop=crop, pad=min(crop) - 1, interpolation=interpolation, mean=mean, std=std)
+    assert Preprocess.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"color": "BGR"},
+        {"color": ["RGB"]},
+        {"interpolation": "area"},
+        {"interpolation": ["bilinear"]},
+        {"interpolation": None},
+        *({"resize": value} for value in (0, -1, 1.5, "256", None, True, 10**9, math.inf)),
+        *({"pad": value} for value in (-1, 224, 10**9, 0.5, False, "2")),
+        *({"crop": value} for value in (0, 10**9, (0, 5), (5,), (5, 5, 5), "ab", None, True, (10**9, 1), {1: 2, 3: 4})),
+        *(
+            {"mean": value}
+            for value in (math.nan, (0.1, 0.2), "0.5", "abc", None, True, (True,) * 3, 10**400, [[0.1]] * 3)
+        ),
+        *({"std": value} for value in (0, -1, (0.1, 0.2, 0), math.inf, math.nan)),
+    ],
+    ids=lambda wrong: str(wrong)[:40],
+)
+def test_values_that_cannot_be_are_refused(wrong):
+    with pytest.raises(SpecError) as caught:
+        Preprocess(**wrong)
+    assert next(iter(wrong)) in str(caught.value)
+    with pytest.raises(SpecError):
+        Preprocess.from_dict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"sise": 3}, {7: 3}, [], None, "resize"], ids=str)
+def test_from_dict_takes_names_that_it_knows(wrong):
+    with pytest.raises(SpecError):
+        Preprocess.from_dict(wrong)

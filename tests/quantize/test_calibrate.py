@@ -1,0 +1,79 @@
+"""One picture at a time must come to what all at once would."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_networks import conv_network, noise
+
+from edgekit.errors import DataError
+from edgekit.quantize.calibrate import Probe, histograms, measure
+from edgekit.quantize.qdq import quantized_tensors
+
+MADE = Path(__file__).parents[2] / "made"
+
+
+def test_streaming_agrees_with_all_at_once():
+    model, pictures = conv_network(), noise(12)
+    names = quantized_tensors(model)
+    found, counted = measure(model, names, pictures), {}
+    counted = histograms(model, found, pictures)
+    probe = Probe(model, names)
+    runs = [probe.run(picture) for picture in pictures]
+    assert {"normalized", "stem_relu6", "expand_relu6", "residual", "flat"} <= names
+    assert "stem" not in names  # its Clip is merged into it
+    for name in names:
+        whole = np.stack([run[name][0] for run in runs])
+        seen = found[name]
+        assert (seen.lowest, seen.highest) == (whole.min(), whole.max())
+        others = tuple(axis for axis in range(whole.ndim) if axis != 1)
+        np.testing.assert_allclose(seen.channel_mean, whole.mean(axis=others), rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(seen.channel_highest, whole.max(axis=others))
+        expected, _ = np.histogram(whole, len(counted[name].counts), (whole.min(), whole.max()))
+        assert counted[name].counts.sum() == whole.size
+        assert np.abs(counted[name].counts - expected).sum() <= 0.01 * whole.size + 4  # float32 at the edges of bins
+
+
+def test_the_moving_average_follows_the_pictures():
+    model, pictures = conv_network(), noise(3)
+    name = "stem_relu6"
+    highest = [float(run[name].max()) for run in map(Probe(model, [name]).run, pictures)]
+    expected = 0.9 * (0.9 * highest[0] + 0.1 * highest[1]) + 0.1 * highest[2]
+    assert measure(model, [name], pictures)[name].average_highest == pytest.approx(expected)
+
+
+def test_no_pictures():
+    with pytest.raises(DataError, match="no pictures"):
+        measure(conv_network(), ["stem_relu6"], [])
+
+
+PROGRAM = """
+import sys
+from made_networks import conv_network, noise
+from edgekit.preprocess.crops import Size
+from edgekit.quantize.qdq import quantized_tensors
+from edgekit.quantize.ranges import ranges
+from edgekit.quantize.calibrate import histograms, measure
+crop = Size(112, 112)
+model, few = conv_network(crop=crop, channels=32), noise(2, crop=crop)
+def pictures():
+    for index in range(int(sys.argv[1])):
+        yield few[index % 2]
+found = measure(model, quantized_tensors(model), pictures())
+assert len(ranges("mse", found, histograms(model, found, pictures()))) == len(found)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
+def test_memory_does_not_grow_with_the_number_of_pictures():
+    peaks = []
+    for count in (8, 80):
+        command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(MADE)!r})\n{PROGRAM}", str(count)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] < peaks[0] + 20  # one picture's activations are 9 MB: 72 more would be 650 MB
+    assert peaks[1] < 500

@@ -1,0 +1,61 @@
+"""Pictures, decoded once and read many times; and the sets of them that no range can be measured on."""
+
+import numpy as np
+import pytest
+from made_networks import CROP, network_info, noise
+
+from edgekit.dataset import PictureSet
+from edgekit.errors import DataError
+from edgekit.files import sha256
+from edgekit.preprocess.spec import Preprocess
+from edgekit.quantize.pixel_cache import PixelStore, check_calibration
+
+PREPROCESS = network_info().preprocess
+GRAY = Preprocess(color="L", resize=16, crop=CROP, mean=(0.5,), std=(0.5,))
+
+
+def picture_set(arrays: list) -> PictureSet:
+    return PictureSet((), arrays, tuple(f"p{i}" for i in range(len(arrays))), (0,) * len(arrays))
+
+
+def doubts(arrays: list, preprocess: Preprocess = PREPROCESS) -> list[str]:
+    with PixelStore(picture_set(arrays), preprocess) as store:
+        return check_calibration(store, preprocess)
+
+
+ARRAYS = [picture[0] for picture in noise(12)]
+
+
+def test_every_pass_reads_the_same_pixels():
+    with PixelStore(picture_set(ARRAYS), PREPROCESS) as store:
+        assert len(store) == 12
+        for _ in range(2):
+            np.testing.assert_array_equal(np.concatenate(list(store)), np.stack(ARRAYS))
+        np.testing.assert_array_equal(np.concatenate(list(store.first(3))), np.stack(ARRAYS[:3]))
+        assert store.sha256 == sha256(np.stack(ARRAYS).tobytes())
+
+
+def test_good_pictures_raise_no_doubt():
+    assert doubts(ARRAYS) == []
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        (ARRAYS[:3], "3 calibration pictures, 3 of them different"),
+        ([ARRAYS[0]] * 20, "20 calibration pictures, 1 of them different"),
+        ([b"broken", *ARRAYS[:7]], r"7 calibration pictures, .* \(unreadable: p0: "),
+        ([np.full((16, 16, 3), 100 + i // 2, np.uint8) for i in range(20)], "all alike: they vary by 2"),
+    ],
+)
+def test_sets_that_cannot_do_are_refused(arrays, said):
+    with pytest.raises(DataError, match=said):
+        doubts(arrays)
+
+
+def test_doubtful_sets_are_warned_of():
+    gray = [np.repeat(array[..., :1], 3, axis=2) for array in ARRAYS]
+    assert "all gray, and the model takes color" in doubts(gray)[0]
+    assert "in color, and the model takes gray" in doubts(ARRAYS, GRAY)[0]
+    assert "1 calibration pictures cannot be read" in doubts([*ARRAYS, b"broken"])[0]
+    assert "only 12 of the 30 calibration pictures are different" in doubts([*ARRAYS, *[ARRAYS[0]] * 18])[0]

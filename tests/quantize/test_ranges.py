@@ -1,0 +1,85 @@
+"""The calibrators, on distributions whose best range is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekit.quantize.calibrate import BINS, Activations, Histogram
+from edgekit.quantize.ranges import (
+    CALIBRATORS,
+    LEVELS,
+    Range,
+    entropy_range,
+    mse_range,
+    percentile_range,
+    ranges,
+)
+
+
+def histogram_of(values: np.ndarray) -> Histogram:
+    counts, _ = np.histogram(values, BINS, (values.min(), values.max()))
+    return Histogram(lowest=float(values.min()), highest=float(values.max()), counts=counts)
+
+
+def activations_of(values: np.ndarray) -> Activations:
+    low, high = float(values.min()), float(values.max())
+    return Activations(
+        lowest=low,
+        highest=high,
+        average_lowest=low / 2,
+        average_highest=high / 2,
+        channel_mean=np.zeros(1),
+        channel_highest=np.zeros(1),
+    )
+
+
+def rounding_error(values: np.ndarray, limits: Range) -> float:
+    """Mean squared error of the values after a trip through 256 levels, by the definition."""
+    levels = np.clip(np.round((values - limits.lowest) / limits.step), 0, LEVELS - 1)
+    return float(((limits.lowest + levels * limits.step - values) ** 2).mean())
+
+
+@settings(max_examples=25)
+@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=50).filter(lambda v: max(v) - min(v) > 1e-3))
+def test_every_range_holds_zero_and_lies_within_what_was_measured(values):
+    array = np.array(values)
+    for calibrator in CALIBRATORS:
+        found = ranges(calibrator, {"x": activations_of(array)}, {"x": histogram_of(array)})["x"]
+        assert found.lowest <= 0 <= found.highest
+        assert min(array.min(), 0) - 1e-3 <= found.lowest
+        assert found.highest <= max(array.max(), 0) + 1e-3
+
+
+def test_minmax_and_moving_average_take_what_was_measured():
+    seen = {"x": activations_of(np.array([-2.0, 6.0]))}
+    assert ranges("minmax", seen, {})["x"] == (-2, 6)
+    assert ranges("moving-average", seen, {})["x"] == (-1, 3)
+
+
+def test_percentile_cuts_the_tail_only():
+    values = np.concatenate([np.random.default_rng(0).uniform(0, 1, 100_000), [50.0] * 3])
+    assert percentile_range(histogram_of(values)).highest == pytest.approx(1, abs=0.05)
+    assert percentile_range(histogram_of(values[:-3])).highest == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("choose", [mse_range, entropy_range])
+def test_a_lonely_outlier_is_clipped_and_a_full_range_is_kept(choose):
+    rng = np.random.default_rng(0)
+    even = rng.uniform(0, 6, 200_000)
+    assert choose(histogram_of(even)).highest == pytest.approx(6, abs=0.2)
+    assert choose(histogram_of(np.append(np.abs(rng.normal(0, 1, 200_000)), 30.0))).highest < 28
+
+
+def test_mse_takes_the_range_with_the_least_error():
+    values = np.random.default_rng(0).standard_t(3, 20_000)
+    low, high = values.min(), values.max()
+    errors = [rounding_error(values, Range(low * share, high * share)) for share in np.linspace(0.2, 1, 33)]
+    assert rounding_error(values, mse_range(histogram_of(values))) <= 1.02 * min(errors)
+    assert min(errors) < errors[-1]  # or any calibrator would do
+
+
+def test_the_zeros_behind_a_relu_do_not_narrow_the_range():
+    rng = np.random.default_rng(0)
+    relu6 = np.clip(rng.normal(0, 3, 400_000), 0, 6)
+    assert entropy_range(histogram_of(relu6)).highest > 5
