@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from edgekit.artifact.guard.scan import ModelLimits as ModelLimits
     from edgekit.artifact.info import ArtifactInfo as ArtifactInfo
     from edgekit.errors import EdgekitError as EdgekitError
-    from edgekit.image.load import Limits as Limits
-    from edgekit.image.load import Size as Size
+    from edgekit.image.load import ImageLimits as ImageLimits
+    from edgekit.image.size import Size as Size
     from edgekit.preprocess.crops import CropPlan as CropPlan
     from edgekit.preprocess.scores import Score as Score
     from edgekit.preprocess.spec import Preprocess as Preprocess
@@ -36,7 +36,7 @@ _PUBLIC = {
     "CropPlan": "edgekit.preprocess.crops",
     "EdgekitError": "edgekit.errors",
     "Ensemble": "edgekit.runtime.ensemble",
-    "Limits": "edgekit.image.load",
+    "ImageLimits": "edgekit.image.load",
     "ModelLimits": "edgekit.artifact.guard.scan",
     "Prediction": "edgekit.runtime.prediction",
     "Preprocess": "edgekit.preprocess.spec",

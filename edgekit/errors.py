@@ -1,14 +1,14 @@
-"""The whole error tree.
+"""The whole error tree, with the exit code that each error gives a command.
 
-    EdgekitError
-    ├── ImageError           (ValueError)    a picture that cannot be read or is refused
-    ├── ArtifactError        (ValueError)    a model file that is broken, foreign or refused
-    ├── SpecError            (ValueError)    an unknown network, or arguments it does not take
-    ├── DataError            (ValueError)    a data set, label file or recipe that cannot be used
-    ├── WeightsError         (ValueError)    weights that do not fit the network, or do not arrive
-    ├── ParityError          (ArithmeticError)  a converted model that answers differently from its parent
-    ├── QualityGateError     (ValueError)    a model worse than what was asked for
-    └── MissingDependency    (ImportError)   an extra that is not installed
+    EdgekitError                             1
+    ├── ImageError           (ValueError)    1  an image that cannot be read or is refused
+    ├── ArtifactError        (ValueError)    4  a model file that is broken, foreign or refused
+    ├── SpecError            (ValueError)    2  an unknown network, or arguments it does not take
+    ├── DataError            (ValueError)    1  a data set, label file or recipe that cannot be used
+    ├── WeightsError         (ValueError)    4  weights that do not fit the network, or do not arrive
+    ├── ParityError          (ArithmeticError)  5  a converted model that answers differently from its parent
+    ├── QualityGateError     (ValueError)    6  a model worse than what was asked for
+    └── MissingDependency    (ImportError)   1  an extra that is not installed
 
 Each message says what is wrong, with the offending value, where, and what to do. Each also is the built-in
 exception that a caller who never heard of edgekit would catch.
@@ -17,14 +17,21 @@ exception that a caller who never heard of edgekit would catch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 _MAX_MESSAGE = 2000
 _MAX_NAME = 100
+# The status of a command of which some images failed and the others were predicted.
+EXIT_SOME_FAILED = 3
 
 
 class EdgekitError(Exception):
-    """Base of every error that edgekit raises on purpose. Its message is one line that is safe to print."""
+    """Base of every error that edgekit raises on purpose. Its message is one line that is safe to print.
+
+    exit_code: the status with which a command ends that raised it.
+    """
+
+    exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
         message = super().__str__()
@@ -39,9 +46,13 @@ class ImageError(EdgekitError, ValueError):
 class ArtifactError(EdgekitError, ValueError):
     """A model file is broken, is not an edgekit artifact, or is refused."""
 
+    exit_code = 4
+
 
 class SpecError(EdgekitError, ValueError):
     """An unknown network, or arguments that the network does not take."""
+
+    exit_code = 2
 
 
 class DataError(EdgekitError, ValueError):
@@ -51,12 +62,16 @@ class DataError(EdgekitError, ValueError):
 class WeightsError(EdgekitError, ValueError):
     """Weights do not fit the network, or could not be fetched."""
 
+    exit_code = 4
+
 
 class ParityError(EdgekitError, ArithmeticError):
     """A converted model answers differently from its parent.
 
     `measured` and `tolerance` are the largest absolute differences of the logits, found and allowed.
     """
+
+    exit_code = 5
 
     def __init__(self, message: str, *, measured: float, tolerance: float) -> None:
         super().__init__(message)
@@ -69,6 +84,8 @@ class ParityError(EdgekitError, ArithmeticError):
 
 class QualityGateError(EdgekitError, ValueError):
     """A model is worse than what was asked for, so nothing was written."""
+
+    exit_code = 6
 
 
 class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the plan: it reads as what happened)
@@ -102,3 +119,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"
     return f"unknown {kind} {name!r}; {hint}"
+
+
+def listed(items: Iterable[str], *, most: int = 6, separator: str = ", ") -> str:
+    """The first `most` items and the number of the others, or "none"."""
+    items = list(items)
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return (separator.join(items[:most]) or "none") + more

@@ -9,10 +9,10 @@ import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from edgekit import Classifier, Limits
+from edgekit import Classifier, ImageLimits
 from edgekit.errors import ImageError
 
-LIMITS = Limits(max_bytes=8 * 2**20, max_pixels=25_000_000)  # of strangers' pictures
+LIMITS = ImageLimits(max_bytes=8 * 2**20, max_pixels=25_000_000)  # of strangers' pictures
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -23,11 +23,11 @@ import onnx
 from onnx import numpy_helper
 
 from edgekit.artifact.info import read_model
-from edgekit.evaluate.latency import paired_latency
+from edgekit.evaluate.timing import paired_latency
 from edgekit.quantize import Gate, Trial, quantize
 from edgekit.quantize.split_data import calibration_and_held_out
 from edgekit.runtime.cpu import machine
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import SessionOptions, open_session
 
 HEADER = (
     "| model | pictures | recipe | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
@@ -111,7 +111,10 @@ def lost_answers(trial: Trial) -> list[float]:
 
 def speed_at(model: Path, quantized: Path, size: int) -> dict[str, float]:
     """Speed with another input size; the network must end in global pooling."""
-    sessions = [open_session(resized(path, size), name=str(path), threads=1) for path in (model, quantized)]
+    sessions = [
+        open_session(resized(path, size), name=str(path), options=SessionOptions(threads=1))
+        for path in (model, quantized)
+    ]
     channels = sessions[0].get_inputs()[0].shape[3]
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, channels)).astype(np.uint8)
     return paired_latency(sessions[0], sessions[1], pixels, threads=1).to_dict() | {"size": size}

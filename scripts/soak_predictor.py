@@ -24,7 +24,7 @@ from PIL import Image
 
 from edgekit import Classifier
 from edgekit.hub.shipped import DEFAULT_MODEL
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
 
 PICTURES = 16
 PER = 100_000
@@ -70,7 +70,7 @@ def main() -> None:
 class Shared:
     """One classifier, what it answered alone, and how often threads were answered otherwise."""
 
-    def __init__(self, classifier: Classifier, pictures: list[PictureSource], serial: list[Any]) -> None:
+    def __init__(self, classifier: Classifier, pictures: list[ImageSource], serial: list[Any]) -> None:
         self.different = 0
         self._classifier, self._pictures, self._serial = classifier, pictures, serial
         self._left, self._lock = 0, threading.Lock()
@@ -98,10 +98,10 @@ class Shared:
                     self.different += 1
 
 
-def made_pictures() -> list[PictureSource]:
+def made_pictures() -> list[ImageSource]:
     """JPEG and PNG files of several sizes, as bytes, and arrays."""
     chance = np.random.default_rng(0)
-    pictures: list[PictureSource] = []
+    pictures: list[ImageSource] = []
     for number in range(PICTURES):
         pixels = chance.integers(0, 256, (24 + 3 * number, 70 - 2 * number, 3), dtype=np.uint8)
         file = io.BytesIO()

@@ -13,7 +13,7 @@ PUBLIC = {
     "CropPlan",
     "EdgekitError",
     "Ensemble",
-    "Limits",
+    "ImageLimits",
     "ModelLimits",
     "Prediction",
     "Preprocess",

@@ -14,7 +14,7 @@ from edgekit.bench.cold_start import COLD_ROUNDS, cold_starts
 from edgekit.bench.result import Bench, Latency, Measured, Run, Speedup
 from edgekit.bench.subject import Subject
 from edgekit.evaluate.timing import Seconds, in_turn, ratio
-from edgekit.runtime.session import available_threads
+from edgekit.runtime.cpu import available_threads
 
 _SESSION_ROUNDS = 7
 # What `naive` is run with: onnxruntime's default, as many threads as the machine has cores.

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgekit.bench.operators import Operator
 from edgekit.bench.subject import Subject
-from edgekit.evaluate.intervals import Estimate
+from edgekit.evaluate.intervals import Interval
 from edgekit.runtime.cpu import machine
 
 _SCHEMA = 1
@@ -64,7 +64,7 @@ class Speedup:
     baseline: str
     other: str
     what: str
-    times: Estimate
+    times: Interval
 
     @property
     def verdict(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.artifact.protobuf import delimited, integer
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import SessionOptions, open_session
 
 _SIDE = 512
 MACS = _SIDE**3  # of one product
@@ -28,7 +28,7 @@ def product(*, int8: bool, threads: int) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     right = rng.integers(-_MOST_RIGHT, _MOST_RIGHT + 1, (_SIDE, _SIDE)).astype(np.int8 if int8 else np.float32)
     left = rng.integers(0, 256, (_SIDE, _SIDE)).astype(np.uint8 if int8 else np.float32)
-    session = open_session(_model(right, int8=int8), name="the matrix product", threads=threads)
+    session = open_session(_model(right, int8=int8), name="the matrix product", options=SessionOptions(threads=threads))
     return partial(session.run, None, {"left": left})
 
 

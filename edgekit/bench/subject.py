@@ -20,7 +20,7 @@ from edgekit.errors import ArtifactError
 from edgekit.files import sha256
 from edgekit.hub.shipped import model_path
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import SessionOptions, open_session
 
 Style: TypeAlias = Literal["edgekit", "naive"]
 
@@ -56,7 +56,7 @@ class Subject:
         """A new session; a plain script's knows no threads but onnxruntime's default."""
         if self.style == "naive":
             return naive.open_session(str(self.path))
-        return open_session(self.model, name=str(self.path), threads=threads)
+        return open_session(self.model, name=str(self.path), options=SessionOptions(threads=threads))
 
     def opening(self) -> Callable[[], object]:
         """A function that opens a session, on all threads, and drops it."""

@@ -25,7 +25,7 @@ from edgekit.artifact.info import ArtifactInfo, read_model
 from edgekit.dataset import PictureSet
 from edgekit.export.parity_inputs import chosen, cut
 from edgekit.files import sha256, write_atomically
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
 from edgekit.runtime.classifier import Classifier
 

@@ -73,8 +73,8 @@ def run(
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
     from edgekit.export.finalize import Form
-    from edgekit.export.labels import read_labels
     from edgekit.export.third_party import read_plain
+    from edgekit.labels import read_labels
 
     require_onnx_path(output)
     stranger, names = read_plain(plain, layout=layout), read_labels(labels)

@@ -17,7 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (models, train, export, adopt, quantize, verify, predict, evaluate, crops, bench, inspect, doctor):
-    app.command(name=command.__name__.rpartition(".")[2], epilog=command.EXAMPLES)(command.run)
+    app.command(name=command.__name__.removeprefix(f"{__package__}.").partition(".")[0], epilog=command.EXAMPLES)(
+        command.run
+    )
 
 
 def _show_version(wanted: bool) -> None:

@@ -48,7 +48,7 @@ def run(
     """
     from edgekit.bench.measure import measure, steps
     from edgekit.bench.subject import open_subject
-    from edgekit.image import load as image
+    from edgekit.image.load import load_image
     from edgekit.image.synthetic import write_drawn
 
     if plot:
@@ -56,7 +56,7 @@ def run(
 
         check_plot(plot)
     if picture:
-        image.load(picture)  # raises ImageError here, and not in a process that is timed
+        load_image(picture)  # raises ImageError here, and not in a process that is timed
     counts = _thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _told_apart(subjects)
@@ -74,7 +74,7 @@ def run(
 def _thread_counts(text: str | None) -> list[int]:
     """1, 2, 4, ... and all cores; or what was asked for."""
     from edgekit.errors import SpecError
-    from edgekit.runtime.session import available_threads
+    from edgekit.runtime.cpu import available_threads
 
     cores = available_threads()
     if text is None:

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edgekit.evaluate.compare_crops import Gain, PlanScore
-    from edgekit.image.load import PictureSource
+    from edgekit.evaluate.compare_crops import PlanScore
+    from edgekit.evaluate.intervals import Interval
+    from edgekit.image.source import ImageSource
     from edgekit.preprocess.adaptive_crops import AdaptivePlan
     from edgekit.preprocess.crops import CropPlan
 
@@ -113,7 +114,7 @@ def _chosen_budgets(text: str) -> list[float]:
 
 def _read(
     data: Path, unlabeled: bool, labels: tuple[str, ...], most: int, seed: int
-) -> tuple[Sequence[PictureSource], npt.NDArray[np.int64] | None]:
+) -> tuple[Sequence[ImageSource], npt.NDArray[np.int64] | None]:
     """At most so many pictures, and their classes among the model's labels where they are known."""
     import numpy as np
 
@@ -167,5 +168,5 @@ def _show(scores: Sequence[PlanScore], plan: AdaptivePlan, pictures: int, right:
     say(f"on {pictures} pictures; intervals of 95%, paired; adaptive crops judged on pictures they were not fitted to")
 
 
-def _points(gain: Gain) -> str:
-    return f"{100 * gain.mean:+.2f} ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
+def _points(gain: Interval) -> str:
+    return f"{100 * gain.value:+.2f} ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"

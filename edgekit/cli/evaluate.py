@@ -10,10 +10,11 @@ import typer
 
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, printable, say, table, write, write_json
+from edgekit.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from edgekit.evaluate.evaluation import Comparison, Evaluation, Figures
-    from edgekit.evaluate.intervals import Estimate
+    from edgekit.evaluate.intervals import Interval
     from edgekit.evaluate.predictions import Contender
     from edgekit.runtime.classifier import Classifier
 
@@ -27,7 +28,6 @@ edgekit evaluate model.onnx photos/ --crops 1 --crops 10 --truth truth.csv --map
 
 edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
 """
-_EXIT_SOME_FAILED = 3
 _CLASSES_SHOWN, _PAIRS_SHOWN, _MISTAKES_SHOWN = 12, 5, 5
 
 
@@ -64,7 +64,7 @@ def run(
     from edgekit.errors import SpecError
     from edgekit.evaluate.evaluation import evaluation
     from edgekit.evaluate.predictions import answer
-    from edgekit.evaluate.synonyms import read_synonyms
+    from edgekit.labels import read_synonyms
 
     *models, data = models_and_data
     if not models:
@@ -81,10 +81,10 @@ def run(
         _say_what_the_file_says(one)
     if report:
         _write_report(found, report)
-    for name, reason in found.failures:
+    for name, reason in found.unreadable:
         say(f"error: {name}: {reason}")
-    if found.failures:
-        raise typer.Exit(_EXIT_SOME_FAILED)
+    if found.unreadable:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _contenders(models: list[str], plans: list[str], threads: int | None) -> list[Contender]:
@@ -133,7 +133,7 @@ def _say_what_the_file_says(figures: Figures) -> None:
 
 
 def _show(found: Evaluation) -> None:
-    unread = f", {len(found.failures)} more could not be read" if found.failures else ""
+    unread = f", {len(found.unreadable)} more could not be read" if found.unreadable else ""
     write(printable(f"{found.data}: {len(found.pictures)} pictures{unread}"))
     write("")
     header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "ECE after it")
@@ -159,8 +159,8 @@ def _row(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f}"
+def _interval(interval: Interval) -> str:
+    return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
 
 
 def _compared(comparison: Comparison) -> str:

@@ -178,9 +178,9 @@ def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network
 
 def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
-    from edgekit.export.labels import read_labels
     from edgekit.export.networks import from_weights, spec_preprocess
     from edgekit.hub.resolve import resolve
+    from edgekit.labels import read_labels
 
     names, padding = given.pop("labels", None), given.pop("padding", None)
     arguments = named_values(given.pop("argument", [])) | ({"padding": padding} if padding else {})

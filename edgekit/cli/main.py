@@ -10,16 +10,9 @@ import warnings
 
 from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.render import say
-from edgekit.errors import ArtifactError, EdgekitError, ParityError, QualityGateError, SpecError, WeightsError
+from edgekit.errors import EdgekitError
 
-_EXIT_RUNTIME, _EXIT_USAGE, _EXIT_MODEL, _EXIT_EXPORT, _EXIT_QUALITY, _EXIT_INTERRUPTED = 1, 2, 4, 5, 6, 130
-_EXIT_CODES: dict[type[EdgekitError], int] = {
-    SpecError: _EXIT_USAGE,
-    ArtifactError: _EXIT_MODEL,
-    WeightsError: _EXIT_MODEL,
-    ParityError: _EXIT_EXPORT,
-    QualityGateError: _EXIT_QUALITY,
-}
+_EXIT_INTERRUPTED = 130
 
 
 def script() -> None:
@@ -43,7 +36,7 @@ def main() -> None:
         _run(sys.argv[1:])
     except EdgekitError as error:
         say(f"error: {error}")
-        sys.exit(next((code for kind, code in _EXIT_CODES.items() if isinstance(error, kind)), _EXIT_RUNTIME))
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         say("interrupted")
         sys.exit(_EXIT_INTERRUPTED)
@@ -51,7 +44,7 @@ def main() -> None:
         if not isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
             say(f"error: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_EXIT_RUNTIME)
+        sys.exit(EdgekitError.exit_code)
 
 
 def _run(arguments: list[str]) -> None:

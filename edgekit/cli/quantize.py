@@ -142,7 +142,7 @@ def _show(trials: Sequence[Trial], path: str | None, target: str) -> None:
     pictures = f"{first.parity.pictures} held-out pictures"
     interval = trials[-1].judgement.drop_interval
     if interval is not None:
-        change = f"{-interval[1]:+.2f} to {-interval[0]:+.2f} points of top-1 (95%)"
+        change = f"{-interval.high:+.2f} to {-interval.low:+.2f} points of top-1 (95%)"
         write(f"{trials[-1].recipe.name} for {target}: {change} on {pictures}")
 
 

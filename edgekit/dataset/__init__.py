@@ -4,6 +4,7 @@ Torch-free, because evaluation and calibration read the same data as training do
 """
 
 from edgekit.dataset.image_set import PictureSet as PictureSet
+from edgekit.dataset.image_set import Unreadable as Unreadable
 from edgekit.dataset.reading import read as read
 from edgekit.dataset.reading import read_both as read_both
 from edgekit.dataset.reading import read_held_out as read_held_out

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from edgekit.dataset.listing import Entry, Found, Split
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
 
 # Names by which people call the two halves of a data set. Of several for one half, the first that is there counts.
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
@@ -22,7 +22,7 @@ class Member(NamedTuple):
     """A picture's path inside of the data set, and how to read it (None: not wanted)."""
 
     path: PurePosixPath
-    source: PictureSource | None
+    source: ImageSource | None
 
 
 def is_picture(path: PurePosixPath) -> bool:

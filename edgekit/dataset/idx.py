@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.dataset.listing import Entry, Found, Split, Wanted
 from edgekit.errors import DataError
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 
 _NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
 _MAX_BYTES = 2**31

@@ -5,11 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from edgekit.files import sha256
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
+
+
+class Unreadable(NamedTuple):
+    """An image that cannot be read, and why."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason if self.reason.startswith(self.name) else f"{self.name}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +32,7 @@ class PictureSet:
     """
 
     classes: tuple[str, ...]
-    sources: Sequence[PictureSource]
+    sources: Sequence[ImageSource]
     names: tuple[str, ...]
     labels: tuple[int, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
 
 Split: TypeAlias = Literal["train", "val"]
 Wanted: TypeAlias = "Callable[[Split | None], bool]"  # whether the pictures of that split need be read
@@ -21,7 +21,7 @@ class Entry(NamedTuple):
     split: Split | None
     class_key: str
     name: str
-    source: PictureSource | None
+    source: ImageSource | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,8 @@ from edgekit.dataset.idx import read_idx
 from edgekit.dataset.image_set import PictureSet
 from edgekit.dataset.listing import Entry, Found, Split, Wanted
 from edgekit.dataset.table import TABLE, read_table
-from edgekit.errors import DataError, unknown
+from edgekit.errors import DataError, listed, unknown
 
-_LISTED = 6
 # The splits whose pictures are meant, by what is asked for.
 _WANTED: dict[str, tuple[Split | None, ...]] = {
     "train": ("train",),
@@ -70,7 +69,8 @@ def read_both(
     root = Path(path)
     found = _found(root, lambda split: True)
     if found.empty:
-        raise DataError(f"{root}: no pictures in {_listed(found.empty)}; fill or delete each class without pictures")
+        empty = listed(map(repr, found.empty))
+        raise DataError(f"{root}: no pictures in {empty}; fill or delete each class without pictures")
     training = [entry for entry in found.entries if entry.split != "val"]
     validation = [entry for entry in found.entries if entry.split == "val"]
     if not training:
@@ -156,7 +156,7 @@ def _check_trainable(root: Path, found: Found, training: Sequence[Entry], keys: 
     present = {entry.class_key for entry in training}
     absent = [found.titles.get(key, key) for key in keys if key not in present]
     if absent:
-        raise DataError(f"{root}: no training pictures of {_listed(absent)}")
+        raise DataError(f"{root}: no training pictures of {listed(map(repr, absent))}")
     if len(keys) < 2:
         raise DataError(
             f"{root}: one class only ({found.titles.get(keys[0], keys[0])!r}); there is nothing to tell apart"
@@ -166,7 +166,7 @@ def _check_trainable(root: Path, found: Found, training: Sequence[Entry], keys: 
 def _check_known(root: Path, entries: Iterable[Entry], keys: Sequence[str]) -> None:
     strange = sorted({entry.class_key for entry in entries}.difference(keys))
     if strange:
-        raise DataError(f"{root}: val has classes that train does not have: {_listed(strange)}")
+        raise DataError(f"{root}: val has classes that train does not have: {listed(map(repr, strange))}")
 
 
 def _lacks(found: Found, split: str) -> str:
@@ -175,8 +175,3 @@ def _lacks(found: Found, split: str) -> str:
         return "no pictures in folders named by their classes, no idx files, no labels.csv"
     there = sorted({entry.split or "CLASS" for entry in found.entries})
     return f"no {split} pictures, only those in {', '.join(f'{name}/' for name in there)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(repr(name) for name in names[:_LISTED]) + more

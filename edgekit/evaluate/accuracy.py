@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.dataset import PictureSet
-from edgekit.errors import DataError, unknown
+from edgekit.errors import DataError
+from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
 from edgekit.runtime.classifier import Classifier
-
-_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,33 +71,8 @@ def matched_labels(
     """
     if not len(pictures):
         raise DataError("there are no pictures to measure on")
-    if pictures.classes == labels and not synonyms:  # said first: ImageNet has two classes called "crane"
-        return np.array(pictures.labels, np.int64)
-    names = _renamed(pictures.classes, labels, synonyms or {})
-    index = {label: number for number, label in enumerate(labels)}
-    unknown_names = [name for name in names if name not in index]
-    if unknown_names:
-        unused = [label for label in labels if label not in names]
-        raise DataError(
-            f"the pictures have classes that the model does not know: {_listed(unknown_names)}; "
-            f"the model has labels that the pictures do not have: {_listed(unused)}; --map OLD=NEW matches two names"
-        )
-    counts = Counter(labels)
-    twice = sorted(name for name in {names[label] for label in pictures.labels} if counts[name] > 1)
-    if twice:
-        raise DataError(f"the model has several labels {_listed(twice)}, so the pictures cannot be matched by name")
-    return np.array([index[names[label]] for label in pictures.labels], np.int64)
-
-
-def _renamed(classes: tuple[str, ...], labels: tuple[str, ...], synonyms: Mapping[str, str]) -> tuple[str, ...]:
-    for old, new in synonyms.items():
-        if old not in classes:
-            raise DataError(f"--map: {unknown('class of the pictures', old, classes)}")
-        if new not in labels:
-            raise DataError(f"--map: {unknown('label of the model', new, labels)}")
-    return tuple(synonyms.get(name, name) for name in classes)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return (", ".join(repr(name) for name in names[:_LISTED]) or "none") + more
+    names = rename_classes(pictures.classes, labels, synonyms or {})
+    used = {names[label] for label in pictures.labels}
+    owners, hint = ("the images", "the model"), "; --map OLD=NEW matches two names"
+    index = match_labels(names, labels, owners=owners, subset=True, used=used, hint=hint)
+    return np.array([index[label] for label in pictures.labels], np.int64)

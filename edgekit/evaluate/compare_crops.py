@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from edgekit.errors import DataError
 from edgekit.evaluate.fit_adaptive_crops import Classes, fit_adaptive, stages
-from edgekit.image import load as images
-from edgekit.image.load import PictureSource
+from edgekit.evaluate.intervals import Z_95, Interval, mean_interval
+from edgekit.image.source import ImageSource
 from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan
 from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import softmax
@@ -25,7 +25,6 @@ BASELINES = ("center", "ten")
 MOST_LOOKS = 4
 _LEAST_PICTURES = 4
 _ROUNDING = 1e-9  # of a mean of differences that is 0
-_SIGMAS = 1.96  # of a normal distribution: 95%
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,15 +45,6 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
-    """Difference of two shares of right answers on the same pictures, with its 95% interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanScore:
     """What a plan gives and costs. views, time: of one picture in the mean, in views and in predictions of one view.
 
@@ -66,17 +56,18 @@ class PlanScore:
     views: float
     time: float
     right: float
-    over_center: Gain
-    over_ten: Gain
+    over_center: Interval
+    over_ten: Interval
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
-        return asdict(self)
+        gains = {name: _gain(getattr(self, name)) for name in ("over_center", "over_ten")}
+        return asdict(self) | gains
 
 
 def look_at(
     classifier: Classifier,
-    sources: Sequence[PictureSource],
+    sources: Sequence[ImageSource],
     plans: Sequence[CropPlan],
     *,
     on_picture: Callable[[], None] = lambda: None,
@@ -108,11 +99,11 @@ def look_at(
 class _Picture:
     """One picture by every look. Equal views of it run once."""
 
-    def __init__(self, classifier: Classifier, source: PictureSource, every: CropPlan) -> None:
+    def __init__(self, classifier: Classifier, source: ImageSource, every: CropPlan) -> None:
         start = time.perf_counter()
         picture, preprocess = classifier.load(source, every), classifier.info.preprocess
         loaded_ms = (time.perf_counter() - start) * 1e3
-        self._views = dict(zip(every.looks, every.views(images.size_of(picture), preprocess), strict=True))
+        self._views = dict(zip(every.looks, every.views(picture.size, preprocess), strict=True))
         by_view, took_ms = {}, []
         for view in dict.fromkeys(self._views.values()):
             start = time.perf_counter()
@@ -156,7 +147,7 @@ def compare(
     further = seen.further_ms / seen.first_ms
 
     def score(plan: str, budget: float | None, shares: Shares, views: float) -> PlanScore:
-        over_center, over_ten = (_gain(shares - baseline) for baseline in baselines)
+        over_center, over_ten = (mean_interval(shares - baseline) for baseline in baselines)
         return PlanScore(
             plan=plan,
             budget=budget,
@@ -175,14 +166,14 @@ def compare(
 def recommended(scores: Sequence[PlanScore]) -> PlanScore:
     """The cheapest adaptive budget that is right as often as ten crops; the one that is most often right if none is."""
     adaptive = [score for score in scores if score.budget is not None]
-    enough = [score for score in adaptive if score.over_ten.mean > -_ROUNDING]
+    enough = [score for score in adaptive if score.over_ten.value > -_ROUNDING]
     return min(enough, key=lambda s: s.views) if enough else max(adaptive, key=lambda s: (s.right, -s.views))
 
 
 def better_fixed(scores: Sequence[PlanScore], than: PlanScore) -> PlanScore | None:
     """The fixed plan that is most often right, if it is so by more than two standard errors of its gain."""
     best = max((score for score in scores if score.budget is None), key=lambda score: score.right)
-    error = (best.over_center.high - best.over_center.low) / 2 / _SIGMAS
+    error = (best.over_center.high - best.over_center.value) / Z_95
     return best if best.right - than.right > 2 * error > 0 else None
 
 
@@ -206,7 +197,5 @@ def _held_out(
     return list(hits / halves), (looks / halves).mean(axis=1).tolist()
 
 
-def _gain(differences: Shares) -> Gain:
-    """The mean of the pictures' differences, and where it would lie for other pictures of the kind."""
-    mean, half = float(differences.mean()), float(_SIGMAS * differences.std(ddof=1) / len(differences) ** 0.5)
-    return Gain(mean=mean, low=mean - half, high=mean + half)
+def _gain(interval: Interval) -> dict[str, float]:
+    return {"mean": interval.value, "low": interval.low, "high": interval.high}

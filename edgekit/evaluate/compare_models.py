@@ -11,11 +11,10 @@ import numpy.typing as npt
 
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, ImageError, QualityGateError
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
+from edgekit.labels import match_labels
 from edgekit.preprocess.scores import Score
 from edgekit.runtime.classifier import Classifier
-
-_LISTED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ def verify(
     on_picture is called after each. Raises DataError for models with different labels, and where no picture can be
     read.
     """
-    order = _matched(first.info.labels, second.info.labels)
+    order = np.array(match_labels(first.info.labels, second.info.labels))
     flips, unreadable = [], []
     largest, most_different, count = 0.0, "", 0
     for name, source in zip(pictures.names, pictures.sources, strict=True):
@@ -124,24 +123,6 @@ class _Answer:
     probabilities: npt.NDArray[np.float64]
 
 
-def _answer(classifier: Classifier, source: PictureSource) -> _Answer:
+def _answer(classifier: Classifier, source: ImageSource) -> _Answer:
     prediction = classifier.predict(source, top=1)
     return _Answer(prediction.top[0], prediction.probabilities)
-
-
-def _matched(first: tuple[str, ...], second: tuple[str, ...]) -> npt.NDArray[np.intp]:
-    """Where each label of the first is among those of the second."""
-    if first == second:  # said first: ImageNet has two classes called "crane"
-        return np.arange(len(first))
-    only = [sorted(set(ours) - set(theirs)) for ours, theirs in ((first, second), (second, first))]
-    if only[0] or only[1]:
-        sides = (f"only the {side} has {_listed(names)}" for side, names in zip(("first", "second"), only, strict=True))
-        raise DataError(f"the models have different labels: {', '.join(sides)}")
-    if len(set(first)) < len(first) or len(first) != len(second):
-        raise DataError("the models have the labels in different orders and some twice, so they cannot be matched")
-    return np.array([second.index(label) for label in first])
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return (", ".join(repr(name) for name in names[:_LISTED]) or "none") + more

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import PictureSet, Unreadable
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.calibration import Calibration, calibration
 from edgekit.evaluate.confusion import ClassFigures, Counts, class_figures, confusion_matrix, macro_f1
-from edgekit.evaluate.intervals import Estimate, Paired, paired, wilson
+from edgekit.evaluate.intervals import Interval, Paired, paired, wilson
 from edgekit.evaluate.predictions import Answers, Contender
 
 _SCHEMA = 1
@@ -41,8 +41,8 @@ class Figures:
 
     contender: Contender
     accuracy: Accuracy
-    top1: Estimate
-    top5: Estimate
+    top1: Interval
+    top5: Interval
     confusion: Counts
     classes: tuple[ClassFigures, ...]
     macro_f1: float
@@ -87,7 +87,7 @@ class Evaluation:
 
     data: str
     pictures: PictureSet
-    failures: tuple[tuple[str, str], ...]
+    unreadable: tuple[Unreadable, ...]
     figures: tuple[Figures, ...]
     comparisons: tuple[Comparison, ...]
 
@@ -97,7 +97,7 @@ class Evaluation:
             "schema": _SCHEMA,
             "data": self.data,
             "pictures": len(self.pictures),
-            "failed": [{"name": name, "error": reason} for name, reason in self.failures],
+            "failed": [{"name": name, "error": reason} for name, reason in self.unreadable],
             "models": [_figures_dict(one, self.pictures.names) for one in self.figures],
             "comparisons": [_comparison_dict(one, self.pictures.names) for one in self.comparisons],
         }
@@ -109,7 +109,7 @@ def evaluation(answers: Answers, *, data: str | os.PathLike[str]) -> Evaluation:
     return Evaluation(
         data=os.fspath(data),
         pictures=answers.pictures,
-        failures=tuple((failure.name, failure.reason) for failure in answers.failures),
+        unreadable=answers.unreadable,
         figures=figures,
         comparisons=tuple(_comparison(figures[0], other) for other in figures[1:]),
     )

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 Flags = npt.NDArray[np.bool_]
 
-_Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
+Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
 _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """A measured share or ratio, and the 95% interval around it."""
+class Interval:
+    """A measured value and the 95% interval around it."""
 
     value: float
     low: float
@@ -29,13 +29,13 @@ class Estimate:
         return dataclasses.asdict(self)
 
 
-def wilson(right: int, pictures: int) -> Estimate:
+def wilson(right: int, pictures: int) -> Interval:
     """The share of right answers with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few pictures."""
     share = right / pictures
-    scale = 1 + _Z_95**2 / pictures
-    center = (share + _Z_95**2 / (2 * pictures)) / scale
-    spread = _Z_95 / scale * math.sqrt(share * (1 - share) / pictures + _Z_95**2 / (4 * pictures**2))
-    return Estimate(value=share, low=min(max(center - spread, 0.0), share), high=max(min(center + spread, 1.0), share))
+    scale = 1 + Z_95**2 / pictures
+    center = (share + Z_95**2 / (2 * pictures)) / scale
+    spread = Z_95 / scale * math.sqrt(share * (1 - share) / pictures + Z_95**2 / (4 * pictures**2))
+    return Interval(value=share, low=min(max(center - spread, 0.0), share), high=max(min(center + spread, 1.0), share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,16 @@ def sign_test(ups: int, downs: int) -> float:
     return min(1.0, 2 * math.fsum(map(math.exp, logs)))
 
 
-def median_interval(values: npt.ArrayLike) -> Estimate:
+def mean_interval(values: npt.ArrayLike) -> Interval:
+    """The mean with its 95% interval by the normal distribution; a point where there is one value."""
+    sample = np.asarray(values, np.float64)
+    mean, half = float(sample.mean()), 0.0
+    if len(sample) > 1:
+        half = Z_95 * float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    return Interval(value=mean, low=mean - half, high=mean + half)
+
+
+def median_interval(values: npt.ArrayLike) -> Interval:
     """The median with the interval between two order statistics that holds it with at least 95%, whatever its shape.
 
     With fewer than 6 values no such pair exists; then it is the whole range.
@@ -98,7 +107,7 @@ def median_interval(values: npt.ArrayLike) -> Estimate:
         if outside > _SIGNIFICANT:
             break
         below = k
-    return Estimate(value=float(np.median(ordered)), low=float(ordered[below]), high=float(ordered[count - 1 - below]))
+    return Interval(value=float(np.median(ordered)), low=float(ordered[below]), high=float(ordered[count - 1 - below]))
 
 
 def _log_choose(n: int, k: int) -> float:

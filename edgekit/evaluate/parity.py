@@ -10,14 +10,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from edgekit.errors import ArtifactError, ParityError
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
-from edgekit.runtime.run_limits import run_patiently
 from edgekit.runtime.session import (
     first_line,
     fixed_batch,
     open_session,
-    open_trusted_session,
     run_batches,
 )
 
@@ -54,13 +52,13 @@ def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> Logits:
 
     One picture at a time, or as many as the file takes at a time. ort_format: of onnxruntime's own, just written here.
     """
-    session = (open_trusted_session if ort_format else open_session)(model, name=name)
+    session = open_session(model, name=name, ort_format=ort_format)
     step = fixed_batch(session) or 1
 
     def logits(pixels: Pixels) -> Floats:
         parts = [pixels[start : start + step] for start in range(0, len(pixels), step)]
         try:
-            return np.concatenate([run_batches(session, part, run=run_patiently) for part in parts])
+            return np.concatenate([run_batches(session, part) for part in parts])
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{name}: onnxruntime cannot run it: {first_line(error)}") from None
 

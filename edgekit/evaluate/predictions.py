@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import PictureSet, Unreadable
 from edgekit.errors import DataError, ImageError
 from edgekit.evaluate.accuracy import Accuracy, matched_labels
 from edgekit.runtime.bulk import predict_many
-from edgekit.runtime.classifier import Classifier, Prediction
+from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +30,6 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Failure:
-    """A picture that could not be read, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Answers:
     """What all contenders answered for the same pictures.
 
@@ -46,7 +39,7 @@ class Answers:
     contenders: tuple[Contender, ...]
     pictures: PictureSet
     accuracies: tuple[Accuracy, ...]
-    failures: tuple[Failure, ...]
+    unreadable: tuple[Unreadable, ...]
 
 
 def answer(
@@ -63,17 +56,17 @@ def answer(
     """
     truths = [matched_labels(pictures, c.classifier.info.labels, synonyms=synonyms) for c in contenders]
     given = [_all_answers(contender, pictures, on_picture) for contender in contenders]
-    failures = _failures(pictures, given)
-    readable = [number for number in range(len(pictures)) if number not in failures]
+    unreadable = _unreadable(pictures, given)
+    readable = [number for number in range(len(pictures)) if number not in unreadable]
     if not readable:
-        raise DataError(f"none of the {len(pictures)} pictures can be read; the first: {failures[0].reason}")
+        raise DataError(f"none of the {len(pictures)} pictures can be read; the first: {unreadable[0].reason}")
     accuracies = [
         Accuracy(
             truth[readable], np.stack([a.probabilities for n in readable if isinstance(a := answers[n], Prediction)])
         )
         for truth, answers in zip(truths, given, strict=True)
     ]
-    return Answers(tuple(contenders), pictures.subset(readable), tuple(accuracies), tuple(failures.values()))
+    return Answers(tuple(contenders), pictures.subset(readable), tuple(accuracies), tuple(unreadable.values()))
 
 
 def _all_answers(
@@ -91,11 +84,11 @@ def predicted(contender: Contender, pictures: PictureSet) -> Iterator[Prediction
     return predict_many(contender.classifier, pictures.sources, top=1, plan=contender.crops)
 
 
-def _failures(pictures: PictureSet, given: Sequence[Sequence[Prediction | ImageError]]) -> dict[int, Failure]:
+def _unreadable(pictures: PictureSet, given: Sequence[Sequence[Prediction | ImageError]]) -> dict[int, Unreadable]:
     """By the picture's number, the first reason that any contender gave."""
-    failures: dict[int, Failure] = {}
+    unreadable: dict[int, Unreadable] = {}
     for answers in given:
         for number, one in enumerate(answers):
             if isinstance(one, ImageError):
-                failures.setdefault(number, Failure(pictures.names[number], str(one)))
-    return dict(sorted(failures.items()))
+                unreadable.setdefault(number, Unreadable(pictures.names[number], str(one)))
+    return dict(sorted(unreadable.items()))

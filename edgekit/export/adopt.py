@@ -19,12 +19,12 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.evaluate.parity import Logits, Parity, compare, onnx_logits, require_parity
 from edgekit.export.finalize import AS_IT_IS, Form, finish
-from edgekit.export.labels import checked_labels
 from edgekit.export.parity_inputs import check_pixels
 from edgekit.export.third_party import Answers, Plain
 from edgekit.export.wrap_third_party import LEAST_PROBABILITY, OutputKind, last_operator, rebuilt, with_open_batch
 from edgekit.files import sha256
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
+from edgekit.labels import check_labels
 from edgekit.preprocess.scores import Floats
 from edgekit.preprocess.spec import Preprocess
 
@@ -85,7 +85,7 @@ def adopt(
     pixels, origin = check_pixels(preprocess, pictures)
     answers = plain.answers(pixels, preprocess, bgr=bgr)
     kind = _output_kind(plain, answers, output_kind)
-    labels, first = _labels(plain, answers.shape[1], checked_labels(labels), background)
+    labels, first = _labels(plain, answers.shape[1], check_labels(labels), background)
     graph = rebuilt(plain, preprocess, bgr=bgr, kind=kind, first=first, classes=answers.shape[1])
     adopted, batch = with_open_batch(graph, plain, pixels)
     parity = _parity(answers[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)

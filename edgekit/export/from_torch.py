@@ -24,7 +24,7 @@ from edgekit.evaluate.parity import Logits, Parity, compare, onnx_logits, requir
 from edgekit.export.parity_inputs import check_pixels
 from edgekit.export.wrap_third_party import last_operator
 from edgekit.graph.clean import serialized
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.optional import require
 from edgekit.preprocess.scores import Floats
 from edgekit.zoo.network import Network, PixelNetwork

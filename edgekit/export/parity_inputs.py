@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from edgekit.dataset import PictureSet
-from edgekit.image import load as image
-from edgekit.image.load import PictureSource, Pixels, Size
+from edgekit.image.load import load_image
+from edgekit.image.size import Size
+from edgekit.image.source import ImageSource, Pixels
 from edgekit.preprocess.spec import Preprocess
 
 _COUNT = 16
@@ -22,7 +23,7 @@ def check_pixels(preprocess: Preprocess, pictures: PictureSet | None) -> tuple[P
     return cut(sources, preprocess), "drawings" if pictures is None else "given pictures"
 
 
-def chosen(pictures: PictureSet | None, count: int) -> tuple[Sequence[PictureSource], tuple[str, ...]]:
+def chosen(pictures: PictureSet | None, count: int) -> tuple[Sequence[ImageSource], tuple[str, ...]]:
     """At most `count` of the pictures, always the same, or as many drawings where None; and their names."""
     if pictures is None:
         return drawings(count), tuple(f"drawing {seed}" for seed in range(count))
@@ -30,9 +31,9 @@ def chosen(pictures: PictureSet | None, count: int) -> tuple[Sequence[PictureSou
     return sample.sources, sample.names
 
 
-def cut(sources: Sequence[PictureSource], preprocess: Preprocess) -> Pixels:
+def cut(sources: Sequence[ImageSource], preprocess: Preprocess) -> Pixels:
     """uint8 (N, height, width, channels): the center crop of each picture."""
-    return np.concatenate([preprocess.pixels(image.load(source, color=preprocess.color)) for source in sources])
+    return np.concatenate([preprocess.pixels(load_image(source, color=preprocess.color)) for source in sources])
 
 
 def drawings(count: int) -> list[Image.Image]:

@@ -17,7 +17,7 @@ from edgekit.dataset import PictureSet
 from edgekit.evaluate.parity import Parity
 from edgekit.export.finalize import AS_IT_IS, Form, finish
 from edgekit.export.from_torch import DEFAULT_OPSET, from_torch
-from edgekit.export.labels import checked_labels
+from edgekit.labels import check_labels
 from edgekit.preprocess.spec import Preprocess
 
 
@@ -56,7 +56,7 @@ def to_onnx(
     info = ArtifactInfo(
         model=model or type(getattr(module, "_orig_mod", module)).__name__,
         arguments=dict(arguments),
-        labels=checked_labels(labels),
+        labels=check_labels(labels),
         preprocess=preprocess,
         licence=licence,
     )

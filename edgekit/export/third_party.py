@@ -15,9 +15,9 @@ from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import read_model
 from edgekit.errors import ArtifactError, SpecError, unknown
 from edgekit.graph.clean import clean
-from edgekit.image.load import Pixels, Size
+from edgekit.image.size import Size
+from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
-from edgekit.runtime.run_limits import run_patiently
 from edgekit.runtime.session import MAX_FIXED_BATCH, first_line, open_session, run_batches
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
@@ -61,7 +61,7 @@ class Plain:
         values = np.ascontiguousarray(values.transpose(0, 3, 1, 2) if self.layout == "nchw" else values)
         session = open_session(self.data, name=self.name)
         try:
-            found = [run_batches(session, picture[None], output=self.output, run=run_patiently) for picture in values]
+            found = [run_batches(session, picture[None], output=self.output) for picture in values]
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
         return self._checked(found)
@@ -100,8 +100,8 @@ def read_plain(path: str | os.PathLike[str], *, layout: Layout | None = None) ->
         raise ArtifactError(f"{name}: is an artifact of edgekit already; there is nothing to adopt")
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise ArtifactError(
-            f"{name}: has {_listed(inputs, 'input')} and {_listed(model.graph.output, 'output')}; a classifier has one "
-            f"of each"
+            f"{name}: has {_described_all(inputs, 'input')} and {_described_all(model.graph.output, 'output')}; "
+            f"a classifier has one of each"
         )
     shape = _shape(inputs[0])
     if inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT or len(shape) != 4:
@@ -173,6 +173,6 @@ def _described(value: ValueInfoProto) -> str:
     return f"{kind} ({', '.join('?' if extent is None else str(extent) for extent in _shape(value))})"
 
 
-def _listed(values: object, what: str) -> str:
+def _described_all(values: object, what: str) -> str:
     described = [f"{value.name!r:.60} {_described(value)}" for value in values]  # type: ignore[attr-defined]
     return f"{len(described)} {what}{'' if len(described) == 1 else 's'} ({', '.join(described[:4])})"

@@ -25,7 +25,7 @@ from edgekit.graph.edit import (
     set_batch,
     tensor_shapes,
 )
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
 
 OutputKind: TypeAlias = Literal["logits", "probabilities"]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgekit.errors import SpecError, unknown
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.crops import Geometry, Look, View
-from edgekit.preprocess.scores import Floats, softmax
+from edgekit.preprocess.scores import Average, Floats, softmax
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -77,8 +77,12 @@ class AdaptivePlan:
         """All views that a picture of `size` may get, in their order."""
         return tuple(LOOKS[name].view(size, geometry) for name in self.looks)
 
-    def probabilities(self, logits: Floats) -> npt.NDArray[np.float64]:
-        """The answer by (views, classes) logits of the first views."""
+    def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
+        """The views that are run before the plan is asked whether they are enough: one by one."""
+        return tuple((view,) for view in self.views(size, geometry))
+
+    def probabilities(self, logits: Floats, average: Average = "logits") -> npt.NDArray[np.float64]:
+        """(classes,) probabilities by (views, classes) logits of the first views; always of the logits' mean."""
         return softmax(logits.mean(axis=0, dtype=np.float64) / self.temperature)
 
     def is_sure(self, logits: Floats) -> bool:

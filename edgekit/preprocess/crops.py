@@ -10,10 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from edgekit.errors import SpecError, unknown
-from edgekit.image.load import Size
+from edgekit.image.size import Size
+from edgekit.preprocess.scores import Average, Floats, averaged
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 Fit: TypeAlias = Literal["resize", "cover", "inside", "stretch"]
 
@@ -104,6 +109,18 @@ class CropPlan:
     def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
         """The views of a picture of `size`, in the order of the looks; small pictures may give equal ones."""
         return tuple(look.view(size, geometry) for look in self.looks)
+
+    def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
+        """The views that are run together before the plan is asked whether they are enough: all of them."""
+        return (self.views(size, geometry),)
+
+    def is_sure(self, logits: Floats) -> bool:
+        """Whether the logits of the first steps are enough: there is one step."""
+        return True
+
+    def probabilities(self, logits: Floats, average: Average = "probabilities") -> npt.NDArray[np.float64]:
+        """(views, classes) logits to (classes,) probabilities."""
+        return averaged(logits, average)
 
     def __len__(self) -> int:
         return len(self.looks)

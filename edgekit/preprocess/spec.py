@@ -13,7 +13,9 @@ from PIL import Image
 
 from edgekit.errors import SpecError, unknown
 from edgekit.image.color_modes import Color
-from edgekit.image.load import Pixels, Size, frame_of, size_of
+from edgekit.image.load import LoadedImage
+from edgekit.image.size import Size
+from edgekit.image.source import Pixels
 from edgekit.preprocess.crops import PLANS, View
 
 Interpolation: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
@@ -79,17 +81,22 @@ class Preprocess:
         """3 for RGB, 1 for gray."""
         return len(self.color)
 
-    def pixels(self, image: Image.Image, views: Sequence[View] | None = None, *, whole: bool = True) -> Pixels:
+    def pixels(
+        self, image: LoadedImage | Image.Image, views: Sequence[View] | None = None, *, whole: bool = True
+    ) -> Pixels:
         """The pixels of the views (the center crop by default): uint8 of (views, height, width, channels).
 
-        image: upright, in mode `color`, as image.load gives it. Views that share a size share its resampling. whole:
-        False resamples only the view's own box where no other shares its size, as training and prediction do: faster,
-        and equal but for rounding (at most one level in each direction), where the reference resizes the whole picture.
+        image: upright, in mode `color`: of load_image, or a PIL image, which is taken as the whole. Views that share
+        a size share its resampling. whole: False resamples only the view's own box where no other shares its size, as
+        training and prediction do: faster, and equal but for rounding (at most one level in each direction), where the
+        reference resizes the whole image.
         """
-        if image.mode != self.color:
-            raise SpecError(f"a picture in mode {image.mode} for a {self.color} network; image.load converts it")
+        image = image if isinstance(image, LoadedImage) else LoadedImage.of(image)
+        mode = image.pixels.mode
+        if mode != self.color:
+            raise SpecError(f"a picture in mode {mode} for a {self.color} network; load_image converts it")
         if views is None:
-            views = PLANS["center"].views(size_of(image), self)
+            views = PLANS["center"].views(image.size, self)
         pixels = np.empty((len(views), *self.crop, self.channels), np.uint8)
         boxes = {(view.resize, view.box) for view in views}
         shared = Counter(resize for resize, _ in boxes)
@@ -99,29 +106,31 @@ class Preprocess:
             target[:] = array[:, ::-1] if view.mirrored else array
         return pixels
 
-    def _cut(self, image: Image.Image, view: View, resized: dict[Size, Image.Image], whole: bool) -> Pixels:
+    def _cut(self, image: LoadedImage, view: View, resized: dict[Size, Image.Image], whole: bool) -> Pixels:
         """The view's box, not mirrored; `resized` keeps what was resampled for the views before."""
         box = view.box
         if not whole or view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
             return np.asarray(self._resample_box(image, view))
         if view.resize not in resized:
             width_height = (view.resize.width, view.resize.height)
-            whole_box = frame_of(image).box
+            whole_box = image.frame.box
             unchanged = whole_box == (0, 0, *width_height)
             resized[view.resize] = (
-                image if unchanged else image.resize(width_height, _FILTERS[self.interpolation], whole_box)
+                image.pixels
+                if unchanged
+                else image.pixels.resize(width_height, _FILTERS[self.interpolation], whole_box)
             )
         return np.asarray(resized[view.resize].crop((box.left, box.top, box.right, box.bottom)))
 
-    def _resample_box(self, image: Image.Image, view: View) -> Image.Image:
+    def _resample_box(self, image: LoadedImage, view: View) -> Image.Image:
         """Only the view's box, resampled straight from the source; what lies outside of the picture stays black."""
         top, left = max(view.box.top, 0), max(view.box.left, 0)
         bottom, right = min(view.box.bottom, view.resize.height), min(view.box.right, view.resize.width)
-        first, upper, last, lower = frame_of(image).box
+        first, upper, last, lower = image.frame.box
         down, across = (lower - upper) / view.resize.height, (last - first) / view.resize.width
         begin = (first + left * across, upper + top * down)
         source = (*begin, min(first + right * across, last), min(upper + bottom * down, lower))
-        part = image.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
+        part = image.pixels.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
         if part.size == (self.crop.width, self.crop.height):
             return part
         canvas = Image.new(self.color, (self.crop.width, self.crop.height))

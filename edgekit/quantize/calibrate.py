@@ -16,7 +16,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from edgekit.errors import ArtifactError, DataError
 from edgekit.graph.index import copied
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
+from edgekit.runtime.run_limits import run
 from edgekit.runtime.session import open_session
 
 BINS = 2048
@@ -68,7 +69,7 @@ class Probe:
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """The tensors' values for one picture."""
-        values = self._session.run(list(self.tensors), {"pixels": pixels})
+        values = run(self._session, self.tensors, {"pixels": pixels})
         return dict(zip(self.tensors, values, strict=True))
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from PIL import Image
 
-from edgekit.dataset import PictureSet
-from edgekit.errors import DataError, ImageError
-from edgekit.image import load as image
-from edgekit.image.load import Pixels
+from edgekit.dataset import PictureSet, Unreadable
+from edgekit.errors import DataError, ImageError, listed
+from edgekit.image.load import load_image
+from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
 
 MIN_CALIBRATION_PICTURES = 8
@@ -24,14 +23,6 @@ _ALIKE_LEVELS = 4.0
 _GRID = 16
 _GRAY_LEVELS = 16
 _LISTED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A picture that was left out, and why."""
-
-    name: str
-    reason: str
 
 
 class PixelStore:
@@ -52,13 +43,13 @@ class PixelStore:
         kept = []
         for index, (name, source) in enumerate(zip(pictures.names, pictures.sources, strict=True)):
             try:
-                picture = image.load(source)
+                picture = load_image(source)
             except ImageError as error:
                 self.unreadable.append(Unreadable(name, str(error)))
                 on_picture()
                 continue
-            colored = colored or _is_colored(picture)
-            pixels = preprocess.pixels(picture if preprocess.color == "RGB" else image.load(picture, color="L"))
+            colored = colored or _is_colored(picture.pixels)
+            pixels = preprocess.pixels(picture.in_color(preprocess.color))
             digest.update(pixels.tobytes())
             distinct.add(hashlib.sha256(pixels.tobytes()).digest())
             grids.add(pixels)
@@ -118,11 +109,12 @@ def _is_colored(picture: Image.Image) -> bool:
 
 def check_calibration(store: PixelStore, preprocess: Preprocess) -> list[str]:
     """What is doubtful about the calibration pictures, a line each. Raises DataError where they cannot do."""
-    unread = "; ".join(f"{picture.name}: {picture.reason}" for picture in store.unreadable[:_LISTED])
+    reasons = listed(map(str, store.unreadable), most=_LISTED, separator="; ")
     if store.distinct < MIN_CALIBRATION_PICTURES:
         raise DataError(
             f"{len(store)} calibration pictures, {store.distinct} of them different, say too little about the ranges; "
-            f"give at least {MIN_CALIBRATION_PICTURES} different ones" + (f" (unreadable: {unread})" if unread else "")
+            f"give at least {MIN_CALIBRATION_PICTURES} different ones"
+            + (f" (unreadable: {reasons})" if store.unreadable else "")
         )
     if store.spread < _ALIKE_LEVELS:
         raise DataError(
@@ -131,7 +123,7 @@ def check_calibration(store: PixelStore, preprocess: Preprocess) -> list[str]:
         )
     doubts = []
     if store.unreadable:
-        doubts.append(f"{len(store.unreadable)} calibration pictures cannot be read and are left out ({unread})")
+        doubts.append(f"{len(store.unreadable)} calibration pictures cannot be read and are left out ({reasons})")
     if store.distinct < len(store) / 2:
         doubts.append(f"only {store.distinct} of the {len(store)} calibration pictures are different")
     if preprocess.color == "RGB" and not store.colored:

@@ -17,19 +17,19 @@ from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError
 from edgekit.evaluate.accuracy import Accuracy, matched_labels
-from edgekit.evaluate.latency import PairedLatency, paired_latency
+from edgekit.evaluate.intervals import Interval, mean_interval
 from edgekit.evaluate.parity import Parity, compare_logits, rounded_up
-from edgekit.image.load import Pixels
+from edgekit.evaluate.timing import PairedLatency, paired_latency
+from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
 from edgekit.quantize.pixel_cache import PixelStore
 from edgekit.quantize.sensitivity import divergence
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import SessionOptions, open_session
 
 THREADS = (1, 2)
 # Two runs of one file differ by this much on a shared machine, even measured in turn.
 _SPEED_NOISE = 0.02
-_Z_95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,11 @@ class Judgement:
         return 100 * lost / len(self.child.truth)  # of whole pictures: 4 of 400 are 1 point, and no more
 
     @property
-    def drop_interval(self) -> tuple[float, float] | None:
-        """The 95% interval of the drop, in points, from the pictures that only one of the two got right."""
+    def drop_interval(self) -> Interval | None:
+        """The drop with its 95% interval, in points, from the pictures that only one of the two got right."""
         if self.parent is None or self.child is None:
             return None
-        lost = (_right(self.parent).astype(int) - _right(self.child)) * 100.0
-        half = _Z_95 * float(lost.std()) / np.sqrt(len(lost))
-        return float(lost.mean() - half), float(lost.mean() + half)
+        return mean_interval((_right(self.parent).astype(int) - _right(self.child)) * 100.0)
 
     @property
     def speedup(self) -> float:
@@ -93,13 +91,13 @@ class Judgement:
 
     def evidence(self) -> dict[str, Any]:
         """What goes into the file: measured on the pictures, the same on every machine of a kind; no timings."""
-        figures = self.parity.to_dict() | {"divergence": rounded_up(self.divergence)}
-        if self.parent is None or self.child is None:
+        figures, interval = self.parity.to_dict() | {"divergence": rounded_up(self.divergence)}, self.drop_interval
+        if self.parent is None or self.child is None or interval is None:
             return figures | {"held_out": self.parity.pictures}
         return figures | {
             "parent_top1": self.parent.top1,
             "top1": self.child.top1,
-            "drop_interval": [round(end, 3) for end in self.drop_interval or ()],
+            "drop_interval": [round(end, 3) for end in (interval.low, interval.high)],
             "held_out": len(self.child.truth),
         }
 
@@ -188,7 +186,10 @@ class Judge:
                 return np.concatenate(list(_each(classifier, self._held_out, on_picture)))
 
     def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
-        before, after = (open_session(m, name="the model", threads=threads) for m in (self._parent, candidate))
+        before, after = (
+            open_session(m, name="the model", options=SessionOptions(threads=threads))
+            for m in (self._parent, candidate)
+        )
         return paired_latency(before, after, pixels, threads=threads)
 
 

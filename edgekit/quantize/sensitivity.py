@@ -8,11 +8,11 @@ import numpy as np
 from onnx import ModelProto
 
 from edgekit.graph.index import Graph, copied
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
 from edgekit.quantize.qdq import Scheme, layers_of, quantized
 from edgekit.quantize.ranges import Range
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import open_session, run_batches
 
 
 def sensitivities(
@@ -58,4 +58,4 @@ def _log_softmax(logits: Floats) -> Floats:
 
 def _logits(model: ModelProto, pictures: Sequence[Pixels]) -> Floats:
     session = open_session(model.SerializeToString(), name="the network")
-    return np.concatenate([session.run(["logits"], {"pixels": pixels})[0] for pixels in pictures])
+    return np.concatenate([run_batches(session, pixels) for pixels in pictures])

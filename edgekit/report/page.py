@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit import __version__
 from edgekit.evaluate.evaluation import Evaluation, Figures
-from edgekit.evaluate.speed import speeds
+from edgekit.evaluate.timing import speeds
 from edgekit.files import write_atomically
 from edgekit.report.charts import confidences, coverage, reliability
 from edgekit.report.class_table import class_table
@@ -48,8 +48,8 @@ def page(found: Evaluation) -> str:
 def _header(found: Evaluation) -> Markup:
     classes = max(len(one.labels) for one in found.figures)
     facts = [f"{len(found.pictures):,} pictures", f"{classes:,} classes"]
-    if found.failures:
-        facts.append(f"{len(found.failures):,} more could not be read")
+    if found.unreadable:
+        facts.append(f"{len(found.unreadable):,} more could not be read")
     heading = element("h1", {}, element("bdi", {}, found.data))
     return element(
         "header", {}, element("p", {"class": "kicker"}, "Evaluation"), heading, element("p", {}, ", ".join(facts))
@@ -68,8 +68,8 @@ def _sections(found: Evaluation) -> list[Markup]:
         _section("Class by class", _each(found, lambda one: class_table(one, found.figures[0]))),
         _section("The most confident mistakes", _each(found, lambda one: mistakes_gallery(one, found.pictures))),
     ]
-    if found.failures:
-        rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in found.failures]
+    if found.unreadable:
+        rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in found.unreadable]
         sections.append(_section("Not read", element("ul", {"class": "failures"}, rows)))
     return sections
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.evaluate.evaluation import Comparison, Evaluation, Figures
-from edgekit.evaluate.speed import Speed
+from edgekit.evaluate.timing import Speed
 from edgekit.report.charts import whiskers
 from edgekit.report.html import Markup, element, joined
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgekit.dataset import PictureSet
-from edgekit.image import load as images
+from edgekit.image.load import load_image
 from edgekit.preprocess.spec import Preprocess
 from edgekit.report.html import Markup, element, void
 from edgekit.runtime.activation_maps import ClassMaps
@@ -25,7 +25,7 @@ _HEAT_OPACITY = 0.72
 
 def thumbnail(pictures: PictureSet, number: int) -> Markup:
     """An img of one picture, at most 184 pixels wide and high."""
-    picture = images.load(pictures.sources[number])
+    picture = load_image(pictures.sources[number]).pixels
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return _img(picture, pictures.names[number])
 
@@ -34,8 +34,7 @@ def heat_maps(
     pictures: PictureSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
 ) -> list[Markup]:
     """For each class an img of what the network sees, with the places that speak for the class in red."""
-    picture = images.load(pictures.sources[number], color=preprocess.color)
-    pixels = preprocess.pixels(picture)[0]
+    pixels = preprocess.pixels(load_image(pictures.sources[number], color=preprocess.color))[0]
     seen = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
     return [_img(_heated(seen, one), "where it looks") for one in maps.of(pixels, list(classes))]
 

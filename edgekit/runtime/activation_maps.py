@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import ArtifactError
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.runtime.classifier import Classifier
 
 _OUTPUT = "maps"

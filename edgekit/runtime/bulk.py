@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from edgekit.errors import ImageError, SpecError
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
 from edgekit.preprocess.crops import CropPlan
-from edgekit.runtime.classifier import Classifier, Prediction
-from edgekit.runtime.session import available_threads
+from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.cpu import available_threads
+from edgekit.runtime.prediction import Prediction
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -30,7 +31,7 @@ _BEGUN = 8
 
 def predict_many(
     classifier: Classifier,
-    sources: Iterable[PictureSource | ImageError],
+    sources: Iterable[ImageSource | ImageError],
     *,
     top: int = 5,
     plan: str | int | CropPlan = "center",
@@ -49,14 +50,14 @@ def predict_many(
 
 
 def answers(
-    predict: Callable[[PictureSource], Prediction], sources: Iterable[PictureSource | ImageError], *, workers: int
+    predict: Callable[[ImageSource], Prediction], sources: Iterable[ImageSource | ImageError], *, workers: int
 ) -> Generator[Prediction | ImageError, None, None]:
     """answer_of every source, in order, `workers` of them at once."""
     return overlapped(lambda source: answer_of(predict, source), sources, workers=workers)
 
 
 def answer_of(
-    predict: Callable[[PictureSource], Prediction], source: PictureSource | ImageError
+    predict: Callable[[ImageSource], Prediction], source: ImageSource | ImageError
 ) -> Prediction | ImageError:
     """predict(source), or the ImageError that it raises or the source is."""
     if isinstance(source, ImageError):
@@ -106,11 +107,8 @@ def for_workers(classifier: Classifier, workers: int | None = None) -> Iterator[
     count = available_threads() if workers is None else workers
     if count < 1:
         raise SpecError(f"workers must be at least 1, not {workers}")
-    state = classifier.__getstate__()
-    if count == 1 or state["threads"] == 1:
+    if count == 1 or classifier.threads == 1:
         yield classifier, count
         return
-    twin = type(classifier).__new__(type(classifier))
-    twin.__setstate__({**state, "threads": 1})
-    with twin:
+    with classifier.with_threads(1) as twin:
         yield twin, count

@@ -1,18 +1,56 @@
-"""What this machine is, for the record beside a measurement."""
+"""The processor: how many threads this process may use, and the instructions that decide how fast int8 is."""
 
 from __future__ import annotations
 
+import math
+import os
 import platform
 from typing import Any
 
-from edgekit.runtime.session import available_threads
+from edgekit.errors import SpecError
 
-_CPUINFO = "/proc/cpuinfo"
+_CPUINFO, _CGROUP_QUOTA = "/proc/cpuinfo", "/sys/fs/cgroup/cpu.max"
+_MAX_THREADS = 256
 # Instructions that decide how fast int8 is, by the names Linux gives them on x86 and on Arm.
 _INT8_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 # With one of these, x86 adds products of bytes in 32 bits; with AVX alone two of them in 16, which saturate.
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 _EXACT_TARGET = "x86-avx2"  # the one whose weights are scaled so that no such sum saturates
+
+
+def available_threads() -> int:
+    """EDGEKIT_NUM_THREADS, else the cores that this process may use by its affinity and its cgroup's quota."""
+    wanted = os.environ.get("EDGEKIT_NUM_THREADS")
+    if wanted:
+        return check_threads(wanted, "EDGEKIT_NUM_THREADS")
+    quota = cgroup_quota()
+    return max(1, min(affinity_cores(), _MAX_THREADS if quota is None else math.ceil(quota), _MAX_THREADS))
+
+
+def check_threads(value: int | str, name: str) -> int:
+    """The number of threads that `value` is. Raises SpecError, calling it `name`, for one that is not possible."""
+    try:
+        count = int(value) if isinstance(value, int | str) else 0
+    except ValueError:
+        count = 0
+    if not 1 <= count <= _MAX_THREADS:
+        raise SpecError(f"{name} must be a whole number from 1 to {_MAX_THREADS}, not {value!r}")
+    return count
+
+
+def affinity_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cgroup_quota() -> float | None:
+    """Cores by the cgroup's CPU quota; None where there is none."""
+    try:
+        with open(_CGROUP_QUOTA, encoding="ascii") as file:
+            quota, period = file.read().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # no cgroup v2 here, or "max"
+        return None
 
 
 def machine() -> dict[str, Any]:

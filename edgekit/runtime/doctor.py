@@ -20,10 +20,8 @@ from edgekit.errors import EdgekitError
 from edgekit.hub.cache import is_offline, weights_folder
 from edgekit.hub.shipped import DEFAULT_MODEL
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.cpu import VNNI, processor
-from edgekit.runtime.session import available_threads
+from edgekit.runtime.cpu import VNNI, affinity_cores, available_threads, cgroup_quota, processor
 
-_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PROVIDER = "CPUExecutionProvider"
 # One of each row makes the products of bytes fast and exact: x86 with VNNI or AMX, Arm with dot products.
 _FAST_INT8 = VNNI | {"asimddp", "i8mm"}
@@ -118,17 +116,7 @@ def _package_findings(needs: dict[str, str | None]) -> Iterator[Finding]:
 
 
 def _cores() -> dict[str, Any]:
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"machine": os.cpu_count(), "affinity": affinity, "quota": _quota()}
-
-
-def _quota() -> float | None:
-    """Cores by the cgroup's quota; None where there is none."""
-    try:
-        quota, period = _CGROUP_QUOTA.read_text().split()
-        return int(quota) / int(period)
-    except (OSError, ValueError):  # no cgroup v2 here, or "max"
-        return None
+    return {"machine": os.cpu_count(), "affinity": affinity_cores(), "quota": cgroup_quota()}
 
 
 def _core_findings(cores: dict[str, Any]) -> Iterator[Finding]:

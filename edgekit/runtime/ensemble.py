@@ -1,25 +1,25 @@
-"""Several models that answer as one."""
+"""Several models that predict as one."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 
 import numpy as np
-from PIL.Image import Image
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Channels, PictureSource, in_color
+from edgekit.image.load import Channels, LoadedImage, open_image
+from edgekit.image.source import ImageSource
+from edgekit.labels import match_labels
 from edgekit.preprocess.adaptive_crops import AdaptivePlan
 from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import Average, softmax
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.decoding import load_for, settled
-from edgekit.runtime.prediction import Answer, Prediction, Probabilities, Request
+from edgekit.runtime.decoding import are_close, enough_for
+from edgekit.runtime.prediction import ClassScores, Plan, Prediction, Probabilities, Request, Stopwatch
 from edgekit.runtime.predictor import Predictor
 
-_LISTED = 6
+_OWNERS = ("the first model", "another model of the ensemble")
 
 
 class Ensemble(Predictor):
@@ -35,7 +35,7 @@ class Ensemble(Predictor):
             raise SpecError("an ensemble has at least one classifier")
         self._members = tuple(members)
         self._weights = _shares(weights, len(members))
-        self._orders = [_order(self.labels, member.labels) for member in members]
+        self._orders = [match_labels(self.labels, member.labels, owners=_OWNERS, error=SpecError) for member in members]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,42 +52,63 @@ class Ensemble(Predictor):
         for member in self._members:
             member.close()
 
-    def answered(self, image: PictureSource, request: Request) -> Prediction:
-        """The answer to what was asked of one picture; `average` is also of what is averaged over the members."""
-        plans = [request.plan_for(member.info, str(member.path)) for member in self._members]
-        start = time.perf_counter()
-        picture = self._load(image, plans, request.channels)
-        load_ms = (time.perf_counter() - start) * 1e3
-        pairs, average = tuple(zip(self._members, plans, strict=True)), request.average
-
-        def answer_of(picture: Image, whole: bool) -> Answer:
-            answers = [
-                member.answer(in_color(picture, member.info.preprocess.color), plan, average=average, whole=whole)
-                for member, plan in pairs
-            ]
-            return self._joined(answers, average)
-
-        return request.prediction(settled(picture, answer_of), self.labels, load_ms=load_ms)
-
-    def _load(self, image: PictureSource, plans: Sequence[CropPlan | AdaptivePlan], channels: Channels) -> Image:
-        """The picture as large as any member needs it, within the limits of the first."""
-        wanted = [(member.info.preprocess, plan) for member, plan in zip(self._members, plans, strict=True)]
-        exact = any(member.exact for member in self._members)
-        return load_for(image, wanted, limits=self._members[0].limits, channels=channels, exact=exact)
-
-    def _joined(self, answers: Sequence[Answer], average: Average) -> Answer:
-        logits = self._mean([answer.logits for answer in answers])
-        return Answer(
-            softmax(logits) if average == "logits" else self._mean([answer.probabilities for answer in answers]),
-            logits,
-            sum(answer.views for answer in answers),
-            sum(answer.pixels_ms for answer in answers),
-            sum(answer.network_ms for answer in answers),
+    def predict(
+        self,
+        image: ImageSource,
+        *,
+        top: int = 5,
+        plan: Plan = "center",
+        budget: float | None = None,
+        average: Average = "probabilities",
+        unknown_below: float = 0.0,
+        channels: Channels = "RGB",
+    ) -> Prediction:
+        """As Classifier.predict; `average` is also of what is averaged over the members."""
+        request = Request(
+            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
         )
+        plans = [request.plan_for(member.info, str(member.path)) for member in self._members]
+        watch = Stopwatch()
+        loaded = self._load(image, plans, channels)
+        watch.lap("load_ms")
+        scores = self._scores(loaded, plans, average, watch)
+        if are_close(scores.probabilities) and (full := loaded.in_full()):
+            watch.lap("load_ms")
+            scores = self._scores(full, plans, average, watch, exact=True)
+        return request.prediction(scores, self.labels, watch.timings)
+
+    def _load(self, image: ImageSource, plans: Sequence[CropPlan | AdaptivePlan], channels: Channels) -> LoadedImage:
+        """The image as large as any member needs it, in RGB where any takes colors, within the limits of the first."""
+        opened = open_image(image, limits=self._members[0].limits, channels=channels)
+        specs = [member.info.preprocess for member in self._members]
+        views = [view for spec, plan in zip(specs, plans, strict=True) for view in plan.views(opened.size, spec)]
+        exact = any(member.exact for member in self._members)
+        color = max((spec.color for spec in specs), key=len)
+        return opened.decode(color, enough=None if exact else enough_for(views))
+
+    def _scores(
+        self,
+        image: LoadedImage,
+        plans: Sequence[CropPlan | AdaptivePlan],
+        average: Average,
+        watch: Stopwatch,
+        *,
+        exact: bool = False,
+    ) -> ClassScores:
+        """The weighted mean of the members' scores, in the order of our labels."""
+        scores = [
+            member.scores(image.in_color(member.info.preprocess.color), plan, average, watch, exact=exact)
+            for member, plan in zip(self._members, plans, strict=True)
+        ]
+        logits = self._mean([member.logits for member in scores])
+        probabilities = (
+            softmax(logits) if average == "logits" else self._mean([member.probabilities for member in scores])
+        )
+        return ClassScores(probabilities, logits, sum(member.views for member in scores))
 
     def _mean(self, values: Sequence[Probabilities]) -> Probabilities:
         """The weighted mean of the members' (classes,) values, in the order of our labels."""
-        rows = [row[order] for row, order in zip(values, self._orders, strict=True)]
+        rows = [row[list(order)] for row, order in zip(values, self._orders, strict=True)]
         return np.asarray(np.average(rows, axis=0, weights=self._weights))
 
 
@@ -98,29 +119,3 @@ def _shares(weights: Sequence[float] | None, members: int) -> list[float]:
     if not all(math.isfinite(share) and share > 0 for share in shares):
         raise SpecError(f"weights must be above 0, not {', '.join(map(str, shares))}")
     return shares
-
-
-def _order(labels: tuple[str, ...], others: tuple[str, ...]) -> list[int]:
-    """Where each of `labels` stands among `others`. Raises SpecError listing what only one side has."""
-    if labels == others:  # said first: ImageNet has two classes called "crane"
-        return list(range(len(labels)))
-    only_ours, only_theirs = (_missing(*pair) for pair in ((labels, others), (others, labels)))
-    if only_ours or only_theirs:
-        raise SpecError(
-            f"the labels of an ensemble's models must agree; only the first has {_listed(only_ours)}; "
-            f"only another has {_listed(only_theirs)}"
-        )
-    if len(set(labels)) < len(labels) or len(labels) != len(others):
-        raise SpecError("two classes of an ensemble's models share a name, so their labels must be in the same order")
-    index = {label: number for number, label in enumerate(others)}
-    return [index[label] for label in labels]
-
-
-def _missing(labels: tuple[str, ...], others: tuple[str, ...]) -> list[str]:
-    there = set(others)
-    return [label for label in labels if label not in there]
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
-    return (", ".join(repr(label) for label in labels[:_LISTED]) or "none") + more

@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 
 from edgekit.errors import DataError, ImageError
 from edgekit.files import read_regular_file
-from edgekit.image.load import PictureSource
+from edgekit.image.source import ImageSource
 
 STDIN = "-"
 _MAX_LIST_BYTES = 2**28
@@ -24,7 +24,7 @@ class Input(NamedTuple):
     """One picture: what it is called in the answers, and what to predict, or why there is nothing."""
 
     name: str
-    source: PictureSource | ImageError
+    source: ImageSource | ImageError
 
 
 def inputs(
@@ -71,7 +71,7 @@ def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
     return [os.fsdecode(line) for line in lines if line]
 
 
-def _web_picture(name: str, timeout_s: float | None) -> PictureSource | ImageError:
+def _web_picture(name: str, timeout_s: float | None) -> ImageSource | ImageError:
     scheme = name.partition(":")[0].lower()
     if scheme not in ("http", "https"):
         return ImageError(f"{name}: pictures are fetched by http and https, not by {scheme}")
@@ -124,19 +124,19 @@ def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) 
     A folder that cannot be read is an ImageError in its place. Each real folder is entered once, whatever links say.
     """
     seen = set() if skipped is None else {_identity(skipped)}
-    levels = [_listed(root, seen)]
+    levels = [_entries(root, seen)]
     while levels:
         entry = next(levels[-1], None)
         if entry is None:
             levels.pop()
         elif not isinstance(entry, Input):
             if len(levels) < deepest:
-                levels.append(_listed(entry, seen))
+                levels.append(_entries(entry, seen))
         else:
             yield entry
 
 
-def _listed(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[Input | str]:
+def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[Input | str]:
     """The files of a folder as Inputs and its folders as paths, in natural order; nothing of a folder seen before."""
     identity = _identity(folder or os.curdir)
     if identity is not None and identity in seen:

@@ -1,25 +1,24 @@
-"""A model file with its session: looked through, opened, run, and opened anew in a forked child."""
+"""A model file with its session: validated, opened, run, and opened anew in a forked child."""
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.artifact.guard.scan import ModelLimits, check_model
+from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, info_in, is_ort_format, parse_info, read_model
 from edgekit.errors import ArtifactError, EdgekitError
-from edgekit.image.load import Pixels
-from edgekit.runtime.run_limits import run, time_limit_s
+from edgekit.image.source import Pixels
+from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import (
     MAX_FIXED_BATCH,
+    SessionOptions,
     first_line,
     fixed_batch,
     open_session,
-    open_trusted_session,
     run_batches,
 )
 
@@ -29,24 +28,16 @@ if TYPE_CHECKING:
 LOGITS, FEATURES = "logits", "features"
 
 
-class OpenedModel:
-    """An artifact that runs. Threads may share it; it pickles as what it was made with.
+class LoadedModel:
+    """An artifact that runs. Threads may share it; whoever pickles it keeps its path and options.
 
     Raises ArtifactError for a file that is not an artifact, or that holds what no classifier needs.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        threads: int | None,
-        limits: ModelLimits,
-        provider: str | None,
-        trusted: bool,
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], options: SessionOptions) -> None:
         # Absolute: a pickled or forked one may find itself in another folder.
         self.path = os.path.abspath(path)  # noqa: PTH100  (keeps links)
-        self.threads, self.limits, self.provider, self.trusted = threads, limits, provider, trusted
+        self.options = options
         self.info: ArtifactInfo
         self._session: ort.InferenceSession | None
         self.info, self._session = self._open()
@@ -55,48 +46,48 @@ class OpenedModel:
     def run(self, output: str, batch: Pixels) -> npt.NDArray[np.float32]:
         """float32 (N, values) of one output for uint8 pixels (N, height, width, channels).
 
-        Raises ArtifactError where the graph has no such output, fails, or answers another thing than it says.
+        Raises ArtifactError where the graph has no such output, fails, or puts out another thing than it states.
         """
-        session = self._opened()
+        session = self._session_here()
         if output != LOGITS and output not in self.outputs:
             raise ArtifactError(f"{self.path}: has no output {output!r}; export the model with it")
         try:
-            limited = functools.partial(run, limit_s=self._limit_s * max(1, len(batch)))
-            answer = run_batches(session, batch, output=output, run=limited)
+            values = run_batches(session, batch, output=output, limit_s=self._limit_s * max(1, len(batch)))
         except ArtifactError as error:
             raise ArtifactError(f"{self.path}: stopped: {error}") from None
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.path}: onnxruntime cannot run it: {first_line(error)}") from None
-        return self._checked(answer, output, len(batch))
+        return self._checked(values, output, len(batch))
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what the graph puts out."""
-        return tuple(output.name for output in self._opened().get_outputs())
+        return tuple(output.name for output in self._session_here().get_outputs())
 
     def close(self) -> None:
         """Give the session's memory and threads back; running it after that is an error."""
         self._session = None
 
-    def _checked(self, answer: npt.NDArray[Any], output: str, pictures: int) -> npt.NDArray[np.float32]:
-        """The answer, if it is finite values of that many pictures; onnxruntime only warns of a strange shape."""
-        shape = (pictures, len(self.info.labels)) if output == LOGITS else (pictures, *answer.shape[1:])
-        if answer.dtype != np.float32 or answer.ndim < 2 or answer.shape != shape:
+    def _checked(self, values: npt.NDArray[Any], output: str, images: int) -> npt.NDArray[np.float32]:
+        """The values, if they are finite and for that many images; onnxruntime only warns of a strange shape."""
+        shape = (images, len(self.info.labels)) if output == LOGITS else (images, *values.shape[1:])
+        if values.dtype != np.float32 or values.ndim < 2 or values.shape != shape:
             raise ArtifactError(
-                f"{self.path}: its {output} are {answer.dtype} {answer.shape} for {pictures} pictures of "
+                f"{self.path}: its {output} are {values.dtype} {values.shape} for {images} pictures of "
                 f"{len(self.info.labels)} labels"
             )
-        if not np.isfinite(answer).all():
+        if not np.isfinite(values).all():
             raise ArtifactError(f"{self.path}: its {output} are not finite; the model is broken")
-        return answer
+        return values
 
-    def _opened(self) -> ort.InferenceSession:
+    def _session_here(self) -> ort.InferenceSession:
+        """The session of this process: a forked child opens its own."""
         session = self._session
         if session is None:
             raise EdgekitError(f"{self.path}: the classifier is closed")
         if self._process == os.getpid():
             return session
-        # In a forked child. Two threads may both come here; each opens one, and the last stays.
+        # Two threads of the child may both come here; each opens one, and the last stays.
         info, session = self._open()
         if info != self.info:
             raise ArtifactError(f"{self.path}: the file has changed since it was opened")
@@ -105,45 +96,27 @@ class OpenedModel:
         return session
 
     def _open(self) -> tuple[ArtifactInfo, ort.InferenceSession]:
-        name = self.path
-        model = read_model(self.path, max_bytes=self.limits.max_bytes)
+        """Read, validate and open the file."""
+        name, options = self.path, self.options
+        model = read_model(name, max_bytes=options.limits.max_bytes)
         self._limit_s = time_limit_s(len(model))
-        info, session = _open_artifact(
-            model,
-            name=name,
-            threads=self.threads,
-            provider=self.provider,
-            limits=self.limits,
-            trusted=self.trusted,
-        )
+        if is_ort_format(model):
+            info, session = _open_trusted(model, name, options)
+        else:
+            info = parse_info(model, name=name)
+            check_model(model, name=name, limits=options.limits)
+            session = open_session(model, name=name, options=options)
         _check_interface(session, info, name)
         return info, session
 
 
-def _open_artifact(
-    model: bytes, *, name: str, threads: int | None, provider: str | None, limits: ModelLimits, trusted: bool
-) -> tuple[ArtifactInfo, ort.InferenceSession]:
-    """Look through an artifact called `name` in messages, and open it.
-
-    trusted: a file of onnxruntime's own format (.ort), which cannot be looked through, is opened as well. Raises
-    ArtifactError for what is not an artifact, is refused, or does not load.
-    """
-    if is_ort_format(model):
-        return _open_trusted(model, name, threads, provider, trusted)
-    info = parse_info(model, name=name)
-    check_model(model, name=name, limits=limits)
-    return info, open_session(model, name=name, threads=threads, provider=provider)
-
-
-def _open_trusted(
-    model: bytes, name: str, threads: int | None, provider: str | None, trusted: bool
-) -> tuple[ArtifactInfo, ort.InferenceSession]:
-    if not trusted:
+def _open_trusted(model: bytes, name: str, options: SessionOptions) -> tuple[ArtifactInfo, ort.InferenceSession]:
+    if not options.trusted:
         raise ArtifactError(
             f"{name}: refused: onnxruntime's own format cannot be looked through before it is loaded; give the .onnx "
             f"file, or trusted=True (--trusted) if you made this one"
         )
-    session = open_trusted_session(model, name=name, threads=threads, provider=provider)
+    session = open_session(model, name=name, options=options, ort_format=True)
     try:
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
@@ -152,7 +125,7 @@ def _open_trusted(
 
 
 def _check_interface(session: ort.InferenceSession, info: ArtifactInfo, name: str) -> None:
-    """The graph must be what its metadata says: any number of raw pictures in, one logit for each label out."""
+    """The graph must be what its metadata states: any number of raw images in, one logit for each label out."""
     inputs = [(i.name, i.type, tuple(i.shape[1:])) for i in session.get_inputs()]
     expected = ("pixels", "tensor(uint8)", (*info.preprocess.crop, info.preprocess.channels))
     if inputs != [expected]:

@@ -1,7 +1,8 @@
-"""What is asked of pictures, and what is answered."""
+"""What is asked of images, and what is predicted."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args
@@ -26,29 +27,41 @@ ADAPTIVE = "adaptive"
 
 
 class Timings(NamedTuple):
-    """Milliseconds spent on one picture: decoding, resampling and cutting, the network."""
+    """Milliseconds spent on one image: decoding, resampling and cutting, the network."""
 
-    load_ms: float
-    pixels_ms: float
-    network_ms: float
+    load_ms: float = 0.0
+    pixels_ms: float = 0.0
+    network_ms: float = 0.0
 
 
-class Answer(NamedTuple):
-    """What one model says of one loaded picture: (classes,) probabilities and logits, from so many views run."""
+class Stopwatch:
+    """Milliseconds by stage, since the stage before ended."""
+
+    def __init__(self) -> None:
+        self.timings = Timings()
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """What was done since the last lap counts as `stage`, a field of Timings."""
+        now = time.perf_counter()
+        spent = getattr(self.timings, stage) + (now - self._last) * 1e3
+        self.timings, self._last = self.timings._replace(**{stage: spent}), now
+
+
+class ClassScores(NamedTuple):
+    """(classes,) probabilities and logits of one image, from so many views run."""
 
     probabilities: Probabilities
     logits: Probabilities
     views: int
-    pixels_ms: float
-    network_ms: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the model says of one picture.
+    """What the model predicts for one image.
 
     top: the most probable classes, most probable first. probabilities: float64 of every class, in the order of the
-    model's labels, the mean over the views. logits: the same of the network's own answers. views: how many views the
+    model's labels, the mean over the views. logits: the same of the network's own outputs. views: how many views the
     network saw. unknown_below: the probability under which nothing is sure.
     """
 
@@ -82,7 +95,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of every picture of a call. Raises SpecError for what cannot be asked."""
+    """What is asked of an image. Raises SpecError for what cannot be asked."""
 
     top: int
     plan: Plan
@@ -116,13 +129,7 @@ class Request:
             raise SpecError(f"a budget goes with the plan {ADAPTIVE}, not with {plan}")
         return plan_named(plan)
 
-    def prediction(self, answer: Answer, labels: tuple[str, ...], *, load_ms: float) -> Prediction:
-        """The answer as the caller gets it."""
-        return Prediction(
-            best(answer.probabilities, labels, self.top),
-            answer.probabilities,
-            Timings(load_ms, answer.pixels_ms, answer.network_ms),
-            answer.logits,
-            answer.views,
-            self.unknown_below,
-        )
+    def prediction(self, scores: ClassScores, labels: tuple[str, ...], timings: Timings) -> Prediction:
+        """The scores as the caller gets them."""
+        top = best(scores.probabilities, labels, self.top)
+        return Prediction(top, scores.probabilities, timings, scores.logits, scores.views, self.unknown_below)

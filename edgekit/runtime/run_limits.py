@@ -6,27 +6,69 @@ bound both: its arena for everything that lies between the layers has a roof, an
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnxruntime as ort
 
-from edgekit.errors import ArtifactError
-from edgekit.runtime import memory
-from edgekit.runtime.session import available_threads
+from edgekit.errors import ArtifactError, SpecError
+from edgekit.runtime.cpu import available_threads
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+Feed: TypeAlias = "dict[str, npt.NDArray[Any]]"
+
+MEMORY_VARIABLE = "EDGEKIT_RUN_MEMORY_MB"
+# Of all runs together, weights not counted. EfficientNet-B7, the largest network, takes half of it.
+_MEGABYTES = 512
+_LEAST, _MOST = 16, 2**20
+_EXHAUSTED = "Available memory of"  # onnxruntime has no class or code of its own for it
 _LOOK_EVERY_S = 0.5
 # Whether alone, and whether the arena gives back what it keeps for runs of other sizes, which it does when a run has
 # ended, even by failing.
 _TRIES = ((False, False), (True, True), (True, False))
+
+
+def use_bounded_memory(options: ort.SessionOptions) -> None:
+    """Let a session take what its runs need from the arena. Raises SpecError for a wrong EDGEKIT_RUN_MEMORY_MB.
+
+    In a child forked after that, sessions have an arena each, without a roof: another thread may have held the lock of
+    the parent's at the fork, and nobody would ever open it.
+    """
+    if _register_arena() == os.getpid():
+        options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+def _is_exhausted(error: Exception) -> bool:
+    """Whether a run failed because the arena is full."""
+    return _EXHAUSTED in str(error)
+
+
+def run_megabytes() -> int:
+    """The arena's roof: EDGEKIT_RUN_MEMORY_MB when the first session was opened, else 512."""
+    wanted = os.environ.get(MEMORY_VARIABLE)
+    if not wanted:
+        return _MEGABYTES
+    if not wanted.isdecimal() or not _LEAST <= int(wanted) <= _MOST:
+        raise SpecError(f"{MEMORY_VARIABLE} must be a whole number from {_LEAST} to {_MOST}, not {wanted!r:.40}")
+    return int(wanted)
+
+
+@functools.cache
+def _register_arena() -> int:
+    """Once: onnxruntime has one arena for a process. The process that did it."""
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    # It grows by what is asked for, not by doubling: small networks stay small.
+    roof = {"max_mem": run_megabytes() * 2**20, "arena_extend_strategy": 1}
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg(roof))
+    return os.getpid()
 
 
 def time_limit_s(model_bytes: int) -> float:
@@ -35,44 +77,40 @@ def time_limit_s(model_bytes: int) -> float:
 
 
 def run(
-    session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]], *, limit_s: float
-) -> npt.NDArray[Any]:
-    """One output of the session for this feed.
+    session: ort.InferenceSession, outputs: Sequence[str], feed: Feed, *, limit_s: float = math.inf
+) -> list[npt.NDArray[Any]]:
+    """The named outputs of the session for this feed.
 
     As many runs as there are cores go at once and the others wait; more would only take more memory. One that does not
-    fit beside others, or beside what the arena keeps for runs of other sizes, is tried again alone. Raises
-    ArtifactError for a run that needs more memory or time than it may have, and what onnxruntime raises.
+    fit beside others, or beside what the arena keeps for runs of other sizes, is tried again alone. limit_s: seconds
+    that it may take; any number for a model that was made here. Raises ArtifactError for a run that needs more memory
+    or time than it may have, and what onnxruntime raises.
     """
     for alone, shrinking in _TRIES:
         try:
             with _runs.place(alone=alone):
-                return _timed(session, output, feed, limit_s, shrinking=shrinking)
+                return _timed(session, outputs, feed, limit_s, shrinking=shrinking)
         except Exception as error:  # onnxruntime raises classes of its own that are not public
-            if not memory.is_exhausted(error):
+            if not _is_exhausted(error):
                 raise
-    raise ArtifactError(f"a run needs more than {memory.run_megabytes()} MB; {memory.VARIABLE} sets another limit")
-
-
-def run_patiently(session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """As run, of a model that was made here: it may take its time."""
-    return run(session, output, feed, limit_s=math.inf)
+    raise ArtifactError(f"a run needs more than {run_megabytes()} MB; {MEMORY_VARIABLE} sets another limit")
 
 
 def _timed(
-    session: ort.InferenceSession, output: str, feed: dict[str, npt.NDArray[Any]], limit_s: float, *, shrinking: bool
-) -> npt.NDArray[Any]:
+    session: ort.InferenceSession, outputs: Sequence[str], feed: Feed, limit_s: float, *, shrinking: bool
+) -> list[npt.NDArray[Any]]:
     options = ort.RunOptions()
     options.log_severity_level = 4
     if shrinking:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     with _watch.over(options, limit_s):
         try:
-            answer: npt.NDArray[Any] = session.run([output], feed, options)[0]
+            values: list[npt.NDArray[Any]] = session.run(list(outputs), feed, options)
         except Exception:
             if options.terminate:
                 raise ArtifactError(f"a run took more than {limit_s:.0f} s and was stopped") from None
             raise
-    return answer
+    return values
 
 
 class _Runs:

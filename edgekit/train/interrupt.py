@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: a step that has begun is finished, so that what is saved is whole."""
+"""What ends a training early: Ctrl-C, which lets the step that has begun finish, and failures worth one line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from edgekit.errors import EdgekitError
+
+# How torch's messages begin or what they contain, and what to do. A worker named by its pid is dead; what a living
+# one has raised is "Caught ... in DataLoader worker process 0.", and its cause is in the lines below.
+_ADVICE = {
+    "DataLoader worker (": "a process that prepares pictures died, often for want of memory; fewer workers take less",
+    "out of memory": "a smaller batch_size or crop takes less memory",
+    "can't allocate memory": "a smaller batch_size or crop takes less memory",
+}
 
 
 @contextmanager
@@ -31,3 +41,19 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         yield lambda: requested
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def failures_in_one_line() -> Iterator[None]:
+    """Raises EdgekitError for a dead worker and for memory that is not there.
+
+    A dead worker is found out in the middle of whatever the training does, so that this goes around all of it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        message = str(error).partition("\n")[0]
+        advice = next((advice for sign, advice in _ADVICE.items() if sign in message), None)
+        if advice is None:
+            raise
+        raise EdgekitError(f"{advice} ({message})") from None

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgekit.dataset import PictureSet
 from edgekit.errors import ImageError
-from edgekit.image import load as image
-from edgekit.image.load import Pixels
+from edgekit.image.load import load_image
+from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.augmentations.augment import augmented
 from edgekit.train.augmentations.color import ColorAxes
@@ -108,7 +108,7 @@ class _Augmented(Dataset[Mixed]):
     def _pixels(self, epoch: int, index: int) -> Pixels:
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, epoch, index))
-        picture = image.load(self.pictures.sources[index], color=recipe.preprocess.color)
+        picture = load_image(self.pictures.sources[index], color=recipe.preprocess.color)
         progress = epoch / recipe.optimize.epochs
         return augmented(picture, recipe.preprocess, recipe.augment, progress=progress, rng=rng, axes=self.axes)
 
@@ -126,7 +126,7 @@ class _Reference(Dataset[Mixed]):
         return torch.from_numpy(pixels), labels, labels, 1.0
 
     def _pixels(self, index: int) -> Pixels:
-        picture = image.load(self.pictures.sources[index], color=self.preprocess.color)
+        picture = load_image(self.pictures.sources[index], color=self.preprocess.color)
         pixels: Pixels = self.preprocess.pixels(picture)[0]
         return pixels
 

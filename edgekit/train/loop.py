@@ -17,9 +17,8 @@ from edgekit.errors import DataError, EdgekitError
 from edgekit.plots.training import draw
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import Place, joined
-from edgekit.train.failures import told_in_one_line
 from edgekit.train.feeds import Feed
-from edgekit.train.interrupt import stop_requests
+from edgekit.train.interrupt import failures_in_one_line, stop_requests
 from edgekit.train.loader import Batch, steps_of
 from edgekit.train.metrics import accuracy_of, batch_loss, count_answers
 from edgekit.train.optimizer import set_rate
@@ -82,7 +81,7 @@ def train(
         raise DataError(
             f"train has the classes {training.classes}, val has {validation.classes}; they must be the same"
         )
-    with told_in_one_line(), joined(device) as (place, chosen_device):
+    with failures_in_one_line(), joined(device) as (place, chosen_device):
         steps = steps_of(len(training), recipe)
         if len(training) // steps < place.world:
             raise DataError(f"{place.world} processes need at least as many pictures in a batch and in all")

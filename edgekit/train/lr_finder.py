@@ -12,8 +12,8 @@ import torch
 from edgekit.dataset import PictureSet
 from edgekit.errors import EdgekitError
 from edgekit.train.distributed import Place
-from edgekit.train.failures import told_in_one_line
 from edgekit.train.feeds import Feed
+from edgekit.train.interrupt import failures_in_one_line
 from edgekit.train.loader import Batch
 from edgekit.train.metrics import batch_loss
 from edgekit.train.recipe import Recipe
@@ -55,7 +55,7 @@ def find_learning_rate(
 
     Stops as soon as the loss diverges. Raises EdgekitError when it never falls (on `suggestion`).
     """
-    with told_in_one_line():
+    with failures_in_one_line():
         return _sweep(recipe, training, steps=steps, workers=workers, device=device, on_step=on_step)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgekit.dataset import PictureSet
 from edgekit.files import write_atomically
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.train.augmentations.color import ColorAxes
 from edgekit.train.feeds import axes_of, unmixed
 from edgekit.train.loader import epoch_order, evaluation_batches, training_batches

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from edgekit.dataset import PictureSet
-from edgekit.errors import DataError, ImageError
-from edgekit.image import load as image
-from edgekit.image.load import Size, size_of
+from edgekit.dataset import PictureSet, Unreadable
+from edgekit.errors import DataError, ImageError, listed
+from edgekit.image.load import load_image
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
-_LISTED = 5
 _AT_ONCE = 64
 _THREADS = 4  # decoding releases the interpreter's lock
-
-
-class BadPicture(NamedTuple):
-    """A picture that cannot be read, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +27,7 @@ class Checked:
     """
 
     pictures: PictureSet
-    bad: tuple[BadPicture, ...]
+    bad: tuple[Unreadable, ...]
     counts: tuple[int, ...]
     mean_size: Size
     smallest: Size
@@ -55,20 +46,21 @@ def check(
     Raises DataError when more than `max_bad` cannot be read, naming the first of them, or when a class loses all.
     """
     answers = _decoded(pictures, preprocess, on_picture)
-    bad = tuple(answer for answer in answers if isinstance(answer, BadPicture))
+    bad = tuple(answer for answer in answers if isinstance(answer, Unreadable))
+    reasons = listed(map(str, bad), separator="; ")
     if len(bad) > max_bad:
         raise DataError(
-            f"{len(bad)} of {len(pictures)} pictures cannot be read, and max_bad allows {max_bad}: {_listed(bad)}"
+            f"{len(bad)} of {len(pictures)} pictures cannot be read, and max_bad allows {max_bad}: {reasons}"
         )
     kept = pictures.subset(i for i, answer in enumerate(answers) if isinstance(answer, Size)) if bad else pictures
     sizes = [answer for answer in answers if isinstance(answer, Size)]
     if not sizes:
-        raise DataError(f"none of the {len(pictures)} pictures can be read: {_listed(bad)}")
+        raise DataError(f"none of the {len(pictures)} pictures can be read: {reasons}")
     counts = tuple(np.bincount(kept.labels, minlength=len(kept.classes)).tolist())
     before = np.bincount(pictures.labels, minlength=len(kept.classes))
     for name, count, had in zip(kept.classes, counts, before, strict=True):
         if had and not count:
-            raise DataError(f"no picture of class {name!r} can be read: {_listed(bad)}")
+            raise DataError(f"no picture of class {name!r} can be read: {reasons}")
     mean = np.mean(sizes, axis=0)
     return Checked(
         pictures=kept,
@@ -80,14 +72,14 @@ def check(
     )
 
 
-def _decoded(pictures: PictureSet, preprocess: Preprocess, on_picture: Callable[[], None]) -> list[Size | BadPicture]:
-    def look(index: int) -> Size | BadPicture:
+def _decoded(pictures: PictureSet, preprocess: Preprocess, on_picture: Callable[[], None]) -> list[Size | Unreadable]:
+    def look(index: int) -> Size | Unreadable:
         try:
-            return size_of(image.load(pictures.sources[index], color=preprocess.color))
+            return load_image(pictures.sources[index], color=preprocess.color).size
         except ImageError as error:
-            return BadPicture(pictures.names[index], str(error))
+            return Unreadable(pictures.names[index], str(error))
 
-    def look_at_some(first: int) -> list[Size | BadPicture]:
+    def look_at_some(first: int) -> list[Size | Unreadable]:
         return [look(index) for index in range(first, min(first + _AT_ONCE, len(pictures)))]
 
     answers = []
@@ -101,9 +93,3 @@ def _decoded(pictures: PictureSet, preprocess: Preprocess, on_picture: Callable[
 
 def _area(size: Size) -> int:
     return size.height * size.width
-
-
-def _listed(bad: Sequence[BadPicture]) -> str:
-    """Name and reason of the first few; a reason that begins with the name says it once."""
-    lines = [reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in bad[:_LISTED]]
-    return "; ".join(lines) + (f"; and {len(bad) - _LISTED} more" if len(bad) > _LISTED else "")

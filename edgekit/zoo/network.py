@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.zoo.blocks import named
 
 AUXILIARY_WEIGHT = 0.3  # of each auxiliary head's loss: GoogLeNet's paper (arXiv 1409.4842), section 5

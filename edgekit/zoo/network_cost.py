@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from edgekit.cost import Cost, LayerCost, total
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 
 
 def count(network: nn.Module, input: Size, *, channels: int = 3) -> Cost:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from edgekit.errors import SpecError, unknown
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
 

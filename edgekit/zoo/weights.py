@@ -6,7 +6,7 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,12 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from edgekit.errors import WeightsError
+from edgekit.errors import WeightsError, listed
 from edgekit.zoo.build import published_keys
 from edgekit.zoo.network import Network
 
 _HEAD = "head.fc."
 _AUXILIARY = "auxiliary."
-_LISTED = 6
 _PTH_STARTS = (b"PK\x03\x04", b"\x80")  # a zip archive, and the bare pickle of old
 _NESTED = ("state_dict", "model")
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -99,7 +98,7 @@ def _state_dict(loaded: object, path: str) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: holds {held}")
     foreign = [repr(name) for name, value in loaded.items() if not (isinstance(name, str) and _is_plain(value))]
     if foreign:
-        raise WeightsError(f"{path}: not a state dict: no plain tensors are {_listed(foreign)}")
+        raise WeightsError(f"{path}: not a state dict: no plain tensors are {listed(foreign)}")
     return loaded
 
 
@@ -151,7 +150,7 @@ def _check(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: st
     fitting = {n: _fault(t, w) for n, (t, w) in shared.items() if t.shape == w.shape}
     unusable = [f"{n} {fault}" for n, fault in fitting.items() if fault]
     problems = (("missing", missing), ("unknown", extra), ("misshapen", misshapen), ("unusable", unusable))
-    found = "; ".join(f"{len(names)} {kind}: {_listed(names)}" for kind, names in problems if names)
+    found = "; ".join(f"{len(names)} {kind}: {listed(names)}" for kind, names in problems if names)
     if found:
         raise WeightsError(f"{path}: does not fit this network: {found}{hint}")
 
@@ -163,8 +162,3 @@ def _fault(tensor: Tensor, wanted: Tensor) -> str:
     if not torch.isfinite(tensor.to(wanted.dtype)).all():
         return f"has values that are not finite in {wanted.dtype}"
     return ""
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -12,7 +12,7 @@ from edgekit.bench.result import Bench, Speedup
 from edgekit.bench.subject import as_naive, open_subject, parent_of
 from edgekit.cost import total
 from edgekit.errors import ArtifactError
-from edgekit.evaluate.intervals import Estimate
+from edgekit.evaluate.intervals import Interval
 from edgekit.graph.layer_costs import layers
 from edgekit.hub.shipped import shipped_models
 from edgekit.image.synthetic import write_drawn
@@ -98,7 +98,7 @@ def test_everything_is_measured(tmp_path):
     [(0.7, 1.4, "too noisy to tell"), (1.1, 1.6, "noisy"), (0.97, 1.05, "no difference can be told"), (1.5, 1.6, "")],
 )
 def test_a_ratio_says_what_it_is_worth(low, high, verdict):
-    times = Estimate(value=(low + high) / 2, low=low, high=high)
+    times = Interval(value=(low + high) / 2, low=low, high=high)
     one = Speedup(baseline="a", other="b", what="network", times=times)
     assert one.verdict == verdict
     assert Bench(measured=(), speedups=(one,), peaks={}, noise=0.0).to_dict()["speedups"][0]["verdict"] == verdict

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgekit.dataset import read, read_both, read_held_out
 from edgekit.errors import DataError
-from edgekit.image import load as image
+from edgekit.image.load import load_image
 
 PIXELS = {"cats": 10, "dogs": 200}
 
@@ -31,7 +31,7 @@ def make_folder(root: Path, splits: tuple[str, ...], count: int = 4) -> Path:
 
 
 def value_of(source) -> int:
-    return int(np.asarray(image.load(source, color="L"))[0, 0])
+    return int(np.asarray(load_image(source, color="L").pixels)[0, 0])
 
 
 def packed(folder: Path, path: Path, inside: str = "") -> Path:

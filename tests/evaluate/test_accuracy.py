@@ -47,7 +47,7 @@ def test_equal_names_keep_their_indexes():
 
 
 def test_a_class_that_the_model_does_not_know_is_named():
-    with pytest.raises(DataError, match="does not know: 'cat';"):
+    with pytest.raises(DataError, match="only in the images: 'cat'; only in the model: "):
         matched_labels(pictures(("cat", "red"), (0,)), LABELS)
 
 

@@ -10,8 +10,9 @@ from made_pictures import noise
 from edgekit import Classifier
 from edgekit.errors import DataError
 from edgekit.evaluate.calibration import fit_temperature
-from edgekit.evaluate.compare_crops import Gain, PlanScore, Seen, better_fixed, compare, fit, look_at, recommended
+from edgekit.evaluate.compare_crops import PlanScore, Seen, better_fixed, compare, fit, look_at, recommended
 from edgekit.evaluate.fit_adaptive_crops import fit_adaptive, stages
+from edgekit.evaluate.intervals import Interval
 from edgekit.preprocess.adaptive_crops import LOOKS
 from edgekit.preprocess.crops import PLANS, plan_named
 from edgekit.preprocess.scores import softmax
@@ -119,13 +120,13 @@ def test_scores_are_paired_and_budgets_judged_on_other_pictures(seen):
     by_name = {(score.plan, score.budget): score for score in scores}
     center, ten = by_name["center", None], by_name["ten", None]
     assert ten.right == 1
-    assert (ten.over_ten, ten.views, center.time) == (Gain(mean=0, low=0, high=0), 10, 1)
-    assert center.over_ten.mean == pytest.approx(center.right - 1)
-    assert center.over_ten.low <= center.over_ten.mean <= center.over_ten.high
+    assert (ten.over_ten, ten.views, center.time) == (Interval(value=0, low=0, high=0), 10, 1)
+    assert center.over_ten.value == pytest.approx(center.right - 1)
+    assert center.over_ten.low <= center.over_ten.value <= center.over_ten.high
     one = by_name["adaptive", 1.0]
     assert (one.views, one.time, one.right) == (1, 1, center.right)  # one look is one look, whatever was fitted
     assert scores == compare(looked, truth, budgets=(1.0, 2.0), halves=3)
-    assert by_name["adaptive", 2.0].to_dict()["over_ten"]["mean"] == by_name["adaptive", 2.0].over_ten.mean
+    assert by_name["adaptive", 2.0].to_dict()["over_ten"]["mean"] == by_name["adaptive", 2.0].over_ten.value
 
 
 def test_a_judge_never_saw_its_pictures_fitted():
@@ -140,8 +141,8 @@ def test_a_judge_never_saw_its_pictures_fitted():
 
 
 def score(budget: float | None, right: float, *, ten: float = 0.9) -> PlanScore:
-    over_center = Gain(mean=right - 0.8, low=right - 0.82, high=right - 0.78)  # a standard error of 0.01
-    over_ten = Gain(mean=right - ten, low=-1, high=1)
+    over_center = Interval(value=right - 0.8, low=right - 0.82, high=right - 0.78)  # a standard error of 0.01
+    over_ten = Interval(value=right - ten, low=-1, high=1)
     return PlanScore(
         plan="adaptive" if budget else "ten",
         budget=budget,

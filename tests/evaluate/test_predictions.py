@@ -10,7 +10,7 @@ from edgekit.errors import DataError
 from edgekit.evaluate.accuracy import matched_labels
 from edgekit.evaluate.evaluation import evaluation
 from edgekit.evaluate.predictions import Contender, answer
-from edgekit.evaluate.synonyms import read_synonyms
+from edgekit.labels import read_synonyms
 
 
 def contender(path, crops="center", name="tiny"):
@@ -29,7 +29,7 @@ def test_a_broken_picture_is_set_aside_for_all(tiny_artifact):
     seen = []
     both = (contender(tiny_artifact), contender(tiny_artifact, "ten", "tiny, ten"))
     answers = answer(both, pictures, on_picture=lambda: seen.append(1))
-    assert [failure.name for failure in answers.failures] == ["p2"]
+    assert [image.name for image in answers.unreadable] == ["p2"]
     assert answers.pictures.names == ("p0", "p1", "p3", "p4", "p5")
     assert len(seen) == 12
     for one, accuracy in zip(both, answers.accuracies, strict=True):
@@ -69,8 +69,8 @@ def test_mistakes_are_the_most_confident_ones(tiny_artifact):
 def test_a_mismatch_lists_both_sides():
     with pytest.raises(DataError) as caught:
         matched_labels(drawn(4, ("red", "green", "azure", "black")), LABELS)
-    assert "does not know: 'azure'" in str(caught.value)
-    assert "do not have: 'blue'" in str(caught.value)
+    assert "only in the images: 'azure'" in str(caught.value)
+    assert "only in the model: 'blue'" in str(caught.value)
     assert "--map" in str(caught.value)
 
 

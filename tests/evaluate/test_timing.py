@@ -1,16 +1,19 @@
-"""Functions timed in turn, by a clock that the test turns."""
+"""Functions timed in turn, by a clock that the test turns; two models, by the real one."""
 
+import numpy as np
 import pytest
+from made_models import CROP
 
-from edgekit.evaluate import timing as rounds
-from edgekit.evaluate.timing import in_turn, ratio
+from edgekit.evaluate import timing
+from edgekit.evaluate.timing import in_turn, paired_latency, ratio
+from edgekit.runtime.session import SessionOptions, open_session
 
 
 @pytest.fixture
 def work(monkeypatch):
     """A function that makes functions: of a name, which they note, and of the seconds that they take."""
     now, order = [0.0], []
-    monkeypatch.setattr(rounds.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
 
     def make(name, seconds):
         def run():
@@ -48,3 +51,13 @@ def test_each_round_is_told(work):
     seen = []
     in_turn([work[0]("x", 1)], rounds=7, on_round=lambda: seen.append(1))
     assert len(seen) == 7
+
+
+def test_a_model_against_itself_is_about_as_fast(tiny_artifact):
+    first, second = (
+        open_session(tiny_artifact.read_bytes(), name="tiny", options=SessionOptions(threads=1)) for _ in range(2)
+    )
+    latency = paired_latency(first, second, np.zeros((1, *CROP, 3), np.uint8), threads=1)
+    assert 0.2 < latency.speedup < 5
+    assert 0 < latency.baseline_ms < 100
+    assert latency.to_dict()["threads"] == 1

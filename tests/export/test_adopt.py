@@ -19,7 +19,7 @@ from edgekit.errors import ArtifactError, SpecError
 from edgekit.export.adopt import adopt
 from edgekit.export.third_party import read_plain
 from edgekit.files import sha256
-from edgekit.image import load as image
+from edgekit.image.load import load_image
 from edgekit.preprocess.scores import softmax
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
@@ -254,5 +254,5 @@ def test_the_real_plain_file_adopted_quantized_and_predicted_with_without_torch(
     assert np.mean(np.array(found) == golden["logits"][::10].argmax(axis=1)) >= 0.9
     classifier = Classifier(tmp_path / "adopted.onnx")
     for path, expected in list(zip(paths, golden["logits"][::10], strict=True))[:10]:
-        pixels = classifier.info.preprocess.pixels(image.load(path))
+        pixels = classifier.info.preprocess.pixels(load_image(path))
         np.testing.assert_allclose(classifier.logits(pixels)[0], expected, atol=1e-3)

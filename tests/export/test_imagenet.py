@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from edgekit import Classifier
-from edgekit.image import load as image
-from edgekit.runtime.classifier import Prediction
+from edgekit.image.load import load_image
+from edgekit.runtime.prediction import Prediction
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def answers(artifact: Path, golden: Golden) -> list[Prediction]:
 def test_logits_of_the_same_crops_agree_with_torchvision(artifact: Path, golden: Golden) -> None:
     classifier = Classifier(artifact)
     differences = [
-        np.abs(classifier.logits(classifier.info.preprocess.pixels(image.load(path)))[0] - expected).max()
+        np.abs(classifier.logits(classifier.info.preprocess.pixels(load_image(path)))[0] - expected).max()
         for path, expected in zip(*golden, strict=True)
     ]
     assert len(differences) == 500
@@ -67,7 +67,7 @@ def test_large_photographs_are_answered_alike_at_reduced_scale(artifact: Path, g
     """Every tenth, six times as large: decoded at a quarter."""
     fast, exact = Classifier(artifact), Classifier(artifact, exact=True)
     for path in golden[0][::10]:
-        picture, file = image.load(path), io.BytesIO()
+        picture, file = load_image(path).pixels, io.BytesIO()
         picture.resize((picture.width * 6, picture.height * 6), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
         answer, expected = (classifier.predict(file.getvalue()) for classifier in (fast, exact))
         assert answer.label == expected.label or expected.top[0].probability - expected.top[1].probability < 0.05

@@ -16,8 +16,7 @@ from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
 from edgekit.errors import SpecError
 from edgekit.export.pipeline import to_onnx
-from edgekit.image.load import Size
-from edgekit.runtime.run_limits import run_patiently
+from edgekit.image.size import Size
 from edgekit.runtime.session import open_session, run_batches
 
 SIZE = Size(16, 20)
@@ -41,7 +40,7 @@ def torch_logits(module: nn.Module, pixels: np.ndarray) -> np.ndarray:
 
 
 def output(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
-    return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name, run=run_patiently)
+    return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name)
 
 
 def test_the_public_function_is_this_one():

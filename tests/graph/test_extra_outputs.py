@@ -19,7 +19,6 @@ from edgekit.export.finalize import Form, refit
 from edgekit.export.third_party import read_plain
 from edgekit.graph.edit import constant
 from edgekit.graph.extra_outputs import add_outputs, require_maps_of_logits
-from edgekit.runtime.run_limits import run_patiently
 from edgekit.runtime.session import open_session, run_batches
 
 PREPROCESS = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
@@ -37,7 +36,7 @@ def adopted(folder: Path, *, further: bool = True) -> Path:
 
 
 def output(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
-    return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name, run=run_patiently)
+    return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name)
 
 
 def test_features_give_the_logits_and_so_does_the_mean_of_the_maps(tmp_path):

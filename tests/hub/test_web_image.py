@@ -11,8 +11,7 @@ from made_pictures import encoded, quadrants
 
 from edgekit.errors import ImageError
 from edgekit.hub.web_image import WebPicture
-from edgekit.image import load as image
-from edgekit.image.load import Limits
+from edgekit.image.load import ImageLimits, load_image
 
 PICTURE = encoded(quadrants(), "PNG")
 DRIP_S = 0.05
@@ -114,10 +113,10 @@ def picture(server, path, **options):
 def test_a_picture_at_an_address_is_that_picture(server, path):
     source = picture(server, path)
     assert server.asked == []
-    np.testing.assert_array_equal(np.asarray(image.load(source)), np.asarray(quadrants()))
+    np.testing.assert_array_equal(np.asarray(load_image(source).pixels), np.asarray(quadrants()))
     asked = len(server.asked)
     source.seek(0)
-    np.testing.assert_array_equal(np.asarray(image.load(source)), np.asarray(quadrants()))
+    np.testing.assert_array_equal(np.asarray(load_image(source).pixels), np.asarray(quadrants()))
     assert len(server.asked) == asked
 
 
@@ -136,7 +135,7 @@ def test_a_picture_at_an_address_is_that_picture(server, path):
 def test_what_is_no_picture_is_refused_in_one_line(server, path, said):
     source = picture(server, path, timeout_s=20)
     with pytest.raises(ImageError, match=said) as caught:
-        image.load(source, limits=Limits(max_bytes=100_000))
+        load_image(source, limits=ImageLimits(max_bytes=100_000))
     assert str(caught.value).startswith(source.name)
     assert str(caught.value).isprintable()
 
@@ -144,18 +143,18 @@ def test_what_is_no_picture_is_refused_in_one_line(server, path, said):
 def test_the_time_of_all_of_it_is_bounded(server):
     start = time.monotonic()
     with pytest.raises(ImageError, match=r"took longer than 0\.5 s"):
-        image.load(picture(server, "dripping", timeout_s=0.5))
+        load_image(picture(server, "dripping", timeout_s=0.5))
     assert time.monotonic() - start < 10
 
 
 def test_nothing_is_fetched_offline_nor_by_other_ways(server, monkeypatch):
     for wrong in ("ftp://127.0.0.1/x", "http://", "http://user@[bad"):
         with pytest.raises(ImageError):
-            image.load(WebPicture(wrong))
+            load_image(WebPicture(wrong))
     with pytest.raises(ImageError, match="a name or password in it, which would not be sent") as caught:
-        image.load(WebPicture("http://me:secret@127.0.0.1/x"))
+        load_image(WebPicture("http://me:secret@127.0.0.1/x"))
     assert str(caught.value).count("secret") == 1  # in the address alone, as it was given
     monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
     with pytest.raises(ImageError, match="EDGEKIT_OFFLINE"):
-        image.load(picture(server, "good"))
+        load_image(picture(server, "good"))
     assert server.asked == []

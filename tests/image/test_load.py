@@ -5,6 +5,7 @@ import os
 import struct
 import threading
 import zlib
+from dataclasses import replace
 from operator import ge
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from made_pictures import BROKEN_EXIF, CORNERS, WRITERS, encoded, exif, quadrant
 from PIL import Image
 
 from edgekit.errors import ImageError
-from edgekit.image.load import Limits, Size, load, size_of
+from edgekit.image.load import ImageLimits, load_image, open_image
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
 # Where EXIF says that the first row and the first column of the stored picture lie, for each orientation
@@ -30,6 +32,11 @@ STORED = {
     7: lambda upright: np.rot90(upright, 2).swapaxes(0, 1),
     8: lambda upright: np.rot90(upright, -1),
 }
+
+
+def load(source, *, color="RGB", enough=None, **options) -> Image.Image:
+    """The decoded pixels."""
+    return open_image(source, **options).decode(color, enough=enough).pixels
 
 
 def corners(picture: Image.Image) -> list[tuple[int, ...]]:
@@ -54,7 +61,7 @@ def test_pictures_are_turned_upright(form, orientation):
     block = Image.Exif()
     block[0x0112] = orientation
     picture = load(encoded(stored, form, exif=block.tobytes()))
-    assert size_of(picture) == Size(32, 48)
+    assert (picture.height, picture.width) == (32, 48)
     assert_quadrants(picture)
 
 
@@ -288,11 +295,11 @@ def test_limits_are_exact_and_said(tmp_path):
     path.write_bytes(data)
     for source in (data, path, io.BytesIO(data)):
         with pytest.raises(ImageError, match=f"limit of {len(data) - 1} bytes"):
-            load(source, limits=Limits(max_bytes=len(data) - 1))
-    load(path, limits=Limits(max_bytes=len(data), max_pixels=48 * 32))
+            load(source, limits=ImageLimits(max_bytes=len(data) - 1))
+    load(path, limits=ImageLimits(max_bytes=len(data), max_pixels=48 * 32))
     for source in (data, quadrants(), np.asarray(quadrants())):
         with pytest.raises(ImageError, match="limit of 1535 pixels"):
-            load(source, limits=Limits(max_pixels=48 * 32 - 1))
+            load(source, limits=ImageLimits(max_pixels=48 * 32 - 1))
 
 
 def test_an_endless_stream_is_read_as_far_as_the_limit():
@@ -306,12 +313,12 @@ def test_an_endless_stream_is_read_as_far_as_the_limit():
 
     stream = Endless()
     with pytest.raises(ImageError, match="limit of 100000 bytes"):
-        load(stream, limits=Limits(max_bytes=100_000))
+        load(stream, limits=ImageLimits(max_bytes=100_000))
     assert stream.given == 100_001
 
 
 def test_hungry_formats_are_allowed_half_the_pixels():
-    limits = Limits(max_pixels=48 * 32 * 2 - 1)
+    limits = ImageLimits(max_pixels=48 * 32 * 2 - 1)
     load(encoded(quadrants(), "PNG"), limits=limits)
     for data in (
         encoded(quadrants(), "WEBP"),
@@ -341,22 +348,38 @@ def test_a_text_that_unpacks_to_4_mb_is_not_unpacked():
 # -- only what is needed ----------------------------------------------------------------------------------------------
 
 
-def half(size: Size) -> Size:
-    return Size(size.height // 2, size.width // 2)
+HALF = Size(16, 24)  # of the quadrants
 
 
 @pytest.mark.parametrize("form", ["JPEG", "MPO"])
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_jpeg_is_decoded_no_larger_than_needed_and_upright(form, orientation):
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(quadrants(480, 320)))))
-    asked: list[Size] = []
-    picture = load(
-        encoded(stored, form, exif=exif(orientation)), needed=lambda size: asked.append(size) or Size(80, 110)
-    )
-    assert asked == [Size(320, 480)]
-    assert picture.size == (120, 80)
-    assert size_of(picture) == Size(320, 480)
-    assert_quadrants(picture)
+    opened = open_image(encoded(stored, form, exif=exif(orientation)))
+    assert opened.size == Size(320, 480)
+    loaded = opened.decode(enough=Size(80, 110))
+    assert loaded.pixels.size == (120, 80)
+    assert loaded.size == Size(320, 480)
+    assert_quadrants(loaded.pixels)
+
+
+def test_a_reduced_image_keeps_its_size_and_its_way_back_when_its_pixels_are_changed():
+    loaded = open_image(encoded(quadrants(1200, 800), "JPEG")).decode(enough=Size(200, 300))
+    copied = replace(loaded, pixels=loaded.pixels.copy())
+    assert (copied.pixels.size, copied.size) == ((300, 200), Size(800, 1200))
+    for image in (loaded, copied, loaded.in_color("L")):
+        full = image.in_full()
+        assert (full.pixels.size, full.size, full.pixels.mode) == ((1200, 800), Size(800, 1200), image.pixels.mode)
+        assert full.in_full() is None
+    assert_quadrants(copied.in_full().pixels)
+
+
+def test_an_image_opened_once_is_decoded_at_every_scale():
+    opened = open_image(encoded(quadrants(1200, 800), "JPEG"))
+    scales = [None, Size(100, 150), None, Size(400, 600), Size(100, 150)]
+    loaded = [opened.decode(enough=enough) for enough in scales]
+    assert [image.pixels.width for image in loaded] == [1200, 150, 1200, 600, 150]
+    assert {image.size for image in loaded} == {Size(800, 1200)}
 
 
 @pytest.mark.parametrize("orientation", STORED)
@@ -366,9 +389,9 @@ def test_what_is_seen_of_a_reduced_jpeg_lies_where_the_whole_has_it(orientation)
     upright = np.stack([across, down, np.full_like(down, 120)], axis=2).astype(np.uint8)
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
     data = encoded(stored, "JPEG", quality=100, subsampling=0, exif=exif(orientation))
-    whole, reduced = load(data), load(data, needed=lambda _: Size(8, 16))
-    assert max(reduced.size) == 17
-    assert size_of(reduced) == size_of(whole) == Size(65, 129)
+    whole, reduced = load_image(data), open_image(data).decode(enough=Size(8, 16))
+    assert max(reduced.pixels.size) == 17
+    assert reduced.size == whole.size == Size(65, 129)
     spec = Preprocess(resize=16, crop=Size(16, 24))
     for only_box in (False, True):
         seen = [spec.pixels(picture, whole=not only_box)[0].astype(int) for picture in (whole, reduced)]
@@ -379,22 +402,22 @@ def test_what_is_seen_of_a_reduced_jpeg_lies_where_the_whole_has_it(orientation)
 
 @pytest.mark.parametrize("form", [form for form in WRITERS if form != "JPEG"])
 def test_other_formats_are_decoded_in_full(form):
-    assert load(encoded(quadrants(), form), needed=half).size == (48, 32)
-    assert load(quadrants(), needed=half).size == (48, 32)
+    assert load(encoded(quadrants(), form), enough=HALF).size == (48, 32)
+    assert load(quadrants(), enough=HALF).size == (48, 32)
 
 
 def test_a_reduced_picture_is_never_smaller_than_needed():
     for width, height in ((481, 321), (100, 3000), (17, 17)):
         data = encoded(quadrants(width, height), "JPEG")
         for needed in (Size(1, 1), Size(40, 12), Size(4000, 4000), Size(height, width)):
-            picture = load(data, needed=lambda _, needed=needed: needed)
-            decoded = Size(picture.height, picture.width)
-            assert size_of(picture) == Size(height, width)
+            picture = open_image(data).decode(enough=needed)
+            decoded = Size(picture.pixels.height, picture.pixels.width)
+            assert picture.size == Size(height, width)
             assert decoded == Size(height, width) or all(map(ge, decoded, needed))
 
 
 def test_reduced_jpegs_may_have_four_times_the_pixels_and_progressive_ones_may_not():
-    limits = Limits(max_pixels=48 * 32)
+    limits = ImageLimits(max_pixels=48 * 32)
     for size, progressive, allowed in (
         ((96, 64), False, True),
         ((97, 64), False, False),
@@ -404,12 +427,12 @@ def test_reduced_jpegs_may_have_four_times_the_pixels_and_progressive_ones_may_n
         with pytest.raises(ImageError, match="limit"):
             load(data, limits=limits)
         if allowed:
-            assert load(data, limits=limits, needed=half).size == (48, 32)
+            assert load(data, limits=limits, enough=Size(32, 48)).size == (48, 32)
             with pytest.raises(ImageError, match="limit of 1536 pixels"):
-                load(data, limits=limits, needed=lambda size: size)
+                load(data, limits=limits, enough=Size(64, 96))
         else:
             with pytest.raises(ImageError, match="limit"):
-                load(data, limits=limits, needed=half)
+                load(data, limits=limits, enough=Size(32, 48))
 
 
 def test_bgr_arrays_are_turned_where_said():

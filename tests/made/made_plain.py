@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 
 SIZE = Size(12, 14)
 LABELS = ("red", "green", "blue", "black")

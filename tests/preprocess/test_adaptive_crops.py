@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan, margins
 from edgekit.preprocess.crops import PLANS
 from edgekit.preprocess.spec import Preprocess

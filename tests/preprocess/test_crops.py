@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.crops import PLANS, Box, CropPlan, Look, View, mirrored, plan_named, resized_size
 from edgekit.preprocess.spec import Preprocess
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from PIL import Image
 
 from edgekit.errors import SpecError
-from edgekit.image import load as image
-from edgekit.image.load import Size, size_of
+from edgekit.image.load import load_image
+from edgekit.image.size import Size, size_of
 from edgekit.preprocess import spec as preprocess
 from edgekit.preprocess.crops import PLANS
 from edgekit.preprocess.spec import MAX_EXTENT, Preprocess
@@ -59,7 +59,7 @@ def test_it_answers_as_torchvision_does_on_photographs(transforms, shared):
     paths = sorted((shared / "data" / "imagenet-photos").rglob("*.[jJ]*"))[::25]
     assert len(paths) >= 10
     for path in paths:
-        picture = image.load(path)
+        picture = load_image(path).pixels
         expected = np.asarray(peer(transforms, 256, 224)(picture))
         np.testing.assert_array_equal(Preprocess().pixels(picture)[0], expected, err_msg=path.name)
 

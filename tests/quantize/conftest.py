@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 
-from edgekit.evaluate import latency
+from edgekit.evaluate import timing
 from edgekit.quantize import quality_gate as judge
 
 
 @pytest.fixture(autouse=True)
 def quick_gate(monkeypatch):
-    monkeypatch.setattr(latency, "in_turn", partial(latency.in_turn, rounds=3, round_s=0.002))
+    monkeypatch.setattr(timing, "in_turn", partial(timing.in_turn, rounds=3, round_s=0.002))
     monkeypatch.setattr(judge, "peak_memory_bytes", lambda path: 50_000_000)

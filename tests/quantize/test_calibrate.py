@@ -12,7 +12,7 @@ from edgekit.errors import DataError
 from edgekit.quantize.calibrate import Probe, histograms, measure
 from edgekit.quantize.qdq import quantized_tensors
 
-MADE = Path(__file__).parents[2] / "made"
+MADE = Path(__file__).parents[1] / "made"
 
 
 def test_streaming_agrees_with_all_at_once():
@@ -52,7 +52,7 @@ def test_no_pictures():
 PROGRAM = """
 import sys
 from made_networks import conv_network, noise
-from edgekit.preprocess.crops import Size
+from edgekit.image.size import Size
 from edgekit.quantize.qdq import quantized_tensors
 from edgekit.quantize.ranges import ranges
 from edgekit.quantize.calibrate import histograms, measure

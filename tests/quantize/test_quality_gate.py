@@ -8,8 +8,8 @@ import pytest
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError
 from edgekit.evaluate.accuracy import Accuracy
-from edgekit.evaluate.latency import PairedLatency
 from edgekit.evaluate.parity import Parity
+from edgekit.evaluate.timing import PairedLatency
 from edgekit.quantize import targets
 from edgekit.quantize.quality_gate import Gate, Judgement, misses
 from edgekit.quantize.schemes import LADDER, recipe_named
@@ -76,10 +76,10 @@ def test_a_limit_that_is_no_number_is_refused():
 
 
 def test_the_interval_of_the_drop_is_that_of_paired_differences():
-    low, high = judged(lost=30, won=10).drop_interval
+    interval = judged(lost=30, won=10).drop_interval
     # 40 pictures differ: the standard error is sqrt(40 - 20^2 / 1000) / 1000
     half = 1.96 * np.sqrt(40 - 0.4) / 10
-    assert (low, high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
+    assert (interval.low, interval.high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from edgekit.export.quantize import Gate, quantize
 from made_networks import LABELS, conv_network, noise, write_network
 
 from edgekit import Classifier, dataset
@@ -15,6 +14,7 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import ArtifactError, DataError, QualityGateError, SpecError
 from edgekit.files import sha256
 from edgekit.hub.shipped import shipped_models
+from edgekit.quantize import Gate, quantize
 from edgekit.quantize import search as ladder
 from edgekit.quantize.schemes import LADDER, RECIPES
 from edgekit.quantize.targets import TARGETS

@@ -18,10 +18,11 @@ from PIL import Image
 
 from edgekit import Classifier, Ensemble, ModelLimits
 from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
-from edgekit.image.load import Limits, Size, load, size_of
+from edgekit.image.load import ImageLimits, load_image
+from edgekit.image.size import Size, size_of
 from edgekit.preprocess.adaptive_crops import AdaptivePlan, margins
 from edgekit.preprocess.crops import PLANS, CropPlan, Look
-from edgekit.runtime import decoding as loading
+from edgekit.runtime import decoding
 
 PICTURE = np.asarray(noise(37, 29))
 BATCH = np.random.default_rng(1).integers(0, 256, (5, *CROP, 3), dtype=np.uint8)
@@ -101,11 +102,11 @@ def test_pixels_of_another_type_or_shape_are_refused(classifier, batch):
 
 @pytest.mark.parametrize("plan", PLANS)
 def test_exact_is_the_reference_arithmetic(tiny_artifact, plan, monkeypatch):
-    monkeypatch.setattr(loading, "_IN_DOUBT", 0.0)
+    monkeypatch.setattr(decoding, "_CLOSE", 0.0)
     exact = Classifier(tiny_artifact, exact=True)
     spec, data = exact.info.preprocess, encoded(noise(300, 200), "JPEG")
-    picture = load(data)
-    views = PLANS[plan].views(size_of(picture), spec)
+    picture = load_image(data)
+    views = PLANS[plan].views(picture.size, spec)
     mean = tiny_logits(spec.pixels(picture, views)).mean(axis=0)
     np.testing.assert_allclose(exact.predict(data, plan=plan).logits, mean, atol=1e-5)
     fast = Classifier(tiny_artifact).predict(data, plan=plan)
@@ -118,7 +119,7 @@ def test_a_label_that_reduced_decoding_leaves_in_doubt_is_the_whole_pictures(tin
     data = encoded(noise(300, 200), "JPEG")
     fast, exact = Classifier(tiny_artifact), Classifier(tiny_artifact, exact=True)
     lead = margins(exact.predict(data).probabilities)
-    assert 0 < lead < loading._IN_DOUBT
+    assert 0 < lead < decoding._CLOSE
     answer = fast.predict(io.BytesIO(data) if as_file else data)
     np.testing.assert_array_equal(answer.logits, exact.predict(data).logits)
     members = [Classifier(tiny_artifact), Classifier(tiny_artifact)]
@@ -127,11 +128,11 @@ def test_a_label_that_reduced_decoding_leaves_in_doubt_is_the_whole_pictures(tin
 
 def test_a_label_in_doubt_of_a_picture_too_large_in_full_stays(tiny_artifact):
     data = encoded(noise(300, 200), "JPEG")
-    limits = Limits(max_pixels=200 * 150)
+    limits = ImageLimits(max_pixels=200 * 150)
     with pytest.raises(ImageError, match="limit"):
         Classifier(tiny_artifact, limits=limits, exact=True).predict(data)
     answer = Classifier(tiny_artifact, limits=limits).predict(data)
-    assert margins(answer.probabilities) < loading._IN_DOUBT
+    assert margins(answer.probabilities) < decoding._CLOSE
 
 
 @pytest.mark.parametrize("plan", ["center", "ten"])
@@ -266,7 +267,7 @@ def test_a_provider_that_onnxruntime_drops_is_an_error(tiny_artifact, monkeypatc
 
 def test_picture_limits_are_an_argument(tiny_artifact):
     with pytest.raises(ImageError, match="limit of 100 pixels"):
-        Classifier(tiny_artifact, limits=Limits(max_pixels=100)).predict(PICTURE)
+        Classifier(tiny_artifact, limits=ImageLimits(max_pixels=100)).predict(PICTURE)
 
 
 # -- processes and threads --------------------------------------------------------------------------------------------
@@ -295,7 +296,7 @@ def test_pickles_and_copies_answer_alike_with_their_arguments(tiny_artifact):
     original = Classifier(
         tiny_artifact,
         threads=1,
-        limits=Limits(max_pixels=5000),
+        limits=ImageLimits(max_pixels=5000),
         model_limits=ModelLimits(max_nodes=9),
         exact=True,
         provider="cpu",

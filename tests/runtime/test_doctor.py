@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgekit.runtime import doctor
+from edgekit.runtime import cpu, doctor
 
 
 def said(checkup, severity):
@@ -44,7 +44,7 @@ def test_a_wrong_number_of_threads_is_a_problem_and_too_many_are_advised_against
 
 
 def test_quota(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_CGROUP_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(cpu, "_CGROUP_QUOTA", tmp_path / "cpu.max")
     for text, quota in (("50000 100000", 0.5), ("max 100000", None), ("junk", None), ("250000 100000", 2.5)):
         (tmp_path / "cpu.max").write_text(text)
         assert doctor.check_up().facts["cores"]["quota"] == quota, text

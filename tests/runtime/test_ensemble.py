@@ -78,7 +78,9 @@ def test_many_pictures_keep_their_order_and_failures_their_place(members):
 
 def test_labels_that_disagree_are_listed_for_both_sides(tmp_path, members):
     other = Classifier(write_tiny(tmp_path / "other.onnx", labels=("red", "green", "blue", "white")))
-    with pytest.raises(SpecError, match="only the first has 'black'; only another has 'white'"):
+    with pytest.raises(
+        SpecError, match="only in the first model: 'black'; only in another model of the ensemble: 'white'"
+    ):
         Ensemble([members[0], other])
 
 
@@ -88,7 +90,7 @@ def test_a_name_that_stands_twice_is_matched_only_in_the_same_order(tmp_path):
         for number, labels in enumerate([("crane", "dog", "crane", "cat"), ("dog", "crane", "crane", "cat")])
     ]
     assert Ensemble([twice[0], twice[0]]).predict(PICTURE).label in twice[0].labels
-    with pytest.raises(SpecError, match="same order"):
+    with pytest.raises(SpecError, match="several labels"):
         Ensemble(twice)
 
 

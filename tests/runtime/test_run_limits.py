@@ -14,9 +14,8 @@ from made_models import tiny_model, write_tiny
 
 from edgekit import Classifier
 from edgekit.errors import ArtifactError, SpecError
-from edgekit.runtime import memory
-from edgekit.runtime.run_limits import _Runs, run
-from edgekit.runtime.session import open_session
+from edgekit.runtime.run_limits import MEMORY_VARIABLE, _Runs, run, run_megabytes
+from edgekit.runtime.session import SessionOptions, open_session
 
 WAIT_S = 10
 PIXELS = np.zeros((1, 8, 10, 3), np.uint8)
@@ -24,7 +23,7 @@ PIXELS = np.zeros((1, 8, 10, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def session():
-    return open_session(tiny_model().SerializeToString(), name="tiny", threads=1)
+    return open_session(tiny_model().SerializeToString(), name="tiny", options=SessionOptions(threads=1))
 
 
 def test_a_run_alone_waits_for_the_others():
@@ -52,7 +51,7 @@ def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session
 
     monkeypatch.setattr("edgekit.runtime.run_limits._timed", exhausted)
     with pytest.raises(ArtifactError, match="more than 512 MB; EDGEKIT_RUN_MEMORY_MB"):
-        run(session, "logits", {"pixels": PIXELS}, limit_s=1)
+        run(session, ["logits"], {"pixels": PIXELS}, limit_s=1)
     assert len(asked) == 3
 
 
@@ -89,13 +88,16 @@ import sys
 import numpy as np
 from made_models import exp_model
 from edgekit.runtime.run_limits import run
-from edgekit.runtime.session import open_session
+from edgekit.runtime.session import SessionOptions, open_session
 for megabytes in (5, 11, 23, 45):
-    session = open_session(exp_model().SerializeToString(), name="exp", threads=1)
-    run(session, "z", {"x": np.zeros(megabytes * 2**18, np.float32)}, limit_s=60)
+    session = open_session(exp_model().SerializeToString(), name="exp", options=SessionOptions(threads=1))
+    run(session, ["z"], {"x": np.zeros(megabytes * 2**18, np.float32)}, limit_s=60)
 print("done")
 """
-    environment = os.environ | {memory.VARIABLE: "128", "PYTHONPATH": str(Path(made_models.__file__).parent)}
+    environment = os.environ | {
+        MEMORY_VARIABLE: "128",
+        "PYTHONPATH": str(Path(made_models.__file__).parent),
+    }
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("done\n", "")
 
@@ -103,15 +105,15 @@ print("done")
 def test_a_run_that_fails_gives_its_place_back(session):
     for _ in range(50):
         with pytest.raises(Exception, match="nothing"):
-            run(session, "nothing", {"pixels": PIXELS}, limit_s=1)
-    assert run(session, "logits", {"pixels": PIXELS}, limit_s=1).shape == (1, 4)
+            run(session, ["nothing"], {"pixels": PIXELS}, limit_s=1)
+    assert run(session, ["logits"], {"pixels": PIXELS}, limit_s=1)[0].shape == (1, 4)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1e3", "99999999999"])
 def test_the_roof_must_be_a_number(monkeypatch, value):
-    monkeypatch.setenv(memory.VARIABLE, value)
+    monkeypatch.setenv(MEMORY_VARIABLE, value)
     with pytest.raises(SpecError, match="EDGEKIT_RUN_MEMORY_MB must be a whole number"):
-        memory.run_megabytes()
+        run_megabytes()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -1,49 +1,23 @@
-"""Threads, and what onnxruntime says when it refuses."""
-
-import os
+"""Sessions: their threads, and what onnxruntime says when it refuses."""
 
 import onnxruntime
 import pytest
 from made_models import tiny_model
 
 from edgekit.errors import ArtifactError, SpecError
-from edgekit.runtime import session
-from edgekit.runtime.session import available_threads, open_session
-
-
-def test_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch, tmp_path):
-    monkeypatch.delenv("EDGEKIT_NUM_THREADS", raising=False)
-    monkeypatch.setattr(session, "_CGROUP_QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
-    assert available_threads() == 6
-    for text, cores in (
-        ("250000 100000", 3),
-        ("max 100000", 6),
-        ("50000 100000", 1),
-        ("900000 100000", 6),
-        ("junk", 6),
-    ):
-        (tmp_path / "cpu.max").write_text(text)
-        assert available_threads() == cores, text
-    monkeypatch.setenv("EDGEKIT_NUM_THREADS", "5")
-    assert available_threads() == 5
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])
-def test_a_wrong_number_in_the_environment_is_said(monkeypatch, value):
-    monkeypatch.setenv("EDGEKIT_NUM_THREADS", value)
-    with pytest.raises(SpecError, match="EDGEKIT_NUM_THREADS"):
-        available_threads()
+from edgekit.runtime.session import SessionOptions, open_session
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "x", 10**6])
 def test_a_wrong_number_of_threads_is_said(value):
     with pytest.raises(SpecError, match="threads"):
-        open_session(tiny_model().SerializeToString(), name="m", threads=value)
+        open_session(tiny_model().SerializeToString(), name="m", options=SessionOptions(threads=value))
 
 
 def test_sessions_spin_shortly_and_have_the_threads_asked_for():
-    options = open_session(tiny_model().SerializeToString(), name="m", threads=3).get_session_options()
+    options = open_session(
+        tiny_model().SerializeToString(), name="m", options=SessionOptions(threads=3)
+    ).get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from edgekit.dataset import PictureSet
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.train.recipe import Recipe
 
 

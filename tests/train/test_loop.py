@@ -11,7 +11,7 @@ from edgekit.dataset import PictureSet
 from edgekit.errors import DataError, EdgekitError, SpecError, WeightsError
 from edgekit.files import sha256
 from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
-from edgekit.train.failures import told_in_one_line
+from edgekit.train.interrupt import failures_in_one_line
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
 from edgekit.train.metrics import evaluate
@@ -219,7 +219,7 @@ def test_an_error_in_a_living_worker_keeps_its_cause():
         def __getitem__(self, index):
             raise RuntimeError("the cause")
 
-    with pytest.raises(RuntimeError, match=r"(?s)in DataLoader worker process 0\..*the cause"), told_in_one_line():
+    with pytest.raises(RuntimeError, match=r"(?s)in DataLoader worker process 0\..*the cause"), failures_in_one_line():
         next(iter(torch.utils.data.DataLoader(Failing(), num_workers=1)))
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from edgekit.errors import DataError, EdgekitError, SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.lr_finder import Sweep, find_learning_rate
 from edgekit.train.optimizer import optimizer_of, set_rate

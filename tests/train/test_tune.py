@@ -137,9 +137,9 @@ def test_features_are_computed_once_and_are_those_of_the_backbone(lenet_recipe, 
     assert len(passes) == once
     batch = next(iter(feed.evaluation()))
     pixels = recipe.preprocess.pixels
-    from edgekit.image import load as image
+    from edgekit.image.load import load_image
 
-    first = torch.from_numpy(pixels(image.load(validation.sources[0], color="L")))
+    first = torch.from_numpy(pixels(load_image(validation.sources[0], color="L")))
     mean, std = recipe.preprocess.mean[0], recipe.preprocess.std[0]
     normalized = (first.permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.no_grad():

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgekit.artifact.info import ArtifactInfo
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool
 from edgekit.zoo.build import build

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.zoo.blocks import he_normal
 from edgekit.zoo.build import build
 from edgekit.zoo.mobilenet_v1 import resolution

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.zoo.network_cost import Cost, LayerCost, count, layers
 
 

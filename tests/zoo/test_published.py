@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from edgekit.errors import WeightsError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.zoo.build import build, published_keys
 from edgekit.zoo.specs import SPECS
 from edgekit.zoo.weights import load_weights, rename

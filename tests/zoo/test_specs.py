@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Size
+from edgekit.image.size import Size
 from edgekit.zoo.build import build
 from edgekit.zoo.network_cost import Cost, count, layers
 from edgekit.zoo.specs import SPECS

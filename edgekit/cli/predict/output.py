@@ -10,7 +10,7 @@ from edgekit.cli.render import bar, percent, printable, say, write, write_json
 if TYPE_CHECKING:
     from edgekit.errors import ImageError
     from edgekit.preprocess.scores import Score
-    from edgekit.runtime.classifier import Prediction
+    from edgekit.runtime.prediction import Prediction
 
     Show: TypeAlias = Callable[[str, Prediction | ImageError], None]
 

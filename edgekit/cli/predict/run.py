@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from functools import partial
 from io import BytesIO
 from itertools import chain, islice, tee
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
@@ -13,17 +14,17 @@ from typing import IO, TYPE_CHECKING, TypeAlias, cast
 from edgekit.cli.predict.options import Options
 from edgekit.cli.predict.output import Style, csv_lines, document, json_lines, lines, text_lines
 from edgekit.cli.render import say
-from edgekit.errors import ImageError, SpecError
+from edgekit.errors import EXIT_SOME_FAILED, ImageError, SpecError
 from edgekit.hub.shipped import DEFAULT_MODEL, model_path
-from edgekit.image.load import DEFAULT_LIMITS, Limits, PictureSource, load
+from edgekit.image.load import DEFAULT_LIMITS, ImageLimits, load_image
+from edgekit.image.source import ImageSource
 from edgekit.preprocess.scores import Average
 from edgekit.runtime.bulk import answer_of, answers
-from edgekit.runtime.classifier import Classifier, Prediction
-from edgekit.runtime.cpu import overflow_warning
+from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.cpu import available_threads, overflow_warning
 from edgekit.runtime.image_sources import STDIN, Input, inputs, read_list
-from edgekit.runtime.prediction import Request
+from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.predictor import Predictor
-from edgekit.runtime.session import available_threads
 
 if TYPE_CHECKING:
     from edgekit.cli.predict.annotate import DrawnPictures
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from edgekit.cli.predict.resume import Journal
 
     Answers: TypeAlias = Generator[tuple[Input, Prediction | ImageError], None, None]
-
-_EXIT_SOME_FAILED = 3
 
 
 def predict(options: Options) -> None:
@@ -56,7 +55,7 @@ def predict(options: Options) -> None:
     if journal is not None:
         say(f"{options.resume}: {journal.answered} pictures answered, {journal.failed} failed")
     if failed or (journal is not None and journal.failed):
-        sys.exit(_EXIT_SOME_FAILED)
+        sys.exit(EXIT_SOME_FAILED)
 
 
 def _check(options: Options) -> None:
@@ -128,21 +127,20 @@ def _member(model: str, options: Options, threads: int | None) -> Classifier:
     return classifier
 
 
-def _asking(predictor: Predictor, options: Options, *, top: int) -> Callable[[PictureSource], Prediction]:
-    """The function that answers one picture."""
-    request = Request(
+def _asking(predictor: Predictor, options: Options, *, top: int) -> Callable[[ImageSource], Prediction]:
+    """The function that predicts one image."""
+    return partial(
+        predictor.predict,
         top=top,
         plan=options.crops,
         budget=options.budget,
-        average=cast(Average, options.average),  # Request looks whether it is one
+        average=cast(Average, options.average),  # predict checks whether it is one
         unknown_below=options.unknown_below,
-        channels="RGB",
     )
-    return lambda source: predictor.answered(source, request)
 
 
-def _limits(options: Options) -> Limits:
-    return Limits(
+def _limits(options: Options) -> ImageLimits:
+    return ImageLimits(
         max_bytes=options.max_bytes or DEFAULT_LIMITS.max_bytes,
         max_pixels=options.max_pixels or DEFAULT_LIMITS.max_pixels,
     )
@@ -180,7 +178,7 @@ def _save(picture: Input, text: list[str], folder: DrawnPictures, options: Optio
     try:
         if isinstance(source, ImageError):
             raise source
-        folder.save(name, load(source, limits=_limits(options)), text)
+        folder.save(name, load_image(source, limits=_limits(options)).pixels, text)
     except ImageError as error:
         say(f"error: {error}")
         return False

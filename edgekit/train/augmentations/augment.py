@@ -6,9 +6,10 @@ import dataclasses
 import math
 
 import numpy as np
-from PIL import Image
 
-from edgekit.image.load import Pixels, Size, size_of
+from edgekit.image.load import LoadedImage
+from edgekit.image.size import Size
+from edgekit.image.source import Pixels
 from edgekit.preprocess.crops import Box, View, resized_size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.augmentations.color import ColorAxes, color_shift, hue_shift, pca_shift
@@ -19,7 +20,7 @@ _CROP_RATIO = (3 / 4, 4 / 3)  # width to height of random resized crops: Szegedy
 
 
 def augmented(
-    image: Image.Image,
+    image: LoadedImage,
     preprocess: Preprocess,
     augment: Augment,
     *,
@@ -34,7 +35,7 @@ def augmented(
     crop = crop_at(augment, progress, preprocess.crop)
     preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
     # Only the box is resampled: much faster, and at most two levels away from what evaluation would see.
-    pixels: Pixels = preprocess.pixels(image, [_view(size_of(image), preprocess, augment, rng)], whole=False)[0]
+    pixels: Pixels = preprocess.pixels(image, [_view(image.size, preprocess, augment, rng)], whole=False)[0]
     if augment.rotate or augment.shear:
         pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
     if augment.color:

@@ -10,8 +10,8 @@ from PIL import Image, ImageEnhance
 
 from edgekit.dataset import PictureSet
 from edgekit.errors import DataError
-from edgekit.image import load as image
-from edgekit.image.load import Pixels
+from edgekit.image.load import load_image
+from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
 
 ColorAxes: TypeAlias = npt.NDArray[np.float64]  # (channels, channels): a column is a principal axis, as long as its std
@@ -64,6 +64,6 @@ def color_axes(pictures: PictureSet, preprocess: Preprocess) -> ColorAxes:
 
 def _colors(pictures: PictureSet, index: int, preprocess: Preprocess) -> Pixels:
     """(positions, channels) of a small copy of the picture."""
-    picture = image.load(pictures.sources[index], color=preprocess.color)
-    small = picture.resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    loaded = load_image(pictures.sources[index], color=preprocess.color)
+    small = loaded.pixels.resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.asarray(small).reshape(-1, preprocess.channels)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 
 # Zhong et al. 2017, arXiv 1708.04896, section 4.2: share of the area, height to width.
 _ERASED_SHARE = (0.02, 0.4)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from edgekit.image.load import Pixels
+from edgekit.image.source import Pixels
 from edgekit.train.settings import Augment
 
 Mixed: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, labels mixed in, share of the first

@@ -7,7 +7,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.cli import main
+from edgekit.cli import app, main
 from edgekit.cli.predict import run as predicting
 from edgekit.cli.predict.command import options_of
 from edgekit.cli.predict.fast_parser import parse

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgekit.dataset import PictureSet
-from edgekit.image import load as image
-from edgekit.image.load import Size, size_of
+from edgekit.image.load import LoadedImage, load_image
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.augmentations.augment import augmented, stretched_size
 from edgekit.train.augmentations.color import color_axes, hue_shift, pca_shift
@@ -35,7 +35,7 @@ def picture(height=50, width=70):
 def view(augment, *, seed=0, source=None):
     rng = np.random.default_rng(seed)
     axes = np.diag([30.0, 20.0, 10.0])
-    return augmented(source or picture(), PREPROCESS, augment, progress=0.0, rng=rng, axes=axes)
+    return augmented(LoadedImage.of(source or picture()), PREPROCESS, augment, progress=0.0, rng=rng, axes=axes)
 
 
 @pytest.mark.parametrize("crops", [{"crop_scale": (0.1, 1.0)}, {"crop_padding": 4}, {}])
@@ -66,15 +66,15 @@ def test_a_random_crop_of_all_of_a_square_picture_is_that_picture():
     source = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
     augment = Augment(crop_padding=0)
     square = Preprocess(resize=32, crop=Size(32, 32))
-    pixels = augmented(source, square, augment, progress=0, rng=np.random.default_rng(0))
+    pixels = augmented(LoadedImage.of(source), square, augment, progress=0, rng=np.random.default_rng(0))
     assert np.array_equal(pixels, np.asarray(source))
 
 
 def test_progressive_crops_grow():
     augment = Augment(progressive=((0.0, 16), (0.5, 32)))
     rng = np.random.default_rng(0)
-    early = augmented(picture(), PREPROCESS, augment, progress=0.2, rng=rng)
-    late = augmented(picture(), PREPROCESS, augment, progress=0.7, rng=rng)
+    early = augmented(LoadedImage.of(picture()), PREPROCESS, augment, progress=0.2, rng=rng)
+    late = augmented(LoadedImage.of(picture()), PREPROCESS, augment, progress=0.7, rng=rng)
     assert early.shape[:2] == (16, 16)
     assert late.shape[:2] == (32, 32)
 
@@ -180,4 +180,4 @@ def test_the_preview_of_a_head_alone_shows_what_its_features_are_of(tmp_path, le
 
 def test_the_preview_is_a_sheet_of_eight_by_eight(tmp_path, lenet_recipe, picture_set):
     write_preview(tmp_path / "sheet.png", picture_set(20, seed=0), lenet_recipe(augment={"erase": 1.0}))
-    assert size_of(image.load(tmp_path / "sheet.png")) == Size(8 * 68 + 4, 8 * 68 + 4)
+    assert load_image(tmp_path / "sheet.png").size == Size(8 * 68 + 4, 8 * 68 + 4)
