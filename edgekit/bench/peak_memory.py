@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+
+from edgekit.errors import EdgekitError
+from edgekit.runtime.child_process import run_python
 
 _TIME_LIMIT_S = 120
 # VmHWM and not getrusage: Linux counts the parent's memory into a child's ru_maxrss.
@@ -22,9 +23,7 @@ def peak_memory_bytes(path: str | os.PathLike[str]) -> int | None:
 
     None where the system does not say (it is read from Linux's /proc).
     """
-    command = [sys.executable, "-c", _PROGRAM, os.fspath(path)]
     try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=_TIME_LIMIT_S)
-        return int(done.stdout) * 1024
-    except (subprocess.SubprocessError, OSError, ValueError):
+        return int(run_python("-c", _PROGRAM, path, timeout_s=_TIME_LIMIT_S)) * 1024
+    except (EdgekitError, ValueError):
         return None

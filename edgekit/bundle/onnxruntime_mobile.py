@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,6 +22,7 @@ from edgekit.evaluate.parity import compare, onnx_logits, require_parity
 from edgekit.export.parity_inputs import check_pixels
 from edgekit.files import sha256, write_atomically
 from edgekit.graph.edit import set_batch
+from edgekit.runtime.child_process import run_python
 from edgekit.runtime.session import first_line
 
 # Other kernels than on the way from .onnx, so other sums; of integers, other roundings.
@@ -90,7 +89,7 @@ def provider_reports(model: bytes, *, name: str) -> tuple[ProviderReport, ...]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "model.onnx"), Path(folder, "optimized.onnx")
         source.write_bytes(single)
-        rows: list[dict[str, Any]] = json.loads(_in_child(_PROVIDERS, source, target, name=name))
+        rows: list[dict[str, Any]] = json.loads(_run_tool(_PROVIDERS, source, target, name=name))
     lists = ("refused", "conditions")
     return tuple(ProviderReport(**row | {key: tuple(row[key]) for key in lists}) for row in rows)
 
@@ -151,20 +150,15 @@ def _required_operators(model: bytes, info: ArtifactInfo, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "model.ort"), Path(folder, "operators.config")
         source.write_bytes(model)
-        _in_child(_OPERATORS, source, target, name=name)
+        _run_tool(_OPERATORS, source, target, name=name)
         lines = target.read_text(encoding="utf-8").splitlines()
     # Its own first lines name the folder, which is gone.
     required = [line for line in lines if not line.startswith("#")]
     return "\n".join((f"# Operators of {name} ({info.model}, {info.precision})", *required, ""))
 
 
-def _in_child(program: str, source: Path, target: Path, *, name: str) -> str:
-    command = [sys.executable, "-c", program, str(source), str(target)]
+def _run_tool(program: str, source: Path, target: Path, *, name: str) -> str:
     try:
-        done = subprocess.run(command, check=True, timeout=_TIME_LIMIT_S, capture_output=True, text=True)
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise EdgekitError(f"{name}: onnxruntime's tools failed: {said}") from None
-    except (subprocess.SubprocessError, OSError) as error:
+        return run_python("-c", program, source, target, timeout_s=_TIME_LIMIT_S)
+    except EdgekitError as error:
         raise EdgekitError(f"{name}: onnxruntime's tools failed: {error}") from None
-    return done.stdout

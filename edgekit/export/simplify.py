@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from edgekit.evaluate.parity import compare, onnx_logits, require_parity
 from edgekit.export.parity_inputs import check_pixels
 from edgekit.files import sha256
 from edgekit.graph.clean import serialized
+from edgekit.runtime.child_process import run_python
 
 TIME_LIMIT_S = 600
 # Folding constants may move the last bits and nothing more.
@@ -46,7 +45,7 @@ def simplify(
     chosen, simplified, figures = "none", model, compare(parent, parent, pixels)
     for tool, program in _SIMPLIFIERS.items():
         try:
-            candidate = _in_child(program, model)
+            candidate = _run_simplifier(program, model)
             measured = compare(parent, onnx_logits(candidate, name=tool), pixels)
             require_parity(measured, step=tool, tolerance=TOLERANCE)
             _require_same_batch(model, candidate)
@@ -65,15 +64,14 @@ def told(by: str) -> str:
     return "not simplified: every simplifier failed or changed it" if by == "none" else f"simplified by {by}"
 
 
-def _in_child(program: str, model: bytes) -> bytes:
+def _run_simplifier(program: str, model: bytes) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
         source.write_bytes(model)
-        command = [sys.executable, "-c", program, str(source), str(target)]
+        run_python("-c", program, source, target, timeout_s=TIME_LIMIT_S, folder=Path(folder))
         try:
-            subprocess.run(command, check=True, timeout=TIME_LIMIT_S, capture_output=True, cwd=folder)
             return serialized(onnx.load(target))
-        except Exception as error:  # it crashed, took too long, or wrote nothing or no model
+        except Exception as error:  # it wrote nothing or no model
             raise EdgekitError(f"the simplifier failed: {error}") from None
 
 
