@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from edgekit.artifact.guard.scan import ModelLimits as ModelLimits
+    from edgekit.artifact.guard.model_limits import ModelLimits as ModelLimits
     from edgekit.artifact.info import ArtifactInfo as ArtifactInfo
     from edgekit.errors import EdgekitError as EdgekitError
-    from edgekit.image.load import ImageLimits as ImageLimits
+    from edgekit.image.decode_limits import ImageLimits as ImageLimits
     from edgekit.image.size import Size as Size
     from edgekit.preprocess.crops import CropPlan as CropPlan
     from edgekit.preprocess.scores import Score as Score
@@ -36,12 +36,12 @@ _PUBLIC = {
     "CropPlan": "edgekit.preprocess.crops",
     "EdgekitError": "edgekit.errors",
     "Ensemble": "edgekit.runtime.ensemble",
-    "ImageLimits": "edgekit.image.load",
-    "ModelLimits": "edgekit.artifact.guard.scan",
+    "ImageLimits": "edgekit.image.decode_limits",
+    "ModelLimits": "edgekit.artifact.guard.model_limits",
     "Prediction": "edgekit.runtime.prediction",
     "Preprocess": "edgekit.preprocess.spec",
     "Score": "edgekit.preprocess.scores",
-    "Size": "edgekit.image.load",
+    "Size": "edgekit.image.size",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -1,11 +1,11 @@
-"""Adaptive crops against one crop and ten: right answers on held-out halves, and measured time.
+"""Adaptive crops against one crop and ten: accuracy on held-out halves, and measured time.
 
     python scripts/bench_crops.py MODEL DATA [--budgets 1.25,1.5,1.75] [--halves 50] [--threads 1]
 
-The accuracy is that of `edgekit crops`: adaptive crops fitted to one half of the pictures, judged on the other, both
+The accuracy is that of `edgekit crops`: adaptive crops fitted to one half of the images, scored on the other, both
 ways, many times; differences to ten crops are paired, with intervals of 95%. The time is that of `Classifier.predict`
-from file to label: the plans take turns on each picture, in an order that changes, after one warming round. Ratios are
-of sums over all pictures, since adaptive crops take longer for some. Prints one JSON line.
+from file to label: the plans take turns on each image, in an order that changes, after one warming round. Ratios are
+of sums over all images, since adaptive crops take longer for some. Prints one JSON line.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import Classifier, dataset
-from edgekit.evaluate.accuracy import matched_labels
-from edgekit.evaluate.compare_crops import compare, fit, look_at
+from edgekit.evaluate.accuracy import class_indexes
+from edgekit.evaluate.compare_crops import fit_plan, predict_crops, score_plans
 from edgekit.preprocess.crops import plan_named
 
 
@@ -38,10 +38,10 @@ def main() -> None:
 
     budgets = [float(budget) for budget in args.budgets.split(",")]
     classifier, pictures = Classifier(args.model, threads=args.threads), dataset.read(args.data, "all")
-    truth = matched_labels(pictures, classifier.labels)
-    seen = look_at(classifier, pictures.sources, [plan_named(name) for name in ("center", "ten")])
-    scores = compare(seen, truth, budgets=budgets, halves=args.halves)
-    adaptive = fit(seen, truth, budget=1.0)
+    truth = class_indexes(pictures, classifier.labels)
+    predictions = predict_crops(classifier, pictures.sources, [plan_named(name) for name in ("center", "ten")])
+    scores = score_plans(predictions, truth, budgets=budgets, halves=args.halves)
+    adaptive = fit_plan(predictions, truth, budget=1.0)
     plans = ["center", "ten", *(adaptive.with_budget(budget) for budget in budgets)]
     for plan in plans:
         classifier.predict(pictures.sources[0], plan=plan)

@@ -1,4 +1,4 @@
-"""What an evaluation costs, against bulk prediction of the same pictures.
+"""What an evaluation costs, against bulk prediction of the same images.
 
     python scripts/bench_evaluate.py MODEL DATA [--pictures 10000] [--rounds 3]
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import Classifier, dataset
-from edgekit.evaluate.evaluation import evaluation
-from edgekit.evaluate.predictions import Contender, answer, predicted
+from edgekit.evaluate.evaluation import evaluate
+from edgekit.evaluate.predictions import EvaluatedModel, bulk_predictions, predict_all
 from edgekit.hub.shipped import model_path
 
 
@@ -31,11 +31,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     pictures = dataset.read(options.data, "held-out").sample(options.pictures, seed=0)
-    contender = Contender(options.model, model_path(options.model), Classifier(options.model))
+    model = EvaluatedModel(options.model, model_path(options.model), Classifier(options.model))
     bulk, evaluated = [], []
     for _ in range(options.rounds):
-        bulk.append(seconds(lambda: deque(predicted(contender, pictures), maxlen=0)))
-        evaluated.append(seconds(lambda: evaluation(answer([contender], pictures), data="").to_dict()))
+        bulk.append(seconds(lambda: deque(bulk_predictions(model, pictures), maxlen=0)))
+        evaluated.append(seconds(lambda: evaluate(predict_all([model], pictures), data="").to_dict()))
     ratios = np.array(evaluated) / np.array(bulk)
     ratio, cpu_ratio = np.median(ratios, axis=0).tolist()
     figures = {"bulk_s": min(bulk)[0], "evaluate_s": min(evaluated)[0], "ratio": ratio, "cpu_ratio": cpu_ratio}

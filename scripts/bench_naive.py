@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.bench import naive_script as naive
-from edgekit.evaluate.timing import in_turn, ratio
+from edgekit.bench import naive_script
+from edgekit.evaluate.timing import speedup, time_in_turn
 
 
 def main() -> None:
@@ -28,13 +28,14 @@ def main() -> None:
     theirs = runpy.run_path(str(options.script))["predict"]
     model, picture = str(options.model), str(options.picture)
     # One session for both: two would not lie alike in the memory, and it is the same work.
-    session = naive.open_session(model)
-    answers = [theirs(session, picture, 0.5, 0.5), naive.predict(session, picture)[0]]
-    functions = [lambda: theirs(session, picture, 0.5, 0.5), lambda: naive.predict(session, picture)]
-    script, ours = in_turn(functions, rounds=options.rounds)
+    session = naive_script.open_session(model)
+    logits = [theirs(session, picture, 0.5, 0.5), naive_script.predict(session, picture)[0]]
+    functions = [lambda: theirs(session, picture, 0.5, 0.5), lambda: naive_script.predict(session, picture)]
+    script, ours = time_in_turn(functions, rounds=options.rounds)
     figures = {"script_ms": float(np.median(script)) * 1e3, "bench_ms": float(np.median(ours)) * 1e3}
-    same = float(np.abs(answers[0] - answers[1]).max())
-    print(json.dumps({**figures, "script / bench": ratio(script, ours).to_dict(), "logits differ by": same}, indent=2))
+    difference = float(np.abs(logits[0] - logits[1]).max())
+    figures |= {"script / bench": speedup(script, ours).to_dict(), "logits differ by": difference}
+    print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

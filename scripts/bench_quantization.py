@@ -1,13 +1,13 @@
-"""What int8 costs and gains: the table of the README.
+"""Accuracy drop and speedup of int8: the table of the README.
 
     python scripts/bench_quantization.py MODEL[=ORIGINAL] DATA [...] [--splits 5] [--samples 100] [--size 224]
 
-MODEL is a float32 artifact, DATA the labelled pictures it is judged on. With ORIGINAL, the float32 artifact that it
-stands in for, that one's accuracy and speed are what is lost and gained. Each model is quantized as `edgekit quantize`
-does it, once for each of several draws of the calibration pictures. The drop is the mean over the draws, paired: for
-each picture the difference that int8 makes, averaged over the draws that held it out; its 95% interval comes from these
-pictures. The speedup is measured in turns with float32 on one thread, and its median over the draws is shown; --size
-measures it at another input size as well, for networks that take any. Prints a Markdown table, then one JSON document.
+MODEL is a float32 artifact, DATA the labeled images it is judged on. With ORIGINAL, the float32 artifact that it stands
+in for, accuracy and speed are compared with that one's. Each model is quantized as `edgekit quantize` does it, once for
+each of several draws of the calibration images. The drop is the mean over the draws, paired: for each image the
+difference that int8 makes, averaged over the draws that held it out; its 95% interval comes from these images. The
+speedup is measured in turns with float32 on one thread, and its median over the draws is shown; --size measures it at
+another input size as well, for networks that accept any. Prints a Markdown table, then one JSON document.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from edgekit.runtime.cpu import machine
 from edgekit.runtime.session import SessionOptions, open_session
 
 HEADER = (
-    "| model | pictures | recipe | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
+    "| model | pictures | scheme | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -38,8 +38,8 @@ HEADER = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL DATA")
-    parser.add_argument("--splits", type=int, default=5, help="draws of the calibration pictures")
-    parser.add_argument("--samples", type=int, default=100, help="calibration pictures")
+    parser.add_argument("--splits", type=int, default=5, help="draws of the calibration images")
+    parser.add_argument("--samples", type=int, default=100, help="calibration images")
     parser.add_argument("--size", type=int, help="measure the speed at this height and width too")
     options = parser.parse_args()
     if len(options.models) % 2:
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 class Draws(NamedTuple):
-    """What is quantized, what it is judged against, and how often."""
+    """A model, the one that it is judged against, the data, and the number of draws."""
 
     model: Path
     original: Path
@@ -72,41 +72,47 @@ def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         for seed in range(draws.splits):
-            few, rest = calibration_and_held_out(draws.data, samples=draws.samples, seed=seed)
-            halves = {"calibration": few, "held_out": rest}
-            trial = quantize(draws.model, path, **halves, against=draws.original, gate=Gate(min_speedup=0))
+            calibration, held_out = calibration_and_held_out(draws.data, samples=draws.samples, seed=seed)
+            trial = quantize(
+                draws.model,
+                path,
+                calibration=calibration,
+                held_out=held_out,
+                against=draws.original,
+                gate=Gate(min_speedup=0),
+            )
             trials.append(trial)
-            for name, lost in zip(rest.names, lost_answers(trial), strict=True):
-                differences[name].append(lost)
+            for name, change in zip(held_out.names, lost_predictions(trial), strict=True):
+                differences[name].append(change)
         larger = speed_at(draws.original, path, size) if size else None
     means = np.array([np.mean(values) for values in differences.values()]) * 100
     half = 1.96 * float(means.std()) / np.sqrt(len(means))
-    latencies = [trial.judgement.latencies[0] for trial in trials]
+    latencies = [trial.result.latencies[0] for trial in trials]
     return {
         "model": draws.model.stem,
         "against": draws.original.stem,
-        "held_out": trials[0].judgement.parity.pictures,
-        "recipes": sorted({trial.recipe.name for trial in trials}),
-        "top1": statistics.mean(trial.judgement.parent.top1 for trial in trials if trial.judgement.parent),
+        "held_out": trials[0].result.parity.pictures,
+        "recipes": sorted({trial.scheme.name for trial in trials}),
+        "top1": statistics.mean(trial.result.parent.top1 for trial in trials if trial.result.parent),
         "drop": float(means.mean()),
         "drop_interval": [float(means.mean()) - half, float(means.mean()) + half],
-        "worst_drop": max(trial.judgement.drop or 0.0 for trial in trials),
+        "worst_drop": max(trial.result.drop or 0.0 for trial in trials),
         "float32_ms": statistics.median(latency.baseline_ms for latency in latencies),
         "int8_ms": statistics.median(latency.other_ms for latency in latencies),
         "speedup": statistics.median(latency.speedup for latency in latencies),
         "at_size": larger,
         "float32_bytes": draws.original.stat().st_size,
-        "int8_bytes": trials[0].judgement.size_bytes,
+        "int8_bytes": trials[0].result.size_bytes,
     }
 
 
-def lost_answers(trial: Trial) -> list[float]:
-    """For each held-out picture: 1 where only float32 was right, -1 where only int8 was, else 0."""
-    parent, child = trial.judgement.parent, trial.judgement.child
-    assert parent is not None, "pictures without labels"
+def lost_predictions(trial: Trial) -> list[float]:
+    """For each held-out image: 1 if only float32 was right, -1 if only int8 was, else 0."""
+    parent, child = trial.result.parent, trial.result.child
+    assert parent is not None, "images without labels"
     assert child is not None
-    right = [accuracy.probabilities.argmax(axis=1) == accuracy.truth for accuracy in (parent, child)]
-    return (right[0].astype(float) - right[1]).tolist()
+    correct = [accuracy.probabilities.argmax(axis=1) == accuracy.truth for accuracy in (parent, child)]
+    return (correct[0].astype(float) - correct[1]).tolist()
 
 
 def speed_at(model: Path, quantized: Path, size: int) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
     python scripts/bench_training.py PICTURES WEIGHTS [--rounds 3] [--pictures 64] [--epochs 20]
 
-PICTURES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights takes. Both loops see the
-same pictures with the same augmentation (random resized crop, mirror), batch size, optimizer and number of loader
-workers, in turns within one process, so that whatever else the machine does falls on both. Then head tuning with cached
+PICTURES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops see
+the same images with the same augmentation (random resized crop, mirror), batch size, optimizer and number of loader
+workers, in turns within one process, so that whatever else the machine does affects both. Then head tuning with cached
 features is compared with running the backbone in every epoch. Prints one JSON document.
 """
 
@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgekit import dataset
-from edgekit.dataset import PictureSet
-from edgekit.train.distributed import Place
-from edgekit.train.feeds import PictureFeed
+from edgekit.dataset import ImageSet
+from edgekit.train.distributed import TrainingProcess
+from edgekit.train.feeds import ImageFeed
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
@@ -45,20 +45,20 @@ def main() -> None:
     options = parser.parse_args()
     training = dataset.read(options.data, "train").sample(options.pictures, seed=0)
     validation = dataset.read(options.data, "val").sample(options.pictures // 2, seed=0)
-    ours, theirs = [], []
+    edgekit_rates, plain_rates = [], []
     for _ in range(options.rounds):
-        ours.append(edgekit_rate(training, validation))
-        theirs.append(plain_rate(training))
+        edgekit_rates.append(edgekit_rate(training, validation))
+        plain_rates.append(plain_rate(training))
     report = {
-        "pictures_per_s": {"edgekit": statistics.median(ours), "plain": statistics.median(theirs)},
-        "ratio": statistics.median(a / b for a, b in zip(ours, theirs, strict=True)),
+        "pictures_per_s": {"edgekit": statistics.median(edgekit_rates), "plain": statistics.median(plain_rates)},
+        "ratio": statistics.median(a / b for a, b in zip(edgekit_rates, plain_rates, strict=True)),
         "head_tuning": head_tuning(training, validation, options.weights, options.epochs),
         "threads": torch.get_num_threads(),
     }
     print(json.dumps(report, indent=2))
 
 
-def edgekit_rate(training: PictureSet, validation: PictureSet) -> float:
+def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
     """Pictures a second of one epoch of `train`, from scratch, its checkpoint and evaluation not counted."""
     recipe = Recipe.from_dict(
         {
@@ -80,28 +80,28 @@ def edgekit_rate(training: PictureSet, validation: PictureSet) -> float:
     return rates[-1]
 
 
-def plain_rate(training: PictureSet) -> float:
+def plain_rate(training: ImageSet) -> float:
     """Pictures a second of one epoch as a tutorial writes it."""
     network = build("mobilenet_v2", classes=len(training.classes)).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    loader = DataLoader(_Plain(training), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
-    seen, began = 0, time.perf_counter()
+    loader = DataLoader(_TorchvisionDataset(training), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    images, began = 0, time.perf_counter()
     for pixels, labels in loader:
         loss = nn.functional.cross_entropy(network(pixels), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        seen += len(labels)
-    return seen / (time.perf_counter() - began)
+        images += len(labels)
+    return images / (time.perf_counter() - began)
 
 
-class _Plain(Dataset[tuple[Tensor, int]]):
-    def __init__(self, pictures: PictureSet) -> None:
+class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
+    def __init__(self, pictures: ImageSet) -> None:
         # The compiled part of torchvision's wheel may not load; its transforms need only that these two are declared.
         self.library = torch.library.Library("torchvision", "FRAGMENT")
         if not hasattr(torch.ops.torchvision, "nms"):
-            for boxes in ("nms", "qnms"):
-                self.library.define(f"{boxes}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            for operator in ("nms", "qnms"):
+                self.library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         from torchvision import transforms
 
         self.pictures = pictures
@@ -124,7 +124,7 @@ class _Plain(Dataset[tuple[Tensor, int]]):
             return self.transform(picture.convert("RGB")), self.pictures.labels[index]
 
 
-def head_tuning(training: PictureSet, validation: PictureSet, weights: Path, epochs: int) -> dict[str, float]:
+def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs: int) -> dict[str, float]:
     """Seconds of tuning the head, start to checkpoint, and of the same epochs with the backbone run in each.
 
     The latter is measured for one epoch, a forward pass over all pictures, and multiplied.
@@ -142,24 +142,29 @@ def head_tuning(training: PictureSet, validation: PictureSet, weights: Path, epo
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(recipe, training, validation, run=Path(folder), workers=WORKERS)
-    cached = time.perf_counter() - began
-    every = epochs * backbone_epoch(training, validation, recipe)
-    return {"epochs": epochs, "cached_s": cached, "backbone_every_epoch_s": every, "ratio": every / cached}
+    cached_s = time.perf_counter() - began
+    backbone_s = epochs * backbone_epoch(training, validation, recipe)
+    return {
+        "epochs": epochs,
+        "cached_s": cached_s,
+        "backbone_every_epoch_s": backbone_s,
+        "ratio": backbone_s / cached_s,
+    }
 
 
 @torch.inference_mode()
-def backbone_epoch(training: PictureSet, validation: PictureSet, recipe: Recipe) -> float:
+def backbone_epoch(training: ImageSet, validation: ImageSet, recipe: Recipe) -> float:
     """Seconds of one pass of all pictures through the frozen backbone."""
     body = build("mobilenet_v2", **recipe.network_arguments).eval().to(memory_format=torch.channels_last).body
-    unmixed = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
-    feed = PictureFeed(training, validation, unmixed, workers=WORKERS, place=Place())
+    unmirrored = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
+    feed = ImageFeed(training, validation, unmirrored, workers=WORKERS, process=TrainingProcess())
     began = time.perf_counter()
-    for batch in _everything(feed):
+    for batch in _all_inputs(feed):
         body(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
     return time.perf_counter() - began
 
 
-def _everything(feed: PictureFeed) -> Iterator[Tensor]:
+def _all_inputs(feed: ImageFeed) -> Iterator[Tensor]:
     for batch in feed.training(0, 0):
         yield batch.inputs
     for batch in feed.evaluation():

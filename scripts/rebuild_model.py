@@ -2,8 +2,7 @@
 
     python scripts/rebuild_model.py lenet5-mnist --data mnist/
 
-The training survives being killed: the same command goes on where it stopped. With --checkpoint, a finished training is
-taken as it is.
+A killed training is resumed by the same command. With --checkpoint, a finished training is used as it is.
 """
 
 import argparse
@@ -14,10 +13,10 @@ from pathlib import Path
 from edgekit.bundle.model_card import read_about, write_card
 
 MODELS = Path(__file__).parents[1] / "models"
-LICENCE = "Apache-2.0"
+LICENSE = "Apache-2.0"
 
 
-def edgekit(*arguments: str | Path) -> None:
+def run_edgekit(*arguments: str | Path) -> None:
     """One command, as a user would type it."""
     command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
     print("$ edgekit", *map(str, arguments), flush=True)
@@ -36,14 +35,14 @@ def main() -> None:
 
     folder, run = MODELS / args.name, args.run or Path("runs") / args.name
     if not args.checkpoint:
-        longer = ("--epochs", args.epochs) if args.epochs else ()
+        epochs = ("--epochs", args.epochs) if args.epochs else ()
         recipe = ("--recipe", folder / "recipe.toml", "--run", run, "--resume", "--device", args.device)
-        edgekit("train", args.data, *recipe, *longer)
+        run_edgekit("train", args.data, *recipe, *epochs)
     checkpoint = args.checkpoint or run / "model.safetensors"
     float32, int8 = folder / f"{args.name}.onnx", folder / f"{args.name}-int8.onnx"
-    edgekit("export", checkpoint, "--pictures", args.data, "--licence", LICENCE, "-o", float32)
-    gate = [f"--{name.replace('_', '-')}={value}" for name, value in read_about(folder)["quantize"].items()]
-    edgekit("quantize", float32, "--calibration", args.data, *gate, "-o", int8)
+    run_edgekit("export", checkpoint, "--pictures", args.data, "--licence", LICENSE, "-o", float32)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in read_about(folder)["quantize"].items()]
+    run_edgekit("quantize", float32, "--calibration", args.data, *options, "-o", int8)
     print("wrote", write_card(folder))
 
 

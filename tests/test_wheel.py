@@ -32,6 +32,7 @@ def test_holds_the_package_and_the_models_and_nothing_else(wheel):
     assert {name.suffix for name in package if name not in models} <= {".py", ".typed", ".css"}
     sources = {path.relative_to(ROOT) for path in (ROOT / "edgekit").rglob("*.py")}
     assert {name for name in package if name.suffix == ".py"} == sources
+    assert Path("edgekit/py.typed") in package
 
 
 def test_is_small(wheel):

@@ -99,8 +99,8 @@ class ArtifactInfo:
     def _evidence(self, name: str) -> str | None:
         """What the quantizer wrote under this name, if it is a text."""
         evidence = self.parity.get("quantize")
-        said = evidence.get(name) if isinstance(evidence, Mapping) else None
-        return said if isinstance(said, str) else None
+        text = evidence.get(name) if isinstance(evidence, Mapping) else None
+        return text if isinstance(text, str) else None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArtifactInfo:
@@ -152,7 +152,7 @@ def parse_info(model: bytes, *, name: str) -> ArtifactInfo:
         metadata = read_metadata(model)
     except ArtifactError as error:
         raise ArtifactError(f"{name}: {error}") from None
-    return info_in(metadata, name=name)
+    return info_from_metadata(metadata, name=name)
 
 
 def is_ort_format(model: bytes) -> bool:
@@ -160,7 +160,7 @@ def is_ort_format(model: bytes) -> bool:
     return model[4:8] == b"ORTM"
 
 
-def info_in(metadata: Mapping[str, str], *, name: str) -> ArtifactInfo:
+def info_from_metadata(metadata: Mapping[str, str], *, name: str) -> ArtifactInfo:
     """The info among the metadata of a file called `name` in messages."""
     try:
         if _KEY not in metadata:
@@ -248,12 +248,12 @@ def _entry(message: memoryview) -> tuple[str, str]:
 def with_metadata(model: bytes, metadata: Mapping[str, str]) -> bytes:
     """The model with its metadata replaced, everything else untouched."""
     message = memoryview(model)
-    kept = [message[part.start : part.end] for part in fields(message) if part.number != _METADATA_PROPS]
+    others = [message[part.start : part.end] for part in fields(message) if part.number != _METADATA_PROPS]
     entries = [
         delimited(_METADATA_PROPS, delimited(_ENTRY_KEY, key.encode()) + delimited(_ENTRY_VALUE, value.encode()))
         for key, value in metadata.items()
     ]
-    return b"".join((*kept, *entries))
+    return b"".join((*others, *entries))
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whole processes that answer once: how long they take, and how much memory."""
+"""Whole processes that predict once: how long they take, and how much memory."""
 
 from __future__ import annotations
 
@@ -9,42 +9,40 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from edgekit.bench import naive_script as naive
+from edgekit.bench import naive_script
 from edgekit.bench.subject import Subject
 from edgekit.errors import EdgekitError
-from edgekit.evaluate.timing import Seconds, in_turn
+from edgekit.evaluate.timing import Seconds, time_in_turn
 from edgekit.runtime.child_process import run_python
 
 COLD_ROUNDS = 7
-_CHILD_S = 300.0
+_TIME_LIMIT_S = 300.0
 
 
-def cold_starts(
+def measure_cold_starts(
     subjects: Sequence[Subject], picture: Path, on_step: Callable[[], None]
 ) -> tuple[list[Seconds], list[int]]:
-    """Seconds of whole processes, in turn, and the most memory that each subject's took."""
-    most = [0] * len(subjects)
+    """Seconds of whole processes, in turn, and each subject's peak memory in bytes."""
+    peak_bytes = [0] * len(subjects)
 
-    def start(number: int) -> None:
-        most[number] = max(most[number], _predict_once(subjects[number], picture))
+    def start(position: int) -> None:
+        peak_bytes[position] = max(peak_bytes[position], _predict_once(subjects[position], picture))
 
-    return in_turn(
-        [partial(start, number) for number in range(len(subjects))], rounds=COLD_ROUNDS, round_s=0, on_round=on_step
-    ), most
+    starts = [partial(start, position) for position in range(len(subjects))]
+    return time_in_turn(starts, rounds=COLD_ROUNDS, round_s=0, on_round=on_step), peak_bytes
 
 
 def _predict_once(subject: Subject, picture: Path) -> int:
     """Predict once in a process of its own; its peak memory in bytes."""
     environment = dict(os.environ)
     if subject.style == "naive":
-        environment.pop("ORT_DISABLE_TELEMETRY", None)  # set by edgekit's import; a plain script knows nothing of it
-        arguments = [naive.__file__, str(subject.path), str(picture)]
+        environment.pop("ORT_DISABLE_TELEMETRY", None)  # set by importing edgekit, which a plain script does not do
+        arguments = [naive_script.__file__, str(subject.path), str(picture)]
     else:
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
-        pictures = [str(picture)] if subject.info else []
-        arguments = ["-m", "edgekit.bench.predict_once", str(subject.path), *pictures]
+        arguments = ["-m", "edgekit.bench.predict_once", str(subject.path), *([str(picture)] if subject.info else [])]
     try:
-        printed = run_python("-P", *arguments, timeout_s=_CHILD_S, environment=environment)
+        output = run_python("-P", *arguments, timeout_s=_TIME_LIMIT_S, environment=environment)
     except EdgekitError as error:
         raise EdgekitError(f"{subject.path}: a process could not run it: {error}") from None
-    return int(json.loads(printed)["peak_bytes"])
+    return int(json.loads(output)["peak_bytes"])

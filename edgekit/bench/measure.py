@@ -5,20 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from edgekit.bench import operators as profile
 from edgekit.bench import roofline
-from edgekit.bench.cold_start import COLD_ROUNDS, cold_starts
-from edgekit.bench.result import Bench, Latency, Measured, Run, Speedup
+from edgekit.bench.cold_start import COLD_ROUNDS, measure_cold_starts
+from edgekit.bench.operators import count_macs, operator_shares
+from edgekit.bench.result import BenchResult, Latency, NetworkLatency, Speedup, SubjectResult
 from edgekit.bench.subject import Subject
-from edgekit.evaluate.timing import Seconds, in_turn, ratio
+from edgekit.evaluate.timing import Seconds, speedup, time_in_turn
 from edgekit.runtime.cpu import available_threads
 
 _SESSION_ROUNDS = 7
+_MACHINE = -1  # in place of a subject's position
 # What `naive` is run with: onnxruntime's default, as many threads as the machine has cores.
 DEFAULT_THREADS = 0
+
+
+class Workload(NamedTuple):
+    """Something that is timed: its subject's position, what is run, and with how many threads."""
+
+    position: int
+    what: str
+    threads: int = DEFAULT_THREADS
+
+
+Timings = Mapping[Workload, Seconds]
 
 
 def measure(
@@ -29,37 +42,29 @@ def measure(
     threads: Sequence[int],
     rounds: int = 15,
     on_step: Callable[[], None] = lambda: None,
-) -> Bench:
+) -> BenchResult:
     """Measure all subjects in turn.
 
     baselines: the position of the baseline, for each subject that is compared. on_step is called `steps(rounds)` times.
     """
-    cold, memory = cold_starts(subjects, picture, on_step)
-    sessions = in_turn([s.opening() for s in subjects], rounds=_SESSION_ROUNDS, round_s=0.05, on_round=on_step)
-    lanes = _lanes(subjects, picture, threads)
-    taken = dict(zip(lanes, in_turn(list(lanes.values()), rounds=rounds, on_round=on_step), strict=True))
-    counts = [profile.macs(subject) for subject in subjects]
-    peaks = _peaks(taken)
-    measured = tuple(
-        Measured(
-            subject=subject,
-            size_bytes=len(subject.model),
-            macs=counts[number],
-            cold_start_ms=float(np.median(cold[number])) * 1e3,
-            session_ms=float(np.median(sessions[number])) * 1e3,
-            peak_memory_bytes=memory[number],
-            pictures_per_s=available_threads() / float(np.median(taken[number, "throughput", 0])),
-            runs=tuple(_run(taken, peaks, number, subject, counts[number], n) for n in _threads_of(subject, threads)),
-            whole=_latency(taken[number, "whole", 0]) if (number, "whole", 0) in taken else None,
-            operators=profile.operators(subject),
-        )
-        for number, subject in enumerate(subjects)
-    )
-    return Bench(
-        measured=measured,
-        speedups=tuple(_speedups(subjects, baselines, taken, cold, sessions, threads)),
+    cold_seconds, peak_bytes = measure_cold_starts(subjects, picture, on_step)
+    openers = [subject.session_opener() for subject in subjects]
+    session_seconds = time_in_turn(openers, rounds=_SESSION_ROUNDS, round_s=0.05, on_round=on_step)
+    workloads = _workloads(subjects, picture, threads)
+    seconds = time_in_turn(list(workloads.values()), rounds=rounds, on_round=on_step)
+    timings = dict(zip(workloads, seconds, strict=True))
+    for position in range(len(subjects)):
+        timings[Workload(position, "cold start")] = cold_seconds[position]
+        timings[Workload(position, "session")] = session_seconds[position]
+    peaks = _peaks(timings)
+    return BenchResult(
+        subjects=tuple(
+            _subject_result(subject, position, timings, peaks=peaks, peak_bytes=peak_bytes[position], threads=threads)
+            for position, subject in enumerate(subjects)
+        ),
+        speedups=tuple(_speedups(subjects, baselines, timings, threads)),
         peaks=peaks,
-        noise=noise(taken),
+        noise=noise(timings),
     )
 
 
@@ -68,33 +73,31 @@ def steps(rounds: int = 15) -> int:
     return COLD_ROUNDS + _SESSION_ROUNDS + rounds
 
 
-_Lane = tuple[int, str, int]  # subject (-1: the machine), what, threads
-_Lanes = dict[_Lane, Callable[[], object]]
-_MACHINE = -1
-
-
-def _lanes(subjects: Sequence[Subject], picture: Path, threads: Sequence[int]) -> _Lanes:
-    lanes: _Lanes = {}
-    for number, subject in enumerate(subjects):
-        for count in _threads_of(subject, threads):
-            lanes[number, "network", count] = subject.network(threads=count or None)
-        single = lanes.get((number, "network", DEFAULT_THREADS if subject.style == "naive" else 1))
-        whole = subject.whole(picture)
-        if whole:
-            lanes[number, "whole", 0] = whole
-        lanes[number, "throughput", 0] = _all_cores(subject, single or subject.network(threads=1))
+def _workloads(
+    subjects: Sequence[Subject], picture: Path, threads: Sequence[int]
+) -> dict[Workload, Callable[[], object]]:
+    workloads: dict[Workload, Callable[[], object]] = {}
+    for position, subject in enumerate(subjects):
+        for count in _thread_counts(subject, threads):
+            workloads[Workload(position, "network", count)] = subject.network(threads=count or None)
+        single = Workload(position, "network", DEFAULT_THREADS if subject.style == "naive" else 1)
+        file_to_label = subject.file_to_label(picture)
+        if file_to_label:
+            workloads[Workload(position, "file to label")] = file_to_label
+        run = workloads.get(single) or subject.network(threads=1)
+        workloads[Workload(position, "throughput")] = _on_all_cores(subject, run)
     for count in sorted({*threads, available_threads()}):
-        lanes[_MACHINE, "float32", count] = roofline.product(int8=False, threads=count)
-        lanes[_MACHINE, "int8", count] = roofline.product(int8=True, threads=count)
-    return lanes
+        workloads[Workload(_MACHINE, "float32", count)] = roofline.matrix_product(int8=False, threads=count)
+        workloads[Workload(_MACHINE, "int8", count)] = roofline.matrix_product(int8=True, threads=count)
+    return workloads
 
 
-def _threads_of(subject: Subject, threads: Sequence[int]) -> Sequence[int]:
+def _thread_counts(subject: Subject, threads: Sequence[int]) -> Sequence[int]:
     return (DEFAULT_THREADS,) if subject.style == "naive" else threads
 
 
-def _all_cores(subject: Subject, run: Callable[[], object]) -> Callable[[], object]:
-    """One picture for each core at the same time; a plain script runs them one after the other."""
+def _on_all_cores(subject: Subject, run: Callable[[], object]) -> Callable[[], object]:
+    """One image for each core at the same time; a plain script runs them one after the other."""
     cores = available_threads()
     if subject.style == "naive":
         return lambda: [run() for _ in range(cores)]
@@ -102,17 +105,38 @@ def _all_cores(subject: Subject, run: Callable[[], object]) -> Callable[[], obje
     return lambda: list(pool.map(lambda _: run(), range(cores)))
 
 
-def _run(
-    taken: Mapping[_Lane, Seconds],
-    peaks: Mapping[tuple[str, int], float],
-    number: int,
+def _subject_result(
     subject: Subject,
-    macs: int,
-    threads: int,
-) -> Run:
-    latency = _latency(taken[number, "network", threads])
-    peak = peaks["int8" if subject.precision == "int8" else "float32", threads or available_threads()]
-    return Run(threads=threads, latency=latency, peak_share=macs / (latency.p50_ms / 1e3) / peak if macs else None)
+    position: int,
+    timings: Timings,
+    *,
+    peaks: Mapping[tuple[str, int], float],
+    peak_bytes: int,
+    threads: Sequence[int],
+) -> SubjectResult:
+    macs, precision = count_macs(subject), "int8" if subject.precision == "int8" else "float32"
+    network = []
+    for count in _thread_counts(subject, threads):
+        latency = _latency(timings[Workload(position, "network", count)])
+        peak = peaks[precision, count or available_threads()]
+        peak_share = macs / (latency.p50_ms / 1e3) / peak if macs else None
+        network.append(NetworkLatency(threads=count, latency=latency, peak_share=peak_share))
+    file_to_label = timings.get(Workload(position, "file to label"))
+    medians = {
+        what: float(np.median(timings[Workload(position, what)])) for what in ("cold start", "session", "throughput")
+    }
+    return SubjectResult(
+        subject=subject,
+        size_bytes=len(subject.model),
+        macs=macs,
+        cold_start_ms=medians["cold start"] * 1e3,
+        session_ms=medians["session"] * 1e3,
+        peak_memory_bytes=peak_bytes,
+        pictures_per_s=available_threads() / medians["throughput"],
+        network=tuple(network),
+        file_to_label=None if file_to_label is None else _latency(file_to_label),
+        operators=operator_shares(subject),
+    )
 
 
 def _latency(seconds: Seconds) -> Latency:
@@ -121,42 +145,38 @@ def _latency(seconds: Seconds) -> Latency:
 
 
 def _speedups(
-    subjects: Sequence[Subject],
-    baselines: Mapping[int, int],
-    taken: Mapping[_Lane, Seconds],
-    cold: Sequence[Seconds],
-    sessions: Sequence[Seconds],
-    threads: Sequence[int],
+    subjects: Sequence[Subject], baselines: Mapping[int, int], timings: Timings, threads: Sequence[int]
 ) -> list[Speedup]:
-    found = []
+    speedups = []
     for other, base in baselines.items():
-        pairs = {"cold start": (cold[base], cold[other]), "session": (sessions[base], sessions[other])}
+        pairs = {what: (Workload(base, what), Workload(other, what)) for what in ("cold start", "session")}
         for count in threads:
-            baseline_threads = DEFAULT_THREADS if subjects[base].style == "naive" else count
-            said = f"network, {count} thread{'s' if count > 1 else ''}"
-            pairs[said] = taken[base, "network", baseline_threads], taken[other, "network", count]
-        for what, said in (("whole", "file to label"), ("throughput", "throughput")):
-            if (base, what, 0) in taken and (other, what, 0) in taken:
-                pairs[said] = taken[base, what, 0], taken[other, what, 0]
-        names = {"baseline": subjects[base].name, "other": subjects[other].name}
-        found += [Speedup(**names, what=said, times=ratio(*pair)) for said, pair in pairs.items()]
-    return found
+            base_threads = DEFAULT_THREADS if subjects[base].style == "naive" else count
+            network = Workload(base, "network", base_threads), Workload(other, "network", count)
+            pairs[f"network, {count} thread{'s' if count > 1 else ''}"] = network
+        for what in ("file to label", "throughput"):
+            if Workload(base, what) in timings and Workload(other, what) in timings:
+                pairs[what] = Workload(base, what), Workload(other, what)
+        for what, (first, second) in pairs.items():
+            times = speedup(timings[first], timings[second])
+            speedups.append(Speedup(baseline=subjects[base].name, other=subjects[other].name, what=what, times=times))
+    return speedups
 
 
-def _peaks(taken: Mapping[_Lane, Seconds]) -> dict[tuple[str, int], float]:
-    """By the fastest call: a peak is what the machine gives when nobody disturbs it."""
+def _peaks(timings: Timings) -> dict[tuple[str, int], float]:
+    """By the fastest call: a peak is what the machine reaches when nobody disturbs it."""
     return {
-        (what, threads): roofline.MACS / float(seconds.min())
-        for (number, what, threads), seconds in taken.items()
-        if number == _MACHINE
+        (precision, threads): roofline.MACS / float(seconds.min())
+        for (position, precision, threads), seconds in timings.items()
+        if position == _MACHINE
     }
 
 
-def noise(taken: Mapping[_Lane, Seconds]) -> float:
-    """How much the same matrix product differed between rounds: (90th - 10th percentile) / median.
+def noise(timings: Timings) -> float:
+    """How much the time of the same matrix product differed between rounds: (90th - 10th percentile) / median.
 
-    Of one thread or of all, float32 or int8, whichever differed most: neighbors that take one core disturb some more.
+    Of one thread or of all, float32 or int8, whichever differed most: neighbors that use one core disturb some more.
     """
-    products = [seconds for (number, _, _), seconds in taken.items() if number == _MACHINE]
-    spread = [np.percentile(np.median(seconds, axis=1), (10, 50, 90)) for seconds in products]
-    return max(float((high - low) / middle) for low, middle, high in spread)
+    products = [seconds for (position, _, _), seconds in timings.items() if position == _MACHINE]
+    percentiles = [np.percentile(np.median(seconds, axis=1), (10, 50, 90)) for seconds in products]
+    return max(float((high - low) / middle) for low, middle, high in percentiles)

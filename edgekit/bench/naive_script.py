@@ -1,7 +1,7 @@
-"""What a script does that knows nothing of edgekit: Pillow, numpy, and onnxruntime with everything at its default.
+"""Prediction without edgekit, as a plain script does it: Pillow, numpy, and onnxruntime at its defaults.
 
-Run as a program it predicts one picture and prints what it took: python naive.py MODEL PICTURE. It imports nothing of
-edgekit, so that the whole process is what such a script costs.
+Run as a program it predicts one image and prints its peak memory: python naive_script.py MODEL IMAGE. It imports
+nothing of edgekit, so that the whole process is what such a script costs.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ def open_session(path: str) -> ort.InferenceSession:
 
 
 def predict(session: ort.InferenceSession, picture: str) -> npt.NDArray[Any]:
-    """The first output for one picture file: decoded, short edge resized, center cut, normalized, run."""
-    given = session.get_inputs()[0]
-    raw = given.type == "tensor(uint8)"
-    channels, height, width = _layout(given.shape, raw)
+    """The first output for one image file: decoded, short edge resized, center cut, normalized, run."""
+    model_input = session.get_inputs()[0]
+    raw = model_input.type == "tensor(uint8)"
+    channels, height, width = _layout(model_input.shape, raw)
     image = Image.open(picture).convert("RGB" if channels == 3 else "L")
     scale = max(height, width) * 8 / 7 / min(image.size) if height >= _SIDE else max(height, width) / min(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
     left, top = (image.width - width) // 2, (image.height - height) // 2
-    cut = image.crop((left, top, left + width, top + height))
+    crop = image.crop((left, top, left + width, top + height))
     if raw:
-        tensor: npt.NDArray[Any] = np.array(cut).reshape(1, height, width, channels)
+        tensor: npt.NDArray[Any] = np.array(crop).reshape(1, height, width, channels)
     else:
-        pixels = np.array(cut, dtype=np.float32).reshape(height, width, channels) / 255.0
+        pixels = np.array(crop, dtype=np.float32).reshape(height, width, channels) / 255.0
         tensor = ((pixels - 0.5) / 0.5).transpose(2, 0, 1)[None].astype(np.float32)
-    answer: npt.NDArray[Any] = session.run(None, {given.name: tensor})[0]
-    return answer
+    output: npt.NDArray[Any] = session.run(None, {model_input.name: tensor})[0]
+    return output
 
 
 def _layout(shape: list[Any], raw: bool) -> tuple[int, int, int]:
@@ -49,7 +49,7 @@ def _layout(shape: list[Any], raw: bool) -> tuple[int, int, int]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held, since it began."""
+    """The peak memory of this process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""What onnxruntime's own profiler tells of a file: its operators' share of the time, and its multiply-accumulates."""
+"""A model's operators by their share of the time, and its multiply-accumulates, from onnxruntime's own profiler."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import onnxruntime as ort
 
 from edgekit.bench.subject import Subject
 
-_RUNS = 20
-# Where each operator that multiplies has its weights among its inputs, as in export.layers.
+_PROFILED_RUNS = 20
+# Where each operator that multiplies has its weights among its inputs, as in graph.layer_costs.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operator:
+class OperatorShare:
     """All nodes of one kind: how many there are, and their share of the time that is spent in nodes."""
 
     kind: str
@@ -31,28 +31,30 @@ class Operator:
     share: float
 
 
-def operators(subject: Subject) -> tuple[Operator, ...]:
+def operator_shares(subject: Subject) -> tuple[OperatorShare, ...]:
     """Of the optimized graph on one thread, the costliest first."""
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for event in _node_events(subject, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, _RUNS):
+    for event in _node_events(subject, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, _PROFILED_RUNS):
         durations[event["args"]["op_name"], event["name"]].append(event["dur"])
-    spent: dict[str, list[float]] = defaultdict(list)
-    for (kind, _), taken in durations.items():  # medians: one interruption would look like a slow operator
-        spent[kind].append(statistics.median(taken))
-    total = math.fsum(math.fsum(nodes) for nodes in spent.values()) or 1.0
-    rows = (Operator(kind=kind, nodes=len(nodes), share=math.fsum(nodes) / total) for kind, nodes in spent.items())
-    return tuple(sorted(rows, key=lambda row: -row.share))
+    medians: dict[str, list[float]] = defaultdict(list)  # one interruption would look like a slow operator
+    for (kind, _), node_durations in durations.items():
+        medians[kind].append(statistics.median(node_durations))
+    total = math.fsum(math.fsum(nodes) for nodes in medians.values()) or 1.0
+    shares = [
+        OperatorShare(kind=kind, nodes=len(nodes), share=math.fsum(nodes) / total) for kind, nodes in medians.items()
+    ]
+    return tuple(sorted(shares, key=lambda operator: -operator.share))
 
 
-def macs(subject: Subject) -> int:
-    """Multiply-accumulates of one picture, counted from the shapes of one run of the graph as it was written.
+def count_macs(subject: Subject) -> int:
+    """Multiply-accumulates of one image, counted from the shapes of one run of the graph as it was written.
 
-    No onnx package is needed, and shapes that a graph computes are seen as they are.
+    This needs no onnx package, and covers shapes that a graph computes.
     """
-    return sum(map(_macs, _node_events(subject, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)))
+    return sum(map(_event_macs, _node_events(subject, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)))
 
 
-def _macs(event: dict[str, Any]) -> int:
+def _event_macs(event: dict[str, Any]) -> int:
     kind = event["args"]["op_name"]
     if kind not in _CONVOLUTIONS and kind not in _PRODUCTS:
         return 0

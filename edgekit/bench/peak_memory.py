@@ -21,7 +21,7 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 def peak_memory_bytes(path: str | os.PathLike[str]) -> int | None:
     """The largest resident size of a process that opens the artifact and predicts once, interpreter and all.
 
-    None where the system does not say (it is read from Linux's /proc).
+    None if the system does not report it (it is read from Linux's /proc).
     """
     try:
         return int(run_python("-c", _PROGRAM, path, timeout_s=_TIME_LIMIT_S)) * 1024

@@ -1,6 +1,6 @@
-"""A process that loads one model, answers once and says what memory that took: python -m ... MODEL [PICTURE].
+"""A process that loads one model, predicts once and prints its peak memory: python -m ... MODEL [IMAGE].
 
-With a picture the model is an artifact and the picture is predicted; without one it is any file, which is run on zeros.
+With an image the model is an artifact and the image is predicted; without one it is any file, which is run on noise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Answer once, print one line of JSON."""
+    """Predict once, print one line of JSON."""
     if len(sys.argv) == 3:
         from edgekit import Classifier
 
@@ -25,13 +25,13 @@ def main() -> None:
 def _run_once(path: str) -> None:
     from edgekit.artifact.guard.scan import check_model
     from edgekit.artifact.info import read_model
-    from edgekit.bench.subject import feed_of
+    from edgekit.bench.subject import noise_feed
     from edgekit.runtime.session import open_session
 
     model = read_model(path)
     check_model(model, name=path)
     session = open_session(model, name=path)
-    session.run(None, feed_of(session, path))
+    session.run(None, noise_feed(session, path))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a bench found: of each subject, and of each against its baseline."""
+"""What a benchmark measured: of each subject, and of each against its baseline."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.bench.operators import Operator
+from edgekit.bench.operators import OperatorShare
 from edgekit.bench.subject import Subject
 from edgekit.evaluate.intervals import Interval
 from edgekit.runtime.cpu import machine
 
 _SCHEMA = 1
-_NOISY_RATIO = 1.15  # between the ends of an interval: wider ones say little
+_NOISY_RATIO = 1.15  # between the ends of an interval: wider ones mean little
 _NOISY_MACHINE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """One picture, milliseconds: the median, and how long the slowest of 20 and of 100 take."""
+    """One image, milliseconds: the median, and how long the slowest of 20 and of 100 take."""
 
     p50_ms: float
     p95_ms: float
@@ -27,7 +27,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class NetworkLatency:
     """The network alone with that many threads (0: onnxruntime's default).
 
     peak_share: of the multiply-accumulates a second that a large matrix product reaches.
@@ -39,10 +39,10 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
-    """One subject. pictures_per_s: of the network alone, every core working on a picture of its own.
+class SubjectResult:
+    """One subject. pictures_per_s: of the network alone, every core working on an image of its own.
 
-    whole: from picture file to label; None for a stranger's file. cold_start_ms: a whole process that answers once.
+    file_to_label: None for a third-party file. cold_start_ms: a whole process that predicts once.
     """
 
     subject: Subject
@@ -52,14 +52,32 @@ class Measured:
     session_ms: float
     peak_memory_bytes: int
     pictures_per_s: float
-    runs: tuple[Run, ...]
-    whole: Latency | None
-    operators: tuple[Operator, ...]
+    network: tuple[NetworkLatency, ...]
+    file_to_label: Latency | None
+    operators: tuple[OperatorShare, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready figures."""
+        return {
+            "name": self.subject.name,
+            "path": str(self.subject.path),
+            "style": self.subject.style,
+            "precision": self.subject.precision,
+            "size_bytes": self.size_bytes,
+            "macs": self.macs,
+            "cold_start_ms": self.cold_start_ms,
+            "session_ms": self.session_ms,
+            "peak_memory_bytes": self.peak_memory_bytes,
+            "pictures_per_s": self.pictures_per_s,
+            "network": [dataclasses.asdict(latency) for latency in self.network],
+            "file_to_label": dataclasses.asdict(self.file_to_label) if self.file_to_label else None,
+            "operators": [dataclasses.asdict(operator) for operator in self.operators],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """How many times as fast (or as little memory) the other is as its baseline, by what was measured in turn."""
+    """How many times as fast the other is as its baseline; what: the figure that was measured of both in turn."""
 
     baseline: str
     other: str
@@ -68,7 +86,7 @@ class Speedup:
 
     @property
     def verdict(self) -> str:
-        """What keeps the figure from being taken at its word; empty where nothing does."""
+        """Why the figure cannot be taken at face value; empty if it can."""
         undecided = self.times.low <= 1 <= self.times.high
         if self.times.high / self.times.low > _NOISY_RATIO:
             return "too noisy to tell" if undecided else "noisy"
@@ -76,14 +94,14 @@ class Speedup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bench:
-    """Everything.
+class BenchResult:
+    """All subjects and how they compare.
 
-    peaks: multiply-accumulates a second by precision and threads. noise: how much one and the same work differed
+    peaks: multiply-accumulates a second by precision and threads. noise: how much the time of the same work differed
     between rounds, as a share of its median.
     """
 
-    measured: tuple[Measured, ...]
+    subjects: tuple[SubjectResult, ...]
     speedups: tuple[Speedup, ...]
     peaks: Mapping[tuple[str, int], float]
     noise: float
@@ -101,24 +119,6 @@ class Bench:
             "noise": self.noise,
             "noisy": self.is_noisy,
             "peaks": [{"precision": p, "threads": n, "macs_per_s": rate} for (p, n), rate in self.peaks.items()],
-            "models": [_measured_dict(one) for one in self.measured],
-            "speedups": [dataclasses.asdict(one) | {"verdict": one.verdict} for one in self.speedups],
+            "models": [subject.to_dict() for subject in self.subjects],
+            "speedups": [dataclasses.asdict(speedup) | {"verdict": speedup.verdict} for speedup in self.speedups],
         }
-
-
-def _measured_dict(one: Measured) -> dict[str, Any]:
-    return {
-        "name": one.subject.name,
-        "path": str(one.subject.path),
-        "style": one.subject.style,
-        "precision": one.subject.precision,
-        "size_bytes": one.size_bytes,
-        "macs": one.macs,
-        "cold_start_ms": one.cold_start_ms,
-        "session_ms": one.session_ms,
-        "peak_memory_bytes": one.peak_memory_bytes,
-        "pictures_per_s": one.pictures_per_s,
-        "network": [dataclasses.asdict(run) for run in one.runs],
-        "file_to_label": dataclasses.asdict(one.whole) if one.whole else None,
-        "operators": [dataclasses.asdict(operator) for operator in one.operators],
-    }

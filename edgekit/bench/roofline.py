@@ -1,7 +1,7 @@
-"""The most multiply-accumulates a second that this machine gives: one large matrix product by onnxruntime's kernels.
+"""The most multiply-accumulates a second that this machine reaches: one large matrix product by onnxruntime's kernels.
 
-In float32, and in unsigned by signed bytes, which is what int8 networks run on. The models are written here, on the
-protobuf wire.
+In float32, and in unsigned by signed bytes, which is what int8 networks run on. The models are written here, in the
+protobuf wire format.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from edgekit.runtime.session import SessionOptions, open_session
 
 _SIDE = 512
 MACS = _SIDE**3  # of one product
-_MOST_RIGHT = 64  # of 255 times this two fit into 16 bits, where processors without VNNI sum them: exact everywhere
+_MAX_WEIGHT = 64  # of 255 times this two fit into 16 bits, where processors without VNNI sum them: exact everywhere
 _FLOAT, _UINT8, _INT8, _INT32 = 1, 2, 3, 6  # of TensorProto.DataType
 _IR_VERSION, _OPSET = 10, 20
 
 
-def product(*, int8: bool, threads: int) -> Callable[[], object]:
+def matrix_product(*, int8: bool, threads: int) -> Callable[[], object]:
     """A function that multiplies two matrices of 512x512 once."""
     rng = np.random.default_rng(0)
-    right = rng.integers(-_MOST_RIGHT, _MOST_RIGHT + 1, (_SIDE, _SIDE)).astype(np.int8 if int8 else np.float32)
+    right = rng.integers(-_MAX_WEIGHT, _MAX_WEIGHT + 1, (_SIDE, _SIDE)).astype(np.int8 if int8 else np.float32)
     left = rng.integers(0, 256, (_SIDE, _SIDE)).astype(np.uint8 if int8 else np.float32)
     session = open_session(_model(right, int8=int8), name="the matrix product", options=SessionOptions(threads=threads))
     return partial(session.run, None, {"left": left})
@@ -34,16 +34,17 @@ def product(*, int8: bool, threads: int) -> Callable[[], object]:
 
 def _model(right: npt.NDArray[Any], *, int8: bool) -> bytes:
     """An ONNX file of one product with the constant `right`; field numbers of onnx.proto."""
-    kind, given, made, held = ("MatMulInteger", _UINT8, _INT32, _INT8) if int8 else ("MatMul", _FLOAT, _FLOAT, _FLOAT)
-    node = delimited(1, b"left") + delimited(1, b"right") + delimited(2, b"made") + delimited(4, kind.encode())
+    types = ("MatMulInteger", _UINT8, _INT8, _INT32) if int8 else ("MatMul", _FLOAT, _FLOAT, _FLOAT)
+    operator, left_type, right_type, output_type = types
+    node = delimited(1, b"left") + delimited(1, b"right") + delimited(2, b"output") + delimited(4, operator.encode())
     dims = b"".join(integer(1, extent) for extent in right.shape)
-    constant = dims + integer(2, held) + delimited(8, b"right") + delimited(9, right.tobytes())
+    constant = dims + integer(2, right_type) + delimited(8, b"right") + delimited(9, right.tobytes())
     graph = delimited(1, node) + delimited(2, b"product") + delimited(5, constant)
-    graph += delimited(11, _value("left", given)) + delimited(12, _value("made", made))
+    graph += delimited(11, _value_info("left", left_type)) + delimited(12, _value_info("output", output_type))
     return integer(1, _IR_VERSION) + delimited(7, graph) + delimited(8, delimited(1, b"") + integer(2, _OPSET))
 
 
-def _value(name: str, kind: int) -> bytes:
+def _value_info(name: str, element_type: int) -> bytes:
     side = delimited(1, integer(1, _SIDE))
-    tensor = integer(1, kind) + delimited(2, side + side)
+    tensor = integer(1, element_type) + delimited(2, side + side)
     return delimited(1, name.encode()) + delimited(2, delimited(1, tensor))

@@ -1,7 +1,7 @@
-"""Golden vectors: what a port of the predictor to another language must answer, as JSON beside raw pixels.
+"""Golden vectors: what a port of the predictor to another language must compute, as JSON beside raw pixels.
 
 NAME.golden.bin holds the pixels of all vectors one after the other, as the model's input takes them: uint8, row-major,
-(height, width, channels) each. NAME.golden.json says what they are and what the model answers:
+(height, width, channels) each. NAME.golden.json describes them and the model's outputs:
 
     schema   1
     model    file (its name), sha256
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact.info import ArtifactInfo, read_model
-from edgekit.dataset import PictureSet
-from edgekit.export.parity_inputs import chosen, cut
+from edgekit.dataset import ImageSet
+from edgekit.export.parity_inputs import center_crops, sample_sources
 from edgekit.files import sha256, write_atomically
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
@@ -32,43 +32,45 @@ from edgekit.runtime.classifier import Classifier
 SCHEMA = 1
 
 
-def write_golden(model: str | os.PathLike[str], *, count: int, pictures: PictureSet | None = None) -> tuple[Path, Path]:
-    """Write NAME.golden.json and NAME.golden.bin beside the artifact NAME.onnx, and answer their paths.
+def write_golden(model: str | os.PathLike[str], *, count: int, pictures: ImageSet | None = None) -> tuple[Path, Path]:
+    """Write NAME.golden.json and NAME.golden.bin beside the artifact NAME.onnx; their paths.
 
-    count: of vectors, at most as many as there are pictures; they are drawings where none are given. Raises
-    ArtifactError for a model that is no artifact, ImageError for a picture that cannot be read.
+    count: of vectors, at most as many as there are pictures; synthetic images are used if none are given. Raises
+    ArtifactError for a model that is not an artifact, ImageError for an image that cannot be read.
     """
     path = Path(model)
     classifier = Classifier(path)
-    sources, names = chosen(pictures, count)
-    pixels = cut(sources, classifier.info.preprocess)
-    logits = np.concatenate([classifier.logits(picture[None]) for picture in pixels])
-    document, raw = path.with_suffix(".golden.json"), path.with_suffix(".golden.bin")
-    facts = {
+    sources, names = sample_sources(pictures, count)
+    pixels = center_crops(sources, classifier.info.preprocess)
+    logits = np.concatenate([classifier.logits(image[None]) for image in pixels])
+    json_path, pixels_path = path.with_suffix(".golden.json"), path.with_suffix(".golden.bin")
+    document = {
         "schema": SCHEMA,
         "model": {"file": path.name, "sha256": sha256(read_model(path))},
-        "input": _input(pixels, classifier.info, raw),
+        "input": _input_dict(pixels, classifier.info, pixels_path.name),
         "output": {"name": "logits", "type": "float32", "shape": list(logits.shape)},
         "labels": list(classifier.info.labels),
-        "vectors": _vectors(names, logits, pixels[0].nbytes, classifier.info.labels),
+        "vectors": _vector_dicts(names, logits, pixels[0].nbytes, classifier.info.labels),
     }
-    write_atomically(raw, pixels.tobytes())
-    write_atomically(document, f"{json.dumps(facts, indent=1, allow_nan=False)}\n".encode())
-    return document, raw
+    write_atomically(pixels_path, pixels.tobytes())
+    write_atomically(json_path, f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode())
+    return json_path, pixels_path
 
 
-def _input(pixels: Pixels, info: ArtifactInfo, raw: Path) -> dict[str, Any]:
+def _input_dict(pixels: Pixels, info: ArtifactInfo, file_name: str) -> dict[str, Any]:
     return {
         "name": "pixels",
         "type": "uint8",
         "shape": list(pixels.shape),
         "color": info.preprocess.color,
-        "file": raw.name,
+        "file": file_name,
         "sha256": sha256(pixels.tobytes()),
     }
 
 
-def _vectors(names: tuple[str, ...], logits: Floats, size_bytes: int, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+def _vector_dicts(
+    names: tuple[str, ...], logits: Floats, size_bytes: int, labels: tuple[str, ...]
+) -> list[dict[str, Any]]:
     best = logits.argmax(axis=1)
     return [
         {

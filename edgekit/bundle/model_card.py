@@ -1,4 +1,4 @@
-"""A model's card: everything in it was read from the files, nothing typed."""
+"""A model's card: everything in it is read from the files, nothing is typed by hand."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from edgekit.artifact.info import ArtifactInfo, read_info, read_sidecar
 from edgekit.errors import DataError
 
-_FACTS = ("title", "summary", "data", "data_licence", "limits")
+_REQUIRED_FACTS = ("title", "summary", "data", "data_licence", "limits")
 
 
 def write_card(folder: str | os.PathLike[str]) -> Path:
     """Write folder/card.md from its .onnx files, their sidecars and about.toml; the card's path.
 
-    about.toml holds what no measurement knows: title, summary, data, data_licence, limits, and in [quantize] the gate
-    that the int8 file passed. Raises DataError where one is missing, or where the folder has no model.
+    about.toml contains what cannot be measured: title, summary, data, data_licence, limits, and in [quantize] the gate
+    that the int8 file passed. Raises DataError if one is missing, or if the folder has no model.
     """
     folder = Path(folder)
     about = read_about(folder)
@@ -34,13 +34,13 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """The facts of folder/about.toml. Raises DataError where one is missing."""
+    """The facts of folder/about.toml. Raises DataError if one is missing."""
     path = folder / "about.toml"
     try:
         about = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
-    missing = [name for name in _FACTS if not isinstance(about.get(name), str)]
+    missing = [name for name in _REQUIRED_FACTS if not isinstance(about.get(name), str)]
     if missing:
         raise DataError(f"{path}: lacks {', '.join(missing)}")
     return about
@@ -61,8 +61,8 @@ def _usage(path: Path) -> str:
 
 
 def _speed(path: Path) -> str:
-    measured = read_sidecar(path)
-    latency, machine = measured["latency"], measured["machine"]
+    sidecar = read_sidecar(path)
+    latency, machine = sidecar["latency"], sidecar["machine"]
     ours, theirs = f"{latency['other_ms']:.2f} ms", f"{latency['baseline_ms']:.2f} ms"
     return (
         f"`{path.stem}` takes {ours} a picture where float32 takes {theirs}: "

@@ -1,19 +1,18 @@
-"""`edgekit adopt`: a stranger's .onnx classifier becomes a file of edgekit."""
+"""`edgekit adopt`: a third-party .onnx classifier becomes a file of edgekit."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from edgekit.cli.parse_values import composite
+from edgekit.cli.option_values import composite
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, say, write, write_json
+from edgekit.cli.render import percent, write, write_json, write_message
 
 if TYPE_CHECKING:
     from edgekit.export.adopt import Adoption
-    from edgekit.export.third_party import Plain
+    from edgekit.export.third_party import ThirdPartyModel
     from edgekit.preprocess.spec import Preprocess
 
 EXAMPLES = """Examples:
@@ -27,62 +26,56 @@ edgekit adopt caffe.onnx --labels names.txt --color BGR --mean 0.485,0.458,0.408
 
 
 def run(
-    plain: Annotated[Path, typer.Argument(help="A float32 classifier: one picture batch in, one value a class out.")],
-    labels: Annotated[Path, typer.Option(help="Class names, one a line, in the order of its outputs.")],
-    mean: Annotated[
-        str, typer.Option(help="What it wants subtracted, in 0..1 units, of red, green, blue: 0.485,0.456,0.406.")
-    ],
-    std: Annotated[
-        str, typer.Option(help="What it wants the rest divided by, in 0..1 units; 0.00392157 leaves 0..255 as it is.")
-    ],
-    resize: Annotated[int, typer.Option(min=1, help="Short edge in pixels before the crop.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    plain: Annotated[Path, Argument("A float32 classifier: one picture batch in, one value a class out.")],
+    labels: Annotated[Path, Option("Class names, one a line, in the order of its outputs.")],
+    mean: Annotated[str, Option("What it wants subtracted, in 0..1 units, of red, green, blue: 0.485,0.456,0.406.")],
+    std: Annotated[str, Option("What it wants the rest divided by, in 0..1 units; 0.00392157 leaves 0..255 as it is.")],
+    resize: Annotated[int, Option("Short edge in pixels before the crop.", least=1)],
+    output: Annotated[Path, Option("The .onnx file to write.", flags=("--output", "-o"))],
     crop: Annotated[
-        str | None, typer.Option(help="Height and width of its input, or both: 96,128.", show_default="as it says")
+        str | None, Option("Height and width of its input, or both: 96,128.", default_text="as it says")
     ] = None,
     layout: Annotated[
-        Literal["nchw", "nhwc"] | None, typer.Option(help="Order of its input's axes.", show_default="as it says")
+        Literal["nchw", "nhwc"] | None, Option("Order of its input's axes.", default_text="as it says")
     ] = None,
     color: Annotated[
         Literal["RGB", "BGR", "L"] | None,
-        typer.Option(help="Order of its channels; L is gray.", show_default="RGB, or L for one channel"),
+        Option("Order of its channels; L is gray.", default_text="RGB, or L for one channel"),
     ] = None,
-    interpolation: Annotated[str, typer.Option(help="bilinear, bicubic, ...")] = "bilinear",
+    interpolation: Annotated[str, Option("bilinear, bicubic, ...")] = "bilinear",
     output_kind: Annotated[
-        Literal["logits", "probabilities"] | None, typer.Option(help="What it gives.", show_default="found out")
+        Literal["logits", "probabilities"] | None, Option("What it gives.", default_text="found out")
     ] = None,
     background_class: Annotated[
         Literal["first", "none"] | None,
-        typer.Option(help="Whether its first class is none of the labels.", show_default="by their number"),
+        Option("Whether its first class is none of the labels.", default_text="by their number"),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the network.", show_default="the file's")] = None,
-    licence: Annotated[str, typer.Option(help="Of the weights, as an SPDX name.")] = "unknown",
+    name: Annotated[str | None, Option("Of the network.", default_text="the file's")] = None,
+    licence: Annotated[str, Option("Of the weights, as an SPDX name.")] = "unknown",
     pictures: Annotated[
-        Path | None, typer.Option(help="A labelled data set: its val pictures check every step and give the accuracy.")
+        Path | None, Option("A labelled data set: its val pictures check every step and give the accuracy.")
     ] = None,
-    features: Annotated[
-        bool, typer.Option("--features", help="A further output `features`: the pooled vector before the last layer.")
-    ] = False,
-    activation_maps: Annotated[
-        bool, typer.Option("--activation-maps", help="A further output `maps`: one for each class, to draw heat maps.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="What was found and written, as one JSON document.")] = False,
+    features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
+    activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
+    json: Annotated[bool, Option("What was found and written, as one JSON document.")] = False,
 ) -> None:
     """Put preprocessing, labels and licence into a stranger's .onnx file, and check that it answers as before."""
     from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
-    from edgekit.export.finalize import Form
-    from edgekit.export.third_party import read_plain
+    from edgekit.export.finalize import Interface
+    from edgekit.export.third_party import read_third_party
     from edgekit.labels import read_labels
 
     require_onnx_path(output)
-    stranger, names = read_plain(plain, layout=layout), read_labels(labels)
-    preprocess = _preprocess(stranger, color, resize, crop, interpolation, mean, std)
-    truth = dataset.read_held_out(pictures) if pictures else None
-    with progress_bar("measuring", len(truth) if truth else None) as advance:
+    third_party, names = read_third_party(plain, layout=layout), read_labels(labels)
+    preprocess = _preprocess(
+        third_party, color=color, resize=resize, crop=crop, interpolation=interpolation, mean=mean, std=std
+    )
+    held_out = dataset.read_held_out(pictures) if pictures else None
+    with progress_bar("measuring", len(held_out) if held_out else None) as advance:
         adoption = adopt(
-            stranger,
+            third_party,
             output,
             preprocess=preprocess,
             labels=names,
@@ -91,26 +84,33 @@ def run(
             background=background_class,
             model=name,
             licence=licence,
-            pictures=truth,
-            form=Form(features=features, activation_maps=activation_maps),
+            pictures=held_out,
+            interface=Interface(features=features, activation_maps=activation_maps),
             on_picture=advance,
         )
-    _show_json(adoption) if json else _show(adoption, stranger)
+    _write_adoption_json(adoption) if json else _write_adoption(adoption, third_party)
 
 
 def _preprocess(
-    stranger: Plain, color: str | None, resize: int, crop: str | None, interpolation: str, mean: str, std: str
+    third_party: ThirdPartyModel,
+    *,
+    color: str | None,
+    resize: int,
+    crop: str | None,
+    interpolation: str,
+    mean: str,
+    std: str,
 ) -> Preprocess:
     from edgekit.errors import SpecError
     from edgekit.preprocess.spec import Preprocess
 
-    if crop is None and stranger.size is None:
-        raise SpecError(f"{stranger.name}: leaves height and width open; give --crop")
-    gray = color == "L" or (color is None and stranger.channels == 1)
+    if crop is None and third_party.size is None:
+        raise SpecError(f"{third_party.name}: leaves height and width open; give --crop")
+    gray = color == "L" or (color is None and third_party.channels == 1)
     values = {
         "color": "L" if gray else "RGB",
         "resize": resize,
-        "crop": stranger.size if crop is None else composite(crop),
+        "crop": third_party.size if crop is None else composite(crop),
         "interpolation": interpolation,
         "mean": composite(mean),
         "std": composite(std),
@@ -118,29 +118,29 @@ def _preprocess(
     return Preprocess.from_dict(values)
 
 
-def _show(adoption: Adoption, stranger: Plain) -> None:
-    from edgekit.export.simplify import told
+def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel) -> None:
+    from edgekit.export.simplify import describe_simplifier
 
     info, figures = adoption.info, adoption.info.parity["adopt"]
     size = adoption.path.stat().st_size / 1e6
     batch = "any number of pictures" if adoption.batch is None else f"{adoption.batch} pictures"
-    left_out = ", its first class left out" if adoption.background else ""
-    write(f"{stranger.name}: {stranger.layout} {info.preprocess.crop}, gives {adoption.output_kind}{left_out}")
+    background = ", its first class left out" if adoption.background else ""
+    write(f"{third_party.name}: {third_party.layout} {info.preprocess.crop}, gives {adoption.output_kind}{background}")
     write(
         f"{adoption.path}: {size:.2f} MB, {len(info.labels)} labels, {batch} at a time; logits within "
         f"{figures['logit_difference']} of the plain file's on {figures['pictures']} {figures['on']}; "
-        f"{told(adoption.simplified_by)}"
+        f"{describe_simplifier(adoption.simplified_by)}"
     )
     if info.metrics:
         write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
-    say(f"next: edgekit quantize {adoption.path} --calibration DATA -o SMALLER.onnx")
+    write_message(f"next: edgekit quantize {adoption.path} --calibration DATA -o SMALLER.onnx")
 
 
-def _show_json(adoption: Adoption) -> None:
-    found = {
+def _write_adoption_json(adoption: Adoption) -> None:
+    properties = {
         "output_kind": adoption.output_kind,
         "background": adoption.background,
         "batch": adoption.batch,
         "simplified_by": adoption.simplified_by,
     }
-    write_json({"schema": 1, "path": str(adoption.path), **found, "info": adoption.info.to_dict()})
+    write_json({"schema": 1, "path": str(adoption.path), **properties, "info": adoption.info.to_dict()})

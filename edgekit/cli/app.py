@@ -1,4 +1,4 @@
-"""The commands, as typer has them. `main` runs them."""
+"""The commands, registered with typer. `main` runs them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ import typer
 from edgekit import __version__
 from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, quantize, train, verify
 from edgekit.cli.predict import command as predict
+from edgekit.cli.typer_options import typer_command
 
-app = typer.Typer(
-    help="Image classifiers as one self-contained ONNX file: train, export, quantize, predict.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-for command in (models, train, export, adopt, quantize, verify, predict, evaluate, crops, bench, inspect, doctor):
-    app.command(name=command.__name__.removeprefix(f"{__package__}.").partition(".")[0], epilog=command.EXAMPLES)(
-        command.run
-    )
+_COMMANDS = {  # in the order of --help
+    "models": models,
+    "train": train,
+    "export": export,
+    "adopt": adopt,
+    "quantize": quantize,
+    "verify": verify,
+    "predict": predict,
+    "evaluate": evaluate,
+    "crops": crops,
+    "bench": bench,
+    "inspect": inspect,
+    "doctor": doctor,
+}
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for name, module in _COMMANDS.items():
+    app.command(name, epilog=module.EXAMPLES)(typer_command(module.run))
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         print(f"edgekit {__version__}")  # noqa: T201
         raise typer.Exit
 
 
 @app.callback()
-def _options(
+def _global_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Image classifiers as one self-contained ONNX file: train, export, quantize, predict."""

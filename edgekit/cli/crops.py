@@ -1,4 +1,4 @@
-"""`edgekit crops`: what more views of a picture give and cost, and adaptive crops fitted to a model."""
+"""`edgekit crops`: accuracy and cost of more views of an image, and adaptive crops fitted to a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, say, table, write, write_json
+from edgekit.cli.render import percent, table, write, write_json, write_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,57 +30,55 @@ edgekit crops model.onnx camera/ --unlabeled --plans five,ten --budgets 1.25,1.5
 edgekit predict picture.jpg --model model-crops.onnx --crops adaptive
 """
 _PLANS, _BUDGETS = "center,flip,five,ten,grid:3x3,wide,whole,multi-scale", "1.1,1.25,1.5,2"
-_RIGHT = {False: "top-1", True: "agreement"}  # what a share of right answers is called, by --unlabeled
+_METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --unlabeled
 _HINT = "-o NEW.onnx writes the model with the recommended adaptive crops"
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="An .onnx file made by edgekit, or the name of a shipped model.")],
-    data: Annotated[
-        Path, typer.Argument(help="A data set, of which val is used where it has one; or see --unlabeled.")
-    ],
-    unlabeled: Annotated[
-        bool, typer.Option("--unlabeled", help="Any folder of pictures: judge by what many views agree on.")
-    ] = False,
-    plans: Annotated[str, typer.Option(help="The plans to compare, beside center and ten.")] = _PLANS,
-    budgets: Annotated[str, typer.Option(help="Views a picture in the mean, for adaptive crops.")] = _BUDGETS,
-    pictures: Annotated[int, typer.Option(min=4, help="At most so many are looked at, drawn by the seed.")] = 1000,
-    halves: Annotated[int, typer.Option(min=1, help="How often adaptive crops are fitted to half of them.")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the pictures and the halves.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores there are")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curve into this .png, .svg or .pdf.")] = None,
+    model: Annotated[str, Argument("An .onnx file made by edgekit, or the name of a shipped model.")],
+    data: Annotated[Path, Argument("A data set, of which val is used where it has one; or see --unlabeled.")],
+    unlabeled: Annotated[bool, Option("Any folder of pictures: judge by what many views agree on.")] = False,
+    plans: Annotated[str, Option("The plans to compare, beside center and ten.")] = _PLANS,
+    budgets: Annotated[str, Option("Views a picture in the mean, for adaptive crops.")] = _BUDGETS,
+    pictures: Annotated[int, Option("At most so many are looked at, drawn by the seed.", least=4)] = 1000,
+    halves: Annotated[int, Option("How often adaptive crops are fitted to half of them.", least=1)] = 20,
+    seed: Annotated[int, Option("Draws the pictures and the halves.", least=0)] = 0,
+    threads: Annotated[int | None, Option("CPU threads.", least=1, default_text="the cores there are")] = None,
+    plot: Annotated[Path | None, Option("Draw the curve into this .png, .svg or .pdf.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the model with the recommended adaptive crops.")
+        Path | None, Option("Write the model with the recommended adaptive crops.", flags=("--output", "-o"))
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="The figures as one JSON document.")] = False,
+    json: Annotated[bool, Option("The figures as one JSON document.")] = False,
 ) -> None:
     """Compare crop plans on pictures, fit adaptive crops (more views only for pictures in doubt), and store them."""
-    from edgekit.evaluate.compare_crops import compare, fit, look_at, recommended
-    from edgekit.plots.crops import draw
+    from edgekit.evaluate.compare_crops import fit_plan, predict_crops, recommended, score_plans
+    from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
     from edgekit.runtime.classifier import Classifier
 
     classifier = Classifier(model, threads=threads)
     _check_output(output, classifier.path)
-    chosen, limits = _chosen_plans(plans), _chosen_budgets(budgets)
-    sources, truth = _read(data, unlabeled, classifier.labels, pictures, seed)
+    crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
+    sources, truth = _read_images(data, classifier.labels, unlabeled=unlabeled, limit=pictures, seed=seed)
     if plot is not None:
         check_plot(plot)
     with progress_bar("looking", len(sources)) as advance:
-        seen = look_at(classifier, sources, chosen, on_picture=advance)
-    scores = compare(seen, truth, budgets=limits, halves=halves, seed=seed)
+        predictions = predict_crops(classifier, sources, crop_plans, on_picture=advance)
+    scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed)
     best = recommended(scores)
-    plan = fit(seen, truth, budget=best.budget or 1.0)
+    plan = fit_plan(predictions, truth, budget=best.budget or 1.0)
     if plot is not None:
-        draw(scores, best, plot, of=_RIGHT[unlabeled])
+        write_plot(scores, best, plot, metric=_METRICS[unlabeled])
     if output is not None:
-        _store(classifier.path, plan, output)
+        _write_model(classifier.path, plan, output=output)
     if json:
-        figures = {"pictures": len(sources), "judged_by": _RIGHT[unlabeled], "plans": [s.to_dict() for s in scores]}
+        figures = {"pictures": len(sources), "judged_by": _METRICS[unlabeled], "plans": [s.to_dict() for s in scores]}
         write_json({"schema": 1, **figures, "recommended": plan.to_dict()})
         return
-    _show(scores, plan, len(sources), _RIGHT[unlabeled])
-    say(f"wrote {output}; next: edgekit predict PICTURE --model {output} --crops adaptive" if output else _HINT)
+    _write_scores(scores, plan, pictures=len(sources), metric=_METRICS[unlabeled])
+    write_message(
+        f"wrote {output}; next: edgekit predict PICTURE --model {output} --crops adaptive" if output else _HINT
+    )
 
 
 def _check_output(output: Path | None, model: Path) -> None:
@@ -91,8 +88,8 @@ def _check_output(output: Path | None, model: Path) -> None:
         raise SpecError(f"{output}: is the model itself; write to another file")
 
 
-def _chosen_plans(text: str) -> list[CropPlan]:
-    """The plans of the list, behind those that all are compared with."""
+def _parse_plans(text: str) -> list[CropPlan]:
+    """The plans of the list, behind the baselines that all are compared with."""
     from edgekit.evaluate.compare_crops import BASELINES
     from edgekit.preprocess.crops import plan_named
 
@@ -100,7 +97,7 @@ def _chosen_plans(text: str) -> list[CropPlan]:
     return list({plan.name: plan for plan in map(plan_named, names)}.values())
 
 
-def _chosen_budgets(text: str) -> list[float]:
+def _parse_budgets(text: str) -> list[float]:
     from edgekit.errors import SpecError
 
     try:
@@ -112,29 +109,29 @@ def _chosen_budgets(text: str) -> list[float]:
     return budgets
 
 
-def _read(
-    data: Path, unlabeled: bool, labels: tuple[str, ...], most: int, seed: int
+def _read_images(
+    data: Path, labels: tuple[str, ...], *, unlabeled: bool, limit: int, seed: int
 ) -> tuple[Sequence[ImageSource], npt.NDArray[np.int64] | None]:
-    """At most so many pictures, and their classes among the model's labels where they are known."""
+    """At most `limit` images and, if they are known, their classes as indexes into the labels of the model."""
     import numpy as np
 
     from edgekit import dataset
     from edgekit.errors import DataError
-    from edgekit.evaluate.accuracy import matched_labels
+    from edgekit.evaluate.accuracy import class_indexes
 
     if unlabeled:
-        found = dataset.read_unlabeled(data)
-        drawn = np.random.default_rng(seed).permutation(len(found))[:most]
-        return [found[number] for number in sorted(drawn)], None
+        sources = dataset.read_unlabeled(data)
+        sample = np.random.default_rng(seed).permutation(len(sources))[:limit]
+        return [sources[index] for index in sorted(sample)], None
     try:
-        pictures = dataset.read(data, "val")
-    except DataError:  # it has no halves, or it cannot be read at all, which this says
-        pictures = dataset.read(data, "all")
-    pictures = pictures.sample(most, seed=seed)
-    return pictures.sources, matched_labels(pictures, labels)
+        images = dataset.read(data, "val")
+    except DataError:  # it is not split, or it cannot be read at all: then this raises too
+        images = dataset.read(data, "all")
+    images = images.sample(limit, seed=seed)
+    return images.sources, class_indexes(images, labels)
 
 
-def _store(model: Path, plan: AdaptivePlan, output: Path) -> None:
+def _write_model(model: Path, plan: AdaptivePlan, *, output: Path) -> None:
     from dataclasses import replace
 
     from edgekit.artifact.info import parse_info, read_model, write_info
@@ -145,7 +142,7 @@ def _store(model: Path, plan: AdaptivePlan, output: Path) -> None:
     write_info(content, replace(info, crops=plan, parent_sha256=sha256(content)), output)
 
 
-def _show(scores: Sequence[PlanScore], plan: AdaptivePlan, pictures: int, right: str) -> None:
+def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, pictures: int, metric: str) -> None:
     from edgekit.evaluate.compare_crops import better_fixed
 
     rows = [
@@ -159,13 +156,15 @@ def _show(scores: Sequence[PlanScore], plan: AdaptivePlan, pictures: int, right:
         )
         for score in scores
     ]
-    write(table(("plan", "views", "time", right, "over center, points", "over ten, points"), rows))
-    looks = f"{', then '.join(plan.looks)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
-    write(f"\nrecommended: adaptive crops with a budget of {plan.budget:g} ({looks})")
+    write(table(("plan", "views", "time", metric, "over center, points", "over ten, points"), rows))
+    stages = f"{', then '.join(plan.looks)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
+    write(f"\nrecommended: adaptive crops with a budget of {plan.budget:g} ({stages})")
     better = better_fixed(scores, next(score for score in scores if score.budget == plan.budget))
     if better is not None:
         write(f"{better.plan} is better still, at {better.time:.2f}x the time: --crops {better.plan}")
-    say(f"on {pictures} pictures; intervals of 95%, paired; adaptive crops judged on pictures they were not fitted to")
+    write_message(
+        f"on {pictures} pictures; intervals of 95%, paired; adaptive crops judged on pictures they were not fitted to"
+    )
 
 
 def _points(gain: Interval) -> str:

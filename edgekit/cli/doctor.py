@@ -1,13 +1,14 @@
-"""`edgekit doctor`: whether this machine is fit, and what to do where it is not."""
+"""`edgekit doctor`: whether edgekit works on this machine, and what to do if not."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from edgekit.cli.render import printable, write, write_json
+from edgekit.cli.options import Option
+from edgekit.cli.render import write, write_json
+from edgekit.errors import EdgekitError, printable
 
 if TYPE_CHECKING:
     from edgekit.runtime.doctor import Checkup
@@ -18,10 +19,9 @@ edgekit doctor
 
 edgekit doctor --json
 """
-_EXIT_PROBLEM = 1
 
 
-def run(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+def run(json: Annotated[bool, Option("One JSON document.")] = False) -> None:
     """Look at versions, processor, cores, providers, cache and extras, and say what to do.
 
     Exits 1 where something keeps edgekit from working.
@@ -33,22 +33,22 @@ def run(json: Annotated[bool, typer.Option("--json", help="One JSON document.")]
         findings = [asdict(finding) for finding in checkup.findings]
         write_json({"schema": 1, "healthy": checkup.healthy, **checkup.facts, "findings": findings})
     else:
-        _show(checkup)
+        _write_checkup(checkup)
     if not checkup.healthy:
-        raise typer.Exit(_EXIT_PROBLEM)
+        sys.exit(EdgekitError.exit_code)
 
 
-def _show(checkup: Checkup) -> None:
-    for name, value in _lines(checkup.facts):
+def _write_checkup(checkup: Checkup) -> None:
+    for name, value in _fact_lines(checkup.facts):
         write(f"{name:<14}  {printable(value)}")
     for finding in checkup.findings:
-        write(f"{finding.severity:<14}  {printable(finding.said)}")
+        write(f"{finding.severity:<14}  {printable(finding.message)}")
     if not checkup.findings:
         write("all is well")
 
 
-def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    machine, cores, cache, answer = facts["machine"], facts["cores"], facts["cache"], facts["default_model"]
+def _fact_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    machine, cores, cache, default_model = facts["machine"], facts["cores"], facts["cache"], facts["default_model"]
     quota = "none" if cores["quota"] is None else f"{cores['quota']:.2g}"
     lines = [
         ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items())),
@@ -62,8 +62,10 @@ def _lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("cache", f"{cache['folder']}, {cache['size_bytes'] / 1e6:.1f} MB{', offline' if cache['offline'] else ''}"),
     ]
     for extra, missing in facts["extras"].items():
-        lacks = f"lacks {', '.join(missing)}; pip install 'edgekit[{extra}]'" if missing else "installed"
-        lines.append((f"extra {extra}", lacks))
-    if answer["first_answer_ms"] is not None:
-        lines.append(("default model", f"{answer['name']} answers after {answer['first_answer_ms']:.0f} ms"))
+        status = f"lacks {', '.join(missing)}; pip install 'edgekit[{extra}]'" if missing else "installed"
+        lines.append((f"extra {extra}", status))
+    if default_model["first_answer_ms"] is not None:
+        lines.append(
+            ("default model", f"{default_model['name']} answers after {default_model['first_answer_ms']:.0f} ms")
+        )
     return lines

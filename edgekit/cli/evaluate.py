@@ -1,21 +1,21 @@
-"""`edgekit evaluate`: how often models are right, where they are not, and which of them is better."""
+"""`edgekit evaluate`: how accurate models are, what they confuse, and which of them is better."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, printable, say, table, write, write_json
-from edgekit.errors import EXIT_SOME_FAILED
+from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.errors import EXIT_SOME_FAILED, printable
 
 if TYPE_CHECKING:
-    from edgekit.evaluate.evaluation import Comparison, Evaluation, Figures
+    from edgekit.evaluate.evaluation import Comparison, Evaluation, ModelMetrics
     from edgekit.evaluate.intervals import Interval
-    from edgekit.evaluate.predictions import Contender
+    from edgekit.evaluate.predictions import EvaluatedModel
     from edgekit.runtime.classifier import Classifier
 
 EXAMPLES = """Examples:
@@ -33,28 +33,25 @@ _CLASSES_SHOWN, _PAIRS_SHOWN, _MISTAKES_SHOWN = 12, 5, 5
 
 def run(
     models_and_data: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="MODEL... DATA",
-            help="Model files or names of shipped models, then the data: an image folder, an archive of one, idx "
+        tuple[str, ...],
+        Argument(
+            "Model files or names of shipped models, then the data: an image folder, an archive of one, idx "
             "files or a CSV of file,label.",
-            show_default=False,
+            metavar="MODEL... DATA",
         ),
     ],
-    crops: Annotated[
-        list[str] | None, typer.Option(help="Crop plan, as in predict; several are compared.", show_default="1")
-    ] = None,
+    crops: Annotated[tuple[str, ...], Option("Crop plan, as in predict; several are compared.", default_text="1")] = (),
     split: Annotated[
-        str, typer.Option(help="train, val, all, or held-out: val, or all pictures of data that is not split.")
+        str, Option("train, val, all, or held-out: val, or all pictures of data that is not split.")
     ] = "held-out",
-    truth: Annotated[Path | None, typer.Option(help="CSV of file,label for a folder of pictures.")] = None,
+    truth: Annotated[Path | None, Option("CSV of file,label for a folder of pictures.")] = None,
     synonyms: Annotated[
-        list[str] | None,
-        typer.Option("--map", help="OLD=NEW: the data's class OLD is the model's NEW; or a CSV file of old,new."),
-    ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="the cores there are")] = None,
-    report: Annotated[Path | None, typer.Option(help="Also write one self-contained HTML page.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+        tuple[str, ...],
+        Option("OLD=NEW: the data's class OLD is the model's NEW; or a CSV file of old,new.", flags=("--map",)),
+    ] = (),
+    threads: Annotated[int | None, Option("CPU threads.", least=1, default_text="the cores there are")] = None,
+    report: Annotated[Path | None, Option("Also write one self-contained HTML page.")] = None,
+    json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
     """Measure accuracy, calibration and confusions on labelled pictures, and compare models picture by picture.
 
@@ -62,47 +59,50 @@ def run(
     """
     from edgekit import dataset
     from edgekit.errors import SpecError
-    from edgekit.evaluate.evaluation import evaluation
-    from edgekit.evaluate.predictions import answer
+    from edgekit.evaluate.evaluation import evaluate
+    from edgekit.evaluate.predictions import predict_all
     from edgekit.labels import read_synonyms
 
     *models, data = models_and_data
     if not models:
         raise SpecError(f"evaluate takes MODEL... DATA, not {data!r} alone")
-    if report and report.is_dir():  # said before minutes are spent
+    if report and report.is_dir():  # reported before minutes are spent
         raise SpecError(f"--report {report}: is a folder; name a file, such as {report / 'report.html'}")
-    contenders = _contenders(models, crops or ["1"], threads)
+    evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
     pictures = dataset.read(data, split, truth=truth)
-    with progress_bar("evaluating", len(contenders) * len(pictures)) as advance:
-        answers = answer(contenders, pictures, synonyms=read_synonyms(synonyms or []), on_picture=advance)
-    found = evaluation(answers, data=Path(data).name or data)
-    write_json(found.to_dict()) if json else _show(found)
-    for one in found.figures:
-        _say_what_the_file_says(one)
+    with progress_bar("evaluating", len(evaluated) * len(pictures)) as advance:
+        predictions = predict_all(evaluated, pictures, synonyms=read_synonyms(synonyms), on_picture=advance)
+    evaluation = evaluate(predictions, data=Path(data).name or data)
+    write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
+    for metrics in evaluation.models:
+        _warn_of_other_accuracy(metrics)
     if report:
-        _write_report(found, report)
-    for name, reason in found.unreadable:
-        say(f"error: {name}: {reason}")
-    if found.unreadable:
-        raise typer.Exit(EXIT_SOME_FAILED)
+        from edgekit.report import write_report
+
+        write_report(evaluation, report)
+        write_message(f"wrote {report}")
+    for name, reason in evaluation.unreadable:
+        write_message(f"error: {name}: {reason}")
+    if evaluation.unreadable:
+        sys.exit(EXIT_SOME_FAILED)
 
 
-def _contenders(models: list[str], plans: list[str], threads: int | None) -> list[Contender]:
-    """Every model with every plan, named by what tells them apart."""
-    from edgekit.evaluate.predictions import Contender
+def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: int | None) -> list[EvaluatedModel]:
+    """Every model with every plan; the names differ."""
+    from edgekit.evaluate.predictions import EvaluatedModel
     from edgekit.hub.shipped import model_path
     from edgekit.runtime.classifier import Classifier
 
     models = list(dict.fromkeys(models))
     stems = [Path(model).stem for model in models]
-    contenders = []
+    evaluated = []
     for model, stem in zip(models, stems, strict=True):
         classifier, short = Classifier(model, threads=threads), stem if stems.count(stem) == 1 else model
         names = list(dict.fromkeys(_plan_name(plan, classifier) for plan in plans))  # 1 and center are one
         for plan in names:
             name = short if len(names) == 1 else f"{short}, {plan}"
-            contenders.append(Contender(name, model_path(model), classifier, plan))
-    return contenders
+            evaluated.append(EvaluatedModel(name, model_path(model), classifier, plan))
+    return evaluated
 
 
 def _plan_name(plan: str, classifier: Classifier) -> str:
@@ -110,88 +110,81 @@ def _plan_name(plan: str, classifier: Classifier) -> str:
     from edgekit.preprocess.crops import CropPlan
     from edgekit.runtime.prediction import Request
 
-    asked = Request(top=1, plan=plan, budget=None, average="probabilities", unknown_below=0.0, channels="RGB")
-    found = asked.plan_for(classifier.info, str(classifier.path))
-    return found.name if isinstance(found, CropPlan) else plan
+    request = Request(top=1, plan=plan, budget=None, average="probabilities", unknown_below=0.0, channels="RGB")
+    crop_plan = request.plan_for(classifier.info, str(classifier.path))
+    return crop_plan.name if isinstance(crop_plan, CropPlan) else plan
 
 
-def _write_report(found: Evaluation, path: Path) -> None:
-    from edgekit.report import write_report
-
-    write_report(found, path)
-    say(f"wrote {path}")
-
-
-def _say_what_the_file_says(figures: Figures) -> None:
-    """Only where it lies outside of what was measured: int8 may be computed otherwise on another processor."""
-    recorded, top1 = figures.recorded_top1, figures.top1
+def _warn_of_other_accuracy(metrics: ModelMetrics) -> None:
+    """If the accuracy in the file is not within the measured interval: another processor may compute int8 otherwise."""
+    recorded, top1 = metrics.recorded_top1, metrics.top1
     if recorded is not None and not top1.low <= recorded <= top1.high:
-        say(
-            f"{figures.contender.name}: the file says top-1 {percent(recorded)} of as many pictures, not "
+        write_message(
+            f"{metrics.model.name}: the file says top-1 {percent(recorded)} of as many pictures, not "
             f"{percent(top1.value)}: are these the same pictures, and what does edgekit doctor say of int8 here?"
         )
 
 
-def _show(found: Evaluation) -> None:
-    unread = f", {len(found.unreadable)} more could not be read" if found.unreadable else ""
-    write(printable(f"{found.data}: {len(found.pictures)} pictures{unread}"))
+def _write_evaluation(evaluation: Evaluation) -> None:
+    unreadable = f", {len(evaluation.unreadable)} more could not be read" if evaluation.unreadable else ""
+    write(printable(f"{evaluation.data}: {len(evaluation.pictures)} pictures{unreadable}"))
     write("")
     header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "ECE after it")
-    write(table(header, map(_row, found.figures)))
-    for comparison in found.comparisons:
+    write(table(header, map(_metrics_row, evaluation.models)))
+    for comparison in evaluation.comparisons:
         write("")
-        write(printable(_compared(comparison)))
-    if len(found.figures) == 1:
-        _show_details(found.figures[0], found.pictures.names)
+        write(printable(_comparison_line(comparison)))
+    if len(evaluation.models) == 1:
+        _write_details(evaluation.models[0], evaluation.pictures.names)
 
 
-def _row(figures: Figures) -> tuple[str, ...]:
-    calibration = figures.calibration
+def _metrics_row(metrics: ModelMetrics) -> tuple[str, ...]:
+    calibration = metrics.calibration
     return (
-        figures.contender.name,
-        percent(figures.top1.value),
-        _interval(figures.top1),
-        percent(figures.top5.value),
-        f"{figures.macro_f1:.4f}",
+        metrics.model.name,
+        percent(metrics.top1.value),
+        _interval_text(metrics.top1),
+        percent(metrics.top5.value),
+        f"{metrics.macro_f1:.4f}",
         f"{calibration.ece:.4f}",
         f"{calibration.temperature:.3f}",
         f"{calibration.scaled_ece:.4f}",
     )
 
 
-def _interval(interval: Interval) -> str:
+def _interval_text(interval: Interval) -> str:
     return f"{100 * interval.low:.2f} to {100 * interval.high:.2f}"
 
 
-def _compared(comparison: Comparison) -> str:
+def _comparison_line(comparison: Comparison) -> str:
     paired = comparison.paired
-    first, second = comparison.first.contender.name, comparison.second.contender.name
+    first, second = comparison.first.model.name, comparison.second.model.name
     return (
         f"{second} against {first}: pictures won {paired.won}, lost {paired.lost} "
         f"({len(comparison.flipped)} answered otherwise), {paired.verdict}"
     )
 
 
-def _show_details(figures: Figures, names: tuple[str, ...]) -> None:
-    present = [row for row in figures.classes if row.pictures]
+def _write_details(metrics: ModelMetrics, names: tuple[str, ...]) -> None:
+    present = [row for row in metrics.classes if row.pictures]
     shown = sorted(present, key=lambda row: row.f1 or 0.0)[:_CLASSES_SHOWN]
     write("")
     if len(shown) < len(present):
         write(f"the {len(shown)} weakest of {len(present)} classes:")
     cells = [(r.label, str(r.pictures), percent(r.precision), percent(r.recall), percent(r.f1)) for r in shown]
     write(table(("class", "pictures", "precision", "recall", "F1"), cells))
-    for line in _mistake_lines(figures, names):
+    for line in _mistake_lines(metrics, names):
         write(printable(line))
 
 
-def _mistake_lines(figures: Figures, names: tuple[str, ...]) -> Iterator[str]:
+def _mistake_lines(metrics: ModelMetrics, names: tuple[str, ...]) -> Iterator[str]:
     from edgekit.evaluate.confusion import confused_pairs
 
-    labels = figures.labels
-    for number, pair in enumerate(confused_pairs(figures.confusion)[:_PAIRS_SHOWN]):
+    labels = metrics.labels
+    for number, pair in enumerate(confused_pairs(metrics.confusion)[:_PAIRS_SHOWN]):
         yield from () if number else ("", "most confused (true -> answered):")
         yield f"  {pair.pictures:>4}  {labels[pair.truth]} -> {labels[pair.predicted]}"
-    for number, mistake in enumerate(figures.mistakes[:_MISTAKES_SHOWN]):
+    for number, mistake in enumerate(metrics.mistakes[:_MISTAKES_SHOWN]):
         yield from () if number else ("", "most confident mistakes:")
-        said = f"{labels[mistake.truth]} -> {labels[mistake.predicted]}"
-        yield f"  {percent(mistake.probability):>7}  {said}  {names[mistake.picture]}"
+        confusion = f"{labels[mistake.truth]} -> {labels[mistake.predicted]}"
+        yield f"  {percent(mistake.probability):>7}  {confusion}  {names[mistake.picture]}"

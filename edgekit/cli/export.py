@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
-from edgekit.cli.parse_values import composite, named_values
+from edgekit.cli.option_values import composite, named_values
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import download_progress, progress_bar
-from edgekit.cli.render import percent, say, write, write_json
+from edgekit.cli.render import percent, write, write_json, write_message
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
-    from edgekit.dataset import PictureSet
-    from edgekit.export.finalize import Form
+    from edgekit.dataset import ImageSet
+    from edgekit.export.finalize import Interface
     from edgekit.zoo.network import Network
 
 EXAMPLES = """Examples:
@@ -32,43 +31,35 @@ edgekit export model-int8.onnx --batch 1 --format ort --golden 8 -o phone.onnx
 def run(
     source: Annotated[
         str,
-        typer.Argument(help="A checkpoint of `edgekit train`, a network of `edgekit models`, or an .onnx of edgekit."),
+        Argument("A checkpoint of `edgekit train`, a network of `edgekit models`, or an .onnx of edgekit."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")],
+    output: Annotated[Path, Option("The .onnx file to write.", flags=("--output", "-o"))],
     weights: Annotated[
-        str | None, typer.Option(help="For a network: a .safetensors or .pth file, or imagenet: the official ones.")
+        str | None, Option("For a network: a .safetensors or .pth file, or imagenet: the official ones.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="Class names, one a line, in the order of the logits.")] = None,
-    padding: Annotated[str | None, typer.Option(help="symmetric or tf_same, where the network has the choice.")] = None,
-    argument: Annotated[
-        list[str] | None, typer.Option(help="An argument of the network: width_mult=0.5. May be repeated.")
-    ] = None,
-    mean: Annotated[str | None, typer.Option(help="In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
-    std: Annotated[str | None, typer.Option(help="In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
-    resize: Annotated[int | None, typer.Option(min=1, help="Short edge in pixels before the crop.")] = None,
-    crop: Annotated[str | None, typer.Option(help="Height and width of the input in pixels, or both: 96,128.")] = None,
-    interpolation: Annotated[str | None, typer.Option(help="bilinear, bicubic, ...")] = None,
+    labels: Annotated[Path | None, Option("Class names, one a line, in the order of the logits.")] = None,
+    padding: Annotated[str | None, Option("symmetric or tf_same, where the network has the choice.")] = None,
+    argument: Annotated[tuple[str, ...], Option("An argument of the network: width_mult=0.5. May be repeated.")] = (),
+    mean: Annotated[str | None, Option("In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
+    std: Annotated[str | None, Option("In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
+    resize: Annotated[int | None, Option("Short edge in pixels before the crop.", least=1)] = None,
+    crop: Annotated[str | None, Option("Height and width of the input in pixels, or both: 96,128.")] = None,
+    interpolation: Annotated[str | None, Option("bilinear, bicubic, ...")] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="A labelled data set: its val pictures check every step and give the accuracy.")
+        Path | None, Option("A labelled data set: its val pictures check every step and give the accuracy.")
     ] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="Of the weights, as an SPDX name.", show_default="unknown")
-    ] = None,
-    opset: Annotated[int | None, typer.Option(help="ONNX operator set, 18 or later.", show_default="20")] = None,
-    batch: Annotated[str, typer.Option(help="Pictures at a time: dynamic (any number), or a number.")] = "dynamic",
-    features: Annotated[
-        bool, typer.Option("--features", help="A further output `features`: the pooled vector before the last layer.")
-    ] = False,
-    activation_maps: Annotated[
-        bool, typer.Option("--activation-maps", help="A further output `maps`: one for each class, to draw heat maps.")
-    ] = False,
+    licence: Annotated[str | None, Option("Of the weights, as an SPDX name.", default_text="unknown")] = None,
+    opset: Annotated[int | None, Option("ONNX operator set, 18 or later.", default_text="20")] = None,
+    batch: Annotated[str, Option("Pictures at a time: dynamic (any number), or a number.")] = "dynamic",
+    features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
+    activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
     golden: Annotated[
-        int | None, typer.Option(min=1, help="Write so many golden vectors beside it, for ports to other languages.")
+        int | None, Option("Write so many golden vectors beside it, for ports to other languages.", least=1)
     ] = None,
     format: Annotated[
-        Literal["onnx", "ort"], typer.Option(help="ort: beside the .onnx also onnxruntime's own format, for phones.")
+        Literal["onnx", "ort"], Option("ort: beside the .onnx also onnxruntime's own format, for phones.")
     ] = "onnx",
-    json: Annotated[bool, typer.Option("--json", help="The file's metadata as one JSON document.")] = False,
+    json: Annotated[bool, Option("The file's metadata as one JSON document.")] = False,
 ) -> None:
     """Write one self-contained .onnx file: raw pixels in, logits out; labels, preprocessing and accuracy inside."""
     from edgekit.optional import require
@@ -76,13 +67,13 @@ def run(
     require("onnx", extra="export")
     from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
-    from edgekit.export.finalize import Form
+    from edgekit.export.finalize import Interface
 
     require_onnx_path(output)
     options = {
         "labels": labels,
         "padding": padding,
-        "argument": argument,
+        "argument": argument or None,
         "resize": resize,
         "crop": crop and composite(crop),
         "interpolation": interpolation,
@@ -91,27 +82,28 @@ def run(
         "licence": licence,
         "opset": opset,
     }
-    given = {name: value for name, value in options.items() if value is not None}
-    form = Form(batch=_batch(batch), features=features, activation_maps=activation_maps)
-    truth = dataset.read_held_out(pictures) if pictures else None
+    options = {name: value for name, value in options.items() if value is not None}
+    interface = Interface(batch=_parse_batch(batch), features=features, activation_maps=activation_maps)
+    held_out = dataset.read_held_out(pictures) if pictures else None
     if source.endswith(".onnx"):
-        own = given | ({} if weights is None else {"weights": weights})
-        info, said = _refitted(Path(source), output, own, form, truth)
+        if weights is not None:
+            options["weights"] = weights
+        info, parity = _refit(Path(source), output, options=options, interface=interface, images=held_out)
     else:
-        info, said = _converted(source, weights, output, given, form, truth)
-    beside = _beside(output, golden, truth) + (_phone(output, truth) if format == "ort" else [])
+        info, parity = _convert(source, output, weights=weights, options=options, interface=interface, images=held_out)
+    beside = _write_beside(output, golden=golden, ort=format == "ort", images=held_out)
     if json:
         write_json({"schema": 1, "path": str(output), "beside": [str(p) for p in beside], "info": info.to_dict()})
         return
-    write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {said}")
+    write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {parity}")
     if info.metrics:
         write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
     for path in beside:
         write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
-    say(f"next: edgekit predict PICTURE --model {output}")
+    write_message(f"next: edgekit predict PICTURE --model {output}")
 
 
-def _batch(text: str) -> int | None:
+def _parse_batch(text: str) -> int | None:
     from edgekit.errors import SpecError
 
     if text == "dynamic":
@@ -121,86 +113,86 @@ def _batch(text: str) -> int | None:
     return int(text)
 
 
-def _refitted(
-    source: Path, output: Path, given: dict[str, Any], form: Form, pictures: PictureSet | None
+def _refit(
+    source: Path, output: Path, *, options: dict[str, Any], interface: Interface, images: ImageSet | None
 ) -> tuple[ArtifactInfo, str]:
     from edgekit.errors import SpecError
-    from edgekit.export.finalize import refit
+    from edgekit.export.finalize import change_interface
 
-    if given:
-        raise SpecError(f"an .onnx file has its own {', '.join(given)}; leave out --{' --'.join(given)}")
-    info = refit(source, output, pictures=pictures, form=form)
-    figures = info.parity["refit"]
-    return info, f"logits within {figures['logit_difference']} of its parent's on {_pictures(figures)}"
+    if options:
+        raise SpecError(f"an .onnx file has its own {', '.join(options)}; leave out --{' --'.join(options)}")
+    info = change_interface(source, output, pictures=images, interface=interface)
+    return info, _logit_difference(info.parity["refit"], "its parent's")
 
 
-def _converted(
+def _convert(
     source: str,
-    weights: str | None,
     output: Path,
-    given: dict[str, Any],
-    form: Form,
-    pictures: PictureSet | None,
+    *,
+    weights: str | None,
+    options: dict[str, Any],
+    interface: Interface,
+    images: ImageSet | None,
 ) -> tuple[ArtifactInfo, str]:
     from edgekit.optional import require
 
     require("torch", extra="export")
     from edgekit.export.pipeline import convert
-    from edgekit.export.simplify import told
+    from edgekit.export.simplify import describe_simplifier
 
-    opset = {"opset": given.pop("opset")} if "opset" in given else {}
-    licence = given.pop("licence", "unknown")
-    network, info = (
-        _checkpoint(source, given, licence) if weights is None else _weights(source, weights, given, licence)
-    )
-    with progress_bar("measuring", len(pictures) if pictures else None) as advance:
-        conversion = convert(network, info, output, pictures=pictures, on_picture=advance, form=form, **opset)
-    figures = conversion.info.parity["to_onnx"]
-    said = f"logits within {figures['logit_difference']} of torch's on {_pictures(figures)}"
-    return conversion.info, f"{said}; {told(conversion.simplified_by)}"
-
-
-def _pictures(figures: dict[str, Any]) -> str:
-    return f"{figures['pictures']} {figures['on']}"
+    opset = {"opset": options.pop("opset")} if "opset" in options else {}
+    licence = options.pop("licence", "unknown")
+    if weights is None:
+        network, info = _from_checkpoint(source, options=options, licence=licence)
+    else:
+        network, info = _from_weights(source, weights, options=options, licence=licence)
+    with progress_bar("measuring", len(images) if images else None) as advance:
+        conversion = convert(network, info, output, pictures=images, on_picture=advance, interface=interface, **opset)
+    parity = _logit_difference(conversion.info.parity["to_onnx"], "torch's")
+    return conversion.info, f"{parity}; {describe_simplifier(conversion.simplified_by)}"
 
 
-def _checkpoint(path: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
+def _logit_difference(figures: dict[str, Any], reference: str) -> str:
+    return f"logits within {figures['logit_difference']} of {reference} on {figures['pictures']} {figures['on']}"
+
+
+def _from_checkpoint(path: str, *, options: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
-    from edgekit.export.networks import from_checkpoint
+    from edgekit.export.networks import network_from_checkpoint
     from edgekit.zoo.specs import SPECS
 
     if path in SPECS:
         raise SpecError(f"{path}: its weights are missing; give --weights FILE, or a checkpoint in place of the name")
-    if given:
-        raise SpecError(f"a checkpoint brings its own {', '.join(given)}; leave out --{' --'.join(given)}")
-    return from_checkpoint(path, licence=licence)
+    if options:
+        raise SpecError(f"a checkpoint brings its own {', '.join(options)}; leave out --{' --'.join(options)}")
+    return network_from_checkpoint(path, licence=licence)
 
 
-def _weights(model: str, weights: str, given: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
+def _from_weights(model: str, weights: str, *, options: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
-    from edgekit.export.networks import from_weights, spec_preprocess
-    from edgekit.hub.resolve import resolve
+    from edgekit.export.networks import network_from_weights, spec_preprocess
+    from edgekit.hub.imagenet_weights import weights_path
     from edgekit.labels import read_labels
 
-    names, padding = given.pop("labels", None), given.pop("padding", None)
-    arguments = named_values(given.pop("argument", [])) | ({"padding": padding} if padding else {})
-    preprocess = spec_preprocess(model, given)
+    names, padding = options.pop("labels", None), options.pop("padding", None)
+    arguments = named_values(options.pop("argument", ())) | ({"padding": padding} if padding else {})
+    preprocess = spec_preprocess(model, options)
     if names is None:
         raise SpecError("the file must know its class names; give --labels FILE, one name a line")
     labels = read_labels(names)
-    with download_progress() as on_progress:  # last: what was mistyped is said before half a gigabyte is fetched
-        path = resolve(model, weights, on_progress=on_progress)
-    return from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, licence=licence)
+    with download_progress() as on_bytes:  # last: a mistyped option is reported before half a gigabyte is downloaded
+        path = weights_path(model, weights, on_bytes=on_bytes)
+    return network_from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, licence=licence)
 
 
-def _beside(output: Path, golden: int | None, pictures: PictureSet | None) -> list[Path]:
+def _write_beside(output: Path, *, golden: int | None, ort: bool, images: ImageSet | None) -> list[Path]:
+    """The files of golden vectors and of onnxruntime's own format, if they are asked for."""
     from edgekit.bundle.golden_vectors import write_golden
 
-    return [] if golden is None else list(write_golden(output, count=golden, pictures=pictures))
+    paths = [] if golden is None else list(write_golden(output, count=golden, pictures=images))
+    if ort:
+        from edgekit.bundle.onnxruntime_mobile import write_ort
 
-
-def _phone(output: Path, pictures: PictureSet | None) -> list[Path]:
-    from edgekit.bundle.onnxruntime_mobile import write_ort
-
-    path = output.with_suffix(".ort")
-    return [path, write_ort(output, path, pictures=pictures)]
+        path = output.with_suffix(".ort")
+        paths += [path, write_ort(output, path, pictures=images)]
+    return paths

@@ -1,4 +1,4 @@
-"""`edgekit inspect`: what a model file says of itself, and its layers."""
+"""`edgekit inspect`: the metadata of a model file, and its layers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from edgekit.cli.models import spec_facts
-from edgekit.cli.render import percent, printable, table, write, write_json
+from edgekit.cli.options import Argument, Option
+from edgekit.cli.render import percent, table, write, write_json
+from edgekit.errors import printable
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
@@ -29,16 +29,14 @@ edgekit inspect resnet50 --layers
 edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
-_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they are taken
+_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they happen
 
 
 def run(
-    model: Annotated[str, typer.Argument(help="An .onnx file, a shipped model, or a network of `edgekit models`.")],
-    layers: Annotated[bool, typer.Option("--layers", help="Output shape, parameters and MACs of every layer.")] = False,
-    mobile: Annotated[
-        bool, typer.Option("--mobile", help="Of a file: what the accelerators of phones would not take.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    model: Annotated[str, Argument("An .onnx file, a shipped model, or a network of `edgekit models`.")],
+    layers: Annotated[bool, Option("Output shape, parameters and MACs of every layer.")] = False,
+    mobile: Annotated[bool, Option("Of a file: what the accelerators of phones would not take.")] = False,
+    json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
     """Show what a model file or a network is: labels, preprocessing, licence, accuracy; or, of any file, its layers."""
     from edgekit.artifact.info import read_info
@@ -47,16 +45,16 @@ def run(
 
     spec = SPECS.get(model)
     if mobile:
-        _show_mobile(model_path(model), json)
+        _write_mobile(model_path(model), json)
     elif layers:
         rows = _network_layers(spec) if spec else _file_layers(model_path(model))
-        _show_layers_json(rows) if json else _show_layers(rows)
+        _write_layers_json(rows) if json else _write_layers(rows)
     elif spec:
-        write_json({"schema": 1, **spec_facts(spec)}) if json else _show(_spec_lines(spec))
+        write_json({"schema": 1, **spec_facts(spec)}) if json else _write_facts(_spec_lines(spec))
     else:
         path = model_path(model)
         info = read_info(path)
-        write_json(info.to_dict()) if json else _show(_file_lines(path, info))
+        write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info))
 
 
 def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
@@ -64,11 +62,11 @@ def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
 
     torch = require("torch", extra="train")
     from edgekit.zoo.build import build
-    from edgekit.zoo.network_cost import layers
+    from edgekit.zoo.network_cost import layer_costs
 
     with torch.device("meta"):  # shapes alone: no time and no memory goes into weights
         network = build(spec.name)
-    return layers(network, spec.input, channels=spec.preprocess.channels)
+    return layer_costs(network, spec.input, channels=spec.preprocess.channels)
 
 
 def _file_layers(path: Path) -> tuple[LayerCost, ...]:
@@ -81,7 +79,7 @@ def _file_layers(path: Path) -> tuple[LayerCost, ...]:
     return layers(model, name=str(path))
 
 
-def _show_mobile(path: Path, json: bool) -> None:
+def _write_mobile(path: Path, json: bool) -> None:
     from edgekit.artifact.guard.scan import check_model
     from edgekit.artifact.info import read_model
     from edgekit.bundle.onnxruntime_mobile import provider_reports, provider_source
@@ -100,7 +98,7 @@ def _show_mobile(path: Path, json: bool) -> None:
     write(f"For one picture at a time, by the lists of {provider_source()}; there is none for XNNPACK.")
 
 
-def _show_layers(rows: Sequence[LayerCost]) -> None:
+def _write_layers(rows: Sequence[LayerCost]) -> None:
     from edgekit.cost import total
 
     cost = total(rows)
@@ -109,13 +107,13 @@ def _show_layers(rows: Sequence[LayerCost]) -> None:
     write(table(("layer", "kind", "output", "parameters", "MACs"), cells))
 
 
-def _show_layers_json(rows: Sequence[LayerCost]) -> None:
+def _write_layers_json(rows: Sequence[LayerCost]) -> None:
     from edgekit.cost import total
 
     write_json({"schema": 1, "layers": [asdict(row) for row in rows], "total": asdict(total(rows))})
 
 
-def _show(lines: Sequence[tuple[str, str]]) -> None:
+def _write_facts(lines: Sequence[tuple[str, str]]) -> None:
     for name, value in lines:
         write(f"{name:<12}  {printable(value)}")
 
@@ -126,13 +124,13 @@ def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:
         ("network", spec.name),
         ("paper", spec.paper),
         ("departures", spec.departures or "none"),
-        ("input", _input(preprocess)),
+        ("input", _input_text(preprocess)),
         ("parameters", f"{spec.parameters:,}"),
         ("MACs", f"{spec.macs:,}"),
     ]
 
 
-def _input(preprocess: Preprocess) -> str:
+def _input_text(preprocess: Preprocess) -> str:
     padded = f", padded by {preprocess.pad}" if preprocess.pad else ""
     resized = f"short edge {preprocess.resize}, {preprocess.interpolation}"
     return f"{preprocess.crop} {preprocess.color}, {resized}{padded}"
@@ -142,18 +140,18 @@ def _file_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
     from edgekit.errors import ArtifactError
 
     try:
-        return _lines(path, info)
-    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: a stranger's may be anything
+        return _info_lines(path, info)
+    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: a third-party file may contain anything
         raise ArtifactError(f"{path}: its figures are not as edgekit writes them: {error!r:.100}") from None
 
 
-def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
+def _info_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
     preprocess, shown = info.preprocess, ", ".join(info.labels[:_LABELS_SHOWN])
     arguments = ", ".join(f"{name}={value}" for name, value in info.arguments.items())
     lines = [
         ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB, {info.precision})"),
         ("network", f"{info.model}({arguments})"),
-        ("input", _input(preprocess)),
+        ("input", _input_text(preprocess)),
         ("mean, std", f"{preprocess.mean}, {preprocess.std}"),
         ("labels", f"{len(info.labels)}: {shown}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
         ("licence", info.licence),
@@ -163,8 +161,8 @@ def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
     if info.metrics:
         lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures"))
     for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
-        said = f"logits within {figures['logit_difference']}, the same label on {percent(figures['agreement'])}"
-        lines.append((step, f"{said} of {figures['pictures']} pictures{_how(figures)}"))
+        parity = f"logits within {figures['logit_difference']}, the same label on {percent(figures['agreement'])}"
+        lines.append((step, f"{parity} of {figures['pictures']} pictures{_provenance(figures)}"))
     if info.crops:
         lines.append(("crops", "fitted adaptive ones: edgekit predict --crops adaptive"))
     if info.calibration:
@@ -172,7 +170,7 @@ def _lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
     return lines
 
 
-def _how(figures: Mapping[str, Any]) -> str:
-    """By which simplifier, or by which recipe and for which processor, where the step has one."""
+def _provenance(figures: Mapping[str, Any]) -> str:
+    """The simplifier of the step, or its recipe and its processor, if it has one."""
     by, target = figures.get("by") or figures.get("recipe"), figures.get("target")
     return (f"; by {by}" if by else "") + (f" for {target}" if target else "")

@@ -1,4 +1,4 @@
-"""`edgekit`: where its script begins, and what every error becomes."""
+"""The entry point of `edgekit`: errors become one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import sys
 import warnings
 
 from edgekit.cli.predict.fast_parser import parse
-from edgekit.cli.render import say
+from edgekit.cli.render import write_message
 from edgekit.errors import EdgekitError
 
 _EXIT_INTERRUPTED = 130
 
 
 def script() -> None:
-    """`main` as a program of its own, which after a prediction ends at once: an orderly end takes 30 ms."""
+    """`main` as a process of its own, which after `predict` ends without clean-up: that would take 30 ms."""
     code: str | int | None = 0
     try:
         main()
     except SystemExit as end:
         code = end.code
     if sys.argv[1:2] == ["predict"] and isinstance(code, int):
-        with contextlib.suppress(OSError):  # of help; every answer was flushed when it was written
+        with contextlib.suppress(OSError):  # of help; every prediction was flushed when it was written
             sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
@@ -31,18 +31,18 @@ def script() -> None:
 
 def main() -> None:
     """Run the command line; every error that edgekit raises becomes one line on stderr and an exit code."""
-    warnings.simplefilter("ignore")  # a picture library's warnings are not for the user of a command
+    warnings.simplefilter("ignore")  # an image library's warnings are not for the user of a command
     try:
         _run(sys.argv[1:])
     except EdgekitError as error:
-        say(f"error: {error}")
+        write_message(f"error: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        say("interrupted")
+        write_message("interrupted")
         sys.exit(_EXIT_INTERRUPTED)
-    except OSError as error:  # of stdout, most likely: what writes files says more
-        if not isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
-            say(f"error: {error}")
+    except OSError as error:  # of stdout, most likely: what writes files raises its own errors
+        if not isinstance(error, BrokenPipeError):  # the reader of our output has closed it
+            write_message(f"error: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EdgekitError.exit_code)
 

@@ -1,11 +1,10 @@
-"""`edgekit models`: the networks that can be built, and the models that come along."""
+"""`edgekit models`: the networks that can be built, and the built-in models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, table, write, write_json
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ edgekit models mobilenet --json
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="Only those whose name contains this.", show_default="all")] = "",
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    name: Annotated[str, Argument("Only those whose name contains this.", default_text="all")] = "",
+    json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
     """List the zoo's networks and the shipped models."""
     from edgekit.artifact.info import read_info

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; silence elsewhere."""
+"""Progress bars on a terminal; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    # stdout stays what it is: rich would send its lines to the bar's terminal, past the file that they are meant for.
+    # stdout is not redirected: rich would send its lines to the bar's terminal instead of the file they are meant for.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(title, total=total)
         yield lambda: progress.advance(task)
@@ -45,7 +45,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function to call with the stage of a longer work, how many of its steps are done, and how many there are."""
+    """A function to call with the name of a stage, the number of its finished steps and the number of all."""
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
@@ -68,7 +68,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[int, int | None], None]]:
-    """A function to call with the bytes that have arrived, and all there will be where that is known."""
+    """A function to call with the number of bytes received and their total, if it is known."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -83,7 +83,7 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
-    """A function to call after each training step: loss, accuracy, pictures a second and the time that is left.
+    """A function to call after each training step: loss, accuracy, images per second and remaining time.
 
     Of the processes that torchrun starts, only the first shows a bar.
     """

@@ -1,4 +1,4 @@
-"""What people see: lines, bars, tables, JSON. stdout is data, stderr is everything else."""
+"""How output is written: lines, bars, tables, JSON. stdout is for data, stderr for everything else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgekit.errors import printable as printable
+from edgekit.errors import printable
 
 _BAR_WIDTH = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -25,7 +25,7 @@ def write_json(document: Any) -> None:
     write(json.dumps(document, ensure_ascii=True, allow_nan=False))
 
 
-def say(text: str) -> None:
+def write_message(text: str) -> None:
     """One line for people on stderr."""
     print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
@@ -42,10 +42,10 @@ def percent(share: float | None) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; cells that hold figures lie to the right."""
+    """Columns as wide as their widest cell; columns of numbers are right-aligned."""
     cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    right = [all(_is_figure(row[column]) for row in cells[1:]) and len(cells) > 1 for column in range(len(header))]
+    right = [all(_is_number(row[column]) for row in cells[1:]) and len(cells) > 1 for column in range(len(header))]
     lines = [
         "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
         for row in cells
@@ -53,5 +53,5 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join((lines[0], "  ".join("-" * width for width in widths), *lines[1:]))
 
 
-def _is_figure(cell: str) -> bool:
+def _is_number(cell: str) -> bool:
     return cell == "-" or cell[:1].isdigit()

@@ -1,17 +1,17 @@
-"""`edgekit verify`: whether two models say the same of the same pictures."""
+"""`edgekit verify`: whether two models predict the same on the same images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, printable, say, table, write, write_json
+from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.errors import printable
 
 if TYPE_CHECKING:
-    from edgekit.evaluate.compare_models import Verification
+    from edgekit.evaluate.compare_models import ModelComparison
 
 EXAMPLES = """Examples:
 
@@ -22,38 +22,36 @@ edgekit verify model.onnx model-int8.onnx photos/ --tolerance 0 --max-difference
 
 
 def run(
-    first: Annotated[str, typer.Argument(help="An artifact, or the name of a shipped model.")],
-    second: Annotated[str, typer.Argument(help="Another one, with the same labels in any order.")],
-    data: Annotated[Path, typer.Argument(help="Pictures: a folder, an archive, a table; labels are not needed.")],
-    tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the pictures whose label may differ.")
-    ] = 0.05,
+    first: Annotated[str, Argument("An artifact, or the name of a shipped model.")],
+    second: Annotated[str, Argument("Another one, with the same labels in any order.")],
+    data: Annotated[Path, Argument("Pictures: a folder, an archive, a table; labels are not needed.")],
+    tolerance: Annotated[float, Option("Share of the pictures whose label may differ.", least=0, most=1)] = 0.05,
     max_difference: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Largest difference of a probability.", show_default="any")
+        float | None, Option("Largest difference of a probability.", least=0, most=1, default_text="any")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
     """Compare two models from picture file to label. Exits 6 where they differ by more than was allowed."""
-    from edgekit.evaluate.compare_models import require_alike, verify
-    from edgekit.quantize.split_data import pictures_at
+    from edgekit.evaluate.compare_models import compare_models, require_agreement
+    from edgekit.quantize.split_data import images_at
     from edgekit.runtime.classifier import Classifier
 
-    pictures = pictures_at(data)
+    pictures = images_at(data)
     with progress_bar("comparing", len(pictures)) as advance:
-        found = verify(Classifier(first), Classifier(second), pictures, on_picture=advance)
-    write_json({"schema": 1, **found.to_dict()}) if json else _show(found)
-    if found.unreadable:
-        say(f"warning: {len(found.unreadable)} pictures cannot be read and are left out ({found.unreadable[0]}, ...)")
-    require_alike(found, tolerance=tolerance, max_difference=max_difference)
+        comparison = compare_models(Classifier(first), Classifier(second), pictures, on_picture=advance)
+    write_json({"schema": 1, **comparison.to_dict()}) if json else _write_comparison(comparison)
+    if unreadable := comparison.unreadable:
+        write_message(f"warning: {len(unreadable)} pictures cannot be read and are left out ({unreadable[0]}, ...)")
+    require_agreement(comparison, tolerance=tolerance, max_difference=max_difference)
 
 
-def _show(found: Verification) -> None:
-    if found.flips:
+def _write_comparison(comparison: ModelComparison) -> None:
+    if comparison.flips:
         rows = [
             (flip.picture, *(cell for s in (flip.first, flip.second) for cell in (s.label, percent(s.probability))))
-            for flip in found.flips
+            for flip in comparison.flips
         ]
         write(table(("picture", "first", "", "second", ""), rows))
-    agreement = f"the same label on {percent(found.agreement)} of {found.pictures} pictures"
-    difference = f"a probability differs by at most {found.probability_difference:.3g}"
-    write(f"{agreement}; {difference} ({printable(found.most_different)})")
+    agreement = f"the same label on {percent(comparison.agreement)} of {comparison.pictures} pictures"
+    difference = f"a probability differs by at most {comparison.probability_difference:.3g}"
+    write(f"{agreement}; {difference} ({printable(comparison.most_different)})")

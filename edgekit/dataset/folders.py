@@ -1,4 +1,4 @@
-"""Split and class of a picture by the folders it lies in, on a disk or in an archive."""
+"""Split and class of an image by the folders it lies in, on a disk or in an archive."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from edgekit.dataset.listing import Entry, Found, Split
+from edgekit.dataset.listing import Entry, Listing, Split
 from edgekit.image.source import ImageSource
 
-# Names by which people call the two halves of a data set. Of several for one half, the first that is there counts.
+# Usual names of the two splits' folders. If several of one split are there, the first one counts.
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "test", "testing"),
@@ -19,14 +19,14 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", 
 
 
 class Member(NamedTuple):
-    """A picture's path inside of the data set, and how to read it (None: not wanted)."""
+    """An image's path inside of the data set, and how to read it (None: its split is not to be read)."""
 
     path: PurePosixPath
     source: ImageSource | None
 
 
-def is_picture(path: PurePosixPath) -> bool:
-    """Whether the name is that of a picture; hidden files and folders are not looked at."""
+def is_image_path(path: PurePosixPath) -> bool:
+    """Whether the file's name is that of an image and no part of the path is hidden."""
     return path.suffix.lower() in _SUFFIXES and not is_hidden(path)
 
 
@@ -36,46 +36,46 @@ def is_hidden(path: PurePosixPath) -> bool:
 
 
 def split_of(path: PurePosixPath) -> Split | None:
-    """The split of a picture at .../SPLIT/CLASS/.../picture."""
+    """The split of an image at .../SPLIT/CLASS/.../image."""
     return next((_SPLITS[part] for part in path.parts[:-2] if part in _SPLITS), None)
 
 
-def found_in(members: Sequence[Member], folders: Iterable[PurePosixPath]) -> Found:
-    """The pictures by their folders: SPLIT/CLASS/picture, or CLASS/picture where there is no split.
+def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath]) -> Listing:
+    """The images by their folders: SPLIT/CLASS/image, or CLASS/image if there are no splits.
 
-    folders: those of the data set, so that a class without a picture is seen.
+    folders: all of the data set, so that a class without an image is noticed.
     """
     paths = [member.path for member in members]
-    splits = any(split_of(path) for path in paths)
-    cut = 0 if splits else _common_depth(paths)
-    chosen = _chosen_names(paths)
+    has_splits = any(split_of(path) for path in paths)
+    class_depth = 0 if has_splits else _common_depth(paths)
+    split_names = _preferred_split_names(paths)
     entries = []
     for path, source in members:
-        place = _place(path, cut, splits)
-        if place is not None and place[0] in (None, *chosen):
-            split = None if place[0] is None else _SPLITS[place[0]]
-            entries.append(Entry(split, place[1], str(path), source))
+        split_and_class = _split_and_class(path, class_depth, has_splits)
+        if split_and_class is not None and split_and_class[0] in (None, *split_names):
+            split_name, class_key = split_and_class
+            entries.append(Entry(None if split_name is None else _SPLITS[split_name], class_key, str(path), source))
     entries.sort(key=lambda entry: (entry.class_key, entry.name))
-    return Found(entries=entries, empty=_empty(paths, folders, cut, splits))
+    return Listing(entries=entries, empty_folders=_empty_class_folders(paths, folders, class_depth, has_splits))
 
 
-def _place(path: PurePosixPath, cut: int, splits: bool) -> tuple[str | None, str] | None:
-    """(name of the split's folder, class) of a picture; None for one that lies outside of every class."""
-    if not splits:
-        return (None, path.parts[cut]) if len(path.parts) >= cut + 2 else None
-    at = next((i for i, part in enumerate(path.parts[:-2]) if part in _SPLITS), None)
-    return None if at is None else (path.parts[at], path.parts[at + 1])
+def _split_and_class(path: PurePosixPath, class_depth: int, has_splits: bool) -> tuple[str | None, str] | None:
+    """(name of the split's folder, class) of an image; None if it lies outside of every class."""
+    if not has_splits:
+        return (None, path.parts[class_depth]) if len(path.parts) >= class_depth + 2 else None
+    depth = next((i for i, part in enumerate(path.parts[:-2]) if part in _SPLITS), None)
+    return None if depth is None else (path.parts[depth], path.parts[depth + 1])
 
 
-def _chosen_names(paths: Iterable[PurePosixPath]) -> set[str]:
-    """Of each half, the first of its names under which there are pictures: val and test are not one set."""
-    seen = {place[0] for path in paths if (place := _place(path, 0, splits=True)) is not None}
-    first = (next((name for name in names if name in seen), None) for names in SPLIT_NAMES.values())
+def _preferred_split_names(paths: Iterable[PurePosixPath]) -> set[str]:
+    """Of each split, the first of its names under which there are images: val and test are not one set."""
+    present = {pair[0] for path in paths if (pair := _split_and_class(path, 0, has_splits=True)) is not None}
+    first = (next((name for name in names if name in present), None) for names in SPLIT_NAMES.values())
     return {name for name in first if name is not None}
 
 
 def _common_depth(paths: Sequence[PurePosixPath]) -> int:
-    """How many folders at the front all pictures share and that are no class: archives often have one."""
+    """How many leading folders all images share and that are not a class: archives often have one."""
     depth = 0
     while paths and all(len(path.parts) > depth + 2 for path in paths):
         if len({path.parts[depth] for path in paths}) > 1:
@@ -84,13 +84,14 @@ def _common_depth(paths: Sequence[PurePosixPath]) -> int:
     return depth
 
 
-def _empty(paths: Iterable[PurePosixPath], folders: Iterable[PurePosixPath], cut: int, splits: bool) -> tuple[str, ...]:
-    """The class folders in which no picture lies."""
-    full = {parent for path in paths for parent in path.parents}
+def _empty_class_folders(
+    paths: Iterable[PurePosixPath], folders: Iterable[PurePosixPath], class_depth: int, has_splits: bool
+) -> tuple[str, ...]:
+    filled = {parent for path in paths for parent in path.parents}
     empty = []
     for folder in folders:
         parts = folder.parts
-        is_class = len(parts) >= 2 and parts[-2] in _SPLITS if splits else len(parts) == cut + 1
-        if is_class and folder not in full and not is_hidden(folder):
+        is_class = len(parts) >= 2 and parts[-2] in _SPLITS if has_splits else len(parts) == class_depth + 1
+        if is_class and folder not in filled and not is_hidden(folder):
             empty.append(str(folder))
     return tuple(sorted(empty))

@@ -1,4 +1,4 @@
-"""MNIST's idx files: pictures and labels as bare arrays."""
+"""MNIST's idx files: images and labels as bare arrays."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.dataset.listing import Entry, Found, Split, Wanted
+from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.errors import DataError
 from edgekit.image.source import Pixels
 
-_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
+_SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
 _MAX_BYTES = 2**31
 
 
-def read_idx(root: Path, wanted: Wanted) -> Found | None:
-    """The idx files of a folder, MNIST's, Fashion-MNIST's or EMNIST's; None where there are none.
+def read_idx(root: Path, splits: Splits) -> Listing | None:
+    """The idx files of a folder, MNIST's, Fashion-MNIST's or EMNIST's; None if there are none.
 
-    Classes are the labels, by their numbers. Raises DataError for a broken file, or pictures without labels.
+    Classes are the labels, by their numbers. Raises DataError for a broken file, or images without labels.
     """
     entries: list[Entry] = []
-    for split in _NAMES:
-        images = _file(root, split, "images-idx3")
+    for split in _SPLIT_NAMES:
+        images = _find_file(root, split, "images-idx3")
         if images is not None:
-            entries += _entries(images, _file(root, split, "labels-idx1"), split, wanted)
+            entries += _read_entries(images, _find_file(root, split, "labels-idx1"), split, splits)
     if not entries:
         return None
-    order = tuple(sorted({entry.class_key for entry in entries}, key=int))
-    return Found(entries=entries, order=order)
+    class_order = tuple(sorted({entry.class_key for entry in entries}, key=int))
+    return Listing(entries=entries, class_order=class_order)
 
 
-def _entries(images: Path, labels: Path | None, split: Split, wanted: Wanted) -> list[Entry]:
+def _read_entries(images: Path, labels: Path | None, split: Split, splits: Splits) -> list[Entry]:
     if labels is None:
         raise DataError(f"{images}: the labels file that belongs to it is missing")
-    keys = [str(label) for label in _array(labels, dimensions=1).tolist()]
-    if not wanted(split):
+    keys = [str(label) for label in _read_array(labels, dimensions=1).tolist()]
+    if split not in splits:
         return [Entry(split, key, f"{images.name}[{number}]", None) for number, key in enumerate(keys)]
-    pixels = _array(images, dimensions=3)
+    pixels = _read_array(images, dimensions=3)
     if len(pixels) != len(keys):
         raise DataError(f"{images}: {len(pixels)} pictures, but {len(keys)} labels in {labels}")
     return [Entry(split, key, f"{images.name}[{i}]", pixels[i]) for i, key in enumerate(keys)]
 
 
-def _file(root: Path, split: Split, kind: str) -> Path | None:
+def _find_file(root: Path, split: Split, kind: str) -> Path | None:
     """Named with dots or dashes, compressed or not, with a data set's name in front or not."""
     for path in sorted(root.iterdir()):
         name = path.name.replace(".idx", "-idx").removesuffix(".gz").removesuffix("-ubyte")
-        if any(name == f"{own}-{kind}" or name.endswith(f"-{own}-{kind}") for own in _NAMES[split]):
+        if any(name == f"{prefix}-{kind}" or name.endswith(f"-{prefix}-{kind}") for prefix in _SPLIT_NAMES[split]):
             return path
     return None
 
 
-def _array(path: Path, *, dimensions: int) -> Pixels:
+def _read_array(path: Path, *, dimensions: int) -> Pixels:
     """An idx file of unsigned bytes: zero, zero, 8, dimensions, each dimension as big-endian uint32, the values."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A set of pictures with their classes."""
+"""A set of images with their classes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Unreadable(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PictureSet:
-    """Pictures with their classes.
+class ImageSet:
+    """Images with their classes.
 
-    classes: names, in the order of their indexes. sources: what image.load takes, one per picture. names: one per
-    picture, for messages. labels: class indexes, one per picture.
+    classes: names, in the order of their indexes. sources: what image.load accepts, one per image. names: one per
+    image, for messages. labels: class indexes, one per image.
     """
 
     classes: tuple[str, ...]
@@ -39,22 +39,21 @@ class PictureSet:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def subset(self, indexes: Iterable[int]) -> PictureSet:
-        """The pictures of these indexes, in this order, with the same classes."""
-        picked = list(indexes)
-        return PictureSet(
+    def subset(self, indexes: Iterable[int]) -> ImageSet:
+        """The images of these indexes, in this order, with the same classes."""
+        order = list(indexes)
+        return ImageSet(
             self.classes,
-            [self.sources[i] for i in picked],
-            tuple(self.names[i] for i in picked),
-            tuple(self.labels[i] for i in picked),
+            [self.sources[i] for i in order],
+            tuple(self.names[i] for i in order),
+            tuple(self.labels[i] for i in order),
         )
 
     def fingerprint(self) -> str:
-        """The SHA-256 of its classes, and of every picture's name and label in their order; not of the pixels."""
-        said = json.dumps([self.classes, self.names, self.labels], ensure_ascii=True)
-        return sha256(said.encode())
+        """The SHA-256 of its classes, and of every image's name and label in their order; not of the pixels."""
+        return sha256(json.dumps([self.classes, self.names, self.labels], ensure_ascii=True).encode())
 
-    def sample(self, count: int, *, seed: int) -> PictureSet:
-        """At most `count` pictures, drawn without replacement by the seed, in their own order."""
+    def sample(self, count: int, *, seed: int) -> ImageSet:
+        """At most `count` images, drawn without replacement by the seed, in their own order."""
         count = min(count, len(self))
         return self.subset(sorted(np.random.default_rng(seed).choice(len(self), count, replace=False).tolist()))

@@ -1,21 +1,21 @@
-"""What every form of data set comes to before it is split and numbered."""
+"""What every form of data set is read into before its images are split and their classes numbered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from edgekit.image.source import ImageSource
 
 Split: TypeAlias = Literal["train", "val"]
-Wanted: TypeAlias = "Callable[[Split | None], bool]"  # whether the pictures of that split need be read
+Splits: TypeAlias = "Collection[Split | None]"  # those whose images are to be read; of the others the names suffice
 
 
 class Entry(NamedTuple):
-    """One picture: the split it was found in (None where the data has no splits), class, name, and how to read it.
+    """One image: its split (None if the data has no splits), class, name, and how to read it.
 
-    source: None where its split is not wanted.
+    source: None if its split is not to be read.
     """
 
     split: Split | None
@@ -25,15 +25,14 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The pictures of a data set, in their order.
+class Listing:
+    """The images of a data set, in their order.
 
-    order: the keys of all classes, where the data says it; else they are in the order of their names. titles: names of
-    the classes for people, by key, where they are not the keys. empty: places that should hold a class's pictures and
-    hold none.
+    class_order: the keys of all classes, if the data defines it; by default they are sorted by name. class_names: the
+    names for people, by key, if they differ from the keys. empty_folders: class folders without an image.
     """
 
     entries: Sequence[Entry]
-    order: tuple[str, ...] | None = None
-    titles: Mapping[str, str] = field(default_factory=dict)
-    empty: tuple[str, ...] = ()
+    class_order: tuple[str, ...] | None = None
+    class_names: Mapping[str, str] = field(default_factory=dict)
+    empty_folders: tuple[str, ...] = ()

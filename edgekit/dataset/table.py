@@ -1,4 +1,4 @@
-"""A CSV of file,label: pictures anywhere beside it, with their classes."""
+"""A CSV of file,label: images anywhere beside it, with their classes."""
 
 from __future__ import annotations
 
@@ -7,38 +7,33 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.dataset.folders import SPLIT_NAMES
-from edgekit.dataset.listing import Entry, Found, Split
+from edgekit.dataset.listing import Entry, Listing, Split
 from edgekit.errors import DataError
 
-TABLE = "labels.csv"
-_FILE, _CLASS, _INDEX, _SPLIT = ("file", "filename", "path"), ("label", "class"), ("class_index",), ("split",)
+TABLE_NAME = "labels.csv"
+_FILE, _CLASS, _INDEX, _SPLIT = ("file", "filename", "path"), ("label", "class"), ("class_index",), "split"
 
 
-def read_table(path: Path, *, folder: Path | None = None) -> Found:
-    """The pictures that the table lists, their files relative to `folder` (by default the one that it lies in).
+def read_table(path: Path, *, folder: Path | None = None) -> Listing:
+    """The images that the table lists, their files relative to `folder` (by default the one that it lies in).
 
-    Its first line names the columns: file; label or class (a name) or class_index (a number); and, if it likes, split
-    (train or val). Class names of numbers are taken from the one *classes*.txt beside the table, if there is one, a
+    Its first line names the columns: file; label or class (a name) or class_index (a number); and, optionally, split
+    (train or val). Class names of numbers are read from the one *classes*.txt beside the table, if there is one, a
     name a line. Raises DataError naming the line.
     """
-    rows = _rows(path)
+    rows = _read_rows(path)
     header = tuple(rows[0][1]) if rows else ()
     file, label = _column(path, header, _FILE), _column(path, header, (*_CLASS, *_INDEX))
-    split = next((name for name in _SPLIT if name in header), None)
     entries = []
     for line, row in rows:
         if not row[file] or not row[label]:
             raise DataError(f"{path}: line {line} has no {file if not row[file] else label}")
-        name = row[file]
-        entries.append(
-            Entry(_split(path, line, row[split] if split else ""), row[label], name, (folder or path.parent) / name)
-        )
-    if label not in _INDEX:
-        return Found(entries=entries)
-    return _numbered(path, entries)
+        split = _split_named(path, line, row.get(_SPLIT, ""))
+        entries.append(Entry(split, row[label], row[file], (folder or path.parent) / row[file]))
+    return _list_by_index(path, entries) if label in _INDEX else Listing(entries=entries)
 
 
-def _rows(path: Path) -> list[tuple[int, Mapping[str, str]]]:
+def _read_rows(path: Path) -> list[tuple[int, Mapping[str, str]]]:
     """(line, values by column) of every row, values stripped."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -55,33 +50,33 @@ def _rows(path: Path) -> list[tuple[int, Mapping[str, str]]]:
 
 
 def _column(path: Path, header: tuple[str, ...], names: tuple[str, ...]) -> str:
-    found = next((name for name in names if name in header), None)
-    if found is None:
+    column = next((name for name in names if name in header), None)
+    if column is None:
         raise DataError(f"{path}: has no column {' or '.join(names)}; its first line has {', '.join(header)}")
-    return found
+    return column
 
 
-def _split(path: Path, line: int, text: str) -> Split | None:
-    if not text:
+def _split_named(path: Path, line: int, name: str) -> Split | None:
+    if not name:
         return None
     for split, names in SPLIT_NAMES.items():
-        if text.lower() in names:
+        if name.lower() in names:
             return split
-    raise DataError(f"{path}: line {line}: split {text!r} is neither train nor val")
+    raise DataError(f"{path}: line {line}: split {name!r} is neither train nor val")
 
 
-def _numbered(path: Path, entries: list[Entry]) -> Found:
-    """Classes by their numbers, with names where a list of them lies beside the table."""
+def _list_by_index(path: Path, entries: list[Entry]) -> Listing:
+    """Classes by their numbers, with names if a list of them lies beside the table."""
     for entry in entries:
         if not entry.class_key.isdecimal():
             raise DataError(f"{path}: {entry.name}: class_index {entry.class_key!r} is not a whole number from 0")
     entries = [entry._replace(class_key=str(int(entry.class_key))) for entry in entries]
-    lists = sorted(path.parent.glob("*classes*.txt"))
-    if len(lists) != 1:
-        return Found(entries=entries, order=tuple(sorted({entry.class_key for entry in entries}, key=int)))
-    titles = dict(enumerate(lists[0].read_text(encoding="utf-8-sig").splitlines()))
-    beyond = next((entry for entry in entries if int(entry.class_key) not in titles), None)
-    if beyond is not None:
-        raise DataError(f"{path}: {beyond.name}: {lists[0].name} has no class of index {beyond.class_key}")
-    order = tuple(str(index) for index in titles)
-    return Found(entries=entries, order=order, titles={str(index): title for index, title in titles.items()})
+    name_files = sorted(path.parent.glob("*classes*.txt"))
+    if len(name_files) != 1:
+        return Listing(entries=entries, class_order=tuple(sorted({entry.class_key for entry in entries}, key=int)))
+    names = name_files[0].read_text(encoding="utf-8-sig").splitlines()
+    class_names = {str(index): name for index, name in enumerate(names)}
+    nameless = next((entry for entry in entries if entry.class_key not in class_names), None)
+    if nameless is not None:
+        raise DataError(f"{path}: {nameless.name}: {name_files[0].name} has no class of index {nameless.class_key}")
+    return Listing(entries=entries, class_order=tuple(class_names), class_names=class_names)

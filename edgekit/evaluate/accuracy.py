@@ -1,4 +1,4 @@
-"""Measured accuracy, from picture file to label."""
+"""Measured accuracy, from image file to label."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
@@ -18,7 +18,7 @@ from edgekit.runtime.classifier import Classifier
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Accuracy:
-    """What a model answered for labelled pictures.
+    """A model's predictions for labeled images.
 
     truth: (N,) class indexes. probabilities: (N, classes).
     """
@@ -28,11 +28,11 @@ class Accuracy:
 
     @property
     def top1(self) -> float:
-        """Share of the pictures whose most probable class is the true one."""
+        """Share of the images whose most probable class is the true one."""
         return self.top(1)
 
     def top(self, k: int) -> float:
-        """Share of the pictures whose true class is among the k most probable ones; ties count by class index."""
+        """Share of the images whose true class is among the k most probable ones; ties count by class index."""
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return float((order == self.truth[:, None]).any(axis=1).mean())
 
@@ -43,17 +43,17 @@ class Accuracy:
 
 def measure_accuracy(
     classifier: Classifier,
-    pictures: PictureSet,
+    pictures: ImageSet,
     *,
     plan: str | int | CropPlan = "center",
     on_picture: Callable[[], None] = lambda: None,
 ) -> Accuracy:
-    """Predict every picture as an application would. on_picture is called after each.
+    """Predict every image as an application would. on_picture is called after each.
 
-    Classes are matched by name. Raises DataError for a class that the model does not have, ImageError for a picture
+    Classes are matched by name. Raises DataError for a class that the model does not have, ImageError for an image
     that cannot be read.
     """
-    truth = matched_labels(pictures, classifier.info.labels)
+    truth = class_indexes(pictures, classifier.info.labels)
     probabilities = []
     for source in pictures.sources:
         probabilities.append(classifier.predict(source, plan=plan).probabilities)
@@ -61,13 +61,13 @@ def measure_accuracy(
     return Accuracy(truth, np.stack(probabilities))
 
 
-def matched_labels(
-    pictures: PictureSet, labels: tuple[str, ...], *, synonyms: Mapping[str, str] | None = None
+def class_indexes(
+    pictures: ImageSet, labels: tuple[str, ...], *, synonyms: Mapping[str, str] | None = None
 ) -> npt.NDArray[np.int64]:
-    """The pictures' class indexes among the model's labels, matched by name.
+    """(N,) the images' class indexes among the model's labels, matched by name.
 
-    synonyms: the model's label for a class of the pictures, where their names differ. Raises DataError listing what
-    either side has and the other has not.
+    synonyms: the model's label for a class of the images, if their names differ. Raises DataError listing the names
+    that only one side has.
     """
     if not len(pictures):
         raise DataError("there are no pictures to measure on")

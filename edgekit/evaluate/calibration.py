@@ -1,4 +1,4 @@
-"""Whether a model that says 80% is right in 80 of 100 cases, and by which temperature it would be."""
+"""Whether a model that is 80% confident is right in 80 of 100 cases, and which temperature would make it so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgekit.preprocess.scores import Floats, softmax
 
-_BINS = 15  # as in Guo et al. 2017, On Calibration of Modern Neural Networks
+_BIN_COUNT = 15  # as in Guo et al. 2017, On Calibration of Modern Neural Networks
 _TEMPERATURES = (0.05, 20.0)
 _STEPS = 40  # of a golden section: narrower than 1e-7
 _TINY = 1e-30
@@ -23,7 +23,7 @@ Indexes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """The pictures whose top probability lies in (low, high]: how many, how sure on average, how many of them right."""
+    """The images whose top probability lies in (low, high]: their number, mean confidence and accuracy."""
 
     low: float
     high: float
@@ -37,8 +37,8 @@ class Calibration:
     """Reliability.
 
     bins: the reliability curve. ece: expected calibration error, the mean gap between confidence and accuracy over the
-    pictures. nll: mean negative log-likelihood of the true class. temperature: by which logits are to be divided so
-    that nll is least on these pictures (above 1: the model is too sure); scaled_*: the figures after that.
+    images. nll: mean negative log-likelihood of the true class. temperature: the divisor of the logits that minimizes
+    nll on these images (above 1: the model is overconfident); scaled_*: the figures after that.
     """
 
     bins: tuple[Bin, ...]
@@ -62,11 +62,11 @@ def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
     before, after = (_bins(truth, p) for p in (probabilities, scaled))
     return Calibration(
         bins=before,
-        ece=_error(before),
+        ece=_expected_calibration_error(before),
         nll=_nll(truth, probabilities),
         temperature=temperature,
         scaled_bins=after,
-        scaled_ece=_error(after),
+        scaled_ece=_expected_calibration_error(after),
         scaled_nll=_nll(truth, scaled),
     )
 
@@ -76,19 +76,20 @@ def with_temperature(probabilities: Probabilities, temperature: float) -> Probab
     return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature)
 
 
-def fit_temperature(logits: Floats, own: Floats) -> float:
+def fit_temperature(logits: Floats, target_logits: Floats) -> float:
     """The temperature of the least negative log-likelihood, from 0.05 to 20, by golden section of its logarithm.
 
-    logits: (N, classes), or log-probabilities. own: (N,), that of the true class, or their mean by a target that is
-    not sure of it. The likelihood has one optimum, because it is convex in 1 / temperature (Guo et al. 2017, On
+    logits: (N, classes), or log-probabilities. target_logits: (N,), that of the true class, or their mean weighted by
+    a soft target. The likelihood has one optimum, because it is convex in 1 / temperature (Guo et al. 2017, On
     Calibration of Modern Neural Networks, section 4.2).
     """
     highest = logits.max(axis=1)
-    logits, own = np.asarray(logits - highest[:, None], np.float64), np.asarray(own - highest, np.float64)
+    logits = np.asarray(logits - highest[:, None], np.float64)
+    target_logits = np.asarray(target_logits - highest, np.float64)
 
     def nll(log_temperature: float) -> float:
         inverse = math.exp(-log_temperature)
-        return float((np.log(np.exp(logits * inverse).sum(axis=1)) - own * inverse).mean())
+        return float((np.log(np.exp(logits * inverse).sum(axis=1)) - target_logits * inverse).mean())
 
     ratio = (math.sqrt(5) - 1) / 2
     low, high = map(math.log, _TEMPERATURES)
@@ -107,24 +108,24 @@ def fit_temperature(logits: Floats, own: Floats) -> float:
 
 
 def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    place = np.searchsorted(np.linspace(0, 1, _BINS + 1)[1:-1], confidence)
-    counts = np.bincount(place, minlength=_BINS)
-    sums = [np.bincount(place, weights=values, minlength=_BINS) for values in (confidence, right)]
-    sure, accurate = (np.divide(s, counts, out=np.full(_BINS, np.nan), where=counts > 0).tolist() for s in sums)
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bin_of = np.searchsorted(np.linspace(0, 1, _BIN_COUNT + 1)[1:-1], confidence)
+    counts = np.bincount(bin_of, minlength=_BIN_COUNT)
+    sums = [np.bincount(bin_of, weights=values, minlength=_BIN_COUNT) for values in (confidence, correct)]
+    means = [np.divide(s, counts, out=np.full(_BIN_COUNT, np.nan), where=counts > 0).tolist() for s in sums]
     return tuple(
         Bin(
-            low=number / _BINS,
-            high=(number + 1) / _BINS,
+            low=number / _BIN_COUNT,
+            high=(number + 1) / _BIN_COUNT,
             pictures=int(count),
-            confidence=sure[number] if count else None,
-            accuracy=accurate[number] if count else None,
+            confidence=means[0][number] if count else None,
+            accuracy=means[1][number] if count else None,
         )
         for number, count in enumerate(counts)
     )
 
 
-def _error(bins: tuple[Bin, ...]) -> float:
+def _expected_calibration_error(bins: tuple[Bin, ...]) -> float:
     gaps = [
         b.pictures * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
     ]

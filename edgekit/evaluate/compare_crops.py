@@ -1,4 +1,4 @@
-"""What every crop plan gives and costs on some pictures: fixed plans, and adaptive crops by budget."""
+"""Accuracy and cost of every crop plan on some images: fixed plans, and adaptive crops by budget."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import DataError
-from edgekit.evaluate.fit_adaptive_crops import Classes, fit_adaptive, stages
+from edgekit.evaluate.fit_adaptive_crops import ClassIndexes, cumulative_predictions, fit_adaptive_plan
 from edgekit.evaluate.intervals import Z_95, Interval, mean_interval
 from edgekit.image.source import ImageSource
 from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan
@@ -22,33 +22,104 @@ from edgekit.runtime.classifier import Classifier
 Shares: TypeAlias = npt.NDArray[np.float64]
 
 BASELINES = ("center", "ten")
-MOST_LOOKS = 4
+_MAX_LOOKS = 4
 _LEAST_PICTURES = 4
 _ROUNDING = 1e-9  # of a mean of differences that is 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What a model says of each picture, look by look.
+class CropPredictions:
+    """A model's predictions for each image, by every look and by every fixed plan.
 
-    logits: float32 (pictures, looks, classes) of the looks in LOOKS. answers: (pictures,) class indexes of each fixed
-    plan by name; views: how many different views each had in the mean. many: (pictures,) class indexes by the mean over
-    all that was looked at. first_ms, further_ms: medians of a prediction of one view, and of each view more.
+    logits: float32 (images, looks, classes) of the looks in LOOKS. by_plan: (images,) class indexes of each fixed plan
+    by name; views: its mean number of different views. consensus: (images,) class indexes by the mean over all looks,
+    the plans' included. first_ms, further_ms: medians of a prediction of one view, and of each further view.
     """
 
     logits: npt.NDArray[np.float32]
-    answers: dict[str, Classes]
+    by_plan: dict[str, ClassIndexes]
     views: dict[str, float]
-    many: Classes
+    consensus: ClassIndexes
     first_ms: float
     further_ms: float
 
 
+def predict_crops(
+    classifier: Classifier,
+    sources: Sequence[ImageSource],
+    plans: Sequence[CropPlan],
+    *,
+    on_picture: Callable[[], None] = lambda: None,
+) -> CropPredictions:
+    """Run every look of the plans, and those that adaptive plans are made of, on every image.
+
+    Raises ImageError for an image that cannot be read, DataError if there are none.
+    """
+    if not sources:
+        raise DataError("there are no pictures to look at")
+    every = CropPlan("every", tuple(dict.fromkeys((*LOOKS.values(), *(look for plan in plans for look in plan.looks)))))
+    logits, views, consensus, times = [], [], [], []
+    by_plan: dict[str, list[int]] = {plan.name: [] for plan in plans}
+    for source in sources:
+        looks = _LookLogits(classifier, source, every)
+        logits.append([looks.logits[look] for look in LOOKS.values()])
+        for plan in plans:
+            by_plan[plan.name].append(looks.predicted(plan))
+        views.append([looks.view_count(plan) for plan in plans])
+        consensus.append(looks.predicted(every))
+        times.append((looks.first_ms, looks.further_ms))
+        on_picture()
+    first_ms, further_ms = np.median(times, axis=0).tolist()
+    return CropPredictions(
+        logits=np.array(logits),
+        by_plan={name: np.array(indexes) for name, indexes in by_plan.items()},
+        views=dict(zip(by_plan, np.mean(views, axis=0).tolist(), strict=True)),
+        consensus=np.array(consensus),
+        first_ms=first_ms,
+        further_ms=further_ms,
+    )
+
+
+class _LookLogits:
+    """The logits of one image by every look. Equal views of it run once."""
+
+    def __init__(self, classifier: Classifier, source: ImageSource, every: CropPlan) -> None:
+        start = time.perf_counter()
+        image, preprocess = classifier.load(source, [every]), classifier.info.preprocess
+        load_ms = (time.perf_counter() - start) * 1e3
+        self._views = dict(zip(every.looks, every.views(image.size, preprocess), strict=True))
+        by_view, view_ms = {}, []
+        for view in dict.fromkeys(self._views.values()):
+            start = time.perf_counter()
+            by_view[view] = classifier.logits(preprocess.pixels(image, [view], whole=classifier.exact))[0]
+            view_ms.append((time.perf_counter() - start) * 1e3)
+        self.logits = {look: by_view[view] for look, view in self._views.items()}
+        self.first_ms, self.further_ms = load_ms + view_ms[0], float(np.median(view_ms))
+
+    def predicted(self, plan: CropPlan) -> int:
+        """The class with the highest mean probability over the plan's looks."""
+        return int(softmax(np.stack([self.logits[look] for look in plan.looks])).mean(axis=0).argmax())
+
+    def view_count(self, plan: CropPlan) -> int:
+        """How many different views of this image the plan has."""
+        return len({self._views[look] for look in plan.looks})
+
+
+def fit_plan(
+    predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float, pictures: ClassIndexes | None = None
+) -> AdaptivePlan:
+    """Adaptive crops fitted to the images, or to those of the given numbers. truth: None if it is not known."""
+    logits = predictions.logits
+    if pictures is not None:
+        logits, truth = logits[pictures], None if truth is None else truth[pictures]
+    return fit_adaptive_plan(logits, truth, tuple(LOOKS), max_looks=_MAX_LOOKS, budget=budget)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanScore:
-    """What a plan gives and costs. views, time: of one picture in the mean, in views and in predictions of one view.
+    """Accuracy and cost of a plan. views, time: means of an image, in views and in predictions of one view.
 
-    right: the share of right answers. over_center, over_ten: by how much it is more often right than these plans.
+    right: the share of correct predictions. over_center, over_ten: by how much it is larger than with these plans.
     """
 
     plan: str
@@ -61,93 +132,29 @@ class PlanScore:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
-        gains = {name: _gain(getattr(self, name)) for name in ("over_center", "over_ten")}
-        return asdict(self) | gains
+        gains = (("over_center", self.over_center), ("over_ten", self.over_ten))
+        return asdict(self) | {name: {"mean": gain.value, "low": gain.low, "high": gain.high} for name, gain in gains}
 
 
-def look_at(
-    classifier: Classifier,
-    sources: Sequence[ImageSource],
-    plans: Sequence[CropPlan],
-    *,
-    on_picture: Callable[[], None] = lambda: None,
-) -> Seen:
-    """Run every look of the plans, and those that adaptive plans are made of, on every picture.
-
-    Raises ImageError for a picture that cannot be read, DataError where there are none.
-    """
-    if not sources:
-        raise DataError("there are no pictures to look at")
-    every = CropPlan("every", tuple(dict.fromkeys((*LOOKS.values(), *(look for plan in plans for look in plan.looks)))))
-    logits, counts, many, times = [], [], [], []
-    answers: dict[str, list[int]] = {plan.name: [] for plan in plans}
-    for source in sources:
-        seen = _Picture(classifier, source, every)
-        logits.append([seen.logits[look] for look in LOOKS.values()])
-        for plan in plans:
-            answers[plan.name].append(seen.answer(plan))
-        counts.append([seen.distinct(plan) for plan in plans])
-        many.append(seen.answer(every))
-        times.append((seen.first_ms, seen.further_ms))
-        on_picture()
-    first_ms, further_ms = np.median(times, axis=0).tolist()
-    views = dict(zip(answers, np.mean(counts, axis=0).tolist(), strict=True))
-    by_plan = {name: np.array(classes) for name, classes in answers.items()}
-    return Seen(np.array(logits), by_plan, views, np.array(many), first_ms, further_ms)
-
-
-class _Picture:
-    """One picture by every look. Equal views of it run once."""
-
-    def __init__(self, classifier: Classifier, source: ImageSource, every: CropPlan) -> None:
-        start = time.perf_counter()
-        picture, preprocess = classifier.load(source, every), classifier.info.preprocess
-        loaded_ms = (time.perf_counter() - start) * 1e3
-        self._views = dict(zip(every.looks, every.views(picture.size, preprocess), strict=True))
-        by_view, took_ms = {}, []
-        for view in dict.fromkeys(self._views.values()):
-            start = time.perf_counter()
-            by_view[view] = classifier.logits(preprocess.pixels(picture, [view], whole=classifier.exact))[0]
-            took_ms.append((time.perf_counter() - start) * 1e3)
-        self.logits = {look: by_view[view] for look, view in self._views.items()}
-        self.first_ms, self.further_ms = loaded_ms + took_ms[0], float(np.median(took_ms))
-
-    def answer(self, plan: CropPlan) -> int:
-        """The class with the highest mean probability over the plan's looks."""
-        return int(softmax(np.stack([self.logits[look] for look in plan.looks])).mean(axis=0).argmax())
-
-    def distinct(self, plan: CropPlan) -> int:
-        """How many different views of this picture the plan has."""
-        return len({self._views[look] for look in plan.looks})
-
-
-def fit(seen: Seen, truth: Classes | None, *, budget: float, pictures: Classes | None = None) -> AdaptivePlan:
-    """Adaptive crops fitted to the pictures, or some of them; truth: None where it is not known."""
-    chosen = slice(None) if pictures is None else pictures
-    known = None if truth is None else truth[chosen]
-    return fit_adaptive(seen.logits[chosen], known, tuple(LOOKS), most=MOST_LOOKS, budget=budget)
-
-
-def compare(
-    seen: Seen, truth: Classes | None, *, budgets: Sequence[float], halves: int, seed: int = 0
+def score_plans(
+    predictions: CropPredictions, truth: ClassIndexes | None, *, budgets: Sequence[float], halves: int, seed: int = 0
 ) -> tuple[PlanScore, ...]:
-    """Every fixed plan, then adaptive crops for every budget, all on the same pictures.
+    """Every fixed plan, then adaptive crops for every budget, all on the same images.
 
-    Right is the truth, or where that is not known what the mean over all that was looked at says. Adaptive crops are
-    judged on pictures that they were not fitted to: `halves` times the pictures are halved by the seed, and what is
-    fitted to one half is judged on the other, both ways. Raises DataError for fewer than 4 pictures.
+    Correct is the truth, or if that is not known the consensus of all looks. Adaptive crops are scored on images that
+    they were not fitted to: `halves` times the images are halved by the seed, and what is fitted to one half is scored
+    on the other, both ways. Raises DataError for fewer than 4 images.
     """
-    judge = seen.many if truth is None else truth
-    if len(judge) < _LEAST_PICTURES:
+    target = predictions.consensus if truth is None else truth
+    if len(target) < _LEAST_PICTURES:
         raise DataError(
-            f"{len(judge)} pictures are too few to fit on one half and judge on the other; give some dozens"
+            f"{len(target)} pictures are too few to fit on one half and judge on the other; give some dozens"
         )
-    right = {name: (answers == judge).astype(np.float64) for name, answers in seen.answers.items()}
-    baselines = [right[name] for name in BASELINES]
-    further = seen.further_ms / seen.first_ms
+    correct = {name: (indexes == target).astype(np.float64) for name, indexes in predictions.by_plan.items()}
+    further = predictions.further_ms / predictions.first_ms
 
     def score(plan: str, budget: float | None, shares: Shares, views: float) -> PlanScore:
-        over_center, over_ten = (mean_interval(shares - baseline) for baseline in baselines)
+        over_center, over_ten = (mean_interval(shares - correct[baseline]) for baseline in BASELINES)
         return PlanScore(
             plan=plan,
             budget=budget,
@@ -158,44 +165,40 @@ def compare(
             over_ten=over_ten,
         )
 
-    fixed = [score(name, None, right[name], seen.views[name]) for name in seen.answers]
-    shares, views = _held_out(seen, truth, budgets, halves, seed)
+    fixed = [score(name, None, correct[name], predictions.views[name]) for name in predictions.by_plan]
+    shares, views = _cross_validate(predictions, truth, budgets, halves, seed)
     return (*fixed, *(score("adaptive", b, shares[n], views[n]) for n, b in enumerate(budgets)))
 
 
+def _cross_validate(
+    predictions: CropPredictions, truth: ClassIndexes | None, budgets: Sequence[float], halves: int, seed: int
+) -> tuple[list[Shares], list[float]]:
+    """For each budget, (images,) share of the times that the image was predicted correctly, and the mean of views."""
+    target, names = predictions.consensus if truth is None else truth, tuple(LOOKS)
+    rng, count = np.random.default_rng(seed), len(target)
+    correct, looks = np.zeros((2, len(budgets), count))
+    for _ in range(halves):
+        first, second = np.array_split(rng.permutation(count), 2)
+        for fitted, held_out in ((first, second), (second, first)):
+            plan = fit_plan(predictions, truth, budget=1.0, pictures=fitted)
+            order = [names.index(name) for name in plan.looks]
+            cumulative = cumulative_predictions(predictions.logits[held_out][:, order], plan.temperature)
+            for number, budget in enumerate(budgets):
+                predicted, used = cumulative.stopped_at(plan.with_budget(budget).margin)
+                correct[number, held_out] += predicted == target[held_out]
+                looks[number, held_out] += used
+    return list(correct / halves), (looks / halves).mean(axis=1).tolist()
+
+
 def recommended(scores: Sequence[PlanScore]) -> PlanScore:
-    """The cheapest adaptive budget that is right as often as ten crops; the one that is most often right if none is."""
+    """The cheapest adaptive budget that is as accurate as ten crops; the most accurate one if none is."""
     adaptive = [score for score in scores if score.budget is not None]
-    enough = [score for score in adaptive if score.over_ten.value > -_ROUNDING]
-    return min(enough, key=lambda s: s.views) if enough else max(adaptive, key=lambda s: (s.right, -s.views))
+    sufficient = [score for score in adaptive if score.over_ten.value > -_ROUNDING]
+    return min(sufficient, key=lambda s: s.views) if sufficient else max(adaptive, key=lambda s: (s.right, -s.views))
 
 
 def better_fixed(scores: Sequence[PlanScore], than: PlanScore) -> PlanScore | None:
-    """The fixed plan that is most often right, if it is so by more than two standard errors of its gain."""
+    """The most accurate fixed plan, if it is better by more than two standard errors of its gain."""
     best = max((score for score in scores if score.budget is None), key=lambda score: score.right)
-    error = (best.over_center.high - best.over_center.value) / Z_95
-    return best if best.right - than.right > 2 * error > 0 else None
-
-
-def _held_out(
-    seen: Seen, truth: Classes | None, budgets: Sequence[float], halves: int, seed: int
-) -> tuple[list[Shares], list[float]]:
-    """For each budget, (pictures,) share of the judgements that found the picture right, and the mean of views."""
-    judge, names = seen.many if truth is None else truth, tuple(LOOKS)
-    rng, count = np.random.default_rng(seed), len(judge)
-    hits, looks = np.zeros((2, len(budgets), count))
-    for _ in range(halves):
-        first, second = np.array_split(rng.permutation(count), 2)
-        for fitted, judged in ((first, second), (second, first)):
-            plan = fit(seen, truth, budget=1.0, pictures=fitted)
-            order = [names.index(name) for name in plan.looks]
-            staged = stages(seen.logits[judged][:, order], plan.temperature)
-            for number, budget in enumerate(budgets):
-                best, used = staged.at(plan.with_budget(budget).margin)
-                hits[number, judged] += best == judge[judged]
-                looks[number, judged] += used
-    return list(hits / halves), (looks / halves).mean(axis=1).tolist()
-
-
-def _gain(interval: Interval) -> dict[str, float]:
-    return {"mean": interval.value, "low": interval.low, "high": interval.high}
+    standard_error = (best.over_center.high - best.over_center.value) / Z_95
+    return best if best.right - than.right > 2 * standard_error > 0 else None

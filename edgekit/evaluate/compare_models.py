@@ -1,4 +1,4 @@
-"""Two models on the same pictures, from file to label, and where they differ."""
+"""Two models on the same images, from file to label, and where they differ."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, ImageError, QualityGateError
-from edgekit.image.source import ImageSource
 from edgekit.labels import match_labels
 from edgekit.preprocess.scores import Score
 from edgekit.runtime.classifier import Classifier
@@ -19,7 +17,7 @@ from edgekit.runtime.classifier import Classifier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """A picture on which the two say different labels, each with its own probability."""
+    """An image for which the two models predict different labels, each with its own probability."""
 
     picture: str
     first: Score
@@ -27,18 +25,18 @@ class Flip:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        sides = (("first", self.first), ("second", self.second))
+        scores = (("first", self.first), ("second", self.second))
         return {"picture": self.picture} | {
-            side: {"label": score.label, "probability": score.probability} for side, score in sides
+            model: {"label": score.label, "probability": score.probability} for model, score in scores
         }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """How two models differ on the same pictures.
+class ModelComparison:
+    """How two models differ on the same images.
 
-    pictures: how many both answered. flips: those on which the labels differ. probability_difference: the largest,
-    of any class of any picture, which is `most_different`. unreadable: pictures that neither was asked about.
+    pictures: how many both predicted. flips: those for which the labels differ. probability_difference: the largest,
+    of any class of any image, which is `most_different`. unreadable: images that were left out.
     """
 
     pictures: int
@@ -49,7 +47,7 @@ class Verification:
 
     @property
     def agreement(self) -> float:
-        """Share of the pictures with the same label."""
+        """Share of the images with the same label."""
         return 1 - len(self.flips) / self.pictures
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,34 +62,33 @@ class Verification:
         }
 
 
-def verify(
-    first: Classifier, second: Classifier, pictures: PictureSet, *, on_picture: Callable[[], None] = lambda: None
-) -> Verification:
-    """Both answers to every picture, each by its own preprocessing; labels are matched by name, in any order.
+def compare_models(
+    first: Classifier, second: Classifier, pictures: ImageSet, *, on_picture: Callable[[], None] = lambda: None
+) -> ModelComparison:
+    """Both predictions for every image, each by its own preprocessing; labels are matched by name, in any order.
 
-    on_picture is called after each. Raises DataError for models with different labels, and where no picture can be
-    read.
+    on_picture is called after each. Raises DataError for models with different labels, and if no image can be read.
     """
-    order = np.array(match_labels(first.info.labels, second.info.labels))
+    second_index = np.array(match_labels(first.info.labels, second.info.labels))
     flips, unreadable = [], []
     largest, most_different, count = 0.0, "", 0
     for name, source in zip(pictures.names, pictures.sources, strict=True):
         try:
-            ours, theirs = (_answer(classifier, source) for classifier in (first, second))
+            ours, theirs = (classifier.predict(source, top=1) for classifier in (first, second))
         except ImageError:
             unreadable.append(name)
             continue
         finally:
             on_picture()
         count += 1
-        difference = float(np.abs(ours.probabilities - theirs.probabilities[order]).max())
+        difference = float(np.abs(ours.probabilities - theirs.probabilities[second_index]).max())
         if difference >= largest:
             largest, most_different = difference, name
-        if order[ours.top.index] != theirs.top.index:
-            flips.append(Flip(picture=name, first=ours.top, second=theirs.top))
+        if second_index[ours.top[0].index] != theirs.top[0].index:
+            flips.append(Flip(picture=name, first=ours.top[0], second=theirs.top[0]))
     if not count:
         raise DataError(f"none of {len(pictures)} pictures can be read")
-    return Verification(
+    return ModelComparison(
         pictures=count,
         flips=tuple(flips),
         probability_difference=largest,
@@ -100,29 +97,18 @@ def verify(
     )
 
 
-def require_alike(verification: Verification, *, tolerance: float, max_difference: float | None = None) -> None:
-    """Raises QualityGateError where more than `tolerance` of the pictures flipped.
+def require_agreement(comparison: ModelComparison, *, tolerance: float, max_difference: float | None = None) -> None:
+    """Raises QualityGateError if the labels of more than `tolerance` of the images differ.
 
-    tolerance: a share, 0 to 1. max_difference: a largest difference of probabilities that is allowed as well.
+    tolerance: a share, 0 to 1. max_difference: the largest difference of probabilities that is allowed as well.
     """
-    flipped, pictures = len(verification.flips), verification.pictures
+    flipped, pictures = len(comparison.flips), comparison.pictures
     if flipped > tolerance * pictures:
         raise QualityGateError(
             f"{flipped} of {pictures} labels differ ({flipped / pictures:.4f}), more than --tolerance {tolerance:g}"
         )
-    if max_difference is not None and verification.probability_difference > max_difference:
+    if max_difference is not None and comparison.probability_difference > max_difference:
         raise QualityGateError(
-            f"a probability differs by {verification.probability_difference:.3g} ({verification.most_different}), more "
+            f"a probability differs by {comparison.probability_difference:.3g} ({comparison.most_different}), more "
             f"than --max-difference {max_difference:g}"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    top: Score
-    probabilities: npt.NDArray[np.float64]
-
-
-def _answer(classifier: Classifier, source: ImageSource) -> _Answer:
-    prediction = classifier.predict(source, top=1)
-    return _Answer(prediction.top[0], prediction.probabilities)

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and what that means for each of them."""
+"""The confusion matrix, and precision, recall and F1 of every class."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Indexes = npt.NDArray[np.int64]
 
 
 def confusion_matrix(truth: Indexes, predicted: Indexes, *, classes: int) -> Counts:
-    """(classes, classes) counts of pictures: a row for each true class, a column for each predicted one."""
+    """(classes, classes) counts of images: a row for each true class, a column for each predicted one."""
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassFigures:
-    """One class. pictures: that truly are of it; predicted: that were said to be.
+class ClassMetrics:
+    """One class. pictures: the images that are of it; predicted: those that were predicted to be.
 
-    precision: share right of those predicted; recall: share found of those of the class; f1: their harmonic mean. None
-    where there is nothing to divide by.
+    precision: share of the predicted images that are of the class; recall: share of the class's images that were
+    predicted; f1: their harmonic mean. None if there is nothing to divide by.
     """
 
     label: str
@@ -39,43 +39,44 @@ class ClassFigures:
         return dataclasses.asdict(self)
 
 
-def class_figures(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassFigures, ...]:
+def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
     """Of every class, in the order of the labels."""
-    right, pictures, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
+    correct, pictures, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
     return tuple(
-        ClassFigures(
+        ClassMetrics(
             label=label,
             index=index,
             pictures=pictures[index],
             predicted=predicted[index],
-            precision=_share(right[index], predicted[index]),
-            recall=_share(right[index], pictures[index]),
-            f1=_share(2 * right[index], pictures[index] + predicted[index]),
+            precision=_share(correct[index], predicted[index]),
+            recall=_share(correct[index], pictures[index]),
+            f1=_share(2 * correct[index], pictures[index] + predicted[index]),
         )
         for index, label in enumerate(labels)
     )
 
 
-def macro_f1(figures: tuple[ClassFigures, ...]) -> float:
-    """The mean F1 of the classes that have pictures: each class counts as much as any other."""
-    return float(np.mean([row.f1 for row in figures if row.pictures and row.f1 is not None]))
+def macro_f1(classes: tuple[ClassMetrics, ...]) -> float:
+    """The mean F1 of the classes that have images: each class counts as much as any other."""
+    return float(np.mean([row.f1 for row in classes if row.pictures and row.f1 is not None]))
 
 
-class Pair(NamedTuple):
-    """Pictures of the class `truth` that were taken for `predicted` (both are indexes)."""
+class ConfusedPair(NamedTuple):
+    """How many images of the class `truth` were predicted as the class `predicted` (both are indexes)."""
 
     truth: int
     predicted: int
     pictures: int
 
 
-def confused_pairs(confusion: Counts) -> tuple[Pair, ...]:
+def confused_pairs(confusion: Counts) -> tuple[ConfusedPair, ...]:
     """Every pair of classes that was confused, the most frequent first."""
     wrong = confusion - np.diag(confusion.diagonal())
     rows, columns = np.nonzero(wrong)
     counts = wrong[rows, columns]
     order = np.argsort(-counts, kind="stable")
-    return tuple(Pair(*map(int, three)) for three in zip(rows[order], columns[order], counts[order], strict=True))
+    cells = zip(rows[order].tolist(), columns[order].tolist(), counts[order].tolist(), strict=True)
+    return tuple(ConfusedPair(*cell) for cell in cells)
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -1,4 +1,4 @@
-"""All figures of one evaluation: of each model, and of each against the first."""
+"""All metrics of one evaluation: of each model, and of each against the first."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.dataset import PictureSet, Unreadable
+from edgekit.dataset import ImageSet, Unreadable
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.calibration import Calibration, calibration
-from edgekit.evaluate.confusion import ClassFigures, Counts, class_figures, confusion_matrix, macro_f1
-from edgekit.evaluate.intervals import Interval, Paired, paired, wilson
-from edgekit.evaluate.predictions import Answers, Contender
+from edgekit.evaluate.confusion import ClassMetrics, Counts, class_metrics, confusion_matrix, macro_f1
+from edgekit.evaluate.intervals import Interval, PairedTest, paired_test, wilson_interval
+from edgekit.evaluate.predictions import EvaluatedModel, Predictions
 
 _SCHEMA = 1
-_MISTAKES = 24
+_MAX_MISTAKES = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A picture that was answered wrong.
+    """An image that was predicted wrongly.
 
-    picture: its number among the pictures. truth, predicted: class indexes of the model. probability: what the model
-    gave its answer; truth_probability: what it gave the true class.
+    picture: its number among the images. truth, predicted: class indexes of the model. probability: of the predicted
+    class; truth_probability: of the true one.
     """
 
     picture: int
@@ -36,15 +36,15 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Figures:
-    """What is known of one contender. confusion: (classes, classes). mistakes: the most confident ones first."""
+class ModelMetrics:
+    """The metrics of one model. confusion: (classes, classes). mistakes: the most confident ones first."""
 
-    contender: Contender
+    model: EvaluatedModel
     accuracy: Accuracy
     top1: Interval
     top5: Interval
     confusion: Counts
-    classes: tuple[ClassFigures, ...]
+    classes: tuple[ClassMetrics, ...]
     macro_f1: float
     calibration: Calibration
     mistakes: tuple[Mistake, ...]
@@ -52,32 +52,32 @@ class Figures:
     @property
     def labels(self) -> tuple[str, ...]:
         """The model's labels."""
-        return self.contender.classifier.info.labels
+        return self.model.classifier.info.labels
 
     @property
     def recorded_top1(self) -> float | None:
-        """What the file itself says, where that is of as many pictures and of one crop; None where it is not."""
-        recorded = self.contender.classifier.info.metrics or {}
-        alike = recorded.get("pictures") == len(self.accuracy.truth) and self.contender.crops == "center"
-        top1 = recorded.get("top1") if alike else None
+        """The top-1 accuracy in the file, if that is of as many images and of one crop; else None."""
+        recorded = self.model.classifier.info.metrics or {}
+        comparable = recorded.get("pictures") == len(self.accuracy.truth) and self.model.crops == "center"
+        top1 = recorded.get("top1") if comparable else None
         return float(top1) if isinstance(top1, int | float) else None
 
-    def answered(self) -> list[str]:
-        """The label that was answered for each picture."""
+    def predicted_labels(self) -> list[str]:
+        """The label that was predicted for each image."""
         return [self.labels[index] for index in self.accuracy.probabilities.argmax(axis=1).tolist()]
 
-    def right(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether each picture was answered right."""
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each image was predicted correctly."""
         return np.asarray(self.accuracy.probabilities.argmax(axis=1) == self.accuracy.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """A contender against the first one. flipped: numbers of the pictures that they answer by different labels."""
+    """A model against the first one. flipped: numbers of the images for which they predict different labels."""
 
-    first: Figures
-    second: Figures
-    paired: Paired
+    first: ModelMetrics
+    second: ModelMetrics
+    paired: PairedTest
     flipped: tuple[int, ...]
 
 
@@ -86,94 +86,95 @@ class Evaluation:
     """One evaluation; data: what it was made on, for people."""
 
     data: str
-    pictures: PictureSet
+    pictures: ImageSet
     unreadable: tuple[Unreadable, ...]
-    figures: tuple[Figures, ...]
+    models: tuple[ModelMetrics, ...]
     comparisons: tuple[Comparison, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
+        names = self.pictures.names
         return {
             "schema": _SCHEMA,
             "data": self.data,
             "pictures": len(self.pictures),
             "failed": [{"name": name, "error": reason} for name, reason in self.unreadable],
-            "models": [_figures_dict(one, self.pictures.names) for one in self.figures],
-            "comparisons": [_comparison_dict(one, self.pictures.names) for one in self.comparisons],
+            "models": [_metrics_dict(metrics, names) for metrics in self.models],
+            "comparisons": [_comparison_dict(comparison, names) for comparison in self.comparisons],
         }
 
 
-def evaluation(answers: Answers, *, data: str | os.PathLike[str]) -> Evaluation:
-    """All figures of the answers."""
-    figures = tuple(_figures(c, a) for c, a in zip(answers.contenders, answers.accuracies, strict=True))
+def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evaluation:
+    """All metrics of the predictions."""
+    models = tuple(_metrics(*pair) for pair in zip(predictions.models, predictions.accuracies, strict=True))
     return Evaluation(
         data=os.fspath(data),
-        pictures=answers.pictures,
-        unreadable=answers.unreadable,
-        figures=figures,
-        comparisons=tuple(_comparison(figures[0], other) for other in figures[1:]),
+        pictures=predictions.pictures,
+        unreadable=predictions.unreadable,
+        models=models,
+        comparisons=tuple(_compare(models[0], other) for other in models[1:]),
     )
 
 
-def _figures(contender: Contender, accuracy: Accuracy) -> Figures:
-    labels, count = contender.classifier.info.labels, len(accuracy.truth)
+def _metrics(model: EvaluatedModel, accuracy: Accuracy) -> ModelMetrics:
+    labels, count = model.classifier.info.labels, len(accuracy.truth)
     confusion = confusion_matrix(accuracy.truth, accuracy.probabilities.argmax(axis=1), classes=len(labels))
-    rows = class_figures(confusion, labels)
-    return Figures(
-        contender=contender,
+    classes = class_metrics(confusion, labels)
+    return ModelMetrics(
+        model=model,
         accuracy=accuracy,
-        top1=wilson(round(accuracy.top1 * count), count),
-        top5=wilson(round(accuracy.top(5) * count), count),
+        top1=wilson_interval(round(accuracy.top1 * count), count),
+        top5=wilson_interval(round(accuracy.top(5) * count), count),
         confusion=confusion,
-        classes=rows,
-        macro_f1=macro_f1(rows),
+        classes=classes,
+        macro_f1=macro_f1(classes),
         calibration=calibration(accuracy.truth, accuracy.probabilities),
         mistakes=_mistakes(accuracy),
     )
 
 
 def _mistakes(accuracy: Accuracy) -> tuple[Mistake, ...]:
-    predicted, sure = accuracy.probabilities.argmax(axis=1), accuracy.probabilities.max(axis=1)
+    predicted, confidence = accuracy.probabilities.argmax(axis=1), accuracy.probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != accuracy.truth)
-    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
+    most_confident = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_MISTAKES].tolist()
     return tuple(
         Mistake(
             picture=number,
             truth=int(accuracy.truth[number]),
             predicted=int(predicted[number]),
-            probability=float(sure[number]),
+            probability=float(confidence[number]),
             truth_probability=float(accuracy.probabilities[number, accuracy.truth[number]]),
         )
-        for number in worst
+        for number in most_confident
     )
 
 
-def _comparison(first: Figures, second: Figures) -> Comparison:
-    pairs = zip(first.answered(), second.answered(), strict=True)
+def _compare(first: ModelMetrics, second: ModelMetrics) -> Comparison:
+    pairs = zip(first.predicted_labels(), second.predicted_labels(), strict=True)
     return Comparison(
         first=first,
         second=second,
-        paired=paired(first.right(), second.right()),
-        flipped=tuple(number for number, (one, other) in enumerate(pairs) if one != other),
+        paired=paired_test(first.correct(), second.correct()),
+        flipped=tuple(number for number, (ours, theirs) in enumerate(pairs) if ours != theirs),
     )
 
 
-def _figures_dict(figures: Figures, names: tuple[str, ...]) -> dict[str, Any]:
-    truth, predicted = np.nonzero(figures.confusion)
+def _metrics_dict(metrics: ModelMetrics, names: tuple[str, ...]) -> dict[str, Any]:
+    truth, predicted = np.nonzero(metrics.confusion)
     return {
-        "model": figures.contender.name,
-        "crops": figures.contender.crops,
-        "top1": figures.top1.to_dict(),
-        "recorded_top1": figures.recorded_top1,
-        "top5": figures.top5.to_dict(),
-        "macro_f1": figures.macro_f1,
-        "calibration": figures.calibration.to_dict(),
-        "classes": [row.to_dict() for row in figures.classes],
+        "model": metrics.model.name,
+        "crops": metrics.model.crops,
+        "top1": metrics.top1.to_dict(),
+        "recorded_top1": metrics.recorded_top1,
+        "top5": metrics.top5.to_dict(),
+        "macro_f1": metrics.macro_f1,
+        "calibration": metrics.calibration.to_dict(),
+        "classes": [row.to_dict() for row in metrics.classes],
         # [true class, predicted class, pictures] of every cell that is not 0: of 1000 classes most are.
         "confusion": [
-            [t, p, int(figures.confusion[t, p])] for t, p in zip(truth.tolist(), predicted.tolist(), strict=True)
+            [t, p, int(metrics.confusion[t, p])] for t, p in zip(truth.tolist(), predicted.tolist(), strict=True)
         ],
-        "mistakes": [_mistake_dict(mistake, figures.labels, names) for mistake in figures.mistakes],
+        "mistakes": [_mistake_dict(mistake, metrics.labels, names) for mistake in metrics.mistakes],
     }
 
 
@@ -189,8 +190,8 @@ def _mistake_dict(mistake: Mistake, labels: tuple[str, ...], names: tuple[str, .
 
 def _comparison_dict(comparison: Comparison, names: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "first": comparison.first.contender.name,
-        "second": comparison.second.contender.name,
+        "first": comparison.first.model.name,
+        "second": comparison.second.model.name,
         **comparison.paired.to_dict(),
         "flipped": [names[number] for number in comparison.flipped],
     }

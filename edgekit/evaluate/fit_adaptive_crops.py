@@ -1,4 +1,4 @@
-"""Adaptive crops fitted to what a network said of some pictures: order of the looks, temperature, margins."""
+"""Adaptive crops fitted to a network's logits for some images: order of the looks, temperature, margins."""
 
 from __future__ import annotations
 
@@ -13,49 +13,32 @@ from edgekit.evaluate.calibration import fit_temperature
 from edgekit.preprocess.adaptive_crops import AdaptivePlan, margins
 from edgekit.preprocess.scores import Floats, softmax
 
-Classes: TypeAlias = npt.NDArray[np.int64]
+ClassIndexes: TypeAlias = npt.NDArray[np.int64]
+Counts: TypeAlias = npt.NDArray[np.int64]
 
 _MARGINS = (0.0, *np.linspace(0.02, 1.0, 50).round(2).tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Staged:
-    """What pictures' answers would be after each look of a plan.
+class CumulativePredictions:
+    """The predictions after each look of a plan, by the mean logits of the looks so far.
 
-    margin: (pictures, looks), by how much the best class leads. best: (pictures, looks) class indexes.
+    margin: (images, looks), by how much the best class leads. best: (images, looks) class indexes.
     """
 
     margin: Floats
-    best: Classes
+    best: ClassIndexes
 
-    def at(self, margin: float) -> tuple[Classes, Classes]:
-        """(pictures,) class indexes and numbers of looks, where each picture stops at that margin or after the last."""
-        sure = self.margin >= margin
-        sure[:, -1] = True
-        last = sure.argmax(axis=1)
+    def stopped_at(self, margin: float) -> tuple[ClassIndexes, Counts]:
+        """(images,) class indexes and numbers of looks, if each image stops at that margin or after the last look."""
+        is_sure = self.margin >= margin
+        is_sure[:, -1] = True
+        last = is_sure.argmax(axis=1)
         return self.best[np.arange(len(last)), last], last + 1
 
 
-def fit_adaptive(
-    logits: Floats, truth: Classes | None, names: Sequence[str], *, most: int, budget: float
-) -> AdaptivePlan:
-    """The plan of at most `most` looks. logits: (pictures, looks, classes); the first look is everybody's first.
-
-    The temperature is the likeliest for the first look. Each next look is the one that brings the answer nearest to the
-    target, as long as one does: the mean over all looks, and where the truth is known, half way from there to it.
-    Alone, the truth of some hundred pictures is too rough a guide.
-    """
-    many = softmax(logits).mean(axis=1)
-    sure = many if truth is None else np.eye(logits.shape[2])[truth]
-    first = logits[:, 0]
-    temperature = float(f"{fit_temperature(first, (first * sure).sum(axis=1)):.3g}")
-    order = _order(logits / temperature, (many + sure) / 2, most)
-    curve = _curve(stages(logits[:, order], temperature))
-    return AdaptivePlan(looks=tuple(names[look] for look in order), temperature=temperature, curve=curve, budget=budget)
-
-
-def stages(logits: Floats, temperature: float) -> Staged:
-    """What the answers are after each of the looks: logits (pictures, looks, classes) in their order."""
+def cumulative_predictions(logits: Floats, temperature: float) -> CumulativePredictions:
+    """Of logits (images, looks, classes), with the looks in their order."""
     total = np.zeros((len(logits), logits.shape[2]))
     leads, best = [], []
     for look in range(logits.shape[1]):
@@ -63,38 +46,56 @@ def stages(logits: Floats, temperature: float) -> Staged:
         probabilities = softmax(total / (look + 1) / temperature)
         leads.append(margins(probabilities))
         best.append(probabilities.argmax(axis=1))
-    return Staged(np.stack(leads, axis=1), np.stack(best, axis=1))
+    return CumulativePredictions(np.stack(leads, axis=1), np.stack(best, axis=1))
 
 
-def _order(logits: Floats, target: Floats, most: int) -> list[int]:
-    agreed = (logits * target[:, None]).sum(axis=2)
+def fit_adaptive_plan(
+    logits: Floats, truth: ClassIndexes | None, looks: Sequence[str], *, max_looks: int, budget: float
+) -> AdaptivePlan:
+    """The plan of at most `max_looks` looks for logits (images, looks, classes); the first look stays the first.
+
+    The temperature is the likeliest for the first look. Each next look is the one that brings the prediction nearest to
+    the target, as long as one does: the mean over all looks, and if the truth is known, half way from there to it.
+    Alone, the truth of some hundred images is too rough a guide.
+    """
+    consensus = softmax(logits).mean(axis=1)
+    known = consensus if truth is None else np.eye(logits.shape[2])[truth]
+    first = logits[:, 0]
+    temperature = float(f"{fit_temperature(first, (first * known).sum(axis=1)):.3g}")
+    order = _choose_looks(logits / temperature, (consensus + known) / 2, max_looks)
+    curve = _budget_curve(cumulative_predictions(logits[:, order], temperature))
+    return AdaptivePlan(looks=tuple(looks[look] for look in order), temperature=temperature, curve=curve, budget=budget)
+
+
+def _choose_looks(logits: Floats, target: Floats, max_looks: int) -> list[int]:
+    target_logits = (logits * target[:, None]).sum(axis=2)
     order, total = [0], logits[:, 0].astype(np.float64)
-    reached = _loss(total, agreed[:, 0])
-    while len(order) < most:
+    loss = _cross_entropy(total, target_logits[:, 0])
+    while len(order) < max_looks:
         count = len(order) + 1
         losses = {
-            look: _loss((total + logits[:, look]) / count, agreed[:, [*order, look]].mean(axis=1))
+            look: _cross_entropy((total + logits[:, look]) / count, target_logits[:, [*order, look]].mean(axis=1))
             for look in range(logits.shape[1])
             if look not in order
         }
         best = min(losses, key=losses.__getitem__, default=0)
-        if not losses or losses[best] >= reached:
+        if not losses or losses[best] >= loss:
             break
-        order, total, reached = [*order, best], total + logits[:, best], losses[best]
+        order, total, loss = [*order, best], total + logits[:, best], losses[best]
     return order
 
 
-def _loss(logits: Floats, agreed: Floats) -> float:
-    """Mean cross-entropy of (pictures, classes) logits. agreed: (pictures,) their sums weighted by the target."""
-    most = logits.max(axis=1)
-    return float((np.log(np.exp(logits - most[:, None]).sum(axis=1)) + most - agreed).mean())
+def _cross_entropy(logits: Floats, target_logits: Floats) -> float:
+    """The mean of (images, classes) logits. target_logits: (images,) their sums weighted by the target."""
+    highest = logits.max(axis=1)
+    return float((np.log(np.exp(logits - highest[:, None]).sum(axis=1)) + highest - target_logits).mean())
 
 
-def _curve(staged: Staged) -> tuple[tuple[float, float], ...]:
-    """(mean number of looks, margin), only where the number grows."""
+def _budget_curve(predictions: CumulativePredictions) -> tuple[tuple[float, float], ...]:
+    """(mean number of looks, margin), only for margins at which the number grows."""
     curve: list[tuple[float, float]] = []
     for margin in _MARGINS:
-        looks = float(staged.at(margin)[1].mean().round(4))
+        looks = float(predictions.stopped_at(margin)[1].mean().round(4))
         if not curve or looks > curve[-1][0]:
             curve.append((looks, margin))
     return tuple(curve)

@@ -1,4 +1,4 @@
-"""What a count of right answers says, and what it does not: intervals and paired tests."""
+"""Confidence intervals, and the paired test of two models on the same images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 Flags = npt.NDArray[np.bool_]
 
 Z_95 = 1.959963984540054  # the normal distribution's 97.5% quantile
-_SIGNIFICANT = 0.05
+_SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +29,9 @@ class Interval:
         return dataclasses.asdict(self)
 
 
-def wilson(right: int, pictures: int) -> Interval:
-    """The share of right answers with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few pictures."""
-    share = right / pictures
+def wilson_interval(correct: int, pictures: int) -> Interval:
+    """The accuracy with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few images."""
+    share = correct / pictures
     scale = 1 + Z_95**2 / pictures
     center = (share + Z_95**2 / (2 * pictures)) / scale
     spread = Z_95 / scale * math.sqrt(share * (1 - share) / pictures + Z_95**2 / (4 * pictures**2))
@@ -39,11 +39,11 @@ def wilson(right: int, pictures: int) -> Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paired:
-    """Two models on the same pictures.
+class PairedTest:
+    """Two models on the same images.
 
-    won: pictures that only the second one answers right; lost: only the first. p_value: of the exact test of McNemar
-    (a sign test of won against lost): how often chance alone would tip at least so unevenly.
+    won: images that only the second one predicts correctly; lost: only the first. p_value: of the exact test of McNemar
+    (a sign test of won against lost): how often chance alone would be at least as uneven.
     """
 
     won: int
@@ -54,21 +54,21 @@ class Paired:
 
     @property
     def verdict(self) -> str:
-        """What that says, in a few words."""
-        shown = f"p = {self.p_value:.3g}"
-        if self.p_value >= _SIGNIFICANT:
-            return f"no difference can be told ({shown})"
-        return f"{'better' if self.won > self.lost else 'worse'} ({shown})"
+        """The result in a few words."""
+        p_value = f"p = {self.p_value:.3g}"
+        if self.p_value >= _SIGNIFICANCE:
+            return f"no difference can be told ({p_value})"
+        return f"{'better' if self.won > self.lost else 'worse'} ({p_value})"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
         return dataclasses.asdict(self)
 
 
-def paired(first: Flags, second: Flags) -> Paired:
-    """first, second: (N,) whether each picture was answered right."""
+def paired_test(first: Flags, second: Flags) -> PairedTest:
+    """first, second: (N,) whether each image was predicted correctly."""
     won, lost = int((second & ~first).sum()), int((first & ~second).sum())
-    return Paired(
+    return PairedTest(
         won=won,
         lost=lost,
         both_right=int((first & second).sum()),
@@ -78,15 +78,15 @@ def paired(first: Flags, second: Flags) -> Paired:
 
 
 def sign_test(ups: int, downs: int) -> float:
-    """The two-sided p-value of `ups` against `downs` where each is as likely as the other; exact."""
+    """The two-sided p-value of `ups` against `downs` if each is as likely as the other; exact."""
     tosses = ups + downs
-    # As logarithms: 2**-tosses underflows where thousands of pictures tip.
+    # As logarithms: 2**-tosses underflows for thousands of images.
     logs = [_log_choose(tosses, k) - tosses * math.log(2) for k in range(min(ups, downs) + 1)]
     return min(1.0, 2 * math.fsum(map(math.exp, logs)))
 
 
 def mean_interval(values: npt.ArrayLike) -> Interval:
-    """The mean with its 95% interval by the normal distribution; a point where there is one value."""
+    """The mean with its 95% interval by the normal distribution; a point if there is one value."""
     sample = np.asarray(values, np.float64)
     mean, half = float(sample.mean()), 0.0
     if len(sample) > 1:
@@ -104,7 +104,7 @@ def median_interval(values: npt.ArrayLike) -> Interval:
     outside, below = 0.0, 0
     for k in range(count // 2):
         outside += 2 * math.exp(_log_choose(count, k) - count * math.log(2))
-        if outside > _SIGNIFICANT:
+        if outside > _SIGNIFICANCE:
             break
         below = k
     return Interval(value=float(np.median(ordered)), low=float(ordered[below]), high=float(ordered[count - 1 - below]))

@@ -1,4 +1,4 @@
-"""Do two models answer alike? The question that follows every conversion step."""
+"""Whether two models compute the same logits: the question that follows every conversion step."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ import numpy as np
 from edgekit.errors import ArtifactError, ParityError
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
-from edgekit.runtime.session import (
-    first_line,
-    fixed_batch,
-    open_session,
-    run_batches,
-)
+from edgekit.runtime.session import first_line, fixed_batch, open_session, run_batches
 
-Logits: TypeAlias = Callable[[Pixels], Floats]
+LogitsFunction: TypeAlias = Callable[[Pixels], Floats]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far a model's answers are from its parent's on the same pixels.
+    """How far a model's logits are from its parent's on the same pixels.
 
     logit_difference: largest absolute; relative_difference: the same over the parent's largest absolute logit.
-    probability_difference: largest absolute. agreement: share of the pictures with the same best class.
+    probability_difference: largest absolute. agreement: share of the images with the same best class.
     """
 
     pictures: int
@@ -47,35 +42,35 @@ class Parity:
         }
 
 
-def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> Logits:
+def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> LogitsFunction:
     """The function that a model file called `name` computes: (N, H, W, C) -> (N, classes).
 
-    One picture at a time, or as many as the file takes at a time. ort_format: of onnxruntime's own, just written here.
+    One image at a time, or a fixed batch of the file's at a time. ort_format: in onnxruntime's own, just written here.
     """
     session = open_session(model, name=name, ort_format=ort_format)
-    step = fixed_batch(session) or 1
+    batch = fixed_batch(session) or 1
 
     def logits(pixels: Pixels) -> Floats:
-        parts = [pixels[start : start + step] for start in range(0, len(pixels), step)]
+        batches = [pixels[start : start + batch] for start in range(0, len(pixels), batch)]
         try:
-            return np.concatenate([run_batches(session, part) for part in parts])
+            return np.concatenate([run_batches(session, part) for part in batches])
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{name}: onnxruntime cannot run it: {first_line(error)}") from None
 
     return logits
 
 
-def compare(parent: Logits, child: Logits, pixels: Pixels) -> Parity:
-    """Both answers on the same uint8 pixels (N, height, width, channels)."""
+def measure_parity(parent: LogitsFunction, child: LogitsFunction, pixels: Pixels) -> Parity:
+    """Compare the logits of both on the same uint8 pixels (N, height, width, channels)."""
     return compare_logits(parent(pixels), child(pixels))
 
 
 def compare_logits(parent: Floats, child: Floats) -> Parity:
-    """Both answers (N, classes) to the same pictures. Raises ArtifactError where they differ in shape."""
+    """Compare both logits (N, classes) of the same images. Raises ArtifactError if they differ in shape."""
     if parent.shape != child.shape:
         raise ArtifactError(f"a model answers {child.shape} where its parent answers {parent.shape}")
     ours, theirs = child.astype(np.float64), parent.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # infinite logits are as wrong as logits that are no numbers
+    with np.errstate(invalid="ignore"):  # infinite logits are as wrong as NaN
         difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
         probability_difference = float(np.abs(softmax(ours) - softmax(theirs)).max())
     return Parity(
@@ -88,7 +83,7 @@ def compare_logits(parent: Floats, child: Floats) -> Parity:
 
 
 def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
-    """Raises ParityError where the relative difference is past the tolerance, or is not a number."""
+    """Raises ParityError if the relative difference exceeds the tolerance, or is not a number."""
     if not parity.relative_difference <= tolerance:
         raise ParityError(
             f"{step} changed the answers: the logits differ by {parity.logit_difference:.2g}, "

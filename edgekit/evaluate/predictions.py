@@ -1,4 +1,4 @@
-"""What models answer for labelled pictures, each picture read as an application would read it."""
+"""Models' predictions for labeled images, each image read as an application would read it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekit.dataset import PictureSet, Unreadable
+from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import DataError, ImageError
-from edgekit.evaluate.accuracy import Accuracy, matched_labels
+from edgekit.evaluate.accuracy import Accuracy, class_indexes
 from edgekit.runtime.bulk import predict_many
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contender:
-    """One of the models that are compared, looking at pictures by one crop plan.
+class EvaluatedModel:
+    """One of the models that are evaluated together, with its crop plan.
 
     name: unique among them. path: of the model file.
     """
@@ -30,65 +30,66 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What all contenders answered for the same pictures.
+class Predictions:
+    """The predictions of several models for the same images.
 
-    pictures: those that every contender could read. accuracies: one for each contender, rows in the pictures' order.
+    pictures: those that every model could read. accuracies: one for each model, rows in the order of the images.
     """
 
-    contenders: tuple[Contender, ...]
-    pictures: PictureSet
+    models: tuple[EvaluatedModel, ...]
+    pictures: ImageSet
     accuracies: tuple[Accuracy, ...]
     unreadable: tuple[Unreadable, ...]
 
 
-def answer(
-    contenders: Sequence[Contender],
-    pictures: PictureSet,
+def predict_all(
+    models: Sequence[EvaluatedModel],
+    pictures: ImageSet,
     *,
     synonyms: Mapping[str, str] | None = None,
     on_picture: Callable[[], None] = lambda: None,
-) -> Answers:
-    """Ask every contender about every picture; a picture that cannot be read is set aside for all of them.
+) -> Predictions:
+    """Predict every image by every model; an image that one of them cannot read is left out for all of them.
 
-    synonyms: the model's label for a class of the pictures, where they differ. on_picture is called after each picture
-    of each contender. Raises DataError for classes that a model does not have, or where no picture can be read.
+    synonyms: the model's label for a class of the images, if they differ. on_picture is called after each image of
+    each model. Raises DataError for classes that a model does not have, or if no image can be read.
     """
-    truths = [matched_labels(pictures, c.classifier.info.labels, synonyms=synonyms) for c in contenders]
-    given = [_all_answers(contender, pictures, on_picture) for contender in contenders]
-    unreadable = _unreadable(pictures, given)
+    truths = [class_indexes(pictures, model.classifier.info.labels, synonyms=synonyms) for model in models]
+    outcomes = [_outcomes(model, pictures, on_picture) for model in models]
+    unreadable = _unreadable(pictures, outcomes)
     readable = [number for number in range(len(pictures)) if number not in unreadable]
     if not readable:
         raise DataError(f"none of the {len(pictures)} pictures can be read; the first: {unreadable[0].reason}")
     accuracies = [
         Accuracy(
-            truth[readable], np.stack([a.probabilities for n in readable if isinstance(a := answers[n], Prediction)])
+            truth[readable],
+            np.stack([p.probabilities for n in readable if isinstance(p := predictions[n], Prediction)]),
         )
-        for truth, answers in zip(truths, given, strict=True)
+        for truth, predictions in zip(truths, outcomes, strict=True)
     ]
-    return Answers(tuple(contenders), pictures.subset(readable), tuple(accuracies), tuple(unreadable.values()))
+    return Predictions(tuple(models), pictures.subset(readable), tuple(accuracies), tuple(unreadable.values()))
 
 
-def _all_answers(
-    contender: Contender, pictures: PictureSet, on_picture: Callable[[], None]
+def bulk_predictions(model: EvaluatedModel, pictures: ImageSet) -> Iterator[Prediction | ImageError]:
+    """The prediction or the error for each image in order: bulk prediction, all that an evaluation should cost."""
+    return predict_many(model.classifier, pictures.sources, top=1, plan=model.crops)
+
+
+def _outcomes(
+    model: EvaluatedModel, pictures: ImageSet, on_picture: Callable[[], None]
 ) -> list[Prediction | ImageError]:
-    answers = []
-    for one in predicted(contender, pictures):
-        answers.append(one)
+    outcomes = []
+    for outcome in bulk_predictions(model, pictures):
+        outcomes.append(outcome)
         on_picture()
-    return answers
+    return outcomes
 
 
-def predicted(contender: Contender, pictures: PictureSet) -> Iterator[Prediction | ImageError]:
-    """What a contender says of each picture, in order: bulk prediction, and all that an evaluation is to cost."""
-    return predict_many(contender.classifier, pictures.sources, top=1, plan=contender.crops)
-
-
-def _unreadable(pictures: PictureSet, given: Sequence[Sequence[Prediction | ImageError]]) -> dict[int, Unreadable]:
-    """By the picture's number, the first reason that any contender gave."""
+def _unreadable(pictures: ImageSet, outcomes: Sequence[Sequence[Prediction | ImageError]]) -> dict[int, Unreadable]:
+    """By the image's number, the first reason that any model had."""
     unreadable: dict[int, Unreadable] = {}
-    for answers in given:
-        for number, one in enumerate(answers):
-            if isinstance(one, ImageError):
-                unreadable.setdefault(number, Unreadable(pictures.names[number], str(one)))
+    for of_model in outcomes:
+        for number, outcome in enumerate(of_model):
+            if isinstance(outcome, ImageError):
+                unreadable.setdefault(number, Unreadable(pictures.names[number], str(outcome)))
     return dict(sorted(unreadable.items()))

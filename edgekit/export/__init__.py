@@ -1,6 +1,6 @@
-"""A model in, a model out: to ONNX, adopted, simplified, quantized, each step compared with its parent on pictures.
+"""From a torch module or a third-party .onnx file to a finished artifact; each step is compared with its parent.
 
-This package is the door to the extras: `onnx` for everything, and torch besides for `to_onnx`.
+Importing this package needs the `onnx` extra; `to_onnx` needs torch as well.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["to_onnx"]
 
 
-def __getattr__(name: str) -> Any:  # looked up when asked for: the rest of this package goes without torch
+def __getattr__(name: str) -> Any:  # on demand: the rest of this package needs no torch
     if name != "to_onnx":
         raise AttributeError(f"module 'edgekit.export' has no attribute {name!r}")
     for package in ("torch", "onnxscript"):

@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.artifact.info import ArtifactInfo, write_info
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, SpecError
-from edgekit.evaluate.parity import Logits, Parity, compare, onnx_logits, require_parity
-from edgekit.export.parity_inputs import check_pixels
+from edgekit.evaluate.parity import LogitsFunction, Parity, measure_parity, onnx_logits, require_parity
+from edgekit.export.parity_inputs import parity_pixels
 from edgekit.export.wrap_third_party import last_operator
-from edgekit.graph.clean import serialized
+from edgekit.graph.index import Graph
+from edgekit.graph.passes.clean import serialized
 from edgekit.image.source import Pixels
 from edgekit.optional import require
 from edgekit.preprocess.scores import Floats
@@ -31,9 +32,9 @@ from edgekit.zoo.network import Network, PixelNetwork
 
 DEFAULT_OPSET = 20
 LEAST_OPSET = 18  # what torch's exporter writes; it converts upwards
-# float32 sums in another order: 1e-6 is usual, ten times that in the deepest networks.
+# float32 sums of another order: 1e-6 is usual, ten times that in the deepest networks.
 TOLERANCE = 1e-4
-# Rows of probabilities sum to 1 but for float32's rounding; rows of logits do so by no chance.
+# Rows of probabilities sum to 1 but for float32's rounding; rows of logits never do so by chance.
 _SUM_TOLERANCE = 1e-4
 _TERMINAL_COLORS = re.compile("\x1b\\[[0-9;]*m")
 
@@ -43,45 +44,45 @@ def from_torch(
     info: ArtifactInfo,
     path: str | os.PathLike[str],
     *,
-    pictures: PictureSet | None = None,
+    pictures: ImageSet | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> Parity:
     """Write `module` as an artifact: uint8 (batch, height, width, channels) `pixels` in, (batch, classes) `logits` out.
 
-    module: takes what its preprocessing normalizes, float32 (N, C, H, W). It is exported as it evaluates and left in
-    the mode it was in. info: what the file says of itself; its parity is measured here. pictures: what the answers are
-    compared on, drawings by default. Raises SpecError for a module that does not answer one logit for each label, and
-    ParityError where onnxruntime answers otherwise than torch; then nothing is written.
+    module: float32 (N, C, H, W) normalized by its preprocessing in. It is exported in evaluation mode and left in
+    the mode it was in. info: the file's metadata; its parity is measured here. pictures: the logits are compared on
+    these, on synthetic images by default. Raises SpecError for a module that does not return one logit for each label,
+    and ParityError if the logits of onnxruntime differ from torch's; then nothing is written.
     """
     require("onnxscript", extra="export")
     newest = onnx.defs.onnx_opset_version()
     if opset not in range(LEAST_OPSET, newest + 1):
         raise SpecError(f"opset must be from {LEAST_OPSET} to {newest}, not {opset!r:.100}")
-    network = _ContiguousPixels(_eager(module), mean=info.preprocess.mean, std=info.preprocess.std)
-    pixels, origin = check_pixels(info.preprocess, pictures)
-    with _evaluating(network):
-        _check_answers(network, info, pixels[:2])
-        model = _exported(network, pixels, opset)
-        parity = compare(_torch_logits(network), onnx_logits(model, name="the exported model"), pixels)
+    network = _ContiguousPixels(_uncompiled(module), mean=info.preprocess.mean, std=info.preprocess.std)
+    pixels, origin = parity_pixels(info.preprocess, pictures)
+    with _evaluation_mode(network):
+        _check_outputs(network, info, pixels[:2])
+        model = _export(network, pixels, opset)
+        parity = measure_parity(_torch_logits(network), onnx_logits(model, name="the exported model"), pixels)
     require_parity(parity, step="exporting to ONNX", tolerance=TOLERANCE)
-    step = {"to_onnx": parity.to_dict() | {"on": origin}}
-    write_info(model, dataclasses.replace(info, parity={**info.parity, **step}), Path(path))
+    measured = {"to_onnx": parity.to_dict() | {"on": origin}}
+    write_info(model, dataclasses.replace(info, parity={**info.parity, **measured}), Path(path))
     return parity
 
 
 class _ContiguousPixels(PixelNetwork):
-    """With the channels' planes one after the other, as networks outside of the zoo expect them.
+    """With contiguous channel planes, as networks outside of the zoo expect them.
 
-    Pixels that are only seen in another order of axes count as channels last, and of an adaptive pooling of such torch
-    makes a graph that copies value by value.
+    A permuted view counts as channels last, and for an adaptive pooling of that torch writes a graph that copies value
+    by value.
     """
 
     def _normalized(self, pixels: Tensor) -> Tensor:
         return super()._normalized(pixels).contiguous()
 
 
-def _eager(module: nn.Module) -> nn.Module:
-    """The module that torch.compile made faster, where it was that; compiling it once more would take minutes."""
+def _uncompiled(module: nn.Module) -> nn.Module:
+    """The module that torch.compile was given, if it was; compiling it once more would take minutes."""
     if isinstance(module, torch.jit.ScriptModule):
         raise SpecError("a TorchScript module cannot be exported; give the nn.Module that it was made from")
     inner = getattr(module, "_orig_mod", module)
@@ -89,7 +90,7 @@ def _eager(module: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def _evaluation_mode(network: nn.Module) -> Iterator[None]:
     """Evaluation mode, and afterwards each part in the mode it was in."""
     training = [part for part in network.modules() if part.training]
     network.eval()
@@ -100,51 +101,49 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _check_answers(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
-    """What a stranger's module may get wrong, in words that are better than the exporter's."""
+def _check_outputs(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
+    """Usual mistakes of a module, in clearer words than the exporter's."""
     if isinstance(network.network, Network):
         network.network.check_input(info.preprocess.crop)
-    place = next((p.device for p in network.parameters() if p.device.type != "cpu"), None)
-    if place is not None:
-        raise SpecError(f"the module lies on {place}; move it by module.cpu()")
-    for count in (len(pixels), 1):  # of one picture, some modules answer no batch
-        _check_answer(network, info, pixels[:count])
+    device = next((p.device for p in network.parameters() if p.device.type != "cpu"), None)
+    if device is not None:
+        raise SpecError(f"the module lies on {device}; move it by module.cpu()")
+    for count in (len(pixels), 1):  # of one image, some modules return no batch
+        _check_output(network, info, pixels[:count])
 
 
-def _check_answer(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
+def _check_output(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
     expected = (len(pixels), len(info.labels))
     try:
         with torch.inference_mode():
-            answer = network(torch.from_numpy(pixels.copy()))
+            output = network(torch.from_numpy(pixels.copy()))
     except Exception as error:  # a module raises what it likes
-        taken = (len(pixels), info.preprocess.channels, *info.preprocess.crop)
-        said = f"the module cannot take float32 {taken}: {_first_line(error)}"
-        raise SpecError(f"{said}{_other_weights(network)}") from error
-    if not isinstance(answer, torch.Tensor) or answer.dtype != torch.float32 or tuple(answer.shape) != expected:
-        raise SpecError(
-            f"the module must answer float32 {expected}, one logit for each label, not {_described(answer)}"
-        )
-    rows = answer.numpy()
+        shape = (len(pixels), info.preprocess.channels, *info.preprocess.crop)
+        message = f"the module cannot take float32 {shape}: {_first_line(error)}"
+        raise SpecError(f"{message}{_weight_type_hint(network)}") from error
+    if not isinstance(output, torch.Tensor) or output.dtype != torch.float32 or tuple(output.shape) != expected:
+        raise SpecError(f"the module must answer float32 {expected}, one logit for each label, not {_describe(output)}")
+    rows = output.numpy()
     if rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
         raise SpecError("the module answers probabilities; an artifact holds logits: give it without its softmax")
 
 
-def _other_weights(network: nn.Module) -> str:
-    """A way out, where the weights are of another type than the pixels."""
-    other = next((p.dtype for p in network.parameters() if p.is_floating_point() and p.dtype != torch.float32), None)
-    return "" if other is None else f"; its weights are {str(other).removeprefix('torch.')}: give module.float()"
+def _weight_type_hint(network: nn.Module) -> str:
+    """A way out, if the weights are of another type than the pixels."""
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point() and p.dtype != torch.float32), None)
+    return "" if dtype is None else f"; its weights are {str(dtype).removeprefix('torch.')}: give module.float()"
 
 
-def _described(answer: object) -> str:
-    if isinstance(answer, torch.Tensor):
-        return f"{str(answer.dtype).removeprefix('torch.')} {tuple(answer.shape)}"
-    return f"a {type(answer).__name__}"
+def _describe(output: object) -> str:
+    if isinstance(output, torch.Tensor):
+        return f"{str(output.dtype).removeprefix('torch.')} {tuple(output.shape)}"
+    return f"a {type(output).__name__}"
 
 
-def _exported(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
-    example = torch.from_numpy(pixels[:2].copy())  # two: the exporter would take a batch of one for a constant
+def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
+    example = torch.from_numpy(pixels[:2].copy())  # two: the exporter would treat a batch of one as a constant
     try:
-        with _silence():
+        with _silenced():
             program = torch.onnx.export(
                 network,
                 (example,),
@@ -158,22 +157,19 @@ def _exported(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
     except Exception as error:  # the exporter raises what its many parts raise
         raise EdgekitError(f"torch cannot export this network: {_first_line(_first_cause(error))}") from error
     assert program is not None  # it is, with dynamo=True
-    made = {entry.domain: entry.version for entry in program.model_proto.opset_import}.get("")
-    if made != opset:  # it exports by one operator set, and what it cannot convert to another it leaves as it is
-        raise SpecError(f"torch cannot write this network by operator set {opset}, only by {made}; give --opset {made}")
-    _check_end(program.model_proto)
-    return serialized(program.model_proto)
-
-
-def _check_end(model: onnx.ModelProto) -> None:
-    """Raises SpecError for what is no logit, though its rows do not sum to 1."""
-    last = last_operator(model.graph, model.graph.output[0].name)
-    if last == "Sigmoid":
+    model = program.model_proto
+    written = {entry.domain: entry.version for entry in model.opset_import}.get("")
+    if written != opset:  # it exports by one operator set, and what it cannot convert to another it leaves as it is
+        raise SpecError(
+            f"torch cannot write this network by operator set {opset}, only by {written}; give --opset {written}"
+        )
+    if last_operator(Graph(model), model.graph.output[0].name) == "Sigmoid":  # not logits, though no row sums to 1
         raise SpecError("the module ends in a sigmoid, each class for itself; an artifact tells one of several")
+    return serialized(model)
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _silenced() -> Iterator[None]:
     """Without the exporter's warnings and traces: deprecations between torch's parts, and whole graphs on stderr."""
     logs = [logging.getLogger(name) for name in ("torch", "torch.onnx")]
     levels = [log.level for log in logs]
@@ -189,7 +185,7 @@ def _silence() -> Iterator[None]:
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """What began it: the exporter wraps it in the names of its own steps."""
+    """The innermost error: the exporter wraps it in the names of its own steps."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
@@ -200,10 +196,10 @@ def _first_line(error: BaseException) -> str:
     return (lines or [type(error).__name__])[0]
 
 
-def _torch_logits(network: nn.Module) -> Logits:
+def _torch_logits(network: nn.Module) -> LogitsFunction:
     @torch.inference_mode()
     def logits(pixels: Pixels) -> Floats:
-        answer: Floats = network(torch.from_numpy(pixels)).numpy()
-        return answer
+        output: Floats = network(torch.from_numpy(pixels)).numpy()
+        return output
 
     return logits

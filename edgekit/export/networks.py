@@ -1,4 +1,4 @@
-"""Where a network to export comes from: a checkpoint of a training, or weights and the name of their network."""
+"""The network to export: from a checkpoint of a training, or from weights and the name of their network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgekit.zoo.specs import spec_named
 from edgekit.zoo.weights import load_weights
 
 
-def from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Network, ArtifactInfo]:
-    """The trained network, and what is known of it. Raises WeightsError for a file that is not a checkpoint."""
+def network_from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Network, ArtifactInfo]:
+    """The trained network and its metadata. Raises WeightsError for a file that is not a checkpoint."""
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
     info = ArtifactInfo(
@@ -33,7 +33,7 @@ def from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Netw
     return checkpoint.network(), info
 
 
-def from_weights(
+def network_from_weights(
     model: str,
     path: str | os.PathLike[str],
     *,
@@ -61,9 +61,8 @@ def from_weights(
 
 
 def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
-    """The preprocessing of the zoo's network with some values changed; a crop that is larger lifts the resize too."""
-    preprocess = spec_named(model).preprocess
-    changed = Preprocess.from_dict(preprocess.to_dict() | dict(changes))
+    """The preprocessing of the zoo's network with some values changed; a larger crop raises the resize too."""
+    changed = Preprocess.from_dict(spec_named(model).preprocess.to_dict() | dict(changes))
     if "resize" in changes or min(changed.crop) <= changed.resize + 2 * changed.pad:
         return changed
     return dataclasses.replace(changed, resize=min(changed.crop) - 2 * changed.pad)

@@ -1,4 +1,4 @@
-"""Fewer nodes, the same answers: onnxsim in a process of its own, because it can crash or never end."""
+"""Fewer nodes, the same logits: onnxsim in a process of its own, because it can crash or never end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import onnx
 from onnx import GraphProto
 
 from edgekit.artifact.info import parse_info, read_model, write_info
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError
-from edgekit.evaluate.parity import compare, onnx_logits, require_parity
-from edgekit.export.parity_inputs import check_pixels
+from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
+from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
-from edgekit.graph.clean import serialized
+from edgekit.graph.passes.clean import serialized
 from edgekit.runtime.child_process import run_python
 
 TIME_LIMIT_S = 600
@@ -30,38 +30,40 @@ _SIMPLIFIERS = {
 }
 
 
-def simplify(
-    source: str | os.PathLike[str], path: str | os.PathLike[str], *, pictures: PictureSet | None = None
-) -> str:
-    """Write the simplified artifact to a new path, and answer by which means: onnxsim, onnxslim or none.
+def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, pictures: ImageSet | None = None) -> str:
+    """Write the simplified artifact to a new path; the simplifier that was used: onnxsim, onnxslim or none.
 
-    A result counts only if it answers as its parent does and takes as many pictures at a time (any number, as a rule);
-    else the next one is tried, and the parent itself is kept in the end.
+    A result is used only if its logits and its batch size (any, as a rule) are those of its parent; else the next
+    simplifier is tried, and in the end the parent itself is written.
     """
     model = read_model(source)
     info = parse_info(model, name=os.fspath(source))
-    pixels, origin = check_pixels(info.preprocess, pictures)
+    pixels, origin = parity_pixels(info.preprocess, pictures)
     parent = onnx_logits(model, name=os.fspath(source))
-    chosen, simplified, figures = "none", model, compare(parent, parent, pixels)
+    simplifier, simplified, parity = "none", model, measure_parity(parent, parent, pixels)
     for tool, program in _SIMPLIFIERS.items():
         try:
             candidate = _run_simplifier(program, model)
-            measured = compare(parent, onnx_logits(candidate, name=tool), pixels)
-            require_parity(measured, step=tool, tolerance=TOLERANCE)
+            candidate_parity = measure_parity(parent, onnx_logits(candidate, name=tool), pixels)
+            require_parity(candidate_parity, step=tool, tolerance=TOLERANCE)
             _require_same_batch(model, candidate)
         except EdgekitError:
             continue
-        chosen, simplified, figures = tool, candidate, measured
+        simplifier, simplified, parity = tool, candidate, candidate_parity
         break
-    step = {"simplify": figures.to_dict() | {"on": origin, "by": chosen}}
-    info = dataclasses.replace(info, parity={**info.parity, **step}, parent_sha256=sha256(model))
+    measured = {"simplify": parity.to_dict() | {"on": origin, "by": simplifier}}
+    info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=sha256(model))
     write_info(simplified, info, Path(path))
-    return chosen
+    return simplifier
 
 
-def told(by: str) -> str:
-    """What `simplify` answered, in words."""
-    return "not simplified: every simplifier failed or changed it" if by == "none" else f"simplified by {by}"
+def describe_simplifier(simplifier: str) -> str:
+    """The result of `simplify` in words."""
+    return (
+        "not simplified: every simplifier failed or changed it"
+        if simplifier == "none"
+        else f"simplified by {simplifier}"
+    )
 
 
 def _run_simplifier(program: str, model: bytes) -> bytes:
@@ -76,11 +78,11 @@ def _run_simplifier(program: str, model: bytes) -> bytes:
 
 
 def _require_same_batch(parent: bytes, child: bytes) -> None:
-    batches = [_batches(onnx.load_from_string(model).graph) for model in (parent, child)]
+    batches = [_batch_sizes(onnx.load_from_string(model).graph) for model in (parent, child)]
     if batches[0] != batches[1]:
         raise EdgekitError("the simplifier changed the batch size")
 
 
-def _batches(graph: GraphProto) -> list[int]:
-    """How many pictures each input and output holds; 0 where it is any number."""
+def _batch_sizes(graph: GraphProto) -> list[int]:
+    """Of each input and output; 0 if it is any number."""
     return [value.type.tensor_type.shape.dim[0].dim_value for value in (*graph.input, *graph.output)]

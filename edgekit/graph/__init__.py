@@ -1,1 +1,5 @@
-"""Reading and editing ONNX graphs. Needs the onnx package; models are edited in memory, bytes only at the edges."""
+"""Reading and editing ONNX graphs; needs the onnx package.
+
+`index` reads: a Graph knows which node produces a tensor and which nodes consume it. `edit` changes a Graph in place.
+`passes` are whole rewrites, one per file: a model in, a new model out.
+"""

@@ -1,102 +1,111 @@
-"""What changing an ONNX graph takes: who makes a tensor, constants, names."""
+"""Edits of a Graph, in place: constants, names, nodes and outputs. Its index stays current."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from edgekit.graph.clean import serialized
-
-BATCH = "batch"
+from edgekit.graph.index import Array, Graph
 
 
-def producer(graph: GraphProto, tensor: str) -> NodeProto | None:
-    """The node that makes the tensor; None for a constant or an input."""
-    return next((node for node in graph.node if tensor in node.output), None)
+def copied(model: ModelProto) -> ModelProto:
+    """A copy, which may be changed without changing the model."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    return copy
 
 
-def attribute(node: NodeProto, name: str, default: Any) -> Any:
-    """The value of the node's attribute, or its default."""
-    found = next((entry for entry in node.attribute if entry.name == name), None)
-    return default if found is None else helper.get_attribute_value(found)
+def set_constant(graph: Graph, name: str, values: Array) -> None:
+    """Replace the values of an initializer, or add it."""
+    tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
+    if name in graph.initializers:
+        graph.initializers[name].CopyFrom(tensor)
+    else:
+        graph.proto.initializer.append(tensor)
+        graph.initializers[name] = graph.proto.initializer[-1]
 
 
-def constant(graph: GraphProto, tensor: str) -> npt.NDArray[Any] | None:
-    """The value of a tensor that the file holds; None for one that is computed."""
-    held = next((entry for entry in graph.initializer if entry.name == tensor), None)
-    if held is not None:
-        return numpy_helper.to_array(held)
-    node = producer(graph, tensor)
-    if node is None or node.op_type != "Constant" or node.attribute[0].name != "value":
-        return None
-    return numpy_helper.to_array(node.attribute[0].t)
-
-
-def add_constant(graph: GraphProto, name: str, value: npt.NDArray[Any]) -> str:
-    """Hold the value under a name that is free, which is returned."""
+def add_constant(graph: Graph, name: str, values: Array) -> str:
+    """Add an initializer under this name, or a similar one if it is in use; returns the name."""
     name = free_name(graph, name)
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    set_constant(graph, name, values)
     return name
 
 
-def free_name(graph: GraphProto, wanted: str) -> str:
-    """`wanted`, or that with a number where a tensor has the name already."""
-    taken = {name for node in graph.node for name in (*node.input, *node.output)}
-    taken.update(entry.name for entry in (*graph.initializer, *graph.input, *graph.output))
+def free_name(graph: Graph, wanted: str) -> str:
+    """`wanted`, with a number appended if a tensor has this name already."""
+    used = {name for node in graph.nodes for name in (*node.input, *node.output)}
+    used.update(entry.name for entry in (*graph.proto.initializer, *graph.proto.input, *graph.proto.output))
     name, number = wanted, 0
-    while name in taken:
+    while name in used:
         number += 1
         name = f"{wanted}_{number}"
     return name
 
 
-def clear_name(graph: GraphProto, name: str) -> None:
-    """Give the tensor that has this name, if there is one, another."""
+def clear_name(graph: Graph, name: str) -> None:
+    """Make the name available: a tensor that has it gets another one."""
     _rename(graph, name, free_name(graph, name))
 
 
-def rename(graph: GraphProto, old: str, new: str) -> None:
-    """Give a tensor another name; one that had it already gets a free one."""
+def rename(graph: Graph, old: str, new: str) -> None:
+    """Give a tensor another name; a tensor that has that name already gets a free one."""
     if old != new:
         clear_name(graph, new)
         _rename(graph, old, new)
 
 
-def _rename(graph: GraphProto, old: str, new: str) -> None:
-    for node in graph.node:
+def _rename(graph: Graph, old: str, new: str) -> None:
+    for node in graph.nodes:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
-    for entry in (*graph.initializer, *graph.input, *graph.output):
+    for entry in (*graph.proto.initializer, *graph.proto.input, *graph.proto.output):
         if entry.name == old:
             entry.name = new
+    graph.reindex()
 
 
-def set_batch(model: bytes, batch: int | None) -> bytes:
-    """The model declared for that many pictures at a time; for any number where None."""
-    parsed = onnx.load_from_string(model)
-    for value in (*parsed.graph.input, *parsed.graph.output):
-        dim = value.type.tensor_type.shape.dim[0]
-        dim.Clear()
-        if batch is None:
-            dim.dim_param = BATCH
-        else:
-            dim.dim_value = batch
-    return serialized(parsed)
+def insert_node(graph: Graph, position: int, node: NodeProto) -> None:
+    """Insert the node at that position of the order of computation."""
+    graph.proto.node.insert(position, node)
+    graph.reindex()
 
 
-def tensor_shapes(model: onnx.ModelProto) -> dict[str, tuple[int | str, ...]]:
-    """The tensors' shapes as far as they follow from the input: numbers, and a name where it is open."""
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    return {
-        value.name: tuple(dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim)
-        for value in (*graph.value_info, *graph.input, *graph.output)
-    }
+def append_node(graph: Graph, node: NodeProto) -> None:
+    """Add the node at the end of the order of computation."""
+    graph.proto.node.append(node)
+    graph.reindex()
 
 
-def float_output(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
-    """The declaration of a float32 output."""
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+def bypass_node(graph: Graph, node: NodeProto) -> None:
+    """Remove the node; its consumers read its first input instead."""
+    before, after = node.input[0], node.output[0]
+    graph.proto.node.remove(node)
+    for other in graph.nodes:
+        other.input[:] = [before if name == after else name for name in other.input]
+    graph.reindex()
+
+
+def replace_nodes(graph: Graph, nodes: Sequence[NodeProto]) -> None:
+    """Replace all nodes by these, and drop the initializers that none of them reads."""
+    copies = [_copied_node(node) for node in nodes]
+    used = {name for node in copies for name in node.input}
+    initializers = [tensor for tensor in graph.proto.initializer if tensor.name in used]
+    del graph.proto.node[:], graph.proto.initializer[:]
+    graph.proto.node.extend(copies)
+    graph.proto.initializer.extend(initializers)
+    graph.reindex()
+
+
+def _copied_node(node: NodeProto) -> NodeProto:
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    return copy
+
+
+def declare_output(graph: Graph, name: str, shape: Sequence[int | str]) -> None:
+    """Make a float32 tensor an output of the graph."""
+    graph.proto.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    graph.outputs.add(name)

@@ -1,55 +1,77 @@
-"""A graph as the passes of a quantization look at it: who makes a tensor, who takes it, what is constant."""
+"""An ONNX graph with an index over it: who produces a tensor, who consumes it, what is constant."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgekit.preprocess.scores import Floats
 
 Array: TypeAlias = npt.NDArray[np.generic]
 
-# What carries the weights: everything before the first of them is the normalization, which stays in float.
+# The operators that have weights: everything before the first of them is the normalization of the pixels.
 WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
-_PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0.0}
+_PLAIN_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
+_SPATIAL_AXES = ([2, 3], [-2, -1])
 
 
 class Graph:
-    """A model with an index over its graph. Nodes are named, initializers are read once and written by `put`."""
+    """A model and an index over its graph.
+
+    The functions of `edit` keep the index current. Code that changes the nodes' inputs or outputs itself calls
+    `reindex` before it reads on. Methods that return names of nodes need named nodes (`passes.name_nodes`).
+    """
 
     def __init__(self, model: ModelProto) -> None:
         self.model = model
-        names: set[str] = set()
-        for number, node in enumerate(model.graph.node):  # layers go by name, and the simplifier leaves some without
-            if not node.name or node.name in names:
-                node.name = f"{node.op_type}_{number}"
-            names.add(node.name)
-        self.initializers = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.outputs = {value.name for value in model.graph.output}
-        self.makers: dict[str, NodeProto] = {}
-        self.takers: dict[str, list[NodeProto]] = defaultdict(list)
-        for node in model.graph.node:
-            self.makers.update(dict.fromkeys(node.output, node))
+        self.reindex()
+
+    def reindex(self) -> None:
+        """Build the index anew from the model."""
+        self.initializers = {tensor.name: tensor for tensor in self.proto.initializer}
+        self.outputs = {value.name for value in self.proto.output}
+        self._producers: dict[str, NodeProto] = {}
+        self._consumers: dict[str, list[NodeProto]] = defaultdict(list)
+        for node in self.proto.node:
+            self._producers.update(dict.fromkeys(node.output, node))
             for name in dict.fromkeys(node.input):
-                self.takers[name].append(node)
+                self._consumers[name].append(node)
+
+    @property
+    def proto(self) -> GraphProto:
+        """The model's graph."""
+        return self.model.graph
 
     @property
     def nodes(self) -> list[NodeProto]:
-        """In topological order, as ONNX demands."""
-        return list(self.model.graph.node)
+        """In topological order, which ONNX requires."""
+        return list(self.proto.node)
 
-    def constant(self, name: str) -> Array | None:
-        """An initializer's values, or those of a Constant node; None for what is computed."""
-        if name in self.initializers:
-            return np.asarray(numpy_helper.to_array(self.initializers[name]))
-        maker = self.makers.get(name)
-        if maker is not None and maker.op_type == "Constant" and maker.attribute[0].name == "value":
-            return np.asarray(numpy_helper.to_array(maker.attribute[0].t))
+    def producer(self, tensor: str) -> NodeProto | None:
+        """The node that computes the tensor; None for an initializer or an input."""
+        return self._producers.get(tensor)
+
+    def consumers(self, tensor: str) -> list[NodeProto]:
+        """The nodes that read the tensor."""
+        return self._consumers.get(tensor, [])
+
+    def only_consumer(self, tensor: str) -> NodeProto | None:
+        """The one node that reads the tensor; None if there are several, or if it is an output of the graph."""
+        consumers = self.consumers(tensor)
+        return consumers[0] if len(consumers) == 1 and tensor not in self.outputs else None
+
+    def constant(self, tensor: str) -> Array | None:
+        """The values of an initializer or of a Constant node; None for a computed tensor."""
+        if tensor in self.initializers:
+            return np.asarray(numpy_helper.to_array(self.initializers[tensor]))
+        node = self.producer(tensor)
+        if node is not None and node.op_type == "Constant" and node.attribute[0].name == "value":
+            return np.asarray(numpy_helper.to_array(node.attribute[0].t))
         return None
 
     def weights(self, node: NodeProto) -> Floats | None:
@@ -63,22 +85,8 @@ class Graph:
             return None
         return np.asarray(numpy_helper.to_array(tensor))
 
-    def put(self, name: str, values: Array) -> None:
-        """Replace an initializer's values, or add it."""
-        tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
-        if name in self.initializers:
-            self.initializers[name].CopyFrom(tensor)
-        else:
-            self.model.graph.initializer.append(tensor)
-            self.initializers[name] = self.model.graph.initializer[-1]
-
-    def only_taker(self, name: str) -> NodeProto | None:
-        """The one node that takes this tensor; None where there are several, or it is an answer of the graph."""
-        takers = self.takers[name]
-        return takers[0] if len(takers) == 1 and name not in self.outputs else None
-
     def normalization(self) -> set[str]:
-        """Names of the nodes that no weighted node comes before: they turn raw pixels into the network's input."""
+        """Names of the nodes that no weighted node precedes: they turn raw pixels into the network's input."""
         weighted: set[str] = set()
         before = set()
         for node in self.nodes:
@@ -88,26 +96,16 @@ class Graph:
                 before.add(node.name)
         return before
 
-
-def copied(model: ModelProto) -> ModelProto:
-    """A model that may be changed without changing this one."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    return copy
+    def layers(self) -> list[NodeProto]:
+        """The nodes behind the normalization that have weights, in order."""
+        before = self.normalization()
+        return [node for node in self.nodes if node.name not in before and self.weights(node) is not None]
 
 
-def attribute(node: NodeProto, name: str, default: float) -> float:
-    """A number among the node's attributes."""
-    for entry in node.attribute:
-        if entry.name == name:
-            return float(onnx.helper.get_attribute_value(entry))
-    return default
-
-
-def integers(node: NodeProto, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Several whole numbers among the node's attributes."""
-    found = next((entry.ints for entry in node.attribute if entry.name == name), default)
-    return tuple(found)
+def attribute(node: NodeProto, name: str, default: Any) -> Any:
+    """The value of the node's attribute, or the default: a number, bytes, or a list of them."""
+    entry = next((entry for entry in node.attribute if entry.name == name), None)
+    return default if entry is None else helper.get_attribute_value(entry)
 
 
 def output_axis(node: NodeProto) -> int:
@@ -122,36 +120,35 @@ def is_depthwise(node: NodeProto, shape: tuple[int, ...]) -> bool:
     return node.op_type == "Conv" and shape[1] == 1 and attribute(node, "group", 1) == shape[0]
 
 
-def bounds(graph: Graph, node: NodeProto) -> tuple[float, float] | None:
-    """What a Relu or a Clip with constant bounds lets through; None for any other node."""
+def is_spatial_mean(graph: Graph, node: NodeProto) -> bool:
+    """Whether the node is a ReduceMean over height and width, whose axes are an input since operator set 18."""
+    if node.op_type != "ReduceMean":
+        return False
+    constant = graph.constant(node.input[1]) if len(node.input) > 1 else None
+    axes = attribute(node, "axes", []) if constant is None else constant.reshape(-1).tolist()
+    return sorted(axes) in _SPATIAL_AXES
+
+
+def clip_bounds(graph: Graph, node: NodeProto) -> tuple[float, float] | None:
+    """The range to which a Relu or a Clip with constant bounds limits its input; None for any other node."""
     if node.op_type == "Relu":
         return 0.0, np.inf
     if node.op_type != "Clip":
         return None
-    limits = [-np.inf, np.inf]
+    bounds = [-np.inf, np.inf]
     for position, name in enumerate(node.input[1:3]):
         if name:
             value = graph.constant(name)
             if value is None:
                 return None
-            limits[position] = float(value.reshape(-1)[0])
-    return limits[0], limits[1]
+            bounds[position] = float(value.reshape(-1)[0])
+    return bounds[0], bounds[1]
 
 
-def with_nodes(graph: Graph, nodes: list[NodeProto]) -> ModelProto:
-    """The graph's model with these nodes, and of its initializers those that they take."""
-    model = graph.model
-    kept_nodes = [_copy(node) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(kept_nodes)
-    used = {name for node in kept_nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    return model
-
-
-def _copy(node: NodeProto) -> NodeProto:
-    copy = NodeProto()
-    copy.CopyFrom(node)
-    return copy
+def tensor_shapes(model: ModelProto) -> dict[str, tuple[int | str, ...]]:
+    """The shapes of all tensors, as far as they follow from the input's; an open axis is its name, or "?"."""
+    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return {
+        value.name: tuple(dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim)
+        for value in (*graph.value_info, *graph.input, *graph.output)
+    }

@@ -1,4 +1,4 @@
-"""The layers of an ONNX file, any file: what each puts out, holds and costs."""
+"""The layers of any ONNX file: output shape, parameters and multiply-accumulates of each."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from onnx import GraphProto, NodeProto
 from edgekit.cost import LayerCost
 from edgekit.errors import ArtifactError
 
-# Where each operator that multiplies has its weights among its inputs.
+# Convolutions, with the position of the weights among their inputs, and matrix products.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
-_PRODUCTS = {"Gemm": 1, "MatMul": 1, "MatMulInteger": 1, "QGemm": 3, "QLinearMatMul": 3}
+_PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
 _NO_LAYERS = frozenset({"Constant", "QuantizeLinear", "DequantizeLinear"})
 
 
 def layers(model: bytes, *, name: str) -> tuple[LayerCost, ...]:
-    """One row for each node that computes, in the graph's order, for one picture.
+    """One row for each node that computes, in the graph's order, for one image.
 
     Weights behind a DequantizeLinear count as those of the node that uses them; convolutions and matrix products count
-    multiply-accumulates, as in `zoo.cost`. Raises ArtifactError, naming the file, for a graph whose shapes do not
-    follow from its input.
+    multiply-accumulates. Raises ArtifactError, naming the file, for a graph whose shapes do not follow from its input.
     """
     try:
         parsed = onnx.load_from_string(model)
@@ -32,15 +31,15 @@ def layers(model: bytes, *, name: str) -> tuple[LayerCost, ...]:
     if not graph.node:
         raise ArtifactError(f"{name}: holds no graph")
     shapes = _shapes(graph)
-    held = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:  # what is computed from weights alone is a weight
-        if node.op_type == "DequantizeLinear" and node.input[0] in held:
-            held[node.output[0]] = held[node.input[0]]
-    return tuple(_layer(node, shapes, held, name) for node in graph.node if node.op_type not in _NO_LAYERS)
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            weights[node.output[0]] = weights[node.input[0]]
+    return tuple(_layer(node, shapes, weights, name) for node in graph.node if node.op_type not in _NO_LAYERS)
 
 
 def _fix_batch(graph: GraphProto) -> None:
-    """One picture, where the batch is open."""
+    """Set the batch to one image if it is open."""
     for value in (*graph.input, *graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if not batch.dim_value:
@@ -55,7 +54,7 @@ def _shapes(graph: GraphProto) -> dict[str, tuple[int | None, ...]]:
 
 
 def _layer(
-    node: NodeProto, shapes: dict[str, tuple[int | None, ...]], held: dict[str, tuple[int, ...]], name: str
+    node: NodeProto, shapes: dict[str, tuple[int | None, ...]], weights: dict[str, tuple[int, ...]], name: str
 ) -> LayerCost:
     output = tuple(extent for extent in shapes.get(node.output[0], (None,)) if extent is not None)
     if len(output) != len(shapes.get(node.output[0], (None,))):
@@ -64,8 +63,8 @@ def _layer(
         name=node.name or node.output[0],
         kind=node.op_type,
         output=output[1:],
-        parameters=sum(math.prod(held[i]) for i in dict.fromkeys(node.input) if i in held),
-        macs=_macs(node, output, shapes, held),
+        parameters=sum(math.prod(weights[i]) for i in dict.fromkeys(node.input) if i in weights),
+        macs=_macs(node, output, shapes, weights),
     )
 
 
@@ -73,14 +72,14 @@ def _macs(
     node: NodeProto,
     output: tuple[int, ...],
     shapes: dict[str, tuple[int | None, ...]],
-    held: dict[str, tuple[int, ...]],
+    weights: dict[str, tuple[int, ...]],
 ) -> int:
     """Output values times the products that each of them sums."""
     if node.op_type in _CONVOLUTIONS:
-        weights = held.get(node.input[_CONVOLUTIONS[node.op_type]]) or shapes[node.input[1]]
-        return math.prod(output) * math.prod(extent or 1 for extent in weights[1:])
+        kernel = weights.get(node.input[_CONVOLUTIONS[node.op_type]]) or shapes[node.input[1]]
+        return math.prod(output) * math.prod(extent or 1 for extent in kernel[1:])
     if node.op_type in _PRODUCTS:
-        left = shapes.get(node.input[0]) or held[node.input[0]]
-        transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+        left = shapes.get(node.input[0]) or weights[node.input[0]]
+        transposed = any(entry.name == "transA" and entry.i for entry in node.attribute)  # of whatever type, unchecked
         return math.prod(output) * ((left[-2] if transposed else left[-1]) or 1)
     return 0

@@ -1,4 +1,4 @@
-"""Where fetched files lie, under which name, and one fetch of a file at a time."""
+"""The folder of downloaded files: where it is, how files in it are named, and one download of a file at a time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from platformdirs import user_cache_path
 from edgekit.errors import WeightsError
 
 _POLL_S = 0.05
-_LONGEST_NAME = 120
-# A strong ETag, or a date: nothing else that a server sends goes back to one in a header.
+_MAX_STEM_LENGTH = 120
+# A strong ETag, or a date: nothing else that a server sends is sent back in a header.
 _VERSION = re.compile(r'"[\x21\x23-\x7e]{0,200}"|[A-Za-z]{3}, [0-9A-Za-z :]{1,40}')
 
 
@@ -36,11 +36,11 @@ def is_offline() -> bool:
 def file_name(url: str, sha256: str) -> str:
     """The last part of the address, fit for every file system, with the checksum's first 8 digits in it.
 
-    Two files that are called the same at two addresses therefore never meet.
+    Files of the same name at different addresses therefore never collide.
     """
-    last = Path(unquote(urlsplit(url).path).rpartition("/")[2])
-    stem, suffix = (re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in (last.stem, last.suffix))
-    stem = stem.strip(".")[:_LONGEST_NAME] or "file"
+    remote_name = Path(unquote(urlsplit(url).path).rpartition("/")[2])
+    stem, suffix = (re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in (remote_name.stem, remote_name.suffix))
+    stem = stem.strip(".")[:_MAX_STEM_LENGTH] or "file"
     return f"{stem}{suffix}" if sha256[:8] in stem else f"{stem}-{sha256[:8]}{suffix}"
 
 
@@ -50,40 +50,40 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-class Part:
-    """What has arrived so far, `.part`, and beside it the ETag or date of the version that it belongs to."""
+class PartialFile:
+    """The bytes that have arrived so far, in `.part`, and the ETag or date of the version that they belong to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".part")
         self._version = path.with_name(path.name + ".part.version")
 
     def version(self) -> str:
-        """What a request may ask the server to compare; empty where that is not known."""
+        """What a request may ask the server to compare; empty if that is not known."""
         text = self._version.read_text("latin-1") if self._version.exists() else ""
         return text if _VERSION.fullmatch(text) else ""
 
     def size_bytes(self) -> int:
-        """The bytes that can be added to: none of an unknown version."""
+        """The bytes that a download can continue after: none of an unknown version."""
         return self.path.stat().st_size if self.path.exists() and self.version() else 0
 
     def start(self, version: str) -> None:
-        """Nothing yet of that version. The old bytes go first, so that they never are taken for the new version's."""
+        """Begin that version. The old bytes go first, so that they are never taken for the new version's."""
         self.path.write_bytes(b"")
         self._version.write_text(version, "latin-1")
 
     def discard(self) -> None:
-        """As if nothing had arrived."""
+        """Delete what has arrived."""
         self.path.unlink(missing_ok=True)
         self._version.unlink(missing_ok=True)
 
 
 @contextmanager
-def locked(path: Path, *, growing: Path, wait_s: float) -> Iterator[None]:
-    """Alone among all threads and processes that lock `path`; the system frees the lock when its holder dies.
+def file_lock(path: Path, *, growing: Path, wait_s: float) -> Iterator[None]:
+    """Exclude all other threads and processes that lock `path`; the system frees the lock when its holder dies.
 
     Waits as long as the holder makes the file `growing` change its size at least every `wait_s` seconds. The lock file
-    stays: removing it would let two in. Raises WeightsError where the holder is stuck, OSError where nothing can be
-    written or locked.
+    stays: removing it would let two in. Raises WeightsError if the holder is stuck, OSError if nothing can be written
+    or locked.
     """
     with path.open("ab") as file:
         size, since = -1, time.monotonic()

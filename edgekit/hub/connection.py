@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 2**16
 # Slower than this over a whole `stall_s` is a stall. The slowest links in use bring a hundred times as much.
-_LEAST_BYTES = 2**12
-_TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_MIN_BYTES = 2**12
+_TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Interrupted(Exception):  # noqa: N818  (it reads as what happened)
-    """The transfer broke off in a way that another attempt may mend; the message says how."""
+    """The transfer broke off in a way that another attempt may mend; the message states how."""
 
 
 class Unreachable(Interrupted):
@@ -57,19 +57,19 @@ def check_address(url: str) -> None:
 def request(
     url: str, headers: dict[str, str], *, silence_s: float, stall_s: float, total_s: float = math.inf
 ) -> HTTPResponse:
-    """The answer to a GET with those headers, its body yet unread; redirections are followed. To be closed.
+    """The response to a GET with those headers, its body unread; redirects are followed. The caller closes it.
 
     silence_s: how long connecting, or any byte, may take; stall_s: over which time a pace is asked for; total_s: how
-    long all of it may take, the body included, give or take one silence. Raises Interrupted where another attempt may
+    long all of it may take, the body included, give or take one silence. Raises Interrupted if another attempt may
     help, and WeightsError for every other refusal.
     """
     opener = OpenerDirector()
     pace = _Pace(stall_s, time.monotonic() + total_s, total_s)
     for handler in (
         ProxyHandler(),
-        _PacedHttp(pace),
-        _PacedHttps(pace),
-        _Redirections(),
+        _PacedHttpHandler(pace),
+        _PacedHttpsHandler(pace),
+        _HttpRedirects(),
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
     ):
@@ -80,7 +80,7 @@ def request(
         )
     except HTTPError as error:
         with error:
-            raise _refusal(url, error) from None
+            raise _status_error(url, error) from None
     except URLError as error:
         raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_reason(error.reason)}") from None
     except (OSError, HTTPException) as error:
@@ -91,7 +91,7 @@ def request(
 
 
 def body(response: HTTPResponse, length: int | None) -> Iterator[bytes]:
-    """The body in pieces, at most `length` bytes in all. Raises Interrupted where it stalls or breaks off."""
+    """The body in pieces, at most `length` bytes in all. Raises Interrupted if it stalls or breaks off."""
     received = 0
     try:
         while length is None or received < length:
@@ -106,13 +106,13 @@ def body(response: HTTPResponse, length: int | None) -> Iterator[bytes]:
         raise Interrupted(f"the connection was cut {length - received} bytes before the end")
 
 
-def _refusal(url: str, error: HTTPError) -> Exception:
-    """What an answer other than 2xx is to the caller."""
+def _status_error(url: str, error: HTTPError) -> Exception:
+    """What to raise for a status other than 2xx."""
     if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return RangeRefused("the file at the server is not longer than what arrived of it before")
     # Not the server's own words: they may hold anything, control characters of terminals included.
     phrase = HTTPStatus(error.code).phrase if error.code in list(HTTPStatus) else "unknown status"
-    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _TEMPORARY:
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _TEMPORARY_STATUS:
         return Interrupted(f"the server answered {error.code} {phrase}")
     if error.code < HTTPStatus.BAD_REQUEST:
         target = error.headers.get("Location", "")
@@ -131,8 +131,8 @@ def _reason(error: object) -> str:
     return " ".join(str(strerror or error).split()) or type(error).__name__
 
 
-class _Redirections(HTTPRedirectHandler):
-    """Refuses what the base class allows beyond http: ftp, and giving up encryption."""
+class _HttpRedirects(HTTPRedirectHandler):
+    """Refuses what the base class allows beyond http: ftp, and redirects from https to http."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -155,7 +155,7 @@ class _Pace(NamedTuple):
             raise ConnectionError(f"took longer than {self.total_s:g} s")
 
 
-class _Paced(RawIOBase):
+class _PacedReader(RawIOBase):
     """A connection's bytes, as long as they come at a pace: each single byte restarts the time-out of a socket."""
 
     def __init__(self, raw: Any, pace: _Pace) -> None:
@@ -173,7 +173,7 @@ class _Paced(RawIOBase):
         self._received += count or 0
         self._pace.check_deadline()
         if count and self._waited_s >= self._pace.stall_s:
-            if self._received < _LEAST_BYTES:
+            if self._received < _MIN_BYTES:
                 raise ConnectionError(f"only {self._received} bytes in {self._waited_s:.0f} s")
             self._waited_s, self._received = 0.0, 0
         return count
@@ -183,24 +183,24 @@ class _Paced(RawIOBase):
         super().close()
 
 
-def _paced(connection: type[HTTPConnection], pace: _Pace) -> Callable[..., HTTPConnection]:
-    """The connection class, with headers and bodies read at a pace."""
+def _paced(connection_class: type[HTTPConnection], pace: _Pace) -> Callable[..., HTTPConnection]:
+    """Makes connections of that class, whose headers and bodies are read at a pace."""
 
-    def answer(*arguments: Any, **named: Any) -> HTTPResponse:
+    def paced_response(*arguments: Any, **named: Any) -> HTTPResponse:
         response = HTTPResponse(*arguments, **named)
-        response.fp = BufferedReader(_Paced(response.fp.detach(), pace))
+        response.fp = BufferedReader(_PacedReader(response.fp.detach(), pace))
         return response
 
     def connect(host: str, **named: Any) -> HTTPConnection:
         pace.check_deadline()
-        made = connection(host, **named)
-        made.response_class = answer  # type: ignore[assignment]
-        return made
+        connection = connection_class(host, **named)
+        connection.response_class = paced_response  # type: ignore[assignment]
+        return connection
 
     return connect
 
 
-class _PacedHttp(HTTPHandler):
+class _PacedHttpHandler(HTTPHandler):
     def __init__(self, pace: _Pace) -> None:
         super().__init__()
         self._connect = _paced(HTTPConnection, pace)
@@ -209,7 +209,7 @@ class _PacedHttp(HTTPHandler):
         return self.do_open(self._connect, req)
 
 
-class _PacedHttps(HTTPSHandler):
+class _PacedHttpsHandler(HTTPSHandler):
     def __init__(self, pace: _Pace) -> None:
         super().__init__()
         self._connect = _paced(HTTPSConnection, pace)

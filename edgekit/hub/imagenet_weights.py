@@ -1,4 +1,4 @@
-"""The official PyTorch checkpoints of the zoo's networks, trained on ImageNet (ILSVRC 2012, 1000 classes).
+"""Weights to start from: a file, or the official PyTorch checkpoints trained on ImageNet (ILSVRC 2012, 1000 classes).
 
 Every fact is from the tables of torchvision 0.28.0 (each network's IMAGENET1K_V1 entry), which a test compares.
 Preprocessing is the spec's: these weights are what the specs of these networks were written for.
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
 from edgekit.errors import WeightsError
+from edgekit.hub.download import OnBytes, fetch
 from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.specs import spec_named
 
-_FOLDER = "https://download.pytorch.org/models"
+IMAGENET = "imagenet"
+_BASE_URL = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedWeights:
     """One checkpoint. `size_mib` is as its publisher states it; top1 and top5 are percent of ImageNet's validation set.
 
     licence: that of the package that publishes the file, torchvision, which adds that weights may come under further
@@ -84,16 +87,32 @@ _ROWS = (
 )
 # fmt: on
 
-PUBLISHED: Mapping[str, Published] = MappingProxyType(
+PUBLISHED: Mapping[str, PublishedWeights] = MappingProxyType(
     {
-        model: Published(model=model, url=f"{_FOLDER}/{file}", size_mib=size_mib, top1=top1, top5=top5)
+        model: PublishedWeights(model=model, url=f"{_BASE_URL}/{file}", size_mib=size_mib, top1=top1, top5=top5)
         for model, file, size_mib, top1, top5 in _ROWS
     }
 )
 
 
-def published(model: str) -> Published:
-    """The row of that network. Raises WeightsError listing the networks that have one."""
+def published_weights(model: str) -> PublishedWeights:
+    """The official checkpoint of that network. Raises WeightsError listing the networks that have one."""
     if model not in PUBLISHED:
         raise WeightsError(f"{model!r} has no published weights; these networks have: {', '.join(PUBLISHED)}")
     return PUBLISHED[model]
+
+
+def weights_path(model: str, weights: str, *, on_bytes: OnBytes | None = None) -> Path:
+    """The file of weights for that network: `weights` is a path, or "imagenet" for the official checkpoint.
+
+    The latter comes from the user's cache, or is downloaded into it. on_bytes: as for fetch. Raises WeightsError if
+    there is no such file, and if the official one does not exist or does not arrive.
+    """
+    if weights == IMAGENET:
+        checkpoint = published_weights(model)
+        return fetch(checkpoint.url, checkpoint.sha256, max_bytes=checkpoint.max_bytes, on_bytes=on_bytes)
+    path = Path(weights)
+    if not path.is_file():
+        reason = "a folder, not a file" if path.is_dir() else "no such file"
+        raise WeightsError(f"{weights}: {reason}; weights are a .safetensors or .pth file, or {IMAGENET!r}")
+    return path

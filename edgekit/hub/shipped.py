@@ -1,4 +1,4 @@
-"""The models that come with edgekit, found the same way in a wheel and in a source tree."""
+"""The built-in models, which come with edgekit; located the same way in a wheel and in a source tree."""
 
 from __future__ import annotations
 

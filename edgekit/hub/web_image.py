@@ -1,4 +1,4 @@
-"""A picture at an http or https address, fetched when it is first read."""
+"""An image at an http or https address, fetched when it is first read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ DEFAULT_TIMEOUT_S = 30.0
 _SILENCE_S = 10.0
 
 
-class WebPicture(BytesIO):
+class WebImage(BytesIO):
     """The bytes at `name`, an address, as a file to read; nothing is requested before the first `read`.
 
-    timeout_s: how long all of it may take, redirections included. The first `read(size)` fetches, and refuses an
-    answer of `size` bytes or more where the server says so, else stops there. Raises OSError saying what kept it from
-    arriving; `image.load` makes an ImageError of it.
+    timeout_s: how long all of it may take, redirections included. The first `read(size)` fetches; it refuses a
+    response of `size` bytes or more if the server states its length, else stops there. Raises OSError with the reason
+    why it did not arrive; `image.load` makes an ImageError of it.
     """
 
     def __init__(self, name: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
@@ -34,19 +34,19 @@ class WebPicture(BytesIO):
             self._fetched = True
         return super().read(size)
 
-    def _fetch(self, most: int | None) -> bytes:
+    def _fetch(self, limit: int | None) -> bytes:
         if is_offline():
             raise OSError("EDGEKIT_OFFLINE is set")
         silence_s = min(_SILENCE_S, self._timeout_s)
         try:
             check_address(self.name)
             with request(self.name, {}, silence_s=silence_s, stall_s=silence_s, total_s=self._timeout_s) as response:
-                if most is not None and (response.length or 0) >= most:
-                    raise OSError(f"{response.length} bytes, more than the limit of {most - 1} bytes; raise max_bytes")
+                if limit is not None and (response.length or 0) >= limit:
+                    raise OSError(f"{response.length} bytes, more than the limit of {limit - 1} bytes; raise max_bytes")
                 received = bytearray()
                 for piece in body(response, response.length):
                     received += piece
-                    if most is not None and len(received) >= most:
+                    if limit is not None and len(received) >= limit:
                         break
                 return bytes(received)
         except (Interrupted, WeightsError) as error:

@@ -1,14 +1,28 @@
-"""What keeps Pillow's loops of Python busy: parts of a file by the million, and formats that it decodes itself."""
+"""What an image may cost: bytes and pixels, scans of a JPEG, and what keeps Pillow's own loops busy for minutes.
+
+Every refusal of an image bomb is here; `load` asks before it decodes.
+"""
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from io import BytesIO
 
 from PIL import Image
 
+from edgekit.errors import ImageError
 from edgekit.image.jpeg import header_of, is_jpeg
+from edgekit.image.size import Size
 
+# Formats and modes whose pixels are held several times while they are decoded.
+_HUNGRY_FORMATS, _HUNGRY_MODES = frozenset({"WEBP", "AVIF"}), frozenset({"CMYK", "I"})
+# A JPEG that decodes by rows costs at reduced scale little memory and a third of the time: so many times the limit.
+REDUCED_JPEG_REACH = 4
+# A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
+# whole image, so thousands of them in a small file take minutes.
+_USUAL_JPEG_SCANS, _MAX_JPEG_SCANS = 20, 100  # CMYK has 18
+_MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
 # Reads of a file, for its header and then for its pixels. A usual picture takes a hundred; each may be of a part that
 # costs some microseconds, or of a run of equal pixels.
 _MAX_HEADER_READS, _MAX_READS = 2**17, 2**20
@@ -20,6 +34,47 @@ _MAX_COMMENTS = 100  # in text, each is cut out of a megabyte
 _MAX_EXIF_BLOCKS = 100  # of a JPEG, each is copied for every later one
 _MAX_STRIPS = 2**18  # of a TIFF; 50 megapixels in tiles of 16x16 are fewer
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLimits:
+    """What an image may cost before it is refused: file size in bytes, and height times width in pixels.
+
+    Of WEBP, AVIF, CMYK and 32-bit gray half the pixels are allowed: they are held several times. A JPEG that is
+    decoded at reduced scale may have 4 times as many, if no more than max_pixels of it are decoded and it is not
+    progressive.
+    """
+
+    max_bytes: int = 64 * 2**20
+    max_pixels: int = 50_000_000
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+def check_size(size: Size, limits: ImageLimits, name: str, *, share: int = 1, reach: int = 1) -> None:
+    """Raises ImageError, naming the image, for no pixels and for too many.
+
+    share: how many times the image counts. reach: how many times the limit is allowed.
+    """
+    if min(size) < 1:
+        raise ImageError(f"{name}: the picture is {size}: it has no pixels")
+    allowed = limits.max_pixels * reach // share
+    if size.height * size.width > allowed:
+        raise ImageError(f"{name}: {size} is more than the limit of {allowed} pixels; raise max_pixels to allow it")
+
+
+def check_cost(image: Image.Image, size: Size, limits: ImageLimits, name: str, *, reach: int = 1) -> None:
+    """As check_size, for an image whose header is read; it counts twice if its pixels are held several times."""
+    hungry = image.format in _HUNGRY_FORMATS or image.mode in _HUNGRY_MODES
+    check_size(size, limits, name, share=2 if hungry else 1, reach=reach)
+
+
+def check_scans(scans: int, size: Size, name: str) -> None:
+    """Raises ImageError, naming the image, for a JPEG of so many scans that decoding takes minutes."""
+    allowed = min(_MAX_JPEG_SCANS, max(_USUAL_JPEG_SCANS, _MAX_SCANNED_PIXELS // (size.height * size.width)))
+    if scans > allowed:
+        raise ImageError(f"{name}: refused: a JPEG of {scans} scans takes minutes to decode; {allowed} are allowed")
 
 
 class TooManyReads(Exception):  # noqa: N818  (it reads as what happened)
@@ -80,5 +135,5 @@ def _tiff_strips(data: bytes) -> int:
         return 0
     start, size = offset + struct.calcsize(counted), struct.calcsize(entry)
     entries = min(struct.unpack_from(counted, data, offset)[0], 2**16, (len(data) - start) // size)
-    found = struct.iter_unpack(entry, data[start : start + entries * size])
-    return max((count for tag, _, count, _ in found if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)), default=0)
+    directory = struct.iter_unpack(entry, data[start : start + entries * size])
+    return max((count for tag, _, count, _ in directory if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)), default=0)

@@ -13,7 +13,18 @@ from PIL import Image, UnidentifiedImageError
 
 from edgekit.errors import ImageError
 from edgekit.image.color_modes import Color, to_color
-from edgekit.image.decode_limits import CountedFile, TooManyReads, is_split_up, takes_minutes
+from edgekit.image.decode_limits import (
+    DEFAULT_LIMITS,
+    REDUCED_JPEG_REACH,
+    CountedFile,
+    ImageLimits,
+    TooManyReads,
+    check_cost,
+    check_scans,
+    check_size,
+    is_split_up,
+    takes_minutes,
+)
 from edgekit.image.jpeg import count_scans, decodes_by_rows, is_jpeg
 from edgekit.image.orientation import turn_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
@@ -27,30 +38,6 @@ Channels: TypeAlias = Literal["RGB", "BGR"]
 # JPEG first: Pillow tries them in this order, and the plugins behind WEBP are only imported when it is reached.
 # JPEG covers MPO (stereo images, the first of which is read).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
-# A baseline JPEG has at most 4 scans and usual progressive ones about 10; each further one costs a pass over the
-# whole image, so thousands of them in a small file take minutes.
-_MAX_JPEG_SCANS = 100
-_HUNGRY_FORMATS, _HUNGRY_MODES = frozenset({"WEBP", "AVIF"}), frozenset({"CMYK", "I"})
-_USUAL_JPEG_SCANS = 20  # CMYK has 18
-_MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
-# A JPEG that decodes by rows costs at reduced scale little memory and a third of the time.
-_REDUCED_JPEG_REACH = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageLimits:
-    """What an image may cost before it is refused: file size in bytes, and height times width in pixels.
-
-    Of WEBP, AVIF, CMYK and 32-bit gray half the pixels are allowed: they are held several times. A JPEG that is
-    decoded at reduced scale may have 4 times as many, if no more than max_pixels of it are decoded and it is not
-    progressive.
-    """
-
-    max_bytes: int = 64 * 2**20
-    max_pixels: int = 50_000_000
-
-
-DEFAULT_LIMITS = ImageLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +102,8 @@ class OpenedImage:
             if not getattr(image, "tile", None):  # it was decoded before, perhaps at another scale
                 return _open_encoded(self.jpeg, self.limits).decode(color, enough=enough)
             scale = 1 if enough is None else _reduce(image, enough)
-            reach = _REDUCED_JPEG_REACH if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
-            _check_cost(image, in_file, self.limits, self.name, reach=reach)
+            reach = REDUCED_JPEG_REACH if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
+            check_cost(image, in_file, self.limits, self.name, reach=reach)
             _decode(image, self.limits, self.name)
         turn = turn_of(image)
         try:
@@ -160,14 +147,14 @@ def _open_encoded(encoded: EncodedImage, limits: ImageLimits) -> OpenedImage:
     image = _read_header(data, name)
     size = size_of(image)
     if is_jpeg(data):
-        _check_size(size, limits, name, reach=_REDUCED_JPEG_REACH)
-        _check_scans(count_scans(data), size, name)
+        check_size(size, limits, name, reach=REDUCED_JPEG_REACH)
+        check_scans(count_scans(data), size, name)
         return _opened(name, image, limits, encoded)
     if takes_minutes(image, data):
         raise ImageError(
             f"{name}: refused: a {image.format} of {size} like this takes minutes to decode; save it as PNG"
         )
-    _check_cost(image, size, limits, name)
+    check_cost(image, size, limits, name)
     # Other formats know no reduced scale, and some of them turn themselves upright while they are decoded.
     return _opened(name, _decode(image, limits, name), limits)
 
@@ -208,34 +195,13 @@ def _reduce(jpeg: Image.Image, enough: Size) -> int:
     return 1 if drafted is None else round(in_file / drafted[1][2])
 
 
-def _check_scans(scans: int, size: Size, name: str) -> None:
-    allowed = min(_MAX_JPEG_SCANS, max(_USUAL_JPEG_SCANS, _MAX_SCANNED_PIXELS // (size.height * size.width)))
-    if scans > allowed:
-        raise ImageError(f"{name}: refused: a JPEG of {scans} scans takes minutes to decode; {allowed} are allowed")
-
-
 def _decode(image: Image.Image, limits: ImageLimits, name: str) -> Image.Image:
-    _check_size(size_of(image), limits, name)
+    check_size(size_of(image), limits, name)
     try:
         image.load()
     except Exception as error:  # as above: struct.error, SyntaxError, OSError, EOFError, ...
         raise _broken(error, name) from None
     return image
-
-
-def _check_cost(image: Image.Image, size: Size, limits: ImageLimits, name: str, *, reach: int = 1) -> None:
-    """By what decoding takes: `reach` times the limit is allowed, half of it where pixels are held several times."""
-    hungry = image.format in _HUNGRY_FORMATS or image.mode in _HUNGRY_MODES
-    _check_size(size, limits, name, share=2 if hungry else 1, reach=reach)
-
-
-def _check_size(size: Size, limits: ImageLimits, name: str, *, share: int = 1, reach: int = 1) -> None:
-    """share: how many times the image counts. reach: how many times the limit is allowed."""
-    if min(size) < 1:
-        raise ImageError(f"{name}: the picture is {size}: it has no pixels")
-    allowed = limits.max_pixels * reach // share
-    if size.height * size.width > allowed:
-        raise ImageError(f"{name}: {size} is more than the limit of {allowed} pixels; raise max_pixels to allow it")
 
 
 def _from_array(array: npt.NDArray[Any], limits: ImageLimits, channels: Channels) -> Image.Image:
@@ -245,7 +211,7 @@ def _from_array(array: npt.NDArray[Any], limits: ImageLimits, channels: Channels
             f"cannot take an array of dtype {array.dtype} and shape {shape}; "
             "give uint8 of (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA"
         )
-    _check_size(Size(*shape[:2]), limits, "the array")
+    check_size(Size(*shape[:2]), limits, "the array")
     if len(shape) == 3 and shape[2] == 1:
         array = array[:, :, 0]
     elif len(shape) == 3 and channels == "BGR":

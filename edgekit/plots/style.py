@@ -1,4 +1,4 @@
-"""Figures of matplotlib (the `report` extra) and the files they are written to."""
+"""The common style of matplotlib figures (the `report` extra), and the files they are written to."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Raises what `write_figure` would raise of this name, before minutes are spent on what is to be drawn.
+    """Raises what `write_figure` would raise for this path, before minutes are spent on what is to be drawn.
 
-    SpecError for another ending than .png, .svg or .pdf, MissingDependency without matplotlib.
+    SpecError unless it ends in .png, .svg or .pdf, MissingDependency without matplotlib.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise SpecError(f"{path}: {unknown('ending of a plot', path.suffix, _SUFFIXES)}")
@@ -30,20 +30,20 @@ def new_figure(width: float, height: float) -> Any:
     return require("matplotlib.figure", extra="report").Figure(figsize=(width, height), layout="constrained")
 
 
-def bare(axes: Any, *, grid: Literal["x", "y", "both"]) -> None:
-    """Axes with a faint grid behind the data, and no frame where nothing is read from it."""
+def style_axes(axes: Any, *, grid: Literal["x", "y", "both"]) -> None:
+    """A faint grid behind the data, and no frame at the top and right, where nothing is read from it."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#e4e2dd", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
-def plain(name: str) -> str:
-    """A name as matplotlib shows it: dollar signs would begin a formula."""
+def literal(name: str) -> str:
+    """A name that matplotlib shows as it is: dollar signs would begin a formula."""
     return name.replace("$", r"\$")
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """In the format of the path's ending. Raises as check_plot, and EdgekitError for a file that cannot be written."""
+    """In the format of the path's ending. Raises as check_plot, and EdgekitError if the file cannot be written."""
     check_plot(path)
     data = BytesIO()
     figure.savefig(data, format=path.suffix.lower()[1:], dpi=120)

@@ -1,4 +1,4 @@
-"""Pictures of a training for people: curves and the confusion matrix. Needs matplotlib, the `report` extra."""
+"""Plots of a training: curves and the confusion matrix. Needs matplotlib, the `report` extra."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from edgekit.errors import MissingDependency
 from edgekit.files import write_atomically
 from edgekit.optional import require
 
-_MOST_NAMED = 30  # more class names than this cannot be read beside a matrix
+_MAX_NAMED_CLASSES = 30  # more class names than this cannot be read beside a matrix
 
 
-def draw(folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor, classes: tuple[str, ...]) -> str:
-    """Write curves.png and confusion.png; one line that says so, or what to install for them."""
+def write_training_plots(
+    folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor, classes: tuple[str, ...]
+) -> str:
+    """Write curves.png and confusion.png; a message that states so, or what to install for them."""
     try:
         figures = require("matplotlib.figure", extra="report")
     except MissingDependency as error:
         return f"no curves.png and confusion.png: {error}"
     _save(_curves(figures, history), folder / "curves.png")
-    _save(_matrix(figures, confusion, classes), folder / "confusion.png")
+    _save(_confusion_matrix(figures, confusion, classes), folder / "confusion.png")
     return f"wrote {folder / 'curves.png'} and {folder / 'confusion.png'}"
 
 
@@ -34,16 +36,16 @@ def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
     loss.plot(epochs, [row["loss"] for row in history], marker=".")
     loss.set(xlabel="epoch", ylabel="training loss")
     accuracy.plot(epochs, [100 * row["train_accuracy"] for row in history], marker=".", label="train (augmented)")
-    measured = [row for row in history if row["val_accuracy"] is not None]
+    evaluated = [row for row in history if row["val_accuracy"] is not None]
     accuracy.plot(
-        [row["epoch"] for row in measured], [100 * row["val_accuracy"] for row in measured], marker=".", label="val"
+        [row["epoch"] for row in evaluated], [100 * row["val_accuracy"] for row in evaluated], marker=".", label="val"
     )
     accuracy.set(xlabel="epoch", ylabel="accuracy, %")
     accuracy.legend(loc="lower right")
     return figure
 
 
-def _matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
+def _confusion_matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
     """Each row as shares of its true class."""
     shares = (confusion / confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
     side = max(4.0, min(0.4 * len(classes), 12.0)) + 1
@@ -51,7 +53,7 @@ def _matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
     axes = figure.subplots()
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axes.set(xlabel="predicted", ylabel="true")
-    if len(classes) <= _MOST_NAMED:
+    if len(classes) <= _MAX_NAMED_CLASSES:
         axes.set_xticks(range(len(classes)), labels=classes, rotation=90)
         axes.set_yticks(range(len(classes)), labels=classes)
     return figure

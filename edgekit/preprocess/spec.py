@@ -159,12 +159,12 @@ class Preprocess:
         if len(values) == 1:
             values = tuple(values) * self.channels
         try:
-            given = tuple(float(v) for v in values)
+            per_channel = tuple(float(v) for v in values)
         except OverflowError:  # a whole number past all floats
-            given = (math.inf,)
-        if len(given) != self.channels or not all(map(math.isfinite, given)):
+            per_channel = (math.inf,)
+        if len(per_channel) != self.channels or not all(map(math.isfinite, per_channel)):
             raise SpecError(f"{name} must have {self.channels} finite values for {self.color}, not {value!r:.100}")
-        return given
+        return per_channel
 
 
 def _is_number(value: object) -> bool:

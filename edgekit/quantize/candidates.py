@@ -1,4 +1,4 @@
-"""Where candidates are made, one for each recipe."""
+"""From the float network to a candidate: the passes that a scheme asks for, and the measurements that they need."""
 
 from __future__ import annotations
 
@@ -8,29 +8,35 @@ from typing import NamedTuple, TypeAlias
 
 from onnx import ModelProto
 
-from edgekit.graph.clean import serialized
 from edgekit.graph.index import Graph
-from edgekit.quantize import calibrate as statistics
-from edgekit.quantize.calibrate import Activations, Histogram
-from edgekit.quantize.passes.canonicalize import prepared
-from edgekit.quantize.passes.correct_bias import corrected
-from edgekit.quantize.passes.equalize import equalized
-from edgekit.quantize.passes.grouped_stem import with_grouped_stem
-from edgekit.quantize.passes.weight_only import with_dense_int8, with_float16
-from edgekit.quantize.pixel_cache import PixelStore
-from edgekit.quantize.qdq import Scheme, layers_of, quantized, quantized_tensors
-from edgekit.quantize.ranges import Calibrator, Range, needs_histogram, ranges
-from edgekit.quantize.schemes import Recipe
-from edgekit.quantize.sensitivity import sensitivities
+from edgekit.graph.passes.clean import serialized
+from edgekit.quantize.calibrate import (
+    ActivationStatistics,
+    Histogram,
+    activation_histograms,
+    activation_statistics,
+)
+from edgekit.quantize.passes.canonicalize import canonicalize
+from edgekit.quantize.passes.correct_bias import correct_bias
+from edgekit.quantize.passes.equalize import equalize
+from edgekit.quantize.passes.group_stem import group_stem
+from edgekit.quantize.passes.insert_qdq import insert_qdq, quantized_tensors
+from edgekit.quantize.passes.store_dense_int8 import store_dense_int8
+from edgekit.quantize.passes.store_float16 import store_float16
+from edgekit.quantize.pixel_cache import PixelCache
+from edgekit.quantize.ranges import Calibrator, Range, needs_histogram, tensor_ranges
+from edgekit.quantize.schemes import Scheme
+from edgekit.quantize.sensitivity import layer_sensitivities
 from edgekit.quantize.targets import Target
+from edgekit.quantize.weight_format import WeightFormat
 
-# What is going on, how much of it is done, and how much there is.
-Progress: TypeAlias = Callable[[str, int, int], None]
+# The stage of the work, the number of its steps that are done, and the number of all.
+StageProgress: TypeAlias = Callable[[str, int, int], None]
 
-_SENSITIVITY_PICTURES = 8
+_SENSITIVITY_IMAGES = 8
 
 
-def stepper(progress: Progress, stage: str, total: int) -> Callable[[], None]:
+def step_counter(progress: StageProgress, stage: str, total: int) -> Callable[[], None]:
     """A function to call after each of `total` steps of a stage."""
     done = 0
 
@@ -42,83 +48,83 @@ def stepper(progress: Progress, stage: str, total: int) -> Callable[[], None]:
     return step
 
 
-class _Form(NamedTuple):
-    """A form of the float network, which answers the same: channels equalized, pixels grouped before the stem."""
+class _FloatForm(NamedTuple):
+    """A form of the float network, with the same outputs: channels equalized, pixels grouped before the stem."""
 
-    equal: bool = False
+    equalized: bool = False
     grouped: bool = False
 
 
-class Workshop:
-    """Makes candidates, and keeps what several recipes need: what was measured of the float network's activations."""
+class CandidateBuilder:
+    """Builds candidates of a float network, and keeps what several schemes need: the measurements of its activations.
 
-    def __init__(self, model: ModelProto, pictures: PixelStore, target: Target, progress: Progress) -> None:
-        self._float = Graph(model).model  # with names for all nodes
-        self._model = prepared(self._float)
-        self._pictures, self._target, self._progress = pictures, target, progress
-        self._models: dict[_Form, ModelProto] = {_Form(): self._model}
-        self._activations: dict[_Form, dict[str, Activations]] = {}
-        self._histograms: dict[_Form, dict[str, Histogram]] = {}
+    images: to calibrate on.
+    """
+
+    def __init__(self, model: ModelProto, images: PixelCache, *, target: Target, progress: StageProgress) -> None:
+        self._model, self._images, self._target, self._progress = model, images, target, progress
+        self._statistics: dict[_FloatForm, dict[str, ActivationStatistics]] = {}
+        self._histograms: dict[_FloatForm, dict[str, Histogram]] = {}
         self._sensitivities: Mapping[str, float] | None = None
 
-    def candidate(self, recipe: Recipe) -> bytes:
-        """The model that the recipe makes."""
-        if recipe.storage == "dense-int8":
-            return serialized(with_dense_int8(self._float))
-        if recipe.storage == "float16":
-            return serialized(with_float16(self._float))
-        scheme = self._scheme(recipe)
-        # A stem in float would be slower grouped, and one behind a reshape has no next layer to be equalized with.
-        grouped = self._target.groups_pixels and not recipe.equalize and not recipe.keep_float
-        form = _Form(equal=recipe.equalize, grouped=grouped)
-        activations, chosen_ranges = self._measured(form), self._ranges(form, recipe.calibrator)
-        model = self._in_form(form)
-        kept = self._most_sensitive(recipe.keep_float)
-        if recipe.correct_bias:
-            model = corrected(model, activations, scheme, kept=kept)
-        return serialized(quantized(model, chosen_ranges, scheme, chosen=lambda node: node.name not in kept))
+    def build(self, scheme: Scheme) -> bytes:
+        """The bytes of the candidate. This is the sequence of passes."""
+        if scheme.storage == "dense-int8":
+            return serialized(store_dense_int8(self._model))
+        if scheme.storage == "float16":
+            return serialized(store_float16(self._model))
+        model = canonical = canonicalize(self._model)
+        form = self._form(scheme)
+        if form.equalized:
+            model = equalize(model, statistics=self._statistics_of(model, _FloatForm()))
+        if form.grouped:
+            model = group_stem(model)
+        statistics = self._statistics_of(model, form)
+        ranges = self._ranges_of(model, form, scheme.calibrator)
+        weight_format = self._weight_format(per_channel=scheme.per_channel)
+        float_nodes = self._most_sensitive(canonical, scheme.keep_float)
+        if scheme.correct_bias:
+            model = correct_bias(model, statistics=statistics, weight_format=weight_format, float_nodes=float_nodes)
+        model = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=float_nodes)
+        return serialized(model)
 
-    def _scheme(self, recipe: Recipe) -> Scheme:
+    def _form(self, scheme: Scheme) -> _FloatForm:
+        # A float stem would be slower grouped, and one behind a reshape has no next layer to be equalized with.
+        grouped = self._target.groups_pixels and not scheme.equalize and not scheme.keep_float
+        return _FloatForm(equalized=scheme.equalize, grouped=grouped)
+
+    def _weight_format(self, *, per_channel: bool) -> WeightFormat:
         target = self._target
-        return Scheme(per_channel=recipe.per_channel, activations=target.activations, saturating=target.saturating)
+        return WeightFormat(per_channel=per_channel, activations=target.activations, saturating=target.saturating)
 
-    def _in_form(self, form: _Form) -> ModelProto:
-        if form not in self._models:
-            model = equalized(self._model, self._measured(_Form())) if form.equal else self._model
-            self._models[form] = with_grouped_stem(model) if form.grouped else model
-        return self._models[form]
-
-    def _measured(self, form: _Form) -> dict[str, Activations]:
-        """The activations of the network in that form."""
-        if form not in self._activations:
-            model = self._in_form(form)
-            counter = stepper(self._progress, "measuring activations", len(self._pictures))
-            self._activations[form] = statistics.measure(
-                model, quantized_tensors(model), self._pictures, on_picture=counter
+    def _statistics_of(self, model: ModelProto, form: _FloatForm) -> dict[str, ActivationStatistics]:
+        """model: the network in that form."""
+        if form not in self._statistics:
+            counter = step_counter(self._progress, "measuring activations", len(self._images))
+            self._statistics[form] = activation_statistics(
+                model, quantized_tensors(model), images=self._images, on_image=counter
             )
-        return self._activations[form]
+        return self._statistics[form]
 
-    def _ranges(self, form: _Form, calibrator: Calibrator) -> dict[str, Range]:
-        activations = self._measured(form)
+    def _ranges_of(self, model: ModelProto, form: _FloatForm, calibrator: Calibrator) -> dict[str, Range]:
+        statistics = self._statistics_of(model, form)
         if needs_histogram(calibrator) and form not in self._histograms:
-            counter = stepper(self._progress, "measuring distributions", len(self._pictures))
-            self._histograms[form] = statistics.histograms(
-                self._in_form(form), activations, self._pictures, on_picture=counter
-            )
-        return ranges(calibrator, activations, self._histograms.get(form, {}))
+            counter = step_counter(self._progress, "measuring distributions", len(self._images))
+            self._histograms[form] = activation_histograms(model, statistics, images=self._images, on_image=counter)
+        return tensor_ranges(statistics, self._histograms.get(form, {}), calibrator=calibrator)
 
-    def _most_sensitive(self, share: float) -> set[str]:
-        """Names of that share of the layers, at least one where any is asked for."""
+    def _most_sensitive(self, model: ModelProto, share: float) -> set[str]:
+        """Names of that share of the layers, at least one unless the share is 0. model: in its canonical form."""
         if not share:
             return set()
         if self._sensitivities is None:
-            layers = layers_of(Graph(self._model))
-            self._sensitivities = sensitivities(
-                self._model,
-                self._ranges(_Form(), "minmax"),
-                self._scheme(Recipe(name="one layer")),
-                self._pictures.first(_SENSITIVITY_PICTURES),
-                on_layer=stepper(self._progress, "measuring how sensitive layers are", len(layers)),
+            counter = step_counter(self._progress, "measuring how sensitive layers are", len(Graph(model).layers()))
+            self._sensitivities = layer_sensitivities(
+                model,
+                ranges=self._ranges_of(model, _FloatForm(), "minmax"),
+                weight_format=self._weight_format(per_channel=True),
+                images=self._images.first(_SENSITIVITY_IMAGES),
+                on_layer=counter,
             )
         order = list(self._sensitivities)
         return set(order[: math.ceil(share * len(order))])

@@ -1,14 +1,14 @@
-"""The gate: what a candidate costs in accuracy and gains in speed, on pictures that it was not made with."""
+"""The gate: what a candidate costs in accuracy and gains in speed, on held-out images."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,13 @@ import numpy.typing as npt
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError
-from edgekit.evaluate.accuracy import Accuracy, matched_labels
+from edgekit.evaluate.accuracy import Accuracy, class_indexes
 from edgekit.evaluate.intervals import Interval, mean_interval
 from edgekit.evaluate.parity import Parity, compare_logits, rounded_up
 from edgekit.evaluate.timing import PairedLatency, paired_latency
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
-from edgekit.quantize.pixel_cache import PixelStore
+from edgekit.quantize.pixel_cache import PixelCache
 from edgekit.quantize.sensitivity import divergence
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
@@ -36,8 +36,8 @@ _SPEED_NOISE = 0.02
 class Gate:
     """What a candidate may cost.
 
-    max_drop: points of top-1 lost, where the pictures have labels. min_agreement (percent of the pictures with the
-    parent's label) and max_divergence (mean KL divergence of the probabilities, in nats) decide where they have none.
+    max_drop: accuracy drop in points of top-1, if the images have labels. min_agreement (percent of the images with the
+    parent's label) and max_divergence (mean KL divergence of the probabilities, in nats) decide if they have none.
     min_speedup: times as fast as the parent on one thread; 2% are allowed for the noise of measuring.
     """
 
@@ -53,12 +53,12 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What was measured of a candidate and its parent on the held-out pictures.
+class HeldOutResult:
+    """A candidate compared with its parent on the held-out images.
 
     parent and child: accuracy, None without labels. divergence: mean KL divergence of the probabilities, in nats.
     latencies: against the parent, in the order of THREADS. size_bytes: of the file. memory_bytes: peak of a process
-    that predicts with it, None where the system does not say.
+    that predicts with it, None if the system does not report it.
     """
 
     parent: Accuracy | None
@@ -71,18 +71,18 @@ class Judgement:
 
     @property
     def drop(self) -> float | None:
-        """Points of top-1 lost (negative where the child is better); None without labels."""
+        """Accuracy drop in points of top-1 (negative if the child is better); None without labels."""
         if self.parent is None or self.child is None:
             return None
-        lost = int(_right(self.parent).sum()) - int(_right(self.child).sum())
-        return 100 * lost / len(self.child.truth)  # of whole pictures: 4 of 400 are 1 point, and no more
+        lost = int(_correct(self.parent).sum()) - int(_correct(self.child).sum())
+        return 100 * lost / len(self.child.truth)  # from a count: 4 of 400 images are 1 point, and no more
 
     @property
     def drop_interval(self) -> Interval | None:
-        """The drop with its 95% interval, in points, from the pictures that only one of the two got right."""
+        """The drop with its 95% interval, in points, from the images that only one of the two predicted correctly."""
         if self.parent is None or self.child is None:
             return None
-        return mean_interval((_right(self.parent).astype(int) - _right(self.child)) * 100.0)
+        return mean_interval((_correct(self.parent).astype(int) - _correct(self.child)) * 100.0)
 
     @property
     def speedup(self) -> float:
@@ -90,7 +90,7 @@ class Judgement:
         return self.latencies[0].speedup
 
     def evidence(self) -> dict[str, Any]:
-        """What goes into the file: measured on the pictures, the same on every machine of a kind; no timings."""
+        """What goes into the file: measured on the images, the same on every machine of a kind; no timings."""
         figures, interval = self.parity.to_dict() | {"divergence": rounded_up(self.divergence)}, self.drop_interval
         if self.parent is None or self.child is None or interval is None:
             return figures | {"held_out": self.parity.pictures}
@@ -110,65 +110,82 @@ class Judgement:
         }
 
 
-def misses(judgement: Judgement, gate: Gate) -> list[tuple[str, float]]:
-    """Every limit that is passed: what to say of it, and by how much (points of the answers, percent of the speed)."""
-    found = []
-    drop, pictures = judgement.drop, judgement.parity.pictures
-    if drop is not None and drop > gate.max_drop:
-        before, after = (100 * a.top1 for a in (judgement.parent, judgement.child) if a is not None)
-        said = f"loses {drop:.2f} points of top-1 ({before:.2f}% -> {after:.2f}% on {pictures} held-out pictures)"
-        found.append((f"{said}, more than --max-drop {gate.max_drop:g}", drop - gate.max_drop))
-    if drop is None:
-        found += _unlabelled_misses(judgement, gate)
-    if judgement.speedup < gate.min_speedup * (1 - _SPEED_NOISE):
-        said = f"is {judgement.speedup:.2f} times as fast as its parent here, less than --min-speedup "
-        shortfall = 100 * (1 - judgement.speedup / gate.min_speedup)
-        found.append((f"{said}{gate.min_speedup:g}", shortfall))
-    return found
+class Failure(NamedTuple):
+    """A limit of the gate that a candidate exceeds. excess: points of accuracy, or percent of the speed."""
+
+    message: str
+    excess: float
 
 
-def _unlabelled_misses(judgement: Judgement, gate: Gate) -> list[tuple[str, float]]:
-    found = []
-    agreement = 100 * judgement.parity.agreement
+def gate_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
+    """Every limit that the candidate exceeds."""
+    failures = _unlabeled_failures(result, gate) if result.drop is None else _labeled_failures(result, gate)
+    if result.speedup < gate.min_speedup * (1 - _SPEED_NOISE):
+        message = (
+            f"is {result.speedup:.2f} times as fast as its parent here, less than --min-speedup {gate.min_speedup:g}"
+        )
+        failures.append(Failure(message, 100 * (1 - result.speedup / gate.min_speedup)))
+    return failures
+
+
+def _labeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
+    if result.drop is None or not result.drop > gate.max_drop:
+        return []
+    before, after = (100 * accuracy.top1 for accuracy in (result.parent, result.child) if accuracy is not None)
+    message = (
+        f"loses {result.drop:.2f} points of top-1 ({before:.2f}% -> {after:.2f}% on {result.parity.pictures} held-out "
+        f"pictures), more than --max-drop {gate.max_drop:g}"
+    )
+    return [Failure(message, result.drop - gate.max_drop)]
+
+
+def _unlabeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
+    failures = []
+    agreement = 100 * result.parity.agreement
     if agreement < gate.min_agreement:
-        said = f"gives its parent's label to {agreement:.2f}% of {judgement.parity.pictures} held-out pictures"
-        found.append((f"{said}, less than --min-agreement {gate.min_agreement:g}", gate.min_agreement - agreement))
-    if not judgement.divergence <= gate.max_divergence:
-        said = f"has probabilities {judgement.divergence:.3f} nats from its parent's, more than "
-        excess = 100 * (judgement.divergence - gate.max_divergence)
-        found.append((f"{said}--max-divergence {gate.max_divergence:g}", excess))
-    return found
+        message = (
+            f"gives its parent's label to {agreement:.2f}% of {result.parity.pictures} held-out pictures, less than "
+            f"--min-agreement {gate.min_agreement:g}"
+        )
+        failures.append(Failure(message, gate.min_agreement - agreement))
+    if not result.divergence <= gate.max_divergence:
+        message = (
+            f"has probabilities {result.divergence:.3f} nats from its parent's, more than "
+            f"--max-divergence {gate.max_divergence:g}"
+        )
+        failures.append(Failure(message, 100 * (result.divergence - gate.max_divergence)))
+    return failures
 
 
-class Judge:
-    """Holds the parent's answers and judges one candidate after the other against them.
+class HeldOutEvaluator:
+    """Compares one candidate after the other with the parent, whose logits it keeps.
 
-    parent: the bytes of the parent's file. on_picture is called after each of its answers.
+    parent: the bytes of the parent's file. on_image is called after each of its predictions.
     """
 
     def __init__(
-        self, parent: bytes, held_out: PixelStore, info: ArtifactInfo, *, on_picture: Callable[[], None] = lambda: None
+        self, parent: bytes, held_out: PixelCache, *, info: ArtifactInfo, on_image: Callable[[], None] = lambda: None
     ) -> None:
         self._parent, self._held_out = parent, held_out
-        pictures = held_out.pictures
-        self._truth = matched_labels(pictures, info.labels) if pictures.classes else None
-        self._expected = self._answers(parent, info, on_picture)
+        images = held_out.images
+        self._truth = class_indexes(images, info.labels) if images.classes else None
+        self._parent_logits = self._logits(parent, info, on_image)
 
-    def judgement(
-        self, candidate: bytes, info: ArtifactInfo, *, on_picture: Callable[[], None] = lambda: None
-    ) -> Judgement:
-        """Everything the gate wants to know of these bytes, whose file would say `info` of itself."""
-        found = self._answers(candidate, info, on_picture)
+    def evaluate(
+        self, candidate: bytes, info: ArtifactInfo, *, on_image: Callable[[], None] = lambda: None
+    ) -> HeldOutResult:
+        """Everything that the gate needs to know about these bytes. info: the metadata of the candidate's file."""
+        logits = self._logits(candidate, info, on_image)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "candidate.onnx")
             write_info(candidate, info, path)
             size, memory = path.stat().st_size, peak_memory_bytes(path)
         pixels = next(iter(self._held_out))
-        return Judgement(
-            parent=self._accuracy(self._expected),
-            child=self._accuracy(found),
-            parity=compare_logits(self._expected, found),
-            divergence=divergence(self._expected, found),
+        return HeldOutResult(
+            parent=self._accuracy(self._parent_logits),
+            child=self._accuracy(logits),
+            parity=compare_logits(self._parent_logits, logits),
+            divergence=divergence(self._parent_logits, logits),
             latencies=tuple(self._latency(candidate, pixels, threads) for threads in THREADS),
             size_bytes=size,
             memory_bytes=memory,
@@ -177,27 +194,25 @@ class Judge:
     def _accuracy(self, logits: Floats) -> Accuracy | None:
         return None if self._truth is None else Accuracy(self._truth, softmax(logits))
 
-    def _answers(self, model: bytes, info: ArtifactInfo, on_picture: Callable[[], None]) -> Floats:
-        """The logits (N, classes) that an application would get for the held-out pictures."""
+    def _logits(self, model: bytes, info: ArtifactInfo, on_image: Callable[[], None]) -> Floats:
+        """The logits (N, classes) that an application would get for the held-out images."""
+        rows = []
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
             write_info(model, info, path)
             with Classifier(path) as classifier:
-                return np.concatenate(list(_each(classifier, self._held_out, on_picture)))
+                for pixels in self._held_out:
+                    rows.append(classifier.logits(pixels))
+                    on_image()
+        return np.concatenate(rows)
 
     def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
         before, after = (
-            open_session(m, name="the model", options=SessionOptions(threads=threads))
-            for m in (self._parent, candidate)
+            open_session(model, name="the model", options=SessionOptions(threads=threads))
+            for model in (self._parent, candidate)
         )
         return paired_latency(before, after, pixels, threads=threads)
 
 
-def _each(classifier: Classifier, pictures: Iterable[Pixels], on_picture: Callable[[], None]) -> Iterable[Floats]:
-    for pixels in pictures:
-        yield classifier.logits(pixels)
-        on_picture()
-
-
-def _right(accuracy: Accuracy) -> npt.NDArray[np.bool_]:
+def _correct(accuracy: Accuracy) -> npt.NDArray[np.bool_]:
     return np.asarray(accuracy.probabilities.argmax(axis=1) == accuracy.truth)

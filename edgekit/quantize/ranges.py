@@ -1,6 +1,6 @@
-"""From what was measured to the range that 256 integers cover.
+"""From the measured activations to the range that 256 integers cover.
 
-A wide range clips nothing and is coarse; a narrow one is fine and clips. The calibrators differ in where they cut.
+A wide range clips nothing and is coarse; a narrow one is fine and clips. The calibrators differ in where they clip.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.quantize.calibrate import Activations, Histogram
+from edgekit.quantize.calibrate import ActivationStatistics, Histogram
 
 Calibrator: TypeAlias = Literal["minmax", "moving-average", "percentile", "entropy", "mse"]
 CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
 
 LEVELS = 256
 _TAIL = 1e-4  # share of the values that the percentile calibrator clips at each end
-# Shares of the measured range among which entropy and mse choose.
+# Shares of the measured range from which entropy and mse choose.
 _SHARES = np.linspace(0.2, 1.0, 65)
 
 
 class Range(NamedTuple):
-    """From and to; zero lies within, because padding and Relu put out zeros that must be exact."""
+    """Lower and upper bound. Zero lies within, because padding and Relu produce zeros that must be exact."""
 
     lowest: float
     highest: float
@@ -35,20 +35,20 @@ class Range(NamedTuple):
 
 
 def needs_histogram(calibrator: Calibrator) -> bool:
-    """Whether the extremes alone do not do."""
+    """Whether the extremes alone do not suffice."""
     return calibrator not in ("minmax", "moving-average")
 
 
-def ranges(
-    calibrator: Calibrator, activations: Mapping[str, Activations], histograms: Mapping[str, Histogram]
+def tensor_ranges(
+    statistics: Mapping[str, ActivationStatistics], histograms: Mapping[str, Histogram], *, calibrator: Calibrator
 ) -> dict[str, Range]:
-    """The range of each measured tensor. histograms: of the same tensors, where the calibrator needs them."""
+    """The range of each measured tensor. histograms: of the same tensors, if the calibrator needs them."""
     if calibrator == "minmax":
-        return {name: _with_zero(seen.lowest, seen.highest) for name, seen in activations.items()}
+        return {name: _with_zero(tensor.lowest, tensor.highest) for name, tensor in statistics.items()}
     if calibrator == "moving-average":
-        return {name: _with_zero(seen.average_lowest, seen.average_highest) for name, seen in activations.items()}
-    choose = {"percentile": percentile_range, "entropy": entropy_range, "mse": mse_range}[calibrator]
-    return {name: choose(histograms[name]) for name in activations}
+        return {name: _with_zero(tensor.average_lowest, tensor.average_highest) for name, tensor in statistics.items()}
+    histogram_range = {"percentile": percentile_range, "entropy": entropy_range, "mse": mse_range}[calibrator]
+    return {name: histogram_range(histograms[name]) for name in statistics}
 
 
 def percentile_range(histogram: Histogram, *, tail: float = _TAIL) -> Range:
@@ -76,8 +76,8 @@ def entropy_range(histogram: Histogram) -> Range:
     """The range whose 256 levels lose the least information.
 
     That is the smallest KL divergence between the distribution, clipped, and what is left of it after quantization
-    (Migacz, 8-bit inference with TensorRT, 2017). Zeros do not count: whatever the range, an integer tells them
-    exactly, and behind a Relu they are half of all values.
+    (Migacz, 8-bit inference with TensorRT, 2017). Zeros do not count: whatever the range, an integer is
+    exactly zero, and behind a Relu they are half of all values.
     """
     counts = _without_zeros(histogram)
 
@@ -94,19 +94,19 @@ def entropy_range(histogram: Histogram) -> Range:
 
 def _divergence(counts: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], level: npt.NDArray[np.intp]) -> float:
     """Of the clipped distribution from its quantized form: each level's values spread evenly over its filled bins."""
-    kept = np.where(inside, counts, 0.0)
-    if not kept.any():
+    unclipped = np.where(inside, counts, 0.0)
+    if not unclipped.any():
         return np.inf
     within = np.flatnonzero(inside)
-    clipped = kept.copy()
+    clipped = unclipped.copy()
     clipped[within[0]] += counts[: within[0]].sum()
     clipped[within[-1]] += counts[within[-1] + 1 :].sum()
-    filled = (kept > 0).astype(np.float64)
-    mass, bins = np.bincount(level, kept, LEVELS), np.bincount(level, filled, LEVELS)
+    filled = (unclipped > 0).astype(np.float64)
+    mass, bins = np.bincount(level, unclipped, LEVELS), np.bincount(level, filled, LEVELS)
     spread = np.where(filled > 0, mass[level] / np.maximum(bins[level], 1), 0.0)
-    first, second = clipped / clipped.sum(), spread / spread.sum()
-    used = first > 0
-    return float((first[used] * np.log(first[used] / np.maximum(second[used], 1e-12))).sum())
+    expected, quantized = clipped / clipped.sum(), spread / spread.sum()
+    used = expected > 0
+    return float((expected[used] * np.log(expected[used] / np.maximum(quantized[used], 1e-12))).sum())
 
 
 def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
@@ -115,8 +115,8 @@ def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
     zero = int(np.searchsorted(histogram.centers, 0.0))
     for index in (zero - 1, zero):
         if 0 <= index < len(counts):
-            around = [counts[i] for i in (zero - 2, zero + 1) if 0 <= i < len(counts)]
-            counts[index] = min(counts[index], max(around))
+            neighbors = [counts[i] for i in (zero - 2, zero + 1) if 0 <= i < len(counts)]
+            counts[index] = min(counts[index], max(neighbors))
     return counts
 
 

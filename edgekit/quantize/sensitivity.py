@@ -1,4 +1,4 @@
-"""Which layers suffer from integers: each is quantized alone, and the answers compared."""
+"""Which layers suffer from integers: each is quantized alone, and the logits compared."""
 
 from __future__ import annotations
 
@@ -7,48 +7,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from onnx import ModelProto
 
-from edgekit.graph.index import Graph, copied
+from edgekit.graph.index import Graph
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
-from edgekit.quantize.qdq import Scheme, layers_of, quantized
+from edgekit.quantize.passes.insert_qdq import insert_qdq
 from edgekit.quantize.ranges import Range
+from edgekit.quantize.weight_format import WeightFormat
 from edgekit.runtime.session import open_session, run_batches
 
 
-def sensitivities(
+def layer_sensitivities(
     model: ModelProto,
-    ranges: Mapping[str, Range],
-    scheme: Scheme,
-    pictures: Iterable[Pixels],
     *,
+    ranges: Mapping[str, Range],
+    weight_format: WeightFormat,
+    images: Iterable[Pixels],
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """By layer, most sensitive first: the mean KL divergence of the probabilities from the float network's, in nats.
 
-    model: its float form, nodes named. ranges: of `quantized_tensors`. pictures: calibration pictures, a few; the
+    model: the float network, with named nodes. ranges: of `quantized_tensors`. images: a few calibration images; the
     held-out ones must not decide what they judge. on_layer is called after each layer.
     """
-    few = list(pictures)
-    expected = _logits(model, few)
-    found = {}
-    for layer in layers_of(Graph(copied(model))):
-        alone = quantized(model, ranges, scheme, chosen=lambda node, only=layer: node.name == only)  # type: ignore[misc]
-        found[layer] = divergence(expected, _logits(alone, few))
+    pixels = list(images)
+    expected = _logits(model, pixels)
+    graph = Graph(model)
+    names = {node.name for node in graph.nodes}
+    sensitivities = {}
+    for layer in graph.layers():
+        alone = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=names - {layer.name})
+        sensitivities[layer.name] = divergence(expected, _logits(alone, pixels))
         on_layer()
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(sensitivities.items(), key=lambda item: -item[1]))
 
 
-def divergence(expected: Floats, found: Floats) -> float:
-    """Mean KL divergence over the pictures, in nats, of the probabilities that belong to these logits (N, classes)."""
-    return float(divergences(expected, found).mean())
-
-
-def divergences(expected: Floats, found: Floats) -> Floats:
-    """The KL divergence of each picture, in nats."""
-    first = softmax(expected)
+def divergence(expected: Floats, logits: Floats) -> float:
+    """Mean KL divergence over the images, in nats, of the probabilities that belong to these logits (N, classes)."""
+    probabilities = softmax(expected)
     tiny = np.finfo(np.float64).tiny
-    terms = first * (np.log(np.maximum(first, tiny)) - _log_softmax(found))
-    return np.asarray(np.maximum(terms.sum(axis=1), 0.0))  # rounding can bring equal answers below
+    terms = probabilities * (np.log(np.maximum(probabilities, tiny)) - _log_softmax(logits))
+    return float(np.maximum(terms.sum(axis=1), 0.0).mean())  # rounding can bring equal logits below 0
 
 
 def _log_softmax(logits: Floats) -> Floats:
@@ -56,6 +54,6 @@ def _log_softmax(logits: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def _logits(model: ModelProto, pictures: Sequence[Pixels]) -> Floats:
+def _logits(model: ModelProto, images: Sequence[Pixels]) -> Floats:
     session = open_session(model.SerializeToString(), name="the network")
-    return np.concatenate([run_batches(session, pixels) for pixels in pictures])
+    return np.concatenate([run_batches(session, pixels) for pixels in images])

@@ -9,19 +9,20 @@ from typing import Literal, TypeAlias
 from edgekit.errors import SpecError, unknown
 from edgekit.runtime.cpu import VNNI, machine
 
-Activations: TypeAlias = Literal["uint8", "int8"]
+ActivationType: TypeAlias = Literal["uint8", "int8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the processor wants. saturating: it adds products in pairs, and the sum of two ends at 16 bits.
+    """A processor. activations: the integers that it multiplies fast.
 
-    Where the usual answer is weights of 7 bits (onnxruntime's reduce_range), here each channel of weights is as fine as
-    its own pairs allow: exact, and in between 7 bits and 8. groups_pixels: it was seen to gain from `stem`.
+    saturating: it adds products in pairs, and the sum of two ends at 16 bits. The usual remedy is weights of 7 bits
+    (onnxruntime's reduce_range); here each channel of weights is as fine as its own pairs allow: exact, and between 7
+    bits and 8. groups_pixels: it measurably gains from `passes.group_stem`.
     """
 
     name: str
-    activations: Activations
+    activations: ActivationType
     saturating: bool
     groups_pixels: bool = False
 
@@ -41,7 +42,7 @@ TARGETS = {
 
 
 def target_named(name: str) -> Target:
-    """Raises SpecError, with close names, for an unknown one."""
+    """The target of that name. Raises SpecError, with close names, for an unknown one."""
     if name not in TARGETS:
         raise SpecError(unknown("target", name, TARGETS))
     return TARGETS[name]

@@ -1,42 +1,42 @@
-"""Every class in a row: how often it is right, found, and both; and what changed against the first model."""
+"""Every class in a row: precision, recall, F1, and the change of F1 against the first model."""
 
 from __future__ import annotations
 
-from edgekit.evaluate.confusion import ClassFigures
-from edgekit.evaluate.evaluation import Figures
-from edgekit.report.html import Markup, element, joined
+from edgekit.evaluate.confusion import ClassMetrics
+from edgekit.evaluate.evaluation import ModelMetrics
+from edgekit.report.html import Markup, concatenate, element
 
-_CLASSES_OPEN = 20  # more classes than this are folded away, the weakest excepted
+_MAX_OPEN_CLASSES = 20  # if there are more, all but the weakest are folded away
 _WEAKEST = 12
-_FEW_PICTURES = 10  # of a class, in the mean: fewer say little of it
+_FEW_PICTURES = 10  # of a class, on average: fewer mean little
 
 
-def class_table(figures: Figures, first: Figures) -> Markup:
-    """The classes that have pictures, the weakest first; of another model than the first, with the change of F1."""
-    rows = sorted((row for row in figures.classes if row.pictures), key=lambda row: (row.f1 or 0.0, row.index))
-    before = None if figures is first else _f1_before(figures, first)
-    cells = [_row(row, before) for row in rows]
+def class_table(metrics: ModelMetrics, first: ModelMetrics) -> Markup:
+    """The classes that have images, the weakest first; with the change of F1 unless the model is the first one."""
+    rows = sorted((row for row in metrics.classes if row.pictures), key=lambda row: (row.f1 or 0.0, row.index))
+    f1_before = None if metrics is first else _f1_before(metrics, first)
+    cells = [_row(row, f1_before) for row in rows]
     note = _note(rows)
-    if len(cells) <= _CLASSES_OPEN:
-        return joined((note, _table(cells, changes=before is not None)))
+    if len(cells) <= _MAX_OPEN_CLASSES:
+        return concatenate((note, _table(cells, changes=f1_before is not None)))
     folded = element("summary", {}, f"all {len(cells):,} classes that have pictures, the weakest first")
     weakest = element("p", {"class": "note"}, f"The {_WEAKEST} weakest:")
-    few, every = (_table(part, changes=before is not None) for part in (cells[:_WEAKEST], cells))
-    return joined((note, weakest, few, element("details", {"class": "more"}, folded, every)))
+    few, every = (_table(part, changes=f1_before is not None) for part in (cells[:_WEAKEST], cells))
+    return concatenate((note, weakest, few, element("details", {"class": "more"}, folded, every)))
 
 
-def _f1_before(figures: Figures, first: Figures) -> dict[int, float]:
-    """What the first model had, by this one's class index: their labels may lie in another order."""
-    same = dict(zip(figures.accuracy.truth.tolist(), first.accuracy.truth.tolist(), strict=True))
-    return {index: first.classes[other].f1 or 0.0 for index, other in same.items()}
+def _f1_before(metrics: ModelMetrics, first: ModelMetrics) -> dict[int, float]:
+    """The first model's F1 by this one's class index: their labels may be in another order."""
+    first_index = dict(zip(metrics.accuracy.truth.tolist(), first.accuracy.truth.tolist(), strict=True))
+    return {index: first.classes[other].f1 or 0.0 for index, other in first_index.items()}
 
 
-def _note(rows: list[ClassFigures]) -> Markup:
+def _note(rows: list[ClassMetrics]) -> Markup:
     pictures = sum(row.pictures for row in rows) / len(rows)
     if pictures >= _FEW_PICTURES:
         return Markup()
-    said = f"A class has {pictures:.2g} pictures in the mean: too few to say much of any one class."
-    return element("p", {"class": "note"}, said)
+    note = f"A class has {pictures:.2g} pictures in the mean: too few to say much of any one class."
+    return element("p", {"class": "note"}, note)
 
 
 def _table(rows: list[Markup], *, changes: bool) -> Markup:
@@ -45,9 +45,9 @@ def _table(rows: list[Markup], *, changes: bool) -> Markup:
     return element("div", {"class": "scroll"}, element("table", {"class": "classes"}, head, element("tbody", {}, rows)))
 
 
-def _row(row: ClassFigures, before: dict[int, float] | None) -> Markup:
+def _row(row: ClassMetrics, f1_before: dict[int, float] | None) -> Markup:
     shares = [_share_cell(share) for share in (row.precision, row.recall, row.f1)]
-    change = Markup() if before is None else _change_cell((row.f1 or 0.0) - before[row.index])
+    change = Markup() if f1_before is None else _change_cell((row.f1 or 0.0) - f1_before[row.index])
     name = element("th", {"title": row.label}, element("bdi", {}, row.label))
     return element("tr", {}, name, element("td", {}, f"{row.pictures:,}"), shares, change)
 
@@ -61,7 +61,7 @@ def _share_cell(share: float | None) -> Markup:
 
 def _change_cell(change: float) -> Markup:
     """In points of F1 against the first model."""
-    said = f"{100 * change:+.1f}"
-    if float(said) == 0:
+    points = f"{100 * change:+.1f}"
+    if float(points) == 0:
         return element("td", {}, "0")
-    return element("td", {"class": "down" if change < 0 else "up"}, said)
+    return element("td", {"class": "down" if change < 0 else "up"}, points)

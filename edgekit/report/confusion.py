@@ -1,83 +1,91 @@
-"""The confusion matrix as a table, and what of it a person can read where there are a thousand classes."""
+"""The confusion matrix as a table, cut down to what a person can read if there are a thousand classes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from edgekit.evaluate.confusion import Pair, confused_pairs
-from edgekit.evaluate.evaluation import Figures
-from edgekit.report.html import Markup, element, joined, short
+from edgekit.evaluate.confusion import ConfusedPair, confused_pairs
+from edgekit.evaluate.evaluation import ModelMetrics
+from edgekit.report.html import Markup, concatenate, element, short_label
 
-_ALL_CLASSES = 24  # beside each other; of more than these, as many as follow
-_MOST_CLASSES = 16
-_PAIRS = 12
+_MAX_ALL_CLASSES = 24  # shown side by side; if there are more, only the most confused ones are
+_MAX_CONFUSED_CLASSES = 16
+_MAX_PAIRS = 12
 _DARK = 0.5  # share above which a cell's number is white
 
 
-def confusion_section(figures: Figures) -> Markup:
+def confusion_section(metrics: ModelMetrics) -> Markup:
     """The matrix of all classes, or of those that are confused most; and the most confused pairs."""
-    shown = _shown_classes(figures)
-    count = len(figures.labels)
+    shown = _shown_classes(metrics)
+    count = len(metrics.labels)
     title = "Each row is a true class, each column an answer; figures are pictures."
     if len(shown) < count:
         title = f"The {len(shown)} classes that are confused most, of {count}. {title}"
-    matrix = element("div", {"class": "scroll"}, _table(figures, shown)) if len(shown) > 1 else Markup()
-    pairs = confused_pairs(figures.confusion)[:_PAIRS]
+    matrix = element("div", {"class": "scroll"}, _table(metrics, shown)) if len(shown) > 1 else Markup()
+    pairs = confused_pairs(metrics.confusion)[:_MAX_PAIRS]
     if not pairs:
-        return joined([element("p", {"class": "note"}, title), matrix, element("p", {}, "No class is confused.")])
+        return concatenate([element("p", {"class": "note"}, title), matrix, element("p", {}, "No class is confused.")])
     heading = element("h4", {}, "Most confused" if pairs[0].pictures > 1 else "Confused once each")
-    block = element("div", {"class": "pairs"}, heading, element("ol", {}, [_pair(figures, pair) for pair in pairs]))
+    block = element("div", {"class": "pairs"}, heading, element("ol", {}, [_pair(metrics, pair) for pair in pairs]))
     left = element("div", {"class": "matrix"}, matrix, element("p", {"class": "note"}, title))
     return element("div", {"class": "split"}, left, block)
 
 
-def _shown_classes(figures: Figures) -> list[int]:
-    if len(figures.labels) <= _ALL_CLASSES:
-        return list(range(len(figures.labels)))
-    chosen: dict[int, None] = {}
-    for pair in confused_pairs(figures.confusion):
-        if len(chosen.keys() | {pair.truth, pair.predicted}) > _MOST_CLASSES:
+def _shown_classes(metrics: ModelMetrics) -> list[int]:
+    if len(metrics.labels) <= _MAX_ALL_CLASSES:
+        return list(range(len(metrics.labels)))
+    confused: dict[int, None] = {}
+    for pair in confused_pairs(metrics.confusion):
+        if len(confused.keys() | {pair.truth, pair.predicted}) > _MAX_CONFUSED_CLASSES:
             break
-        chosen |= dict.fromkeys((pair.truth, pair.predicted))
-    return sorted(chosen)
+        confused |= dict.fromkeys((pair.truth, pair.predicted))
+    return sorted(confused)
 
 
-def _table(figures: Figures, shown: list[int]) -> Markup:
-    header = [element("th", {"title": figures.labels[i]}, element("span", {}, short(figures.labels[i]))) for i in shown]
-    rows = [_row(figures, truth, shown) for truth in shown]
+def _table(metrics: ModelMetrics, shown: list[int]) -> Markup:
+    header = [
+        element("th", {"title": metrics.labels[i]}, element("span", {}, short_label(metrics.labels[i]))) for i in shown
+    ]
+    rows = [_row(metrics, truth, shown) for truth in shown]
     head = element("thead", {}, element("tr", {}, element("td", {}, ""), header))
     return element("table", {"class": "confusion"}, head, element("tbody", {}, rows))
 
 
-def _row(figures: Figures, truth: int, shown: list[int]) -> Markup:
-    total = int(figures.confusion[truth].sum())
+def _row(metrics: ModelMetrics, truth: int, shown: list[int]) -> Markup:
+    total = int(metrics.confusion[truth].sum())
     label = element(
-        "th", {"title": f"{figures.labels[truth]}: {total} pictures"}, element("span", {}, short(figures.labels[truth]))
+        "th",
+        {"title": f"{metrics.labels[truth]}: {total} pictures"},
+        element("span", {}, short_label(metrics.labels[truth])),
     )
-    return element("tr", {}, label, [_cell(figures, truth, predicted, total) for predicted in shown])
+    return element("tr", {}, label, [_cell(metrics, truth, predicted, total) for predicted in shown])
 
 
-def _cell(figures: Figures, truth: int, predicted: int, total: int) -> Markup:
-    count = int(figures.confusion[truth, predicted])
+def _cell(metrics: ModelMetrics, truth: int, predicted: int, total: int) -> Markup:
+    count = int(metrics.confusion[truth, predicted])
     if not count:
         return element("td", {"class": "right"} if truth == predicted else {}, "")
     share = count / total
     # By the root: of ten thousand pictures the interesting confusions are a few percent.
     shade = float(np.sqrt(share))
     kind = f"{'right' if truth == predicted else 'wrong'}{' dark' if shade > _DARK else ''}"
-    said = f"{figures.labels[truth]} answered as {figures.labels[predicted]}: {count} of {total} ({100 * share:.1f}%)"
-    return element("td", {"class": kind, "style": f"--shade:{shade:.3f}", "title": said}, str(count))
+    tooltip = (
+        f"{metrics.labels[truth]} answered as {metrics.labels[predicted]}: {count} of {total} ({100 * share:.1f}%)"
+    )
+    return element("td", {"class": kind, "style": f"--shade:{shade:.3f}", "title": tooltip}, str(count))
 
 
-def _pair(figures: Figures, pair: Pair) -> Markup:
-    total = int(figures.confusion[pair.truth].sum())
+def _pair(metrics: ModelMetrics, pair: ConfusedPair) -> Markup:
+    total = int(metrics.confusion[pair.truth].sum())
     names = element(
         "span",
         {"class": "names"},
-        element("bdi", {"title": figures.labels[pair.truth]}, short(figures.labels[pair.truth])),
+        element("bdi", {"title": metrics.labels[pair.truth]}, short_label(metrics.labels[pair.truth])),
         element("span", {"class": "arrow"}, " → "),
         element(
-            "bdi", {"class": "wrong", "title": figures.labels[pair.predicted]}, short(figures.labels[pair.predicted])
+            "bdi",
+            {"class": "wrong", "title": metrics.labels[pair.predicted]},
+            short_label(metrics.labels[pair.predicted]),
         ),
     )
     amount = element("span", {"class": "amount"}, f"{pair.pictures} of {total}")

@@ -1,4 +1,4 @@
-"""Pictures inside of a page: small, encoded anew (nothing of a stranger's file goes through), as data URIs."""
+"""Images inside of a page: small, encoded anew (nothing of an untrusted file goes through), as data URIs."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.image.load import load_image
 from edgekit.preprocess.spec import Preprocess
-from edgekit.report.html import Markup, element, void
+from edgekit.report.html import Markup, element, void_element
 from edgekit.runtime.activation_maps import ClassMaps
 
 _SIDE = 184
-_TINY = 96  # such small pictures stay as they are: JPEG would smear them, and the page enlarges their pixels
+_TINY = 96  # such small images stay as they are: JPEG would smear them, and the page enlarges their pixels
 _QUALITY = 72
 _HEAT = np.array((255, 72, 0), np.float32)
 _HEAT_OPACITY = 0.72
 
 
-def thumbnail(pictures: PictureSet, number: int) -> Markup:
-    """An img of one picture, at most 184 pixels wide and high."""
-    picture = load_image(pictures.sources[number]).pixels
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return _img(picture, pictures.names[number])
+def thumbnail(pictures: ImageSet, number: int) -> Markup:
+    """An img of one image, at most 184 pixels wide and high."""
+    image = load_image(pictures.sources[number]).pixels
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return _img(image, pictures.names[number])
 
 
 def heat_maps(
-    pictures: PictureSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
+    pictures: ImageSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
 ) -> list[Markup]:
-    """For each class an img of what the network sees, with the places that speak for the class in red."""
+    """For each class an img of the network's input, with the places that speak for the class in red."""
     pixels = preprocess.pixels(load_image(pictures.sources[number], color=preprocess.color))[0]
-    seen = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return [_img(_heated(seen, one), "where it looks") for one in maps.of(pixels, list(classes))]
+    model_input = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+    return [_img(_overlay_heat(model_input, heat), "where it looks") for heat in maps.of(pixels, list(classes))]
 
 
-def _heated(picture: Image.Image, heat: npt.NDArray[np.float32]) -> Image.Image:
-    """The picture, grayed, with the map's range from its least to its greatest place laid over it."""
+def _overlay_heat(image: Image.Image, heat: npt.NDArray[np.float32]) -> Image.Image:
+    """The image, grayed, with the map's range from its least to its greatest place laid over it."""
     spread = float(heat.max() - heat.min())
     shares = (heat - heat.min()) / spread if spread > 0 else np.zeros_like(heat)
-    large = Image.fromarray(shares).resize(picture.size, Image.Resampling.BICUBIC)
+    large = Image.fromarray(shares).resize(image.size, Image.Resampling.BICUBIC)
     opacity = np.clip(np.asarray(large), 0, 1)[:, :, None] ** 2 * _HEAT_OPACITY
-    gray = np.asarray(picture.convert("L").convert("RGB"), np.float32)
+    gray = np.asarray(image.convert("L").convert("RGB"), np.float32)
     blended = Image.fromarray((gray * (1 - opacity) + _HEAT * opacity).astype(np.uint8))
     blended.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return blended
 
 
-def _img(picture: Image.Image, name: str) -> Markup:
-    tiny = max(picture.size) <= _TINY
+def _img(image: Image.Image, name: str) -> Markup:
+    tiny = max(image.size) <= _TINY
     data = BytesIO()
     if tiny:
-        picture.save(data, "PNG", optimize=True)
+        image.save(data, "PNG", optimize=True)
     else:
-        picture.save(data, "JPEG", quality=_QUALITY, optimize=True)
+        image.save(data, "JPEG", quality=_QUALITY, optimize=True)
     kind = "png" if tiny else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
-    shown = {"src": source, "alt": name, "width": picture.width, "height": picture.height}
-    return element("span", {"class": "picture tiny" if tiny else "picture"}, void("img", shown))
+    attributes = {"src": source, "alt": name, "width": image.width, "height": image.height}
+    return element("span", {"class": "picture tiny" if tiny else "picture"}, void_element("img", attributes))

@@ -1,6 +1,6 @@
-"""Many pictures: decoding and the network of several at once, answers in the order of the pictures.
+"""Many images: several are decoded and predicted at once, and the predictions come in the order of the images.
 
-On a CPU several workers with one thread each answer more pictures than one prediction after the other with all threads,
+On a CPU several workers with one thread each predict more images than one prediction after the other with all threads,
 because decoding has one thread only and small networks share theirs badly. Pillow and onnxruntime both let other
 threads run meanwhile.
 """
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-# Pictures that are begun for each worker: enough that all are busy while one large picture keeps the others waiting.
-_BEGUN = 8
+# Items that are begun for each worker: enough that all are busy while one large image keeps the others waiting.
+_BEGUN_PER_WORKER = 8
 
 
 def predict_many(
@@ -37,26 +37,26 @@ def predict_many(
     plan: str | int | CropPlan = "center",
     workers: int | None = None,
 ) -> Iterator[Prediction | ImageError]:
-    """One answer for each picture, in order; a picture that fails answers its ImageError.
+    """One prediction for each image, in order; an image that fails yields its ImageError.
 
-    sources: whatever predict takes; read in the caller's thread, a bounded number ahead of the answers. An ImageError
-    among them is its own answer. workers: pictures in work at once; by default the threads there are. With more than
-    one worker the network runs in a twin of the classifier with one thread. Raises SpecError for a wrong argument.
+    sources: whatever predict takes; read in the caller's thread, a bounded number ahead of the predictions. An
+    ImageError among them is passed on. workers: images in work at once; by default the threads there are. With more
+    than one worker the network runs in a twin of the classifier with one thread. Raises SpecError for a wrong argument.
     """
     if isinstance(sources, str | bytes):
         raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
     with for_workers(classifier, workers) as (shared, count):
-        yield from answers(lambda source: shared.predict(source, top=top, plan=plan), sources, workers=count)
+        yield from predict_each(lambda source: shared.predict(source, top=top, plan=plan), sources, workers=count)
 
 
-def answers(
+def predict_each(
     predict: Callable[[ImageSource], Prediction], sources: Iterable[ImageSource | ImageError], *, workers: int
 ) -> Generator[Prediction | ImageError, None, None]:
-    """answer_of every source, in order, `workers` of them at once."""
-    return overlapped(lambda source: answer_of(predict, source), sources, workers=workers)
+    """predict_or_error of every source, in order, `workers` of them at once."""
+    return overlapped(lambda source: predict_or_error(predict, source), sources, workers=workers)
 
 
-def answer_of(
+def predict_or_error(
     predict: Callable[[ImageSource], Prediction], source: ImageSource | ImageError
 ) -> Prediction | ImageError:
     """predict(source), or the ImageError that it raises or the source is."""
@@ -71,25 +71,25 @@ def answer_of(
 
 
 def overlapped(
-    function: Callable[[Item], Answer], items: Iterable[Item], *, workers: int
-) -> Generator[Answer, None, None]:
+    function: Callable[[Item], Result], items: Iterable[Item], *, workers: int
+) -> Generator[Result, None, None]:
     """function(item) of every item, in order, `workers` of them at once in threads of their own.
 
-    At most 8 items a worker are begun ahead of the answer that is waited for. What `function` raises is raised in its
-    turn. Where the caller stops early, what is in work is finished and the rest never starts; only an interruption by
+    At most 8 items a worker are begun ahead of the result that is waited for. What `function` raises is raised in its
+    turn. If the caller stops early, what is in work is finished and the rest never starts; only an interruption by
     the keyboard waits for nothing.
     """
     from concurrent.futures import ThreadPoolExecutor  # here, because one picture goes without
 
-    begun: deque[Future[Answer]] = deque()
+    futures: deque[Future[Result]] = deque()
     pool, waits = ThreadPoolExecutor(workers, thread_name_prefix="edgekit"), True
     try:
         for item in items:
-            begun.append(pool.submit(function, item))
-            while begun and (begun[0].done() or len(begun) >= _BEGUN * workers):
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+            futures.append(pool.submit(function, item))
+            while futures and (futures[0].done() or len(futures) >= _BEGUN_PER_WORKER * workers):
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
     except KeyboardInterrupt:
         waits = False
         raise

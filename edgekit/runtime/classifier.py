@@ -1,32 +1,160 @@
-"""The predictor: images in, labels out."""
+"""The predictor: images in, labels out.
+
+An image's road, stop by stop as `predict` calls them: open_image (size known) -> plan.views -> decode (no larger than
+the views need) -> Preprocess.pixels -> LoadedModel.run -> plan.probabilities; if the best two classes are close after
+reduced decoding, decode fully and do the same once more -> Prediction.
+"""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from edgekit.artifact.guard.scan import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
 from edgekit.artifact.info import ArtifactInfo
-from edgekit.errors import SpecError
+from edgekit.errors import ImageError, SpecError
 from edgekit.hub.shipped import DEFAULT_MODEL, model_file
-from edgekit.image.load import DEFAULT_LIMITS, Channels, ImageLimits, LoadedImage, open_image
+from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits
+from edgekit.image.load import Channels, LoadedImage, open_image
 from edgekit.image.source import ImageSource, Pixels
-from edgekit.preprocess.adaptive_crops import AdaptivePlan
 from edgekit.preprocess.crops import CropPlan, View, plan_named
 from edgekit.preprocess.scores import Average
 from edgekit.runtime.decoding import are_close, enough_for
 from edgekit.runtime.loaded_model import FEATURES, LOGITS, LoadedModel
-from edgekit.runtime.prediction import ClassScores, Plan, Prediction, Request, Stopwatch
-from edgekit.runtime.predictor import Predictor
+from edgekit.runtime.prediction import AnyPlan, ClassScores, Plan, Prediction, Request, Stopwatch
 from edgekit.runtime.session import SessionOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+
+
+class Predictor(ABC):
+    """Base class of Classifier and Ensemble. Use as a context manager to release the session."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the probabilities."""
+
+    @property
+    @abstractmethod
+    def models(self) -> tuple[Classifier, ...]:
+        """What predicts: one classifier, or the members of an ensemble."""
+
+    def predict(
+        self,
+        image: ImageSource,
+        *,
+        top: int = 5,
+        plan: Plan = "center",
+        budget: float | None = None,
+        average: Average = "probabilities",
+        unknown_below: float = 0.0,
+        channels: Channels = "RGB",
+    ) -> Prediction:
+        """The most probable classes of one image, by the mean over the plan's views.
+
+        image: whatever load_image takes. top: how many classes (all where there are fewer). plan: a plan or its name:
+        center, flip, five, ten, grid:RxC, multi-scale, wide, whole, or adaptive where the file holds one. budget: how
+        many views adaptive may take, in the mean over many images. average: of the views' probabilities, or of their
+        logits, as adaptive always does. unknown_below: under this probability the label is "unknown". channels: the
+        order in arrays. Raises ImageError for an image that cannot be read or is refused.
+        """
+        request = Request(
+            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
+        )
+        return self._predict(image, request)
+
+    def _predict(self, image: ImageSource, request: Request) -> Prediction:
+        plans = [request.plan_for(model.info, model.name) for model in self.models]
+        watch = Stopwatch()
+        loaded = self.load(image, plans, channels=request.channels)
+        watch.lap("load_ms")
+        scores = self.scores(loaded, plans, request.average, watch)
+        if are_close(scores.probabilities) and (full := loaded.in_full()):
+            watch.lap("load_ms")
+            scores = self.scores(full, plans, request.average, watch, exact=True)
+        return request.prediction(scores, self.labels, watch.timings)
+
+    def load(self, image: ImageSource, plans: Sequence[AnyPlan], *, channels: Channels = "RGB") -> LoadedImage:
+        """The image, upright, decoded no larger than the plans (one for each model) need it; in RGB if any model does.
+
+        Raises ImageError for an image that cannot be read or is refused.
+        """
+        opened = open_image(image, limits=self.models[0].limits, channels=channels)
+        specs = [model.info.preprocess for model in self.models]
+        views = [view for spec, plan in zip(specs, plans, strict=True) for view in plan.views(opened.size, spec)]
+        exact = any(model.exact for model in self.models)
+        return opened.decode(max((spec.color for spec in specs), key=len), enough=None if exact else enough_for(views))
+
+    @abstractmethod
+    def scores(
+        self, image: LoadedImage, plans: Sequence[AnyPlan], average: Average, watch: Stopwatch, *, exact: bool = False
+    ) -> ClassScores:
+        """The scores of a decoded image by the plans, one for each model. exact: resample all of it."""
+
+    @abstractmethod
+    def warmup(self) -> None:
+        """Run every network once, so that the first prediction takes no longer than the next."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give memory and threads back; predicting after it is an error."""
+
+    def predict_many(
+        self,
+        images: Iterable[ImageSource],
+        *,
+        top: int = 5,
+        plan: Plan = "center",
+        budget: float | None = None,
+        average: Average = "probabilities",
+        unknown_below: float = 0.0,
+        channels: Channels = "RGB",
+    ) -> Iterator[Prediction | ImageError]:
+        """One prediction for each image, in order, as they are ready; an image that fails yields its ImageError."""
+        if isinstance(images, str | bytes):
+            raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
+        request = Request(
+            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
+        )
+        for image in images:
+            try:
+                yield self._predict(image, request)
+            except ImageError as error:
+                yield error
+
+    async def predict_async(
+        self,
+        image: ImageSource,
+        *,
+        top: int = 5,
+        plan: Plan = "center",
+        budget: float | None = None,
+        average: Average = "probabilities",
+        unknown_below: float = 0.0,
+        channels: Channels = "RGB",
+    ) -> Prediction:
+        """As predict, in a thread, while the event loop goes on."""
+        import asyncio  # here, because most programs go without it
+
+        request = Request(
+            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
+        )
+        return await asyncio.to_thread(self._predict, image, request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Classifier(Predictor):
@@ -58,50 +186,10 @@ class Classifier(Predictor):
         options = SessionOptions(threads=threads, provider=provider, trusted=trusted, limits=model_limits)
         self.limits, self.exact, self._model = limits, exact, LoadedModel(model_file(path), options)
 
-    def predict(
-        self,
-        image: ImageSource,
-        *,
-        top: int = 5,
-        plan: Plan = "center",
-        budget: float | None = None,
-        average: Average = "probabilities",
-        unknown_below: float = 0.0,
-        channels: Channels = "RGB",
-    ) -> Prediction:
-        """The most probable classes of one image; see Predictor.predict."""
-        request = Request(
-            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
-        )
-        crops = request.plan_for(self.info, self._model.path)
-        watch = Stopwatch()
-        loaded = self.load(image, crops, channels=channels)
-        watch.lap("load_ms")
-        scores = self.scores(loaded, crops, average, watch)
-        if are_close(scores.probabilities) and (full := loaded.in_full()):
-            watch.lap("load_ms")
-            scores = self.scores(full, crops, average, watch, exact=True)
-        return request.prediction(scores, self.labels, watch.timings)
-
-    def load(self, image: ImageSource, plan: CropPlan | AdaptivePlan, *, channels: Channels = "RGB") -> LoadedImage:
-        """The image, upright and in the network's color, decoded no larger than the plan needs it.
-
-        Raises ImageError for an image that cannot be read or is refused.
-        """
-        opened = open_image(image, limits=self.limits, channels=channels)
-        views = plan.views(opened.size, self.info.preprocess)
-        return opened.decode(self.info.preprocess.color, enough=None if self.exact else enough_for(views))
-
     def scores(
-        self,
-        image: LoadedImage,
-        plan: CropPlan | AdaptivePlan,
-        average: Average,
-        watch: Stopwatch,
-        *,
-        exact: bool = False,
+        self, image: LoadedImage, plans: Sequence[AnyPlan], average: Average, watch: Stopwatch, *, exact: bool = False
     ) -> ClassScores:
-        """The scores of a decoded image, from as many views as the plan wants. exact: resample all of it."""
+        (plan,) = plans
         views: list[View] = []
         logits = np.empty((0, len(self.labels)), np.float32)
         for step in plan.steps(image.size, self.info.preprocess):
@@ -133,7 +221,7 @@ class Classifier(Predictor):
         called `features`.
         """
         crops = plan_named(plan)
-        loaded = self.load(image, crops, channels=channels)
+        loaded = self.load(image, [crops], channels=channels)
         views = crops.views(loaded.size, self.info.preprocess)
         return np.asarray(self._run(FEATURES, loaded, views, Stopwatch()).mean(axis=0))
 
@@ -144,14 +232,8 @@ class Classifier(Predictor):
     def output(self, name: str, batch: Pixels) -> npt.NDArray[np.float32]:
         """One of `outputs`, float32 (N, ...), for pixels as `logits` takes them.
 
-        Raises ArtifactError for an output that the file does not have.
+        Raises ArtifactError for an output that the file does not have, SpecError for other pixels.
         """
-        expected = (*self.info.preprocess.crop, self.info.preprocess.channels)
-        if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != expected:
-            given = f"{batch.dtype} {batch.shape}" if isinstance(batch, np.ndarray) else type(batch).__name__
-            raise SpecError(f"pixels must be uint8 (N, {', '.join(map(str, expected))}), not {given}")
-        if not len(batch) and name == LOGITS:
-            return np.empty((0, len(self.labels)), np.float32)
         return self._model.run(name, batch)
 
     @property
@@ -165,6 +247,11 @@ class Classifier(Predictor):
         return self._model.info
 
     @property
+    def name(self) -> str:
+        """What messages call the model: the absolute path of its file."""
+        return self._model.path
+
+    @property
     def path(self) -> Path:
         """The file, absolute."""
         from pathlib import Path  # here, because it takes longer to load than half of this package
@@ -175,6 +262,11 @@ class Classifier(Predictor):
     def labels(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
         return self.info.labels
+
+    @property
+    def models(self) -> tuple[Self]:
+        """This classifier alone."""
+        return (self,)
 
     @property
     def threads(self) -> int | None:
@@ -196,12 +288,7 @@ class Classifier(Predictor):
         self._model.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "path": self._model.path,
-            "options": self._model.options,
-            "limits": self.limits,
-            "exact": self.exact,
-        }
+        return {"path": self.name, "options": self._model.options, "limits": self.limits, "exact": self.exact}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.limits, self.exact = state["limits"], state["exact"]

@@ -20,9 +20,9 @@ _EXACT_TARGET = "x86-avx2"  # the one whose weights are scaled so that no such s
 
 def available_threads() -> int:
     """EDGEKIT_NUM_THREADS, else the cores that this process may use by its affinity and its cgroup's quota."""
-    wanted = os.environ.get("EDGEKIT_NUM_THREADS")
-    if wanted:
-        return check_threads(wanted, "EDGEKIT_NUM_THREADS")
+    setting = os.environ.get("EDGEKIT_NUM_THREADS")
+    if setting:
+        return check_threads(setting, "EDGEKIT_NUM_THREADS")
     quota = cgroup_quota()
     return max(1, min(affinity_cores(), _MAX_THREADS if quota is None else math.ceil(quota), _MAX_THREADS))
 

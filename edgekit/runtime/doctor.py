@@ -36,7 +36,7 @@ class Finding:
     """Something that is not as it should be, and what to do. A problem keeps edgekit from working, advice does not."""
 
     severity: Literal["problem", "advice"]
-    said: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def check_up() -> Checkup:
         "cache": _cache(),
         "extras": {extra: _missing(needs) for extra, needs in packages.items() if extra},
     }
-    answered, failure = _first_answer()
+    first_ms, failure = _predict_once()
     findings = [
         *_package_findings(packages.get("", {})),
         *_core_findings(facts["cores"]),
@@ -72,7 +72,7 @@ def check_up() -> Checkup:
         *_processor_findings(facts["machine"]),
     ]
     return Checkup(
-        facts=facts | {"default_model": {"name": DEFAULT_MODEL, "first_answer_ms": answered}},
+        facts=facts | {"default_model": {"name": DEFAULT_MODEL, "first_answer_ms": first_ms}},
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
     )
 
@@ -111,8 +111,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _package_findings(needs: dict[str, str | None]) -> Iterator[Finding]:
     for name in _missing(needs):
-        found = _installed(name) or "none"
-        yield Finding("problem", f"{name} {found} is installed, {needs[name]} is needed; run: pip install -U '{name}'")
+        installed, needed = _installed(name) or "none", needs[name]
+        yield Finding("problem", f"{name} {installed} is installed, {needed} is needed; run: pip install -U '{name}'")
 
 
 def _cores() -> dict[str, Any]:
@@ -127,8 +127,8 @@ def _core_findings(cores: dict[str, Any]) -> Iterator[Finding]:
         return
     usable = min(cores["affinity"], math.ceil(cores["quota"] or cores["affinity"]))
     if threads > usable:
-        said = f"EDGEKIT_NUM_THREADS is {threads}, but this process may use {usable} cores; unset it or lower it"
-        yield Finding("advice", said)
+        message = f"EDGEKIT_NUM_THREADS is {threads}, but this process may use {usable} cores; unset it or lower it"
+        yield Finding("advice", message)
     if cores["quota"] is not None and cores["quota"] < 1:
         yield Finding(
             "advice", f"the cgroup's quota is {cores['quota']:.2g} cores, so predictions stall; raise it to 1"
@@ -142,8 +142,8 @@ def _provider_findings(providers: list[str]) -> Iterator[Finding]:
 
 def _cache() -> dict[str, Any]:
     folder = weights_folder()
-    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
-    return {"folder": str(folder), "size_bytes": held, "writable": _is_writable(folder), "offline": is_offline()}
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
+    return {"folder": str(folder), "size_bytes": size_bytes, "writable": _is_writable(folder), "offline": is_offline()}
 
 
 def _is_writable(folder: Path) -> bool:
@@ -157,7 +157,7 @@ def _cache_findings(cache: dict[str, Any]) -> Iterator[Finding]:
         yield Finding("problem", f"{cache['folder']} cannot be written; set EDGEKIT_HOME to a folder that can")
 
 
-def _first_answer() -> tuple[float | None, str | None]:
+def _predict_once() -> tuple[float | None, str | None]:
     """Milliseconds until the default model has answered, or why it has not."""
     start = time.perf_counter()
     try:

@@ -8,16 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgekit.errors import SpecError
-from edgekit.image.load import Channels, LoadedImage, open_image
-from edgekit.image.source import ImageSource
+from edgekit.image.load import LoadedImage
 from edgekit.labels import match_labels
-from edgekit.preprocess.adaptive_crops import AdaptivePlan
-from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import Average, softmax
-from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.decoding import are_close, enough_for
-from edgekit.runtime.prediction import ClassScores, Plan, Prediction, Probabilities, Request, Stopwatch
-from edgekit.runtime.predictor import Predictor
+from edgekit.runtime.classifier import Classifier, Predictor
+from edgekit.runtime.prediction import AnyPlan, ClassScores, Probabilities, Stopwatch
 
 _OWNERS = ("the first model", "another model of the ensemble")
 
@@ -42,6 +37,11 @@ class Ensemble(Predictor):
         """The names of the classes, in the order of the probabilities: the first member's."""
         return self._members[0].labels
 
+    @property
+    def models(self) -> tuple[Classifier, ...]:
+        """The members."""
+        return self._members
+
     def warmup(self) -> None:
         """Run every network once."""
         for member in self._members:
@@ -52,52 +52,12 @@ class Ensemble(Predictor):
         for member in self._members:
             member.close()
 
-    def predict(
-        self,
-        image: ImageSource,
-        *,
-        top: int = 5,
-        plan: Plan = "center",
-        budget: float | None = None,
-        average: Average = "probabilities",
-        unknown_below: float = 0.0,
-        channels: Channels = "RGB",
-    ) -> Prediction:
-        """As Classifier.predict; `average` is also of what is averaged over the members."""
-        request = Request(
-            top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
-        )
-        plans = [request.plan_for(member.info, str(member.path)) for member in self._members]
-        watch = Stopwatch()
-        loaded = self._load(image, plans, channels)
-        watch.lap("load_ms")
-        scores = self._scores(loaded, plans, average, watch)
-        if are_close(scores.probabilities) and (full := loaded.in_full()):
-            watch.lap("load_ms")
-            scores = self._scores(full, plans, average, watch, exact=True)
-        return request.prediction(scores, self.labels, watch.timings)
-
-    def _load(self, image: ImageSource, plans: Sequence[CropPlan | AdaptivePlan], channels: Channels) -> LoadedImage:
-        """The image as large as any member needs it, in RGB where any takes colors, within the limits of the first."""
-        opened = open_image(image, limits=self._members[0].limits, channels=channels)
-        specs = [member.info.preprocess for member in self._members]
-        views = [view for spec, plan in zip(specs, plans, strict=True) for view in plan.views(opened.size, spec)]
-        exact = any(member.exact for member in self._members)
-        color = max((spec.color for spec in specs), key=len)
-        return opened.decode(color, enough=None if exact else enough_for(views))
-
-    def _scores(
-        self,
-        image: LoadedImage,
-        plans: Sequence[CropPlan | AdaptivePlan],
-        average: Average,
-        watch: Stopwatch,
-        *,
-        exact: bool = False,
+    def scores(
+        self, image: LoadedImage, plans: Sequence[AnyPlan], average: Average, watch: Stopwatch, *, exact: bool = False
     ) -> ClassScores:
         """The weighted mean of the members' scores, in the order of our labels."""
         scores = [
-            member.scores(image.in_color(member.info.preprocess.color), plan, average, watch, exact=exact)
+            member.scores(image.in_color(member.info.preprocess.color), [plan], average, watch, exact=exact)
             for member, plan in zip(self._members, plans, strict=True)
         ]
         logits = self._mean([member.logits for member in scores])

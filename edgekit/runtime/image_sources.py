@@ -20,41 +20,41 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _NUMBER = re.compile("[0-9]+")
 
 
-class Input(NamedTuple):
+class NamedSource(NamedTuple):
     """One picture: what it is called in the answers, and what to predict, or why there is nothing."""
 
     name: str
     source: ImageSource | ImageError
 
 
-def inputs(
+def find_images(
     names: Iterable[str],
     *,
     stdin: IO[bytes] | None = None,
     timeout_s: float | None = None,
     skipped: str | os.PathLike[str] | None = None,
-) -> Iterator[Input]:
+) -> Iterator[NamedSource]:
     """The pictures behind the names, in their order, found as they are asked for.
 
     A name is a file; a folder, of which every picture is taken, those of its folders too, in the order of their names,
     2 before 10; a pattern of *, ?, [...] and **, in that order as well; an http or https address; or - for `stdin`. A
-    name behind which there is nothing is an Input whose source is an ImageError. Links are followed, but no folder is
-    entered twice, and hidden ones never. timeout_s: how long fetching one address may take, 30 by default. skipped: a
-    folder that is not entered.
+    name behind which there is nothing is a NamedSource whose source is an ImageError. Links are followed, but no folder
+    is entered twice, and hidden ones never. timeout_s: how long fetching one address may take, 30 by default. skipped:
+    a folder that is not entered.
     """
     for name in names:
         if name == STDIN and stdin is not None:
-            yield Input(name, stdin)
+            yield NamedSource(name, stdin)
         elif os.path.isdir(name):  # noqa: PTH112  (it never raises, whatever the name)
             yield from _of_folder(name, skipped)
         elif os.path.lexists(name):
-            yield Input(name, name)
+            yield NamedSource(name, name)
         elif _SCHEME.match(name):
-            yield Input(name, _web_picture(name, timeout_s))
+            yield NamedSource(name, _web_picture(name, timeout_s))
         elif _MAGIC.search(name):
             yield from _of_pattern(name, skipped)
         else:
-            yield Input(name, name)  # opening it says what is wrong
+            yield NamedSource(name, name)  # opening it says what is wrong
 
 
 def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
@@ -75,26 +75,26 @@ def _web_picture(name: str, timeout_s: float | None) -> ImageSource | ImageError
     scheme = name.partition(":")[0].lower()
     if scheme not in ("http", "https"):
         return ImageError(f"{name}: pictures are fetched by http and https, not by {scheme}")
-    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebPicture  # here: most pictures are files
+    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebImage  # here: most pictures are files
 
-    return WebPicture(name, timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
+    return WebImage(name, timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
 
 
-def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
     from pathlib import Path, PurePosixPath  # here, because most pictures are files
 
-    from edgekit.dataset.folders import is_picture  # its package reads archives too
+    from edgekit.dataset.folders import is_image_path  # its package reads archives too
 
     found = False
     for entry in _walk(folder, deepest=inf, skipped=skipped):
-        if isinstance(entry.source, ImageError) or is_picture(PurePosixPath(Path(entry.name).name)):
+        if isinstance(entry.source, ImageError) or is_image_path(PurePosixPath(Path(entry.name).name)):
             found = True
             yield entry
     if not found:
-        yield Input(folder, ImageError(f"{folder}: no pictures in this folder"))
+        yield NamedSource(folder, ImageError(f"{folder}: no pictures in this folder"))
 
 
-def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
     from pathlib import Path  # as above
 
     parts = Path(pattern).parts
@@ -106,7 +106,7 @@ def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterato
             found = True
             yield entry
     if not found:
-        yield Input(pattern, ImageError(f"{pattern}: no such file, and no file has a name of this pattern"))
+        yield NamedSource(pattern, ImageError(f"{pattern}: no such file, and no file has a name of this pattern"))
 
 
 def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -118,7 +118,7 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     return bool(parts) and fnmatch(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
 
 
-def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) -> Iterator[Input]:
+def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
     """Every file in the folder and, to `deepest` levels, in its folders, which stand among the files by their names.
 
     A folder that cannot be read is an ImageError in its place. Each real folder is entered once, whatever links say.
@@ -129,14 +129,14 @@ def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) 
         entry = next(levels[-1], None)
         if entry is None:
             levels.pop()
-        elif not isinstance(entry, Input):
+        elif not isinstance(entry, NamedSource):
             if len(levels) < deepest:
                 levels.append(_entries(entry, seen))
         else:
             yield entry
 
 
-def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[Input | str]:
+def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[NamedSource | str]:
     """The files of a folder as Inputs and its folders as paths, in natural order; nothing of a folder seen before."""
     identity = _identity(folder or os.curdir)
     if identity is not None and identity in seen:
@@ -146,11 +146,11 @@ def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[Input |
         with os.scandir(folder or os.curdir) as entries:
             folders = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
     except OSError as error:
-        yield Input(folder, ImageError(f"{folder}: the folder cannot be read: {error.strerror or error}"))
+        yield NamedSource(folder, ImageError(f"{folder}: the folder cannot be read: {error.strerror or error}"))
         return
     for name in sorted(sorted(folders), key=_natural):
         path = os.path.join(folder, name)  # noqa: PTH118  (a hundred thousand Paths take seconds)
-        yield path if folders[name] else Input(path, path)
+        yield path if folders[name] else NamedSource(path, path)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

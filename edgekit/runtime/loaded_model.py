@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime as ort
 
 from edgekit.artifact.guard.scan import check_model
-from edgekit.artifact.info import ArtifactInfo, info_in, is_ort_format, parse_info, read_model
-from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.artifact.info import ArtifactInfo, info_from_metadata, is_ort_format, parse_info, read_model
+from edgekit.errors import ArtifactError, EdgekitError, SpecError
 from edgekit.image.source import Pixels
 from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import (
@@ -46,9 +46,13 @@ class LoadedModel:
     def run(self, output: str, batch: Pixels) -> npt.NDArray[np.float32]:
         """float32 (N, values) of one output for uint8 pixels (N, height, width, channels).
 
-        Raises ArtifactError where the graph has no such output, fails, or puts out another thing than it states.
+        Raises SpecError for other pixels, ArtifactError if the graph has no such output, fails, or puts out another
+        thing than it states.
         """
         session = self._session_here()
+        self._check_pixels(batch)
+        if not len(batch) and output == LOGITS:
+            return np.empty((0, len(self.info.labels)), np.float32)
         if output != LOGITS and output not in self.outputs:
             raise ArtifactError(f"{self.path}: has no output {output!r}; export the model with it")
         try:
@@ -67,6 +71,12 @@ class LoadedModel:
     def close(self) -> None:
         """Give the session's memory and threads back; running it after that is an error."""
         self._session = None
+
+    def _check_pixels(self, batch: Pixels) -> None:
+        expected = (*self.info.preprocess.crop, self.info.preprocess.channels)
+        if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != expected:
+            actual = f"{batch.dtype} {batch.shape}" if isinstance(batch, np.ndarray) else type(batch).__name__
+            raise SpecError(f"pixels must be uint8 (N, {', '.join(map(str, expected))}), not {actual}")
 
     def _checked(self, values: npt.NDArray[Any], output: str, images: int) -> npt.NDArray[np.float32]:
         """The values, if they are finite and for that many images; onnxruntime only warns of a strange shape."""
@@ -121,7 +131,7 @@ def _open_trusted(model: bytes, name: str, options: SessionOptions) -> tuple[Art
         metadata = session.get_modelmeta().custom_metadata_map
     except UnicodeDecodeError:
         raise ArtifactError(f"{name}: the metadata is not UTF-8") from None
-    return info_in(metadata, name=name), session
+    return info_from_metadata(metadata, name=name), session
 
 
 def _check_interface(session: ort.InferenceSession, info: ArtifactInfo, name: str) -> None:

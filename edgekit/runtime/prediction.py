@@ -19,7 +19,8 @@ from edgekit.preprocess.scores import Average, Score, best
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-Plan: TypeAlias = "str | int | CropPlan | AdaptivePlan"
+AnyPlan: TypeAlias = "CropPlan | AdaptivePlan"
+Plan: TypeAlias = "str | int | AnyPlan"  # or its name
 Probabilities: TypeAlias = "npt.NDArray[np.float64]"
 
 UNKNOWN = "unknown"
@@ -116,7 +117,7 @@ class Request:
             if value not in known:
                 raise SpecError(unknown(kind, str(value), known))
 
-    def plan_for(self, info: ArtifactInfo, name: str) -> CropPlan | AdaptivePlan:
+    def plan_for(self, info: ArtifactInfo, name: str) -> AnyPlan:
         """The plan as it is for the model of `info`, whose file is called `name` in messages."""
         plan = self.plan
         if plan == ADAPTIVE:

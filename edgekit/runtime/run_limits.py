@@ -53,12 +53,12 @@ def _is_exhausted(error: Exception) -> bool:
 
 def run_megabytes() -> int:
     """The arena's roof: EDGEKIT_RUN_MEMORY_MB when the first session was opened, else 512."""
-    wanted = os.environ.get(MEMORY_VARIABLE)
-    if not wanted:
+    setting = os.environ.get(MEMORY_VARIABLE)
+    if not setting:
         return _MEGABYTES
-    if not wanted.isdecimal() or not _LEAST <= int(wanted) <= _MOST:
-        raise SpecError(f"{MEMORY_VARIABLE} must be a whole number from {_LEAST} to {_MOST}, not {wanted!r:.40}")
-    return int(wanted)
+    if not setting.isdecimal() or not _LEAST <= int(setting) <= _MOST:
+        raise SpecError(f"{MEMORY_VARIABLE} must be a whole number from {_LEAST} to {_MOST}, not {setting!r:.40}")
+    return int(setting)
 
 
 @functools.cache
@@ -124,20 +124,20 @@ class _Runs:
     @contextmanager
     def place(self, *, alone: bool) -> Iterator[None]:
         """Wait for a place, or for all of them, and keep it meanwhile."""
-        wanted = self._places if alone else 1
+        places = self._places if alone else 1
         with self._changed:
             self._want_all += alone
             try:
-                self._changed.wait_for(lambda: self._free >= wanted and (alone or not self._want_all))
+                self._changed.wait_for(lambda: self._free >= places and (alone or not self._want_all))
             finally:
                 self._want_all -= alone
                 self._changed.notify_all()
-            self._free -= wanted
+            self._free -= places
         try:
             yield
         finally:
             with self._changed:
-                self._free += wanted
+                self._free += places
                 self._changed.notify_all()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.artifact.guard.scan import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.runtime.cpu import available_threads, check_threads
 from edgekit.runtime.run_limits import run, use_bounded_memory
@@ -131,12 +131,12 @@ def _full_name(name: str | None) -> str:
     """The full name of it; `cuda` and the like stand for CUDAExecutionProvider and the like."""
     if name is None:
         return _CPU
-    there: list[str] = ort.get_available_providers()
-    wanted = str(name).lower().removesuffix("executionprovider")
-    found = next((full for full in there if full.lower().removesuffix("executionprovider") == wanted), None)
-    if found is None:
-        raise SpecError(f"onnxruntime has no execution provider {str(name)!r:.100} here; it has {', '.join(there)}")
-    return found
+    available: list[str] = ort.get_available_providers()
+    short = str(name).lower().removesuffix("executionprovider")
+    full_name = next((full for full in available if full.lower().removesuffix("executionprovider") == short), None)
+    if full_name is None:
+        raise SpecError(f"onnxruntime has no execution provider {str(name)!r:.100} here; it has {', '.join(available)}")
+    return full_name
 
 
 def first_line(error: Exception) -> str:

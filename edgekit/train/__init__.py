@@ -1,4 +1,4 @@
-"""Training and transfer learning: a recipe and pictures in, weights out. Needs the extra `train`.
+"""Training and transfer learning: a recipe and images in, weights out. Needs the extra `train`.
 
     from edgekit import dataset
     from edgekit.train import Recipe, train
@@ -7,7 +7,7 @@
     recipe = Recipe.from_dict({"model": "mobilenet_v2", "weights": "imagenet", "tune": "head"})
     finished = train(recipe, training, validation, run="runs/first", on_epoch=print)
 
-`edgekit.train.screen_images.check` leaves out what cannot be read, as the command does before it begins.
+`edgekit.train.screen_images.screen_images` leaves out what cannot be read, as the command does before it begins.
 """
 
 import importlib

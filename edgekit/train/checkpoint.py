@@ -1,4 +1,4 @@
-"""Weights on disk: a .safetensors file that also says which network it is, for which classes and by which recipe."""
+"""Weights on disk: a .safetensors file that also states its network, its classes and its recipe."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 
-_KEY = "edgekit"
+_METADATA_KEY = "edgekit"
 _CHECKSUM = "sha256"
-_FACTS = dict.fromkeys(("schema", "recipe", "classes", "state")).keys()
+_FACT_NAMES = dict.fromkeys(("schema", "recipe", "classes", "state")).keys()
 SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Tensors by name, and what they mean.
+    """Tensors by name, and which network, classes and recipe they belong to.
 
     state: JSON-ready facts of the moment (epoch, accuracy). Of a finished training, tensors is the network's state
     dict; of a running one, it has the network's, its average's and the optimizer's under prefixes.
@@ -47,7 +47,7 @@ class Checkpoint:
         return network.eval()
 
     def facts(self) -> dict[str, Any]:
-        """What it means, as JSON-ready values."""
+        """Everything but the tensors, as JSON-ready values."""
         return {
             "schema": SCHEMA,
             "recipe": self.recipe.to_dict(),
@@ -59,12 +59,12 @@ class Checkpoint:
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write it so that a crash or a full disk at any moment leaves the old file or the new one, whole.
 
-    A checksum over everything in it goes into it. Raises EdgekitError where it cannot be written.
+    A checksum over everything in it goes into it. Raises EdgekitError if it cannot be written.
     """
     facts = checkpoint.facts()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     # One key only: safetensors writes several in an order of its own each time, and equal weights are equal bytes.
-    metadata = {_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
+    metadata = {_METADATA_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
     write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
@@ -72,16 +72,16 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Raises WeightsError for a file that is not one of save_checkpoint's, or not as it was written."""
     name = os.fspath(path)
     metadata, tensors = _read(name)
-    if _KEY not in metadata:
+    if _METADATA_KEY not in metadata:
         raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; name their network and give --weights")
-    document = _document(name, metadata[_KEY])
+    document = _document(name, metadata[_METADATA_KEY])
     expected = document.pop(_CHECKSUM, None)  # files written before there was one have none
     if expected is not None and expected != _checksum(document, tensors):
         raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
     if document.get("schema") != SCHEMA:
         raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
-    if document.keys() != _FACTS:  # a damaged name of the checksum, for one
-        raise WeightsError(f"{name}: corrupt: it says {', '.join(document)} of itself, not {', '.join(_FACTS)}")
+    if document.keys() != _FACT_NAMES:  # a damaged name of the checksum, for one
+        raise WeightsError(f"{name}: corrupt: it says {', '.join(document)} of itself, not {', '.join(_FACT_NAMES)}")
     return Checkpoint(
         recipe=Recipe.from_dict(document["recipe"]),
         classes=tuple(document["classes"]),

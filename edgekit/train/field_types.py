@@ -1,4 +1,4 @@
-"""Whether values that a person wrote are of the kinds that a dataclass declares."""
+"""Whether values that a user wrote have the types that a dataclass declares."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, Literal
 
 from edgekit.errors import SpecError
 
-_SAID = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "nothing"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "nothing"}
 
 
-def check_kinds(section: Any) -> None:
-    """Raises SpecError for a field of a dataclass whose value is not of the kind that it declares.
+def check_field_types(section: Any) -> None:
+    """Raises SpecError for a field of a dataclass whose value does not have the type that it declares.
 
-    TOML and JSON have lists for tuples, and whole numbers are numbers; true is no number, and nan is none either.
+    TOML and JSON have lists for tuples, and an integer is a number too; true and nan are not numbers.
     """
-    for name, kind in _kinds(type(section)).items():
+    for name, kind in _field_types(type(section)).items():
         value = getattr(section, name)
         if not _fits(value, kind):
-            raise SpecError(f"{name} must be {_said(kind)}, not {value!r:.100}")
+            raise SpecError(f"{name} must be {_type_name(kind)}, not {value!r:.100}")
 
 
-def _kinds(section: type) -> dict[str, Any]:
+def _field_types(section: type) -> dict[str, Any]:
     hints = typing.get_type_hints(section)
     return {entry.name: hints[entry.name] for entry in dataclasses.fields(section)}
 
@@ -32,11 +32,11 @@ def _kinds(section: type) -> dict[str, Any]:
 def _fits(value: object, kind: Any) -> bool:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return any(_fits(value, one) for one in arguments)
+        return any(_fits(value, alternative) for alternative in arguments)
     if origin is tuple:
         return isinstance(value, list | tuple) and _fit_each(value, arguments)
     if origin is Literal:
-        return isinstance(value, str)  # of these, the section says which are known
+        return isinstance(value, str)  # the dataclass itself checks which of them are known
     if kind is float:
         return _fits(value, int) or (isinstance(value, float) and math.isfinite(value))
     return isinstance(value, origin or kind) and (kind is bool or not isinstance(value, bool))
@@ -48,15 +48,15 @@ def _fit_each(values: list[Any] | tuple[Any, ...], kinds: tuple[Any, ...]) -> bo
     return len(values) == len(kinds) and all(map(_fits, values, kinds))
 
 
-def _said(kind: Any) -> str:
-    """The kind for people: a number, [a number, a number], a list of texts."""
+def _type_name(kind: Any) -> str:
+    """The type in words: a number, [a number, a number], a list of texts."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return " or ".join(map(_said, arguments))
+        return " or ".join(map(_type_name, arguments))
     if origin is Literal:
-        return _SAID[str]
+        return _TYPE_NAMES[str]
     if origin is tuple and arguments[-1:] == (...,):
-        return f"a list, each entry {_said(arguments[0])}"
+        return f"a list, each entry {_type_name(arguments[0])}"
     if origin is tuple:
-        return f"[{', '.join(map(_said, arguments))}]"
-    return _SAID.get(kind, f"a {(origin or kind).__name__}")
+        return f"[{', '.join(map(_type_name, arguments))}]"
+    return _TYPE_NAMES.get(kind, f"a {(origin or kind).__name__}")

@@ -1,4 +1,4 @@
-"""What ends a training early: Ctrl-C, which lets the step that has begun finish, and failures worth one line."""
+"""What ends a training early: Ctrl-C, which lets the current step finish, and failures that one line explains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADVICE = {
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C was pressed since; pressed again, it interrupts at once.
+    """A function that returns whether Ctrl-C was pressed since; pressed again, it interrupts at once.
 
     Worker processes started meanwhile inherit the handler and so survive a Ctrl-C that the terminal sends to all.
     """
@@ -36,24 +36,24 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         requested = True
 
-    before = signal.signal(signal.SIGINT, request)
+    previous_handler = signal.signal(signal.SIGINT, request)
     try:
         yield lambda: requested
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
 @contextmanager
-def failures_in_one_line() -> Iterator[None]:
-    """Raises EdgekitError for a dead worker and for memory that is not there.
+def torch_failures_explained() -> Iterator[None]:
+    """Raises EdgekitError with advice, in one line, if a worker died or memory ran out.
 
-    A dead worker is found out in the middle of whatever the training does, so that this goes around all of it.
+    A dead worker is noticed in the middle of whatever the training does, so this goes around all of it.
     """
     try:
         yield
     except RuntimeError as error:
         message = str(error).partition("\n")[0]
-        advice = next((advice for sign, advice in _ADVICE.items() if sign in message), None)
+        advice = next((advice for fragment, advice in _ADVICE.items() if fragment in message), None)
         if advice is None:
             raise
         raise EdgekitError(f"{advice} ({message})") from None

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 import torch
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError
-from edgekit.train.distributed import Place
+from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import Feed
-from edgekit.train.interrupt import failures_in_one_line
+from edgekit.train.interrupt import torch_failures_explained
 from edgekit.train.loader import Batch
 from edgekit.train.metrics import batch_loss
 from edgekit.train.recipe import Recipe
-from edgekit.train.setup import feed_of, start
+from edgekit.train.setup import create_feed, initial_state
 
-_LEAST, _MOST = 1e-5, 3.0
+_MIN_RATE, _MAX_RATE = 1e-5, 3.0
 _SMOOTHING = 0.9
-_DIVERGED = 3.0  # times the best loss so far
-_STEPS_BEFORE_MINIMUM = 3
+_DIVERGENCE = 3.0  # times the best loss so far
+_MIN_STEPS_TO_MINIMUM = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +37,15 @@ class Sweep:
         """The rate of the steepest fall of the loss over the logarithm of the rate, before its minimum."""
         lowest = min(range(len(self.losses)), key=self.losses.__getitem__, default=0)
         falls = [self.losses[i - 1] - self.losses[i] for i in range(1, lowest + 1)]
-        if len(falls) < _STEPS_BEFORE_MINIMUM:
+        if len(falls) < _MIN_STEPS_TO_MINIMUM:
             raise EdgekitError("the loss did not fall at any learning rate; look at the data and at the weights")
         return self.rates[max(range(len(falls)), key=falls.__getitem__) + 1]
 
 
+@torch_failures_explained()
 def find_learning_rate(
     recipe: Recipe,
-    training: PictureSet,
+    training: ImageSet,
     *,
     steps: int = 100,
     workers: int = 1,
@@ -55,41 +56,34 @@ def find_learning_rate(
 
     Stops as soon as the loss diverges. Raises EdgekitError when it never falls (on `suggestion`).
     """
-    with failures_in_one_line():
-        return _sweep(recipe, training, steps=steps, workers=workers, device=device, on_step=on_step)
-
-
-def _sweep(
-    recipe: Recipe, training: PictureSet, *, steps: int, workers: int, device: str, on_step: Callable[[], None]
-) -> Sweep:
     optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
-    state = start(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)
-    feed = feed_of(state, training, training.subset(range(1)), workers=workers, place=Place())
+    state = initial_state(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)
+    feed = create_feed(state, training, training.subset(range(1)), workers=workers, process=TrainingProcess())
     state.train_mode()
     rates: list[float] = []
     losses: list[float] = []
-    mean = 0.0
-    for step, batch in zip(range(steps), _endless(feed), strict=False):
-        rate = _LEAST * (_MOST / _LEAST) ** (step / max(steps - 1, 1))
+    moving_mean = 0.0
+    for step, batch in zip(range(steps), _endless_batches(feed), strict=False):
+        rate = _MIN_RATE * (_MAX_RATE / _MIN_RATE) ** (step / max(steps - 1, 1))
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["rate"]
         torch.manual_seed(recipe.seed + step)
-        logits, _ = state.forward(batch.inputs.to(device))
+        logits, _ = state.training_network(batch.inputs.to(device))
         loss = batch_loss(logits, batch, smoothing=optimize.label_smoothing) / len(batch.labels)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
-        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss.item()
-        smooth = mean / (1 - _SMOOTHING ** (step + 1))
-        if not math.isfinite(smooth) or (losses and smooth > _DIVERGED * min(losses)):
+        moving_mean = _SMOOTHING * moving_mean + (1 - _SMOOTHING) * loss.item()
+        smoothed = moving_mean / (1 - _SMOOTHING ** (step + 1))
+        if not math.isfinite(smoothed) or (losses and smoothed > _DIVERGENCE * min(losses)):
             break
         rates.append(rate)
-        losses.append(smooth)
+        losses.append(smoothed)
         on_step()
     return Sweep(rates=tuple(rates), losses=tuple(losses))
 
 
-def _endless(feed: Feed) -> Iterator[Batch]:
+def _endless_batches(feed: Feed) -> Iterator[Batch]:
     epoch = 0
     while True:
         yield from feed.training(epoch, 0)

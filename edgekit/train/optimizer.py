@@ -19,7 +19,7 @@ _RMSPROP_EPS = 1e-3**0.5
 _ADAM_BETA2 = 0.999
 
 
-def optimizer_of(groups: list[dict[str, Any]], optimize: Optimize) -> Optimizer:
+def create_optimizer(groups: list[dict[str, Any]], optimize: Optimize) -> Optimizer:
     """The recipe's optimizer over parameter groups that have a "rate"."""
     rate, momentum = optimize.learning_rate, optimize.momentum
     if optimize.optimizer == "adamw":
@@ -29,15 +29,15 @@ def optimizer_of(groups: list[dict[str, Any]], optimize: Optimize) -> Optimizer:
     return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=momentum > 0)
 
 
-def set_rate(optimizer: Optimizer, optimize: Optimize, epoch: float) -> None:
-    """The schedule's rate at that fractional epoch, by each group's share of it."""
+def set_learning_rate(optimizer: Optimizer, optimize: Optimize, epoch: float) -> None:
+    """Give each group its share of the schedule's learning rate at that fractional epoch."""
     rate = learning_rate(optimize, epoch)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
 
 
 def optimizer_tensors(optimizer: Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Momenta and whatever else it remembers: "KEY/PARAMETER" names."""
+    """Momenta and all other tensors of the optimizer's state, by "KEY/PARAMETER" names."""
     return {
         f"{key}/{name}": value
         for name, parameter in network.named_parameters()
@@ -47,7 +47,7 @@ def optimizer_tensors(optimizer: Optimizer, network: nn.Module) -> dict[str, Ten
 
 
 def restore_optimizer(optimizer: Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put optimizer_tensors' back, each in the memory layout of its parameter."""
+    """Restore what optimizer_tensors returned, each tensor in the memory layout of its parameter."""
     parameters = dict(network.named_parameters())
     for name, tensor in tensors.items():
         key, _, parameter_name = name.partition("/")

@@ -1,4 +1,4 @@
-"""How a model is trained, as data: what recipe.toml holds and the command line overrides."""
+"""How a model is trained, as data: what recipe.toml contains and the command line overrides."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edgekit.zoo.specs import spec_named
 _Section = TypeVar("_Section")
 _SECTIONS = ("arguments", "preprocess", "augment", "optimize")
 
-# What a recipe that is silent gets, by its `tune`. Transfer learning is a matter of few epochs and small rates.
-_FINE: dict[str, Any] = {
+# Defaults by `tune`. Transfer learning needs few epochs and small rates.
+_FINE_TUNING: dict[str, Any] = {
     "epochs": 6,
     "batch_size": 32,
     "learning_rate": 0.01,
@@ -33,10 +33,10 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "optimize": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-3, "warmup_epochs": 0},
         "augment": {},
     },
-    "partial": {"optimize": _FINE | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
+    "partial": {"optimize": _FINE_TUNING | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
     # With 0.05, 245 pictures of ants and bees ended 4 points lower.
     "full": {
-        "optimize": _FINE | {"backbone_rate": 0.01, "layer_decay": 0.9},
+        "optimize": _FINE_TUNING | {"backbone_rate": 0.01, "layer_decay": 0.9},
         "augment": {"crop_scale": (0.4, 1.0)},
     },
 }
@@ -44,7 +44,7 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Choices):
-    """Everything that decides the weights but the pictures and the machine."""
+    """Everything that decides the weights, except the images and the machine."""
 
     model: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -57,17 +57,17 @@ class Recipe(Choices):
         self._check_crops()
 
     def _check_crops(self) -> None:
-        """A random crop must meet the picture, and fit the network that is evaluated at the full crop."""
-        least = min(self.preprocess.crop)
-        if self.augment.crop_padding >= least:
+        """A random crop must overlap the image, and fit the network that is evaluated at the full crop."""
+        full_crop = min(self.preprocess.crop)
+        if self.augment.crop_padding >= full_crop:
             raise SpecError(f"crop_padding {self.augment.crop_padding} must be below the crop, {self.preprocess.crop}")
         for _, crop in self.augment.progressive:
-            if not self.augment.crop_padding < crop <= least:
-                raise SpecError(f"progressive: {crop} pixels do not lie between crop_padding and the crop, {least}")
+            if not self.augment.crop_padding < crop <= full_crop:
+                raise SpecError(f"progressive: {crop} pixels do not lie between crop_padding and the crop, {full_crop}")
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        """What the network is built with: `arguments`, and the channels of the pictures."""
+        """What the network is built with: `arguments`, and the channels of the images."""
         return {"in_channels": self.preprocess.channels} | self.arguments
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,10 +78,10 @@ class Recipe(Choices):
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """From to_dict's values, or some of them over the defaults of the spec and of `tune`.
 
-        Color pictures are mirrored unless it says otherwise, gray ones (digits) only if it says so. Raises SpecError,
-        DataError.
+        Color images are mirrored unless `augment.mirror` is false, gray ones (digits) only if it is true.
+        Raises SpecError, DataError.
         """
-        _check_shape(values)
+        _check_structure(values)
         if "model" not in values:
             raise DataError('recipe: says no model; add model = "NAME"')
         spec = spec_named(values["model"])
@@ -94,8 +94,8 @@ class Recipe(Choices):
         augment |= values.get("augment", {})
         sections = {
             "preprocess": preprocess,
-            "augment": _section(Augment, "augment", augment),
-            "optimize": _section(Optimize, "optimize", _DEFAULTS[tune]["optimize"] | values.get("optimize", {})),
+            "augment": _build_section(Augment, "augment", augment),
+            "optimize": _build_section(Optimize, "optimize", _DEFAULTS[tune]["optimize"] | values.get("optimize", {})),
         }
         return cls(**{**values, **sections})
 
@@ -110,11 +110,11 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
 
 
 def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a recipe's .toml file says, defaults not filled in. Raises DataError naming the file."""
+    """The values in a recipe's .toml file, defaults not filled in. Raises DataError naming the file."""
     try:
         with open(path, "rb") as file:
             values = tomllib.load(file)
-        _check_shape(values)
+        _check_structure(values)
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -124,12 +124,12 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
     return values
 
 
-def _check_shape(values: Mapping[str, Any]) -> None:
-    """Raises DataError for an entry that no recipe has, and for text or a number where a [section] belongs."""
-    known = _names(Recipe)
+def _check_structure(values: Mapping[str, Any]) -> None:
+    """Raises DataError for an entry that no recipe has, and for text or a number in place of a [section]."""
+    known = _field_names(Recipe)
     for name, value in values.items():
         for section, kind in (("optimize", Optimize), ("augment", Augment)):
-            if name not in known and name in _names(kind):
+            if name not in known and name in _field_names(kind):
                 raise DataError(f"recipe: {name} belongs under [{section}]")
         if name not in known:
             raise DataError(f"recipe: {unknown('entry', name, known)}")
@@ -150,13 +150,13 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(kind: type[_Section], name: str, values: dict[str, Any]) -> _Section:
-    known = _names(kind)
+def _build_section(kind: type[_Section], name: str, values: dict[str, Any]) -> _Section:
+    known = _field_names(kind)
     for key in values:
         if key not in known:
             raise DataError(f"recipe: [{name}]: {unknown('entry', key, known)}")
     return kind(**values)
 
 
-def _names(kind: type[Any]) -> frozenset[str]:
+def _field_names(kind: type[Any]) -> frozenset[str]:
     return frozenset(entry.name for entry in dataclasses.fields(kind))

@@ -26,8 +26,8 @@ from edgekit.train.recipe import Recipe, to_toml
 _SAVE_EVERY_S = 1.0
 
 
-class Run:
-    """Where a training writes: last and previous checkpoint to go on from, best and final model, records.
+class RunFolder:
+    """Where a training writes: last and previous checkpoint to resume from, best and final model, records.
 
     A process that does not write gets the same object with `writes` False.
     """
@@ -38,62 +38,62 @@ class Run:
         self.best, self.model = folder / "best.safetensors", folder / "model.safetensors"
         self._saved_at = -_SAVE_EVERY_S
 
-    def to_resume(self, *, resume: bool) -> Checkpoint | None:
-        """The checkpoint to go on from, if one is wanted and there.
+    def checkpoint_to_resume(self, *, resume: bool) -> Checkpoint | None:
+        """The checkpoint to resume from, if one is wanted and exists.
 
-        Raises DataError where a training would be overwritten, WeightsError for a corrupt checkpoint.
+        Raises DataError if a training would be overwritten, WeightsError for a corrupt checkpoint.
         """
-        newest = self.newest(resume=resume)
-        if newest is None:
+        path = self.newest_checkpoint(resume=resume)
+        if path is None:
             return None
         try:
-            return load_checkpoint(newest)
+            return load_checkpoint(path)
         except WeightsError as error:
-            raise WeightsError(f"{error}{self._way_out(newest)}") from None
+            raise WeightsError(f"{error}{self._recovery_hint(path)}") from None
 
-    def newest(self, *, resume: bool) -> Path | None:
-        """The file of that checkpoint. Raises DataError where a training would be overwritten."""
+    def newest_checkpoint(self, *, resume: bool) -> Path | None:
+        """The file of that checkpoint. Raises DataError if a training would be overwritten."""
         newest = next((path for path in (self.last, self.previous) if path.exists()), None)
         if not resume and newest is not None:
             raise DataError(f"{self.folder}: holds a training already; go on with --resume, or choose another --run")
         return newest
 
-    def _way_out(self, broken: Path) -> str:
+    def _recovery_hint(self, broken: Path) -> str:
         if broken == self.last and self.previous.exists():
             return f"; the one before is {self.previous}: delete {broken} and --resume goes on from there"
         return "; there is none before it: start a new run"
 
-    def begin(self, recipe: Recipe, facts: dict[str, Any]) -> None:
-        """Write down what is run, and where."""
+    def write_start(self, recipe: Recipe, facts: dict[str, Any]) -> None:
+        """Write recipe.toml and environment.json: what is run, and where."""
         if self.writes:
             write_atomically(self.folder / "recipe.toml", to_toml(recipe).encode())
             write_atomically(self.folder / "environment.json", json.dumps(_environment() | facts, indent=2).encode())
 
-    def save_last(self, checkpoint: Checkpoint, *, must: bool) -> None:
-        """Keep the state, and the one before it; unless it `must` not be and one was saved within the last second."""
-        if not self.writes or not (must or time.monotonic() - self._saved_at >= _SAVE_EVERY_S):
+    def save_last(self, checkpoint: Checkpoint, *, force: bool) -> None:
+        """Save the state, and keep the one before it. Unless forced, not more than once a second."""
+        if not self.writes or not (force or time.monotonic() - self._saved_at >= _SAVE_EVERY_S):
             return
         # The new one is whole on the disk before the old one gives way to it; two renames, and in the moment between
         # them `previous` is there.
-        fresh = self.folder / "next.safetensors"
-        save_checkpoint(fresh, checkpoint)
+        next_file = self.folder / "next.safetensors"
+        save_checkpoint(next_file, checkpoint)
         if self.last.exists():
             self.last.replace(self.previous)
-        fresh.replace(self.last)
+        next_file.replace(self.last)
         self._saved_at = time.monotonic()
 
     def save_model(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Write a finished network, and beside it what it is as JSON."""
+        """Write a network, and beside it a JSON file of the recipe, the classes and the accuracy."""
         if self.writes:
             save_checkpoint(path, checkpoint)
             write_atomically(path.with_suffix(".json"), json.dumps(checkpoint.facts(), indent=2).encode())
 
-    def record(self, history: Sequence[dict[str, Any]]) -> None:
+    def write_results(self, history: Sequence[dict[str, Any]]) -> None:
         """results.csv: one row for each epoch, written anew, so that a resumed run has each row once."""
         if self.writes and history:
             write_atomically(self.folder / "results.csv", _csv([list(history[0]), *(r.values() for r in history)]))
 
-    def record_confusion(self, confusion: Tensor, classes: tuple[str, ...]) -> None:
+    def write_confusion(self, confusion: Tensor, classes: tuple[str, ...]) -> None:
         """confusion.csv: a row for each true class, a column for each predicted one."""
         if self.writes:
             rows = zip(classes, confusion.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Looking at a data set before work starts: what is in it, and which pictures cannot be read."""
+"""Read every image of a data set once before work starts: what is in it, and which images cannot be read."""
 
 from __future__ import annotations
 
@@ -8,63 +8,65 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.dataset import PictureSet, Unreadable
+from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import DataError, ImageError, listed
 from edgekit.image.load import load_image
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
-_AT_ONCE = 64
+_IMAGES_PER_TASK = 64
 _THREADS = 4  # decoding releases the interpreter's lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """A picture set without what cannot be read.
+class ScreenedImages:
+    """An image set without what cannot be read.
 
-    counts: pictures of each class, in the order of the classes. mean_size, smallest, largest: of the pictures, in
-    pixels, smallest and largest by their area.
+    counts: images of each class, in the order of the classes. mean_size, smallest, largest: of the images, in pixels,
+    smallest and largest by their area.
     """
 
-    pictures: PictureSet
-    bad: tuple[Unreadable, ...]
+    images: ImageSet
+    unreadable: tuple[Unreadable, ...]
     counts: tuple[int, ...]
     mean_size: Size
     smallest: Size
     largest: Size
 
 
-def check(
-    pictures: PictureSet,
+def screen_images(
+    images: ImageSet,
     preprocess: Preprocess,
     *,
     max_bad: int = 0,
     on_picture: Callable[[], None] = lambda: None,
-) -> Checked:
-    """Decode every picture once.
+) -> ScreenedImages:
+    """Decode every image once.
 
     Raises DataError when more than `max_bad` cannot be read, naming the first of them, or when a class loses all.
     """
-    answers = _decoded(pictures, preprocess, on_picture)
-    bad = tuple(answer for answer in answers if isinstance(answer, Unreadable))
-    reasons = listed(map(str, bad), separator="; ")
-    if len(bad) > max_bad:
+    results = _decode_all(images, preprocess, on_picture)
+    unreadable = tuple(result for result in results if isinstance(result, Unreadable))
+    reasons = listed(map(str, unreadable), separator="; ")
+    if len(unreadable) > max_bad:
         raise DataError(
-            f"{len(bad)} of {len(pictures)} pictures cannot be read, and max_bad allows {max_bad}: {reasons}"
+            f"{len(unreadable)} of {len(images)} pictures cannot be read, and max_bad allows {max_bad}: {reasons}"
         )
-    kept = pictures.subset(i for i, answer in enumerate(answers) if isinstance(answer, Size)) if bad else pictures
-    sizes = [answer for answer in answers if isinstance(answer, Size)]
+    sizes = [result for result in results if isinstance(result, Size)]
     if not sizes:
-        raise DataError(f"none of the {len(pictures)} pictures can be read: {reasons}")
-    counts = tuple(np.bincount(kept.labels, minlength=len(kept.classes)).tolist())
-    before = np.bincount(pictures.labels, minlength=len(kept.classes))
-    for name, count, had in zip(kept.classes, counts, before, strict=True):
-        if had and not count:
+        raise DataError(f"none of the {len(images)} pictures can be read: {reasons}")
+    readable = (
+        images.subset(i for i, result in enumerate(results) if isinstance(result, Size)) if unreadable else images
+    )
+    counts = tuple(np.bincount(readable.labels, minlength=len(images.classes)).tolist())
+    all_counts = np.bincount(images.labels, minlength=len(images.classes))
+    for name, count, all_count in zip(images.classes, counts, all_counts, strict=True):
+        if all_count and not count:
             raise DataError(f"no picture of class {name!r} can be read: {reasons}")
     mean = np.mean(sizes, axis=0)
-    return Checked(
-        pictures=kept,
-        bad=bad,
+    return ScreenedImages(
+        images=readable,
+        unreadable=unreadable,
         counts=counts,
         mean_size=Size(round(mean[0]), round(mean[1])),
         smallest=min(sizes, key=_area),
@@ -72,23 +74,25 @@ def check(
     )
 
 
-def _decoded(pictures: PictureSet, preprocess: Preprocess, on_picture: Callable[[], None]) -> list[Size | Unreadable]:
-    def look(index: int) -> Size | Unreadable:
+def _decode_all(images: ImageSet, preprocess: Preprocess, on_picture: Callable[[], None]) -> list[Size | Unreadable]:
+    """The size of each image, or why it cannot be read."""
+
+    def decode(index: int) -> Size | Unreadable:
         try:
-            return load_image(pictures.sources[index], color=preprocess.color).size
+            return load_image(images.sources[index], color=preprocess.color).size
         except ImageError as error:
-            return Unreadable(pictures.names[index], str(error))
+            return Unreadable(images.names[index], str(error))
 
-    def look_at_some(first: int) -> list[Size | Unreadable]:
-        return [look(index) for index in range(first, min(first + _AT_ONCE, len(pictures)))]
+    def decode_task(first: int) -> list[Size | Unreadable]:
+        return [decode(index) for index in range(first, min(first + _IMAGES_PER_TASK, len(images)))]
 
-    answers = []
+    results = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for some in pool.map(look_at_some, range(0, len(pictures), _AT_ONCE)):
-            for answer in some:
-                answers.append(answer)
+        for task_results in pool.map(decode_task, range(0, len(images), _IMAGES_PER_TASK)):
+            for result in task_results:
+                results.append(result)
                 on_picture()
-    return answers
+    return results
 
 
 def _area(size: Size) -> int:

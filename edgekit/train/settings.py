@@ -6,38 +6,18 @@ heavy is imported here.
 
 from __future__ import annotations
 
-import dataclasses
-import typing
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from edgekit.errors import SpecError, unknown
-from edgekit.train.field_types import check_kinds
+from edgekit.train.field_types import check_field_types
 
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A field that the command line offers: its name, its type, and one line of help."""
-
-    name: str
-    kind: Any
-    help: str
-
-
-def option(default: _Value, help: str) -> _Value:
-    """A dataclass field with this default and this line of help."""
+def setting(default: _Value, help: str) -> _Value:
+    """A dataclass field with this default, which the command line offers with this line of help."""
     return field(default=default, metadata={"help": help})
-
-
-def options_of(section: type) -> Iterator[Option]:
-    """The options of a dataclass, in the order of its fields."""
-    kinds = typing.get_type_hints(section)
-    for entry in dataclasses.fields(section):
-        if "help" in entry.metadata:
-            yield Option(entry.name, kinds[entry.name], entry.metadata["help"])
 
 
 TUNES = ("scratch", "head", "partial", "full")
@@ -53,16 +33,20 @@ class Choices:
     trained, or how many of the last ones.
     """
 
-    weights: str | None = option(None, "Weights to start from: imagenet, or a .safetensors or .pth file.")
-    tune: str = option("scratch", "What learns: head, partial, full (all three need weights) or scratch.")
-    unfreeze: int | tuple[str, ...] = option(3, "For tune partial: names of stages, or how many of the last.")
-    precision: Literal["float32", "bfloat16"] = option("float32", "Of the forward pass: float32, or bfloat16 autocast.")
-    seed: int = option(0, "Of initialization, order, augmentation and the val split.")
-    val_fraction: float = option(0.0, "Share of each class that is kept for val, where the data has no val of its own.")
-    max_bad: int = option(0, "How many unreadable pictures of train, and of val, are left out before it is an error.")
+    weights: str | None = setting(None, "Weights to start from: imagenet, or a .safetensors or .pth file.")
+    tune: str = setting("scratch", "What learns: head, partial, full (all three need weights) or scratch.")
+    unfreeze: int | tuple[str, ...] = setting(3, "For tune partial: names of stages, or how many of the last.")
+    precision: Literal["float32", "bfloat16"] = setting(
+        "float32", "Of the forward pass: float32, or bfloat16 autocast."
+    )
+    seed: int = setting(0, "Of initialization, order, augmentation and the val split.")
+    val_fraction: float = setting(
+        0.0, "Share of each class that is kept for val, where the data has no val of its own."
+    )
+    max_bad: int = setting(0, "How many unreadable pictures of train, and of val, are left out before it is an error.")
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check_field_types(self)
         if not isinstance(self.unfreeze, int):
             object.__setattr__(self, "unfreeze", tuple(self.unfreeze))
         check_name("tune", self.tune, TUNES)
@@ -86,29 +70,29 @@ class Optimize:
     Weight decay is laid on convolution and linear weights only, never on norms or biases.
     """
 
-    epochs: int = option(20, "Passes over the pictures.")
-    batch_size: int = option(128, "Pictures in one step, over all processes together.")
-    optimizer: str = option("sgd", "sgd (Nesterov momentum), adamw or rmsprop (MobileNet, EfficientNet).")
-    learning_rate: float = option(0.1, "The peak of the schedule.")
-    momentum: float = option(0.9, "Of sgd and rmsprop; adamw's first beta.")
-    weight_decay: float = option(5e-4, "Of convolution and linear weights; norms and biases have none.")
-    schedule: str = option("cosine", "After the warmup: cosine (to 0), step or constant.")
-    warmup_epochs: float = option(1.0, "Epochs of linear warmup from 0.")
-    step_every: float = option(30.0, "Epochs between the steps of schedule step.")
-    step_factor: float = option(0.1, "What each step multiplies the rate by.")
-    restarts: tuple[float, ...] = option((), "Epochs at which schedule cosine begins again.")
-    restart_factor: float = option(1.0, "What each restart multiplies the peak by.")
-    backbone_rate: float = option(1.0, "Rate of the backbone's stages, as a share of the head's.")
-    layer_decay: float = option(1.0, "Further share for each stage that a stage lies below the last.")
-    label_smoothing: float = option(0.0, "Share of the target spread over all classes.")
-    ema_decay: float = option(
+    epochs: int = setting(20, "Passes over the pictures.")
+    batch_size: int = setting(128, "Pictures in one step, over all processes together.")
+    optimizer: str = setting("sgd", "sgd (Nesterov momentum), adamw or rmsprop (MobileNet, EfficientNet).")
+    learning_rate: float = setting(0.1, "The peak of the schedule.")
+    momentum: float = setting(0.9, "Of sgd and rmsprop; adamw's first beta.")
+    weight_decay: float = setting(5e-4, "Of convolution and linear weights; norms and biases have none.")
+    schedule: str = setting("cosine", "After the warmup: cosine (to 0), step or constant.")
+    warmup_epochs: float = setting(1.0, "Epochs of linear warmup from 0.")
+    step_every: float = setting(30.0, "Epochs between the steps of schedule step.")
+    step_factor: float = setting(0.1, "What each step multiplies the rate by.")
+    restarts: tuple[float, ...] = setting((), "Epochs at which schedule cosine begins again.")
+    restart_factor: float = setting(1.0, "What each restart multiplies the peak by.")
+    backbone_rate: float = setting(1.0, "Rate of the backbone's stages, as a share of the head's.")
+    layer_decay: float = setting(1.0, "Further share for each stage that a stage lies below the last.")
+    label_smoothing: float = setting(0.0, "Share of the target spread over all classes.")
+    ema_decay: float = setting(
         0.0, "Of the averaged weights that are evaluated and exported; 0: the weights themselves."
     )
-    clip_norm: float = option(0.0, "Largest norm of all gradients together; 0: unlimited.")
-    patience: int = option(0, "Stop after so many epochs without a better val accuracy and keep the best; 0: never.")
+    clip_norm: float = setting(0.0, "Largest norm of all gradients together; 0: unlimited.")
+    patience: int = setting(0, "Stop after so many epochs without a better val accuracy and keep the best; 0: never.")
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check_field_types(self)
         if self.epochs < 1 or self.batch_size < 1:
             raise SpecError(f"epochs ({self.epochs}) and batch_size ({self.batch_size}) must be at least 1")
         object.__setattr__(self, "restarts", tuple(float(epoch) for epoch in self.restarts))
@@ -141,24 +125,24 @@ class Augment:
     and come first (Tan and Le 2021, arXiv 2104.00298, section 4.2).
     """
 
-    crop_scale: tuple[float, float] | tuple[()] = option(
+    crop_scale: tuple[float, float] | tuple[()] = setting(
         (), "Random resized crop: least and largest share of the area."
     )
-    crop_padding: int = option(0, "Random crop: black pixels around the resized picture before it is cut.")
-    progressive: tuple[tuple[float, int], ...] = option((), "Crops by progress: [[0.0, 24], [0.5, 28], [0.7, 32]].")
-    mirror: bool = option(False, "Mirror left-right by a coin.")
-    rotate: float = option(0.0, "Rotation of up to so many degrees either way.")
-    shear: float = option(0.0, "Shear of up to so many degrees either way.")
-    color: float = option(0.0, "Brightness, contrast, saturation: each times a factor in [1 - color, 1 + color].")
-    hue: float = option(0.0, "Hue shift of up to this share of the circle (at most 0.5).")
-    pca_color: float = option(0.0, "Color noise along the training pictures' principal axes: AlexNet's has 0.1.")
-    erase: float = option(0.0, "Probability that a rectangle is overwritten with noise.")
-    mixup: float = option(0.0, "Mixup of two pictures, their share drawn from Beta(mixup, mixup).")
-    cutmix: float = option(0.0, "Cutmix of two pictures, the box's share drawn from Beta(cutmix, cutmix).")
-    feature_copies: int = option(0, "For --tune head: augmented copies that are cached; 0: the plain picture.")
+    crop_padding: int = setting(0, "Random crop: black pixels around the resized picture before it is cut.")
+    progressive: tuple[tuple[float, int], ...] = setting((), "Crops by progress: [[0.0, 24], [0.5, 28], [0.7, 32]].")
+    mirror: bool = setting(False, "Mirror left-right by a coin.")
+    rotate: float = setting(0.0, "Rotation of up to so many degrees either way.")
+    shear: float = setting(0.0, "Shear of up to so many degrees either way.")
+    color: float = setting(0.0, "Brightness, contrast, saturation: each times a factor in [1 - color, 1 + color].")
+    hue: float = setting(0.0, "Hue shift of up to this share of the circle (at most 0.5).")
+    pca_color: float = setting(0.0, "Color noise along the training pictures' principal axes: AlexNet's has 0.1.")
+    erase: float = setting(0.0, "Probability that a rectangle is overwritten with noise.")
+    mixup: float = setting(0.0, "Mixup of two pictures, their share drawn from Beta(mixup, mixup).")
+    cutmix: float = setting(0.0, "Cutmix of two pictures, the box's share drawn from Beta(cutmix, cutmix).")
+    feature_copies: int = setting(0, "For --tune head: augmented copies that are cached; 0: the plain picture.")
 
     def __post_init__(self) -> None:
-        check_kinds(self)
+        check_field_types(self)
         object.__setattr__(self, "progressive", tuple((float(share), int(px)) for share, px in self.progressive))
         object.__setattr__(self, "crop_scale", tuple(float(share) for share in self.crop_scale))
         if self.crop_padding < 0 or not 0 <= self.color < 1:

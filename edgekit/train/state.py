@@ -1,4 +1,4 @@
-"""All that changes while training: weights, averaged weights, the optimizer's memory, and how far it is."""
+"""All that changes while training: weights, averaged weights, the optimizer's state, and the position."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from edgekit.errors import DataError
 from edgekit.train.checkpoint import Checkpoint
-from edgekit.train.optimizer import optimizer_of, optimizer_tensors, restore_optimizer
+from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
 from edgekit.train.recipe import Recipe
-from edgekit.train.tune import Tuning, freeze, learned_tensors, parameter_groups, set_training
+from edgekit.train.tune import Tuning, freeze, learned_tensors, parameter_groups, set_training_mode
 from edgekit.zoo.network import Network, PixelNetwork
 
 
@@ -23,7 +23,7 @@ class Position:
     """How far a training is: `step` steps of epoch `epoch` (from 0) are done, with these sums over them.
 
     history: one row for each finished epoch. best: the best val accuracy so far, reached after best_epoch epochs.
-    pictures: fingerprint of the pictures that it goes through.
+    pictures: fingerprint of the training and validation images.
     """
 
     epoch: int = 0
@@ -36,15 +36,15 @@ class Position:
     history: list[dict[str, Any]] = field(default_factory=list)
     pictures: str = ""
 
-    def count(self, *, loss_sum: float, correct: int, seen: int) -> None:
-        """One more step done."""
+    def add_step(self, *, loss_sum: float, correct: int, seen: int) -> None:
+        """Count one more finished step."""
         self.step += 1
         self.loss_sum += loss_sum
         self.correct += correct
         self.seen += seen
 
     def finish_epoch(self) -> None:
-        """Stand at the beginning of the next epoch."""
+        """Move to the beginning of the next epoch."""
         self.epoch += 1
         self.step, self.loss_sum, self.correct, self.seen = 0, 0.0, 0, 0
 
@@ -52,8 +52,8 @@ class Position:
 class TrainingState:
     """The network that learns, its average, its optimizer, its position.
 
-    forward: what a step calls, from inputs to (logits, auxiliary logits). answer: what evaluation calls, from inputs to
-    logits. Where only the head learns, the inputs of both are features.
+    training_network: what a step calls, from inputs to (logits, auxiliary logits). evaluation_network: from inputs to
+    logits. If only the head learns, the inputs of both are features.
     """
 
     def __init__(self, recipe: Recipe, network: Network, tuning: Tuning, *, classes: tuple[str, ...]) -> None:
@@ -62,19 +62,24 @@ class TrainingState:
         freeze(network, tuning)
         self.averaged = copy.deepcopy(network).eval() if recipe.optimize.ema_decay else network
         groups = parameter_groups(network, tuning, recipe.optimize.weight_decay)
-        self.optimizer = optimizer_of(groups, recipe.optimize)
-        self.forward: nn.Module = _Head(network) if tuning.body_frozen else _Pixels(_on_pixels(network, recipe))
-        self.answer: nn.Module = self.averaged.head if tuning.body_frozen else _on_pixels(self.averaged, recipe)
-        self._pairs = self._averaged_pairs()
+        self.optimizer = create_optimizer(groups, recipe.optimize)
+        self.training_network: nn.Module
+        self.evaluation_network: nn.Module
+        if tuning.body_frozen:
+            self.training_network, self.evaluation_network = _FeaturesToLogits(network), self.averaged.head
+        else:
+            self.training_network = _PixelsToLogits(_pixel_network(network, recipe))
+            self.evaluation_network = _pixel_network(self.averaged, recipe)
+        self._average_pairs = self._pair_averages()
 
     def train_mode(self) -> None:
         """Make the network ready for a step."""
-        set_training(self.network, self.tuning)
+        set_training_mode(self.network, self.tuning)
 
-    def average(self, step: int) -> None:
+    def update_average(self, step: int) -> None:
         """One step of the exponential moving average, faster at the start (decay at most (1 + step) / (10 + step))."""
         decay = min(self.recipe.optimize.ema_decay, (1 + step) / (10 + step))
-        for mean, value in self._pairs:
+        for mean, value in self._average_pairs:
             if mean.dtype.is_floating_point:
                 mean.lerp_(value, 1 - decay)
             else:
@@ -85,14 +90,14 @@ class TrainingState:
         return all(bool(torch.isfinite(t).all()) for t in learned_tensors(self.network, self.tuning).values())
 
     def checkpoint(self) -> Checkpoint:
-        """The whole state, to go on from."""
+        """The whole state, to resume from."""
         tensors = {f"live.{name}": t for name, t in self.network.state_dict().items()}
         if self.averaged is not self.network:
             tensors |= {f"averaged.{name}": t for name, t in self.averaged.state_dict().items()}
         tensors |= {f"optimizer.{name}": t for name, t in optimizer_tensors(self.optimizer, self.network).items()}
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=asdict(self.position))
 
-    def finished(self) -> Checkpoint:
+    def model_checkpoint(self) -> Checkpoint:
         """The network alone, as it is evaluated and exported; the same for the same recipe, data and machine."""
         history = self.position.history
         facts = {"epoch": self.position.epoch, "val_accuracy": history[-1]["val_accuracy"] if history else None}
@@ -100,26 +105,28 @@ class TrainingState:
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=facts)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Stand where the checkpoint stood. Raises DataError for that of another training."""
+        """Return to where the checkpoint was saved. Raises DataError for one of another training."""
         if saved.recipe != self.recipe or saved.classes != self.classes:
-            raise DataError(f"the checkpoint to resume from has {_difference(saved, self.recipe)}; start a new run")
+            raise DataError(
+                f"the checkpoint to resume from has {_first_difference(saved, self.recipe)}; start a new run"
+            )
         pictures = self.position.pictures
         if saved.state.get("pictures", pictures) != pictures:
             raise DataError("the checkpoint to resume from saw other pictures, or with other labels; start a new run")
-        self.network.load_state_dict(_part(saved.tensors, "live."))
+        self.network.load_state_dict(_with_prefix(saved.tensors, "live."))
         if self.averaged is not self.network:
-            self.averaged.load_state_dict(_part(saved.tensors, "averaged."))
-        restore_optimizer(self.optimizer, self.network, _part(saved.tensors, "optimizer."))
+            self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
+        restore_optimizer(self.optimizer, self.network, _with_prefix(saved.tensors, "optimizer."))
         self.position = Position(**{**saved.state, "pictures": pictures})
 
-    def _averaged_pairs(self) -> list[tuple[Tensor, Tensor]]:
+    def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:
             return []
         means, values = (learned_tensors(network, self.tuning) for network in (self.averaged, self.network))
         return [(means[name], value) for name, value in values.items()]
 
 
-class _Pixels(nn.Module):
+class _PixelsToLogits(nn.Module):
     """From pixels to logits and auxiliary logits: `forward`, because DistributedDataParallel wraps nothing else."""
 
     def __init__(self, network: PixelNetwork) -> None:
@@ -130,7 +137,7 @@ class _Pixels(nn.Module):
         return self.network.training_logits(pixels)
 
 
-class _Head(nn.Module):
+class _FeaturesToLogits(nn.Module):
     """The same from features, which auxiliary heads do not see."""
 
     def __init__(self, network: Network) -> None:
@@ -141,17 +148,17 @@ class _Head(nn.Module):
         return cast(Callable[[Tensor], Tensor], self.head)(features), ()
 
 
-def _on_pixels(network: Network, recipe: Recipe) -> PixelNetwork:
+def _pixel_network(network: Network, recipe: Recipe) -> PixelNetwork:
     pixel_network = PixelNetwork(network, mean=recipe.preprocess.mean, std=recipe.preprocess.std)
     return pixel_network.to(next(network.parameters()).device)
 
 
-def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def _difference(saved: Checkpoint, recipe: Recipe) -> str:
-    """What differs first, for people."""
+def _first_difference(saved: Checkpoint, recipe: Recipe) -> str:
+    """The first setting that differs, for an error message."""
     before, now = saved.recipe.to_dict(), recipe.to_dict()
     for name, value in now.items():
         for key in value if isinstance(value, dict) else ():

@@ -14,7 +14,7 @@ from edgekit.errors import SpecError, unknown
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.network import Network
 
-_HEAD = "head"
+_HEAD_NAME = "head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +30,21 @@ class Tuning:
 
     @property
     def body_frozen(self) -> bool:
-        """Only the head learns, so that the features of a picture never change."""
-        return not any(rate for name, rate in self.rates.items() if name != _HEAD)
+        """Only the head learns, so that the features of an image never change."""
+        return not any(rate for name, rate in self.rates.items() if name != _HEAD_NAME)
 
 
-def tuning_of(network: Network, recipe: Recipe) -> Tuning:
-    """The recipe's way of training this network, which has its weights already.
+def choose_tuning(network: Network, recipe: Recipe) -> Tuning:
+    """How this network, which has its weights already, is trained by the recipe.
 
-    Raises SpecError for an unknown stage or more stages than there are.
+    Raises SpecError for an unknown stage or more stages than the network has.
     """
     rates = dict.fromkeys((name for name, _ in network.body.named_children()), 0.0)
-    learned = _learned(network, recipe)
-    for below, name in enumerate(reversed(learned)):
-        rates[name] = recipe.optimize.backbone_rate * recipe.optimize.layer_decay**below
+    learned = _learned_stages(network, recipe)
+    for depth, name in enumerate(reversed(learned)):
+        rates[name] = recipe.optimize.backbone_rate * recipe.optimize.layer_decay**depth
     folded = recipe.weights is not None and has_folded_norms(network)
-    return Tuning(rates=MappingProxyType(rates | {_HEAD: 1.0}), folded=folded)
+    return Tuning(rates=MappingProxyType(rates | {_HEAD_NAME: 1.0}), folded=folded)
 
 
 def has_folded_norms(network: nn.Module) -> bool:
@@ -65,14 +65,14 @@ def _is_identity(norm: _BatchNorm) -> bool:
 
 def freeze(network: Network, tuning: Tuning) -> None:
     """Stop the gradients of the parts that do not learn."""
-    for name, part in parts(network).items():
+    for name, part in named_parts(network).items():
         part.requires_grad_(tuning.rates[name] > 0)
 
 
-def set_training(network: Network, tuning: Tuning) -> None:
-    """Training mode; but parts that do not learn, and folded norms, stay in evaluation mode."""
+def set_training_mode(network: Network, tuning: Tuning) -> None:
+    """Training mode, except for parts that do not learn and folded norms, which stay in evaluation mode."""
     network.train()
-    for name, part in parts(network).items():
+    for name, part in named_parts(network).items():
         if not tuning.rates[name]:
             part.eval()
     if tuning.folded:
@@ -87,8 +87,8 @@ def parameter_groups(network: Network, tuning: Tuning, weight_decay: float) -> l
     Each has its "rate", the share of the learning rate. Auxiliary heads learn as the head does.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    modules = [(tuning.rates[name], part) for name, part in parts(network).items()]
-    for rate, module in [*modules, (1.0, network.auxiliary)]:
+    rated_modules = [(tuning.rates[name], part) for name, part in named_parts(network).items()]
+    for rate, module in [*rated_modules, (1.0, network.auxiliary)]:
         for parameter in module.parameters():
             if rate:
                 groups.setdefault((rate, weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
@@ -97,17 +97,17 @@ def parameter_groups(network: Network, tuning: Tuning, weight_decay: float) -> l
 
 def learned_tensors(network: Network, tuning: Tuning) -> dict[str, torch.Tensor]:
     """The tensors of the state dict that training changes: parameters and statistics of the parts that learn."""
-    frozen = tuple(f"body.{name}." for name, rate in tuning.rates.items() if not rate and name != _HEAD)
+    frozen = tuple(f"body.{name}." for name, rate in tuning.rates.items() if not rate and name != _HEAD_NAME)
     return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(frozen)}
 
 
-def parts(network: Network) -> dict[str, nn.Module]:
+def named_parts(network: Network) -> dict[str, nn.Module]:
     """The stages of the body and the head by name."""
-    return {**dict(network.body.named_children()), _HEAD: network.head}
+    return {**dict(network.body.named_children()), _HEAD_NAME: network.head}
 
 
-def _learned(network: Network, recipe: Recipe) -> list[str]:
-    """The stages of the body that learn, in their order; only those that have something to learn are counted."""
+def _learned_stages(network: Network, recipe: Recipe) -> list[str]:
+    """The stages of the body that learn, in their order; only those that have parameters are counted."""
     stages = [name for name, stage in network.body.named_children() if any(True for _ in stage.parameters())]
     if recipe.tune != "partial":
         return [] if recipe.tune == "head" else stages

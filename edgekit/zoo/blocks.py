@@ -112,8 +112,8 @@ def extents_of_grid(grid: Callable[[int], int], extent: int) -> tuple[int, int]:
     """
     positions = grid(extent)
     if positions < 1:
-        least = next(n for n in itertools.count(max(extent, 1)) if grid(n) == 1)
-        raise SpecError(f"input must be at least {least}, not {extent}")
+        smallest = next(n for n in itertools.count(max(extent, 1)) if grid(n) == 1)
+        raise SpecError(f"input must be at least {smallest}, not {extent}")
     smallest = next(n for n in range(extent, 0, -1) if grid(n - 1) != positions)
     largest = next(n for n in itertools.count(extent) if grid(n + 1) != positions)
     return smallest, largest

@@ -16,10 +16,10 @@ def build(name: str, **arguments: Any) -> Network:
     """The network of that spec, randomly initialized by torch's generator, in training mode.
 
     arguments: keyword arguments of its builder, over those of the spec. Raises SpecError for an unknown network or an
-    argument that its builder does not take.
+    argument that its builder does not accept.
     """
     spec = spec_named(name)
-    builder = getattr(_paper(spec), spec.builder.split(":")[1])
+    builder = getattr(_paper_module(spec), spec.builder.split(":")[1])
     known = inspect.signature(builder).parameters
     for argument in arguments:
         if argument not in known:
@@ -31,10 +31,10 @@ def build(name: str, **arguments: Any) -> Network:
 def published_keys(name: str, **arguments: Any) -> dict[str, str]:
     """The module paths of the published PyTorch checkpoint of that network, each with ours.
 
-    Empty where its paper's file has no such table. arguments: as for build; those that no key depends on are ignored.
+    Empty if its paper's file has no such table. arguments: as for build; those that no key depends on are ignored.
     """
     spec = spec_named(name)
-    table = getattr(_paper(spec), "published_keys", None)
+    table = getattr(_paper_module(spec), "published_keys", None)
     if table is None:
         return {}
     known = inspect.signature(table).parameters
@@ -42,5 +42,5 @@ def published_keys(name: str, **arguments: Any) -> dict[str, str]:
     return keys
 
 
-def _paper(spec: ModelSpec) -> ModuleType:
+def _paper_module(spec: ModelSpec) -> ModuleType:
     return importlib.import_module(f"edgekit.zoo.{spec.builder.split(':')[0]}")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from edgekit.errors import SpecError, unknown
-from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
+from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Norm, Padding, named, relu6, round_channels
 from edgekit.zoo.network import Network
 
 # fmt: off
@@ -36,6 +36,7 @@ _STEM, _LAST, _RESOLUTION = 32, 1280, 224
 _DEPTH, _WIDTH, _GAMMA = 1.2, 1.1, 1.15
 
 _silu = partial(nn.SiLU, inplace=True)
+# As 8-bit integers relu6 costs nothing (it is the end of the range), silu as much as a convolution.
 _ACTIVATIONS: dict[str, Activation] = {"silu": _silu, "relu6": relu6}
 
 
@@ -82,7 +83,6 @@ def efficientnet(
     layers of the first and the last stage are scaled. drop_path: the rate that the last block nears, from 0 in the
     first. Weights made by the authors' TensorFlow code need padding "tf_same" and norm_eps 1e-3.
     activation: silu or relu6, one for all or one for each of stem, stages 1 to 7 and last; by default the authors'.
-    As 8-bit integers relu6 costs nothing (it is the end of the range), silu as much as a convolution.
     Raises SpecError for multipliers that are not above 0, phi outside of [-10, 10], drop_path outside of [0, 1),
     strides that are not one of 1 or 2 for each of the 7 stages, activations that are neither one name nor 9.
     """
@@ -90,24 +90,38 @@ def efficientnet(
     width_mult, depth_mult = width_mult * wider, depth_mult * deeper
     _check(width_mult, depth_mult, drop_path, (stem_stride, *stage_strides))
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
-    stem, *stages, last = [
-        partial(ConvNormAct, padding=padding, norm=norm, activation=act)
-        for act in _activations(activation or ("relu6" if lite else "silu"))
-    ]
+    stem, *units, last = _units(activation or ("relu6" if lite else "silu"), padding=padding, norm=norm)
     ends_mult = 1.0 if lite else width_mult
-
     channels, features = round_channels(_STEM * ends_mult), round_channels(_LAST * ends_mult)
     body: dict[str, nn.Module] = {"stem": stem(in_channels, channels, kernel=3, stride=stem_stride)}
     layers = list(_layers(depth_mult, lite=lite))
+    widths = [round_channels(width * width_mult) for _, _, width, _ in _STAGES]
+    body |= _stages(channels, widths, layers=layers, strides=stage_strides, drop_path=drop_path, units=units, lite=lite)
+    body |= {"last": last(widths[-1], features, kernel=1), "pool": GlobalAveragePool()}
+    return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
+
+
+def _stages(
+    in_channels: int,
+    widths: Sequence[int],
+    *,
+    layers: Sequence[int],
+    strides: Sequence[int],
+    drop_path: float,
+    units: Sequence[partial[ConvNormAct]],
+    lite: bool,
+) -> dict[str, nn.Module]:
+    """Stages 1 to 7."""
     rates = iter([drop_path * block / sum(layers) for block in range(sum(layers))])
-    for number, ((expand_ratio, kernel, width, _), stride, count, unit) in enumerate(
-        zip(_STAGES, stage_strides, layers, stages, strict=True), 1
+    stages: dict[str, nn.Module] = {}
+    for number, ((expand_ratio, kernel, _, _), width, count, stride, unit) in enumerate(
+        zip(_STAGES, widths, layers, strides, units, strict=True), 1
     ):
-        stage, out = nn.Sequential(), round_channels(width * width_mult)
+        stage = nn.Sequential()
         for at in range(count):
             block = MBConv(
-                channels,
-                out,
+                in_channels,
+                width,
                 kernel=kernel,
                 stride=stride if at == 0 else 1,
                 expand_ratio=expand_ratio,
@@ -116,10 +130,9 @@ def efficientnet(
                 unit=unit,
             )
             stage.append(block)
-            channels = out
-        body[f"stage{number}"] = stage
-    body |= {"last": last(channels, features, kernel=1), "pool": GlobalAveragePool()}
-    return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
+            in_channels = width
+        stages[f"stage{number}"] = stage
+    return stages
 
 
 class MBConv(nn.Module):
@@ -181,7 +194,7 @@ class SqueezeExcite(nn.Module):
 
 
 class DropPath(nn.Module):
-    """In training, zero for a share `rate` of the pictures and 1 / (1 - rate) times the input for the others.
+    """In training, zero for a share `rate` of the images and 1 / (1 - rate) times the input for the others.
 
     So that its mean is the input; in evaluation it is the input. Stochastic depth: Huang et al. 2016, arXiv 1603.09382.
     """
@@ -193,8 +206,8 @@ class DropPath(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        kept = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(1 - self.rate)
-        return x * kept / (1 - self.rate)
+        survives = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(1 - self.rate)
+        return x * survives / (1 - self.rate)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.3f}"
@@ -207,8 +220,8 @@ def _layers(depth_mult: float, *, lite: bool) -> Iterator[int]:
         yield layers if fixed else math.ceil(layers * depth_mult)
 
 
-def _activations(names: str | Sequence[str]) -> list[Activation]:
-    """One for the stem, each stage, and the last convolution."""
+def _units(names: str | Sequence[str], *, padding: Padding, norm: Norm) -> list[partial[ConvNormAct]]:
+    """Makers of the convolutions of the stem, each stage and the last layer, with the activations of those names."""
     places = len(_STAGES) + 2
     each = [names] * places if isinstance(names, str) else list(names)
     if len(each) != places:
@@ -216,7 +229,7 @@ def _activations(names: str | Sequence[str]) -> list[Activation]:
     for name in each:
         if name not in _ACTIVATIONS:
             raise SpecError(unknown("activation", str(name), _ACTIVATIONS))
-    return [_ACTIVATIONS[name] for name in each]
+    return [partial(ConvNormAct, padding=padding, norm=norm, activation=_ACTIVATIONS[name]) for name in each]
 
 
 def _check(width_mult: float, depth_mult: float, drop_path: float, strides: Sequence[int]) -> None:

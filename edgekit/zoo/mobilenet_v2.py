@@ -75,8 +75,10 @@ def mobilenet_v2(
         stage = nn.Sequential()
         for block in range(blocks):
             out = round_channels(width * width_mult)
-            first = stride if block == 0 else 1
-            stage.append(InvertedResidual(channels, out, stride=first, expand_ratio=expand_ratio, padding=padding))
+            block_stride = stride if block == 0 else 1
+            stage.append(
+                InvertedResidual(channels, out, stride=block_stride, expand_ratio=expand_ratio, padding=padding)
+            )
             channels = out
         body[f"stage{number}"] = stage
     features = round_channels(1280 * max(1.0, width_mult))

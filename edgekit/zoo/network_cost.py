@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates, recounted from the built modules."""
+"""What a network costs: parameters and multiply-accumulates, counted from the built modules."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from edgekit.cost import Cost, LayerCost, total
 from edgekit.image.size import Size
 
 
-def count(network: nn.Module, input: Size, *, channels: int = 3) -> Cost:
-    """The sums over `layers`: what one prediction runs. Raises SpecError for an input that the network cannot take."""
-    return total(layers(network, input, channels=channels))
+def network_cost(network: nn.Module, input: Size, *, channels: int = 3) -> Cost:
+    """The sum of `layer_costs`. Raises SpecError for an input that the network does not accept."""
+    return total(layer_costs(network, input, channels=channels))
 
 
-def layers(network: nn.Module, input: Size, *, channels: int = 3) -> tuple[LayerCost, ...]:
-    """The layers that a prediction on one picture runs, in their order, by forward hooks.
+def layer_costs(network: nn.Module, input: Size, *, channels: int = 3) -> tuple[LayerCost, ...]:
+    """The layers that a prediction on one image runs, in their order, by forward hooks.
 
     Convolutions and linear layers count kernel height * width * in_channels / groups for each output value; biases,
     norms, activations and pooling count 0: the convention of fvcore and of torchvision's tables. No arithmetic is
     done (the network runs on the meta device), and the network is left as it was.
-    Raises SpecError for an input that the network cannot take.
+    Raises SpecError for an input that the network does not accept.
     """
-    table: list[LayerCost] = []
+    costs: list[LayerCost] = []
     leaves = {name: module for name, module in network.named_modules() if not any(module.children())}
-    hooks = [module.register_forward_hook(partial(_record, table, name)) for name, module in leaves.items()]
+    hooks = [module.register_forward_hook(partial(_record_cost, costs, name)) for name, module in leaves.items()]
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    without_data = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+    meta_tensors = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
     try:
-        with _evaluating(network), torch.no_grad():
-            functional_call(network, without_data, torch.empty(1, channels, *input, device="meta"))
+        with _evaluation_mode(network), torch.no_grad():
+            functional_call(network, meta_tensors, torch.empty(1, channels, *input, device="meta"))
     finally:
         for hook in hooks:
             hook.remove()
-    return tuple(table)
+    return tuple(costs)
 
 
-def _record(table: list[LayerCost], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+def _record_cost(costs: list[LayerCost], name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
     parameters = sum(parameter.numel() for parameter in module.parameters())
     shape = tuple(output.shape[1:])
     macs = 0
     if isinstance(module, nn.Conv2d | nn.Linear):
         macs = math.prod(shape) * module.weight[0].numel()  # the weights of one output value
-    table.append(LayerCost(name=name, kind=type(module).__name__, output=shape, parameters=parameters, macs=macs))
+    costs.append(LayerCost(name=name, kind=type(module).__name__, output=shape, parameters=parameters, macs=macs))
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """In evaluation mode, then each module in its own mode again."""
+def _evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Puts the network in evaluation mode, then each module back in its own mode."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

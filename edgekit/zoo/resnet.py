@@ -90,10 +90,10 @@ def _stage(
     out_channels = width * _EXPANSION if bottleneck else width
     stage = nn.Sequential()
     for block in range(blocks):
-        first = stride if block == 0 else 1
-        layers = _layers(in_channels, width, stride=first, bottleneck=bottleneck)
-        around = None if shortcut is None else _shortcut(shortcut, in_channels, out_channels, stride=first)
-        stage.append(ResidualBlock(layers, around))
+        block_stride = stride if block == 0 else 1
+        layers = _layers(in_channels, width, stride=block_stride, bottleneck=bottleneck)
+        path = None if shortcut is None else _shortcut(shortcut, in_channels, out_channels, stride=block_stride)
+        stage.append(ResidualBlock(layers, path))
         in_channels = out_channels
     return stage
 
@@ -115,7 +115,7 @@ def resnet(
     """
     if depth not in _BLOCKS:
         raise SpecError(unknown("depth", str(depth), map(str, _BLOCKS)))
-    around, bottleneck = _checked(shortcut) if skip else None, _is_bottleneck(depth)
+    kind, bottleneck = _checked_shortcut(shortcut) if skip else None, _is_bottleneck(depth)
     body: dict[str, nn.Module] = {
         "conv1": ConvNormAct(in_channels, 64, kernel=7, stride=2),
         "pool1": nn.MaxPool2d(3, stride=2, padding=1),
@@ -124,7 +124,7 @@ def resnet(
     for number, (blocks, width) in enumerate(zip(_BLOCKS[depth], _WIDTHS, strict=True), 2):
         stride = 1 if number == 2 else 2
         body[f"conv{number}_x"] = _stage(
-            channels, width, blocks=blocks, stride=stride, bottleneck=bottleneck, shortcut=around
+            channels, width, blocks=blocks, stride=stride, bottleneck=bottleneck, shortcut=kind
         )
         channels = width * _EXPANSION if bottleneck else width
     body["pool"] = GlobalAveragePool()
@@ -146,19 +146,17 @@ def cifar_resnet(
     """
     if depth < 8 or depth % 6 != 2:
         raise SpecError(f"depth must be 6n + 2, such as 20, 32, 44 or 56, not {depth}")
-    around, blocks = _checked(shortcut) if skip else None, (depth - 2) // 6
+    kind, blocks = _checked_shortcut(shortcut) if skip else None, (depth - 2) // 6
     body: dict[str, nn.Module] = {"conv1": ConvNormAct(in_channels, 16, kernel=3)}
     channels = 16
     for number, (width, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 2):
-        body[f"conv{number}_x"] = _stage(
-            channels, width, blocks=blocks, stride=stride, bottleneck=False, shortcut=around
-        )
+        body[f"conv{number}_x"] = _stage(channels, width, blocks=blocks, stride=stride, bottleneck=False, shortcut=kind)
         channels = width
     body["pool"] = GlobalAveragePool()
     return he_normal(Network(body, {"fc": nn.Linear(channels, classes)}))
 
 
-def _checked(shortcut: Shortcut) -> Shortcut:
+def _checked_shortcut(shortcut: Shortcut) -> Shortcut:
     if shortcut not in ("projection", "zero_pad"):
         raise SpecError(unknown("shortcut", str(shortcut), ("projection", "zero_pad")))
     return shortcut

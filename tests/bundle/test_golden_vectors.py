@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from edgekit.bundle.golden_vectors import write_golden
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError
 
 
@@ -60,7 +60,7 @@ def test_a_port_that_is_wrong_is_found(model):
 def test_same_model_same_vectors_and_given_pictures_are_named(model):
     first = [path.read_bytes() for path in write_golden(model, count=2)]
     assert [path.read_bytes() for path in write_golden(model, count=2)] == first
-    black = PictureSet(("red",), [np.zeros((9, 9), np.uint8)] * 2, ("a.png", "b.png"), (0, 0))
+    black = ImageSet(("red",), [np.zeros((9, 9), np.uint8)] * 2, ("a.png", "b.png"), (0, 0))
     document, _ = write_golden(model, count=9, pictures=black)
     assert [vector["picture"] for vector in json.loads(document.read_text())["vectors"]] == ["a.png", "b.png"]
     assert not read_vectors(document)[0].any()

@@ -60,8 +60,8 @@ def test_int8_files_convert_too(tmp_path):
 def test_a_file_that_would_answer_otherwise_is_not_written(tmp_path, monkeypatch):
     import edgekit.bundle.onnxruntime_mobile as module
 
-    other = module._converted(write_tiny(tmp_path / "a.onnx", other_weights()).read_bytes(), "other")
-    monkeypatch.setattr(module, "_converted", lambda model, name: other)
+    other = module._convert(write_tiny(tmp_path / "a.onnx", other_weights()).read_bytes(), "other")
+    monkeypatch.setattr(module, "_convert", lambda model, name: other)
     with pytest.raises(ParityError, match=r"converting to \.ort changed the answers"):
         write_ort(write_tiny(tmp_path / "b.onnx"), tmp_path / "b.ort")
     assert not (tmp_path / "b.ort").exists()
@@ -84,7 +84,7 @@ def test_a_strangers_ort_file_with_another_interface_is_refused(tmp_path, conver
     import edgekit.bundle.onnxruntime_mobile as module
 
     foreign = tmp_path / "foreign.ort"
-    foreign.write_bytes(module._converted(plain_model().SerializeToString(), "plain"))
+    foreign.write_bytes(module._convert(plain_model().SerializeToString(), "plain"))
     with pytest.raises(ArtifactError, match="without edgekit's metadata"):
         Classifier(foreign, trusted=True)
     foreign.write_bytes(converted[1].read_bytes()[:5000])

@@ -21,8 +21,8 @@ def edgekit(capsys, monkeypatch):
             code = 0
         except SystemExit as end:
             code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return run
 
@@ -41,3 +41,17 @@ def bars(tmp_path: Path) -> Path:
                 pixels[at : at + 4] += 150
                 Image.fromarray(pixels if name == "line" else pixels.T).save(folder / f"{number}.png")
     return tmp_path / "bars"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three pictures of each of the tiny model's classes."""
+    from made_models import LABELS  # here, because it needs the onnx package and most tests go without it
+
+    rng = np.random.default_rng(0)
+    for label in LABELS:
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / label / f"{number}.png")
+    return tmp_path / "photos"

@@ -25,7 +25,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_it_compares_the_plans_recommends_one_and_stores_it(edgekit, tiny_artifact, photos, tmp_path):
+def test_crops_compares_plans_and_stores_the_recommended_one(edgekit, tiny_artifact, photos, tmp_path):
     output, plot = tmp_path / "new.onnx", tmp_path / "curve.svg"
     options = ("--plans", "five,grid:2x2", "--budgets", "2,1.5", "--halves", 2, "--plot", plot, "-o", output)
     code, out, err = edgekit("crops", tiny_artifact, photos, *options)
@@ -45,7 +45,7 @@ def test_it_compares_the_plans_recommends_one_and_stores_it(edgekit, tiny_artifa
     )
 
 
-def test_json_is_one_document(edgekit, tiny_artifact, photos):
+def test_crops_json_is_one_document(edgekit, tiny_artifact, photos):
     options = ("--plans", "", "--budgets", "1.5", "--halves", 2, "--json")
     code, out, err = edgekit("crops", tiny_artifact, photos, *options)
     document = json.loads(out)
@@ -58,7 +58,7 @@ def test_json_is_one_document(edgekit, tiny_artifact, photos):
     assert document["plans"][0]["right"] == right
 
 
-def test_any_folder_will_do_without_labels(edgekit, tiny_artifact, photos):
+def test_crops_unlabeled_accepts_any_folder(edgekit, tiny_artifact, photos):
     (photos / "notes.txt").write_text("no picture")
     options = ("--unlabeled", "--plans", "", "--halves", 2, "--pictures", 8, "--json")
     code, out, _ = edgekit("crops", tiny_artifact, photos, *options)
@@ -66,7 +66,7 @@ def test_any_folder_will_do_without_labels(edgekit, tiny_artifact, photos):
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (("--budgets", "cheap"), 2, "numbers of views from 1"),
         (("--budgets", "0.5"), 2, "numbers of views from 1"),
@@ -76,13 +76,13 @@ def test_any_folder_will_do_without_labels(edgekit, tiny_artifact, photos):
     ],
     ids=str,
 )
-def test_wrong_options_are_one_line(edgekit, tiny_artifact, photos, options, code, said):
-    found, out, err = edgekit("crops", tiny_artifact, photos, *options)
-    assert (found, out, len(err.splitlines())) == (code, "", 1)
-    assert said in err
+def test_crops_reports_wrong_options_in_one_line(edgekit, tiny_artifact, photos, options, code, message):
+    exit_code, out, err = edgekit("crops", tiny_artifact, photos, *options)
+    assert (exit_code, out, len(err.splitlines())) == (code, "", 1)
+    assert message in err
 
 
-def test_folders_without_pictures_and_the_model_itself_as_output_are_refused(edgekit, tiny_artifact, tmp_path, photos):
+def test_crops_refuses_empty_folders_and_the_model_as_output(edgekit, tiny_artifact, tmp_path, photos):
     code, _, err = edgekit("crops", tiny_artifact, tmp_path / "absent", "--unlabeled")
     assert (code, "no such folder" in err) == (1, True)
     (tmp_path / "empty").mkdir()
@@ -92,7 +92,7 @@ def test_folders_without_pictures_and_the_model_itself_as_output_are_refused(edg
     assert (code, "the model itself" in err) == (2, True)
 
 
-def test_evaluate_compares_adaptive_crops_that_a_file_holds(edgekit, tiny_artifact, photos, tmp_path):
+def test_evaluate_compares_the_adaptive_crops_of_a_file(edgekit, tiny_artifact, photos, tmp_path):
     plan = AdaptivePlan(looks=("center", "wide"), temperature=1.0, curve=((1.0, 0.0), (2.0, 1.0)), budget=2.0)
     write_info(tiny_artifact.read_bytes(), replace(read_info(tiny_artifact), crops=plan), tmp_path / "crops.onnx")
     options = ("--crops", "1", "--crops", "adaptive", "--json")

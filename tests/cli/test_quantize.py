@@ -43,14 +43,14 @@ def copied(network: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_one_command_with_nothing_but_the_folder(network, photos, tmp_path):
+def test_quantize_needs_only_a_folder(network, photos, tmp_path):
     model = copied(network, tmp_path)
     options = ("--calibration", photos, "--samples", 10, "--min-speedup", 0)
     done = edgekit("quantize", model, *options, "--truth", photos.parent / "truth.csv")
     written = tmp_path / "network-int8.onnx"
     assert (done.returncode, read_info(written).precision) == (0, "int8")
     rows = done.stdout.splitlines()
-    assert rows[0].split()[:2] == ["recipe", "top-1"]
+    assert rows[0].split()[:2] == ["scheme", "top-1"]
     assert rows[2].split()[:2] == ["float32", "100.00%"]
     assert rows[3].split()[0] == "int8"
     assert f"wrote {written}" in done.stderr
@@ -60,13 +60,13 @@ def test_one_command_with_nothing_but_the_folder(network, photos, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--max-drop", "--min-speedup", "--min-agreement", "--max-divergence"])
-def test_a_limit_that_is_no_number_would_let_everything_through(option, network, photos):
+def test_quantize_refuses_limits_that_are_not_numbers(option, network, photos):
     done = edgekit("quantize", network, "--calibration", photos, "-o", "x.onnx", option, "nan")
     assert (done.returncode, done.stdout) == (2, "")
     assert option in done.stderr
 
 
-def test_the_float32_file_is_not_replaced(network, photos):
+def test_quantize_never_replaces_the_float32_file(network, photos):
     before = network.read_bytes()
     done = edgekit("quantize", network, "--calibration", photos, "--samples", 10, "-o", network, "--min-speedup", 0)
     assert (done.returncode, done.stdout) == (2, "")
@@ -75,9 +75,9 @@ def test_the_float32_file_is_not_replaced(network, photos):
 
 
 @pytest.mark.slow
-def test_a_refusal_shows_what_was_tried_and_exits_6(network, photos, tmp_path):
+def test_quantize_shows_every_trial_and_exits_6_when_the_gate_refuses(network, photos, tmp_path):
     model = copied(network, tmp_path)
-    options = ("--calibration", photos, "--samples", 10, "--min-speedup", 1000, "--recipe", "int8-per-tensor")
+    options = ("--calibration", photos, "--samples", 10, "--min-speedup", 1000, "--scheme", "int8-per-tensor")
     done = edgekit("quantize", model, *options, "--json")
     document = json.loads(done.stdout)
     assert (done.returncode, document["path"], len(document["tried"])) == (6, None, 1)

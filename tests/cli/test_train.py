@@ -1,39 +1,29 @@
+"""`edgekit train` as its users see it."""
+
 import json
 import shlex
 import shutil
-import sys
+from functools import partial
 
 import pytest
 
-from edgekit.cli import main
 from edgekit.train.checkpoint import load_checkpoint
 from edgekit.train.recipe import read_recipe
 
 
 @pytest.fixture
-def edgekit(monkeypatch, capsys):
+def train(edgekit):
     """A function: the exit code, stdout and stderr of `edgekit train ...`."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["edgekit", "train", *map(str, arguments)])
-        code = 0
-        try:
-            main.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
+    return partial(edgekit, "train")
 
 
 SMALL = ("--model", "lenet5", "--epochs", "2", "--batch-size", "30", "--workers", "0")
 
 
-def test_a_summary_comes_first_and_the_next_command_last(edgekit, bars, tmp_path):
-    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "run")
-    assert code == 0, said
-    lines = said.splitlines()
+def test_train_prints_a_summary_first_and_the_next_command_last(train, bars, tmp_path):
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
+    assert code == 0, err
+    lines = err.splitlines()
     assert lines[0] == "train: 60 pictures of 2 classes (30 bar, 30 line); 28x28 to 28x28, mean 28x28; 0 unreadable"
     assert lines[1].startswith("val: 20 pictures")
     assert "top-1" in lines[-2]
@@ -41,43 +31,43 @@ def test_a_summary_comes_first_and_the_next_command_last(edgekit, bars, tmp_path
     assert lines[-1].endswith(f"next: edgekit export {model} --pictures {bars} -o model.onnx")
 
 
-def test_the_next_command_can_be_copied(edgekit, bars, tmp_path):
+def test_train_prints_a_next_command_that_can_be_copied(train, bars, tmp_path):
     shutil.rmtree(bars / "val")
-    _, _, said = edgekit(bars, *SMALL, "--val-fraction", "0.2", "--run", tmp_path / "my run")
-    command = shlex.split(said.splitlines()[-1].partition("next: ")[2])
-    # Without --pictures: all of them, most of which it was trained on, would be taken for the judge.
+    _, _, err = train(bars, *SMALL, "--val-fraction", "0.2", "--run", tmp_path / "my run")
+    command = shlex.split(err.splitlines()[-1].partition("next: ")[2])
+    # Without --pictures: all of them, most of which it was trained on, would measure its accuracy.
     assert command == ["edgekit", "export", str(tmp_path / "my run" / "model.safetensors"), "-o", "model.onnx"]
 
 
-def test_what_can_be_said_at_once_is_said_before_the_pictures_are_looked_at(edgekit, bars, tmp_path):
-    assert edgekit(bars, *SMALL, "--run", tmp_path / "run")[0] == 0
-    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "run")
-    assert (code, said.splitlines()) == (
+def test_train_reports_wrong_options_before_it_reads_images(train, bars, tmp_path):
+    assert train(bars, *SMALL, "--run", tmp_path / "run")[0] == 0
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
+    assert (code, err.splitlines()) == (
         1,
         [f"error: {tmp_path / 'run'}: holds a training already; go on with --resume, or choose another --run"],
     )
-    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "other", "--device", "gpu")
-    assert (code, len(said.splitlines())) == (2, 1)
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "other", "--device", "gpu")
+    assert (code, len(err.splitlines())) == (2, 1)
 
 
-def test_missing_weights_are_said_before_the_pictures_are_looked_at(edgekit, bars, tmp_path):
+def test_train_reports_missing_weights_before_it_reads_images(train, bars, tmp_path):
     weights = ("--weights", "nowhere.pth", "--tune", "head")
-    code, out, said = edgekit(bars, *SMALL, *weights, "--run", tmp_path / "run")
+    code, out, err = train(bars, *SMALL, *weights, "--run", tmp_path / "run")
     assert (code, out) == (4, "")
-    assert "no such file" in said
-    assert "train:" not in said
+    assert "no such file" in err
+    assert "train:" not in err
 
 
-def test_options_lie_over_the_recipe_and_are_written_down(edgekit, bars, tmp_path):
+def test_train_options_override_the_recipe_and_are_recorded(train, bars, tmp_path):
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('model = "lenet5"\n[augment]\ncrop_padding = 2\n[optimize]\nepochs = 50\n')
     options = ("--recipe", recipe, "--epochs", "1", "--mirror", "--progressive", "[[0.0, 24]]", "--optimizer", "adamw")
     arguments = ("--argument", "dropout=0.1", "--mean", "0.2", "--workers", "0", "--learning-rate", "0.001")
-    code, _, said = edgekit(bars, *options, *arguments, "--run", tmp_path / "run")
+    code, _, err = train(bars, *options, *arguments, "--run", tmp_path / "run")
     assert code == 2  # 24 pixels are not what LeNet-5's linear layers take
-    assert "24" in said
-    code, _, said = edgekit(bars, *options[:-4], *arguments, "--optimizer", "adamw", "--run", tmp_path / "run")
-    assert code == 0, said
+    assert "24" in err
+    code, _, err = train(bars, *options[:-4], *arguments, "--optimizer", "adamw", "--run", tmp_path / "run")
+    assert code == 0, err
     written = read_recipe(tmp_path / "run" / "recipe.toml")
     assert written.optimize.epochs == 1
     assert written.optimize.optimizer == "adamw"
@@ -87,48 +77,48 @@ def test_options_lie_over_the_recipe_and_are_written_down(edgekit, bars, tmp_pat
     assert written.preprocess.mean == (0.2,)
 
 
-def test_json_lines_and_a_val_fraction(edgekit, bars, tmp_path):
+def test_train_writes_json_lines_and_splits_by_val_fraction(train, bars, tmp_path):
     shutil.rmtree(bars / "val")
-    code, out, said = edgekit(bars, *SMALL, "--val-fraction", "0.2", "--json", "--run", tmp_path / "run")
-    assert code == 0, said
+    code, out, err = train(bars, *SMALL, "--val-fraction", "0.2", "--json", "--run", tmp_path / "run")
+    assert code == 0, err
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert "val: 12 pictures" in said
+    assert "val: 12 pictures" in err
 
 
-def test_bad_pictures_are_an_error_or_left_out(edgekit, bars, tmp_path):
+def test_train_refuses_or_skips_unreadable_images(train, bars, tmp_path):
     (bars / "train/bar/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    code, _, said = edgekit(bars, *SMALL, "--run", tmp_path / "run")
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
     assert code == 1
-    assert "1 of 61 pictures cannot be read" in said
-    assert "broken.png" in said
-    code, _, said = edgekit(bars, *SMALL, "--max-bad", "1", "--run", tmp_path / "run")
-    assert code == 0, said
-    assert "1 unreadable" in said
+    assert "1 of 61 pictures cannot be read" in err
+    assert "broken.png" in err
+    code, _, err = train(bars, *SMALL, "--max-bad", "1", "--run", tmp_path / "run")
+    assert code == 0, err
+    assert "1 unreadable" in err
 
 
-def test_the_preview_and_the_rate_finder_train_nothing(edgekit, bars, tmp_path):
-    code, _, said = edgekit(bars, *SMALL, "--preview", tmp_path / "sheet.png", "--run", tmp_path / "run")
-    assert code == 0, said
+def test_train_preview_and_find_lr_train_nothing(train, bars, tmp_path):
+    code, _, err = train(bars, *SMALL, "--preview", tmp_path / "sheet.png", "--run", tmp_path / "run")
+    assert code == 0, err
     assert (tmp_path / "sheet.png").stat().st_size > 1000
-    code, out, said = edgekit(bars, *SMALL, "--find-lr", "--json")
-    assert code == 0, said
+    code, out, err = train(bars, *SMALL, "--find-lr", "--json")
+    assert code == 0, err
     assert json.loads(out)["suggestion"] > 0
     assert not (tmp_path / "run").exists()
 
 
-def test_from_one_training_to_the_next(edgekit, bars, tmp_path):
+def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
     parent, child = tmp_path / "parent", tmp_path / "child"
-    assert edgekit(bars, *SMALL, "--run", parent)[0] == 0
+    assert train(bars, *SMALL, "--run", parent)[0] == 0
     weights = parent / "model.safetensors"
-    code, _, said = edgekit(bars, *SMALL, "--weights", weights, "--tune", "partial", "--unfreeze", "f6", "--run", child)
-    assert code == 0, said
-    assert "frozen: c1, c3, c5" in said
+    code, _, err = train(bars, *SMALL, "--weights", weights, "--tune", "partial", "--unfreeze", "f6", "--run", child)
+    assert code == 0, err
+    assert "frozen: c1, c3, c5" in err
     assert load_checkpoint(child / "model.safetensors").classes == ("bar", "line")
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         ((), 2, "nothing to train"),
         (("--model", "lenet"), 2, "did you mean lenet5"),
@@ -151,8 +141,8 @@ def test_from_one_training_to_the_next(edgekit, bars, tmp_path):
         (("--recipe", "nowhere.toml"), 1, "cannot be read"),
     ],
 )
-def test_a_mistake_is_one_line(edgekit, bars, tmp_path, options, code, said):
-    found, _, line = edgekit(bars, *options, "--run", tmp_path / "run")
-    assert found == code
-    assert said in line
+def test_train_reports_a_mistake_in_one_line(train, bars, tmp_path, options, code, message):
+    exit_code, _, line = train(bars, *options, "--run", tmp_path / "run")
+    assert exit_code == code
+    assert message in line
     assert line.splitlines()[-1].startswith("error: ")

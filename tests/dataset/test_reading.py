@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.dataset import read, read_both, read_held_out
+from edgekit.dataset import read, read_both, read_held_out, read_unlabeled
 from edgekit.errors import DataError
 from edgekit.image.load import load_image
 
@@ -327,6 +327,18 @@ def test_class_indexes_keep_their_numbers(tmp_path, names):
 def test_a_wrong_table_is_named_with_its_line(tmp_path, text, said):
     with pytest.raises(DataError, match=rf"table\.csv.*{said}"):
         read(make_table(tmp_path, text), "all")
+
+
+def test_read_unlabeled_lists_every_visible_image_in_order(tmp_path):
+    for name in ("b/1.png", "a.png", "b/.hidden/2.png"):
+        write_picture(tmp_path / name, 1)
+    (tmp_path / "notes.txt").write_text("hello")
+    assert read_unlabeled(tmp_path) == (tmp_path / "a.png", tmp_path / "b/1.png")
+    with pytest.raises(DataError, match="no such folder"):
+        read_unlabeled(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="there are no pictures in it"):
+        read_unlabeled(tmp_path / "empty")
 
 
 def test_reading_needs_no_torch(tmp_path):

@@ -5,15 +5,15 @@ import pytest
 from made_models import LABELS
 
 from edgekit import Classifier
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
-from edgekit.evaluate.accuracy import Accuracy, matched_labels, measure_accuracy
+from edgekit.evaluate.accuracy import Accuracy, class_indexes, measure_accuracy
 
 
-def pictures(classes: tuple[str, ...], labels: tuple[int, ...]) -> PictureSet:
+def random_images(classes: tuple[str, ...], labels: tuple[int, ...]) -> ImageSet:
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in labels]
-    return PictureSet(classes, sources, tuple(f"picture {n}" for n in range(len(labels))), labels)
+    return ImageSet(classes, sources, tuple(f"picture {n}" for n in range(len(labels))), labels)
 
 
 def test_top_k_counts_and_breaks_ties_by_index():
@@ -26,31 +26,50 @@ def test_top_k_counts_and_breaks_ties_by_index():
     assert accuracy.to_dict() == {"pictures": 4, "top1": 0.5, "top5": 1.0}
 
 
-def test_measures_what_the_classifier_answers(tiny_artifact):
+def test_measure_accuracy_counts_the_classifiers_predictions(tiny_artifact):
     classifier = Classifier(tiny_artifact)
-    asked = pictures(LABELS, (0, 1, 2, 3, 0))
-    answers = [classifier.predict(source).top[0].index for source in asked.sources]
-    seen = []
-    accuracy = measure_accuracy(classifier, asked, on_picture=lambda: seen.append(1))
-    assert accuracy.top1 == np.mean([a == t for a, t in zip(answers, asked.labels, strict=True)])
-    assert len(seen) == 5
+    images = random_images(LABELS, (0, 1, 2, 3, 0))
+    predicted = [classifier.predict(source).top[0].index for source in images.sources]
+    calls = []
+    accuracy = measure_accuracy(classifier, images, on_picture=lambda: calls.append(1))
+    assert accuracy.top1 == np.mean([p == t for p, t in zip(predicted, images.labels, strict=True)])
+    assert len(calls) == 5
 
 
-def test_classes_are_matched_by_name_whatever_their_order():
-    truth = matched_labels(pictures(("blue", "red"), (0, 1, 0)), LABELS)
+def test_class_indexes_are_matched_by_name_in_any_order():
+    truth = class_indexes(random_images(("blue", "red"), (0, 1, 0)), LABELS)
     assert truth.tolist() == [LABELS.index("blue"), LABELS.index("red"), LABELS.index("blue")]
 
 
-def test_equal_names_keep_their_indexes():
+def test_class_indexes_of_equal_labels_stay():
     twice = ("crane", "dog", "crane")  # ImageNet has two classes of this name
-    assert matched_labels(pictures(twice, (0, 1, 2)), twice).tolist() == [0, 1, 2]
+    assert class_indexes(random_images(twice, (0, 1, 2)), twice).tolist() == [0, 1, 2]
 
 
-def test_a_class_that_the_model_does_not_know_is_named():
+def test_class_indexes_list_the_names_that_only_one_side_has():
     with pytest.raises(DataError, match="only in the images: 'cat'; only in the model: "):
-        matched_labels(pictures(("cat", "red"), (0,)), LABELS)
+        class_indexes(random_images(("cat", "red"), (0,)), LABELS)
+    with pytest.raises(DataError) as caught:
+        class_indexes(random_images(("red", "green", "azure", "black"), (0, 1, 2, 3)), LABELS)
+    assert "only in the images: 'azure'" in str(caught.value)
+    assert "only in the model: 'blue'" in str(caught.value)
+    assert "--map" in str(caught.value)
 
 
-def test_no_pictures_are_refused():
+def test_class_indexes_by_synonyms():
+    images = random_images(("red", "green", "azure", "black"), (0, 1, 2, 3))
+    assert class_indexes(images, LABELS, synonyms={"azure": "blue"}).tolist() == [0, 1, 2, 3]
+    with pytest.raises(DataError, match="did you mean azure"):
+        class_indexes(images, LABELS, synonyms={"azur": "blue"})
+    with pytest.raises(DataError, match="did you mean blue"):
+        class_indexes(images, LABELS, synonyms={"azure": "bluu"})
+
+
+def test_class_indexes_refuse_a_name_that_two_labels_share():
+    with pytest.raises(DataError, match="several labels 'crane'"):
+        class_indexes(random_images(("a", "crane", "b", "c"), (0, 1, 2, 3)), ("crane", "a", "b", "c", "crane"))
+
+
+def test_class_indexes_refuse_an_empty_set():
     with pytest.raises(DataError, match="no pictures"):
-        matched_labels(pictures(LABELS, ()), LABELS)
+        class_indexes(random_images(LABELS, ()), LABELS)

@@ -31,22 +31,22 @@ def test_the_temperature_is_the_minimum_and_heals(sharpness):
     def nll(temperature):
         return -log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()
 
-    found = calibration(truth, softmax(logits))
+    measured = calibration(truth, softmax(logits))
     best = minimize_scalar(nll, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-7})
-    assert found.temperature == pytest.approx(best.x, rel=1e-3)
-    assert found.temperature == pytest.approx(sharpness, rel=0.1)
-    assert found.scaled_nll <= found.nll + 1e-12
-    assert found.scaled_ece < 0.04
+    assert measured.temperature == pytest.approx(best.x, rel=1e-3)
+    assert measured.temperature == pytest.approx(sharpness, rel=0.1)
+    assert measured.scaled_nll <= measured.nll + 1e-12
+    assert measured.scaled_ece < 0.04
 
 
-def test_of_one_view_temperature_divides_the_logits():
+def test_with_temperature_divides_the_logits_of_one_view():
     _, logits = drawn(pictures=20)
     np.testing.assert_allclose(with_temperature(softmax(logits), 1.7), softmax(logits / 1.7), atol=1e-12)
 
 
 def test_certain_and_wrong_is_finite():
-    found = calibration(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
-    assert np.isfinite([found.nll, found.scaled_nll, found.temperature]).all()
-    assert found.ece == pytest.approx(0.5)
+    measured = calibration(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
+    assert np.isfinite([measured.nll, measured.scaled_nll, measured.temperature]).all()
+    assert measured.ece == pytest.approx(0.5)
     logs = np.log([[0.1, 0.9], [0.2, 0.8]])
     assert fit_temperature(logs, logs[:, 1]) == pytest.approx(0.05, rel=1e-3)

@@ -7,16 +7,16 @@ from made_models import LABELS, WEIGHT, tiny_model, write_tiny
 from onnx import numpy_helper
 
 from edgekit import Classifier
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, QualityGateError
-from edgekit.evaluate.compare_models import require_alike, verify
+from edgekit.evaluate.compare_models import compare_models, require_agreement
 
 
 @pytest.fixture(scope="module")
-def pictures() -> PictureSet:
+def pictures() -> ImageSet:
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (12, 14, 3)).astype(np.uint8) for _ in range(20)]
-    return PictureSet((), arrays, tuple(f"p{i}" for i in range(20)), (0,) * 20)
+    return ImageSet((), arrays, tuple(f"p{i}" for i in range(20)), (0,) * 20)
 
 
 NOISE = np.random.default_rng(7).normal(0, 0.05, WEIGHT.shape)
@@ -29,57 +29,57 @@ def with_weights(weights: np.ndarray) -> onnx.ModelProto:
 
 
 def test_a_model_is_like_itself_whatever_the_order_of_its_labels(tiny_artifact, pictures, tmp_path):
-    turned = write_tiny(tmp_path / "turned.onnx", with_weights(WEIGHT[:, ::-1]), labels=LABELS[::-1])
-    found = verify(Classifier(tiny_artifact), Classifier(turned), pictures)
-    assert (found.pictures, found.agreement, found.flips) == (20, 1.0, ())
-    assert found.probability_difference < 1e-5
-    require_alike(found, tolerance=0, max_difference=1e-5)
+    reversed_labels = write_tiny(tmp_path / "reversed.onnx", with_weights(WEIGHT[:, ::-1]), labels=LABELS[::-1])
+    comparison = compare_models(Classifier(tiny_artifact), Classifier(reversed_labels), pictures)
+    assert (comparison.pictures, comparison.agreement, comparison.flips) == (20, 1.0, ())
+    assert comparison.probability_difference < 1e-5
+    require_agreement(comparison, tolerance=0, max_difference=1e-5)
 
 
 def test_flips_are_those_of_numpy(tiny_artifact, pictures, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
     first, second = Classifier(tiny_artifact), Classifier(changed)
-    found = verify(first, second, pictures)
-    answers = [[c.predict(source) for c in (first, second)] for source in pictures.sources]
-    expected = [f"p{i}" for i, (a, b) in enumerate(answers) if a.label != b.label]
-    assert [flip.picture for flip in found.flips] == expected
+    comparison = compare_models(first, second, pictures)
+    predictions = [[c.predict(source) for c in (first, second)] for source in pictures.sources]
+    expected = [f"p{i}" for i, (a, b) in enumerate(predictions) if a.label != b.label]
+    assert [flip.picture for flip in comparison.flips] == expected
     assert 0 < len(expected) < 20
-    differences = [np.abs(a.probabilities - b.probabilities).max() for a, b in answers]
-    assert found.probability_difference == max(differences)
-    assert found.most_different == f"p{int(np.argmax(differences))}"
-    assert found.to_dict()["flips"][0]["picture"] == expected[0]
+    differences = [np.abs(a.probabilities - b.probabilities).max() for a, b in predictions]
+    assert comparison.probability_difference == max(differences)
+    assert comparison.most_different == f"p{int(np.argmax(differences))}"
+    assert comparison.to_dict()["flips"][0]["picture"] == expected[0]
 
 
 def test_the_tolerances(tiny_artifact, pictures, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
-    found = verify(Classifier(tiny_artifact), Classifier(changed), pictures)
-    share = len(found.flips) / 20
-    require_alike(found, tolerance=share)
-    with pytest.raises(QualityGateError, match=f"{len(found.flips)} of 20 labels differ .* --tolerance"):
-        require_alike(found, tolerance=share - 0.01)
+    comparison = compare_models(Classifier(tiny_artifact), Classifier(changed), pictures)
+    share = len(comparison.flips) / 20
+    require_agreement(comparison, tolerance=share)
+    with pytest.raises(QualityGateError, match=f"{len(comparison.flips)} of 20 labels differ .* --tolerance"):
+        require_agreement(comparison, tolerance=share - 0.01)
     with pytest.raises(QualityGateError, match=r"a probability differs .* --max-difference"):
-        require_alike(found, tolerance=1, max_difference=found.probability_difference / 2)
+        require_agreement(comparison, tolerance=1, max_difference=comparison.probability_difference / 2)
 
 
 def test_other_labels_are_named(tiny_artifact, pictures, tmp_path):
     other = write_tiny(tmp_path / "other.onnx", labels=("red", "green", "blue", "white"))
     with pytest.raises(DataError, match="only in the first model: 'black'; only in the second model: 'white'"):
-        verify(Classifier(tiny_artifact), Classifier(other), pictures)
+        compare_models(Classifier(tiny_artifact), Classifier(other), pictures)
 
 
 def test_labels_that_stand_twice_match_only_in_the_same_order(pictures, tmp_path):
     labels = ("crane", "green", "blue", "crane")
     first = Classifier(write_tiny(tmp_path / "first.onnx", labels=labels))
-    assert verify(first, first, pictures).agreement == 1
-    turned = Classifier(write_tiny(tmp_path / "turned.onnx", labels=("blue", "crane", "green", "crane")))
+    assert compare_models(first, first, pictures).agreement == 1
+    reordered = Classifier(write_tiny(tmp_path / "reordered.onnx", labels=("blue", "crane", "green", "crane")))
     with pytest.raises(DataError, match="several labels"):
-        verify(first, turned, pictures)
+        compare_models(first, reordered, pictures)
 
 
 def test_unreadable_pictures_are_left_out_and_named(tiny_artifact, pictures):
-    broken = PictureSet((), [b"no picture", *pictures.sources[:3]], ("broken", "a", "b", "c"), (0,) * 4)
+    broken = ImageSet((), [b"no picture", *pictures.sources[:3]], ("broken", "a", "b", "c"), (0,) * 4)
     model = Classifier(tiny_artifact)
-    found = verify(model, model, broken)
-    assert (found.pictures, found.unreadable) == (3, ("broken",))
+    comparison = compare_models(model, model, broken)
+    assert (comparison.pictures, comparison.unreadable) == (3, ("broken",))
     with pytest.raises(DataError, match="none of 1 pictures can be read"):
-        verify(model, model, broken.subset([0]))
+        compare_models(model, model, broken.subset([0]))

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from edgekit.evaluate.intervals import median_interval, paired, sign_test, wilson
+from edgekit.evaluate.intervals import median_interval, paired_test, sign_test, wilson_interval
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1))
-def test_wilson_is_scipys(pictures, share):
+def test_wilson_interval_is_scipys(pictures, share):
     right = round(share * pictures)
-    ours, theirs = wilson(right, pictures), binomtest(right, pictures).proportion_ci(method="wilson")
+    ours, theirs = wilson_interval(right, pictures), binomtest(right, pictures).proportion_ci(method="wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
     assert 0 <= ours.low <= ours.value <= ours.high <= 1
 
@@ -25,24 +25,24 @@ def test_the_sign_test_is_scipys(ups, downs):
 
 def test_won_and_lost_are_of_the_second():
     first, second = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 1, 1, 0], bool)
-    found = paired(first, second)
-    assert (found.won, found.lost, found.both_right, found.both_wrong) == (1, 1, 2, 1)
-    assert found.p_value == 1
-    assert paired(first[:0], second[:0]).p_value == 1
+    result = paired_test(first, second)
+    assert (result.won, result.lost, result.both_right, result.both_wrong) == (1, 1, 2, 1)
+    assert result.p_value == 1
+    assert paired_test(first[:0], second[:0]).p_value == 1
 
 
 def test_a_verdict_needs_more_than_chance():
     right, wrong = np.ones(20, bool), np.zeros(20, bool)
-    assert paired(wrong, right).verdict.startswith("better")
-    assert paired(right, wrong).verdict.startswith("worse")
-    assert "no difference" in paired(right, right).verdict
+    assert paired_test(wrong, right).verdict.startswith("better")
+    assert paired_test(right, wrong).verdict.startswith("worse")
+    assert "no difference" in paired_test(right, right).verdict
 
 
 @pytest.mark.parametrize("count", [6, 7, 15, 40, 101])
 def test_the_interval_of_a_median_covers_it_often_enough_and_no_narrower_one_does(count):
-    found = median_interval(np.arange(count))
-    below = int(found.low)
-    assert found.high == count - 1 - below
+    interval = median_interval(np.arange(count))
+    below = int(interval.low)
+    assert interval.high == count - 1 - below
     assert 2 * binom.cdf(below, count, 0.5) <= 0.05 < 2 * binom.cdf(below + 1, count, 0.5)
 
 

@@ -1,20 +1,20 @@
-"""How far apart two models' answers are."""
+"""How far apart two models' logits are."""
 
 import numpy as np
 import pytest
 
 from edgekit.errors import ArtifactError, ParityError
-from edgekit.evaluate.parity import compare, require_parity
+from edgekit.evaluate.parity import measure_parity, require_parity
 
 PIXELS = np.zeros((2, 4, 4, 3), np.uint8)
 
 
-def answering(*rows):
+def constant_logits(*rows):
     return lambda pixels: np.array(rows, np.float32)
 
 
 def test_differences_are_of_the_worst_logit():
-    parity = compare(answering([4.0, 0.0], [0.0, 2.0]), answering([4.0, 0.5], [0.0, 2.0]), PIXELS)
+    parity = measure_parity(constant_logits([4.0, 0.0], [0.0, 2.0]), constant_logits([4.0, 0.5], [0.0, 2.0]), PIXELS)
     assert parity.pictures == 2
     assert parity.logit_difference == 0.5
     assert parity.relative_difference == 0.125
@@ -23,22 +23,22 @@ def test_differences_are_of_the_worst_logit():
     assert parity.probability_difference == pytest.approx(expected)
 
 
-def test_answers_of_another_shape_are_no_answers():
+def test_measure_parity_refuses_logits_of_another_shape():
     with pytest.raises(ArtifactError, match=r"answers \(4,\) where its parent answers \(2, 2\)"):
-        compare(answering([4.0, 0.0], [0.0, 2.0]), lambda pixels: np.zeros(4, np.float32), PIXELS)
+        measure_parity(constant_logits([4.0, 0.0], [0.0, 2.0]), lambda pixels: np.zeros(4, np.float32), PIXELS)
 
 
 def test_agreement_counts_labels():
-    assert compare(answering([1, 0], [1, 0]), answering([1, 0], [0, 1]), PIXELS).agreement == 0.5
+    assert measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1, 0], [0, 1]), PIXELS).agreement == 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_a_number_is_never_within_tolerance(value):
-    parity = compare(answering([1, 0], [1, 0]), answering([1, 0], [value, 0]), PIXELS)
+    parity = measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1, 0], [value, 0]), PIXELS)
     with pytest.raises(ParityError):
         require_parity(parity, step="test", tolerance=1e9)
 
 
 def test_written_figures_are_rounded_up():
-    parity = compare(answering([1, 0], [1, 0]), answering([1.01234, 0], [1, 0]), PIXELS)
+    parity = measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1.01234, 0], [1, 0]), PIXELS)
     assert parity.logit_difference <= parity.to_dict()["logit_difference"] == pytest.approx(0.013)

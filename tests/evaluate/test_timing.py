@@ -5,7 +5,7 @@ import pytest
 from made_models import CROP
 
 from edgekit.evaluate import timing
-from edgekit.evaluate.timing import in_turn, paired_latency, ratio
+from edgekit.evaluate.timing import paired_latency, speedup, time_in_turn
 from edgekit.runtime.session import SessionOptions, open_session
 
 
@@ -27,30 +27,30 @@ def work(monkeypatch):
 
 def test_every_other_round_goes_backwards(work):
     make, order = work
-    taken = in_turn([make("slow", 4), make("fast", 1)], rounds=8, round_s=0)
-    assert [seconds.shape for seconds in taken] == [(8, 1), (8, 1)]
+    timings = time_in_turn([make("slow", 4), make("fast", 1)], rounds=8, round_s=0)
+    assert [seconds.shape for seconds in timings] == [(8, 1), (8, 1)]
     assert order[6:] == ["slow", "fast", "fast", "slow"] * 4
-    assert ratio(*taken).to_dict() == {"value": 4, "low": 4, "high": 4}
+    assert speedup(*timings).to_dict() == {"value": 4, "low": 4, "high": 4}
 
 
 def test_a_round_is_filled_with_calls(work):
     make, _ = work
-    slow, fast, idle = in_turn([make("slow", 0.5), make("fast", 1 / 64), make("idle", 0)], rounds=6, round_s=1 / 8)
+    slow, fast, idle = time_in_turn([make("slow", 0.5), make("fast", 1 / 64), make("idle", 0)], rounds=6, round_s=1 / 8)
     assert (slow.shape, fast.shape, idle.shape) == ((6, 1), (6, 8), (6, 200))
     assert slow.mean() == 0.5
 
 
 def test_a_machine_that_slows_down_does_not_change_the_ratio(work):
-    taken = in_turn([lambda: None, lambda: None], rounds=9)
+    timings = time_in_turn([lambda: None, lambda: None], rounds=9)
     for number in range(9):
-        taken[0][number], taken[1][number] = 3.0 * (number + 1), 1.0 * (number + 1)
-    assert ratio(*taken).to_dict() == pytest.approx({"value": 3, "low": 3, "high": 3})
+        timings[0][number], timings[1][number] = 3.0 * (number + 1), 1.0 * (number + 1)
+    assert speedup(*timings).to_dict() == pytest.approx({"value": 3, "low": 3, "high": 3})
 
 
-def test_each_round_is_told(work):
-    seen = []
-    in_turn([work[0]("x", 1)], rounds=7, on_round=lambda: seen.append(1))
-    assert len(seen) == 7
+def test_time_in_turn_calls_on_round_after_each(work):
+    calls = []
+    time_in_turn([work[0]("x", 1)], rounds=7, on_round=lambda: calls.append(1))
+    assert len(calls) == 7
 
 
 def test_a_model_against_itself_is_about_as_fast(tiny_artifact):

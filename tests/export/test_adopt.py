@@ -1,4 +1,4 @@
-"""A stranger's classifier in any form becomes an artifact that answers as the plain file did."""
+"""A third-party classifier in any form becomes an artifact with the same outputs."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
 from edgekit.errors import ArtifactError, SpecError
 from edgekit.export.adopt import adopt
-from edgekit.export.third_party import read_plain
+from edgekit.export.third_party import read_third_party
 from edgekit.files import sha256
 from edgekit.image.load import load_image
 from edgekit.preprocess.scores import softmax
@@ -35,7 +35,7 @@ def saved(folder: Path, model: onnx.ModelProto) -> Path:
     return path
 
 
-def plain_answers(path: Path, pixels: np.ndarray) -> np.ndarray:
+def plain_outputs(path: Path, pixels: np.ndarray) -> np.ndarray:
     """By numpy and onnxruntime alone, one picture after the other; as many times as the file takes at a time."""
     session = onnxruntime.InferenceSession(path)
     given = session.get_inputs()[0]
@@ -52,8 +52,8 @@ def plain_answers(path: Path, pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_every_form_answers_as_the_plain_file(layout, end, classes, tmp_path):
     source = saved(tmp_path, plain_model(layout=layout, end=end, classes=classes))
-    adoption = adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
-    classifier, expected = Classifier(adoption.path), plain_answers(source, PIXELS)
+    adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    classifier, expected = Classifier(adoption.path), plain_outputs(source, PIXELS)
     assert adoption.output_kind == ("logits" if end == "logits" else "probabilities")
     assert adoption.background == (classes == 5)
     assert adoption.batch is None
@@ -80,9 +80,9 @@ def test_every_form_answers_as_the_plain_file(layout, end, classes, tmp_path):
 )
 def test_fixed_batches_old_operators_and_our_own_names_are_no_obstacle(changes, batch, tmp_path):
     source = saved(tmp_path, plain_model(**changes))
-    adoption = adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.batch == batch
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_answers(source, PIXELS), atol=1e-4)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-4)
 
 
 def test_a_batch_that_cannot_be_opened_stays_and_is_said(tmp_path):
@@ -92,16 +92,16 @@ def test_a_batch_that_cannot_be_opened_stays_and_is_said(tmp_path):
     model.graph.node.insert(4, onnx.helper.make_node("Add", ["flat", "rows_of_two"], ["flat_2"]))
     model.graph.node[5].input[0] = "flat_2"
     source = saved(tmp_path, model)
-    adoption = adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.batch == 2
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_answers(source, PIXELS), atol=1e-4)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-4)
 
 
 def test_blue_first_is_red_first_with_turned_pixels(tmp_path):
     source = saved(tmp_path, plain_model())
     gray = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
     for bgr in (False, True):
-        adopt(read_plain(source), tmp_path / f"{bgr}.onnx", preprocess=gray, labels=LABELS, bgr=bgr)
+        adopt(read_third_party(source), tmp_path / f"{bgr}.onnx", preprocess=gray, labels=LABELS, bgr=bgr)
     red_first, blue_first = (Classifier(tmp_path / f"{bgr}.onnx") for bgr in (False, True))
     np.testing.assert_allclose(blue_first.logits(PIXELS), red_first.logits(PIXELS[..., ::-1].copy()), atol=1e-5)
     assert np.abs(blue_first.logits(PIXELS) - red_first.logits(PIXELS)).max() > 0.01
@@ -110,14 +110,14 @@ def test_blue_first_is_red_first_with_turned_pixels(tmp_path):
 def test_the_file_says_where_it_is_from_and_nothing_of_the_stranger(tmp_path):
     source = saved(tmp_path, plain_model())
     path = tmp_path / "new.onnx"
-    adopt(read_plain(source), path, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
+    adopt(read_third_party(source), path, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
     info = read_info(path)
     assert (info.model, info.licence, info.labels, info.preprocess) == ("theirs", "MIT", LABELS, PREPROCESS)
     assert info.weights_sha256 == info.parent_sha256 == sha256(source.read_bytes())
     assert info.parity["adopt"]["pictures"] == 16
     assert b"stranger" not in path.read_bytes()
     again = tmp_path / "again.onnx"
-    adopt(read_plain(source), again, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
+    adopt(read_third_party(source), again, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -125,7 +125,7 @@ def test_the_plain_file_is_not_replaced(tmp_path):
     source = saved(tmp_path, plain_model())
     before = source.read_bytes()
     with pytest.raises(SpecError, match="would replace the file that it is made from"):
-        adopt(read_plain(source), source, preprocess=PREPROCESS, labels=LABELS)
+        adopt(read_third_party(source), source, preprocess=PREPROCESS, labels=LABELS)
     assert source.read_bytes() == before
 
 
@@ -137,14 +137,14 @@ def test_what_is_no_classifier_is_refused_in_one_line(name, tmp_path):
     model, reason = REFUSED[name]
     source = saved(tmp_path, model)
     with pytest.raises(ArtifactError, match=rf"plain\.onnx: .*{reason}") as caught:
-        adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+        adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert str(caught.value).isprintable()
     assert not (tmp_path / "new.onnx").exists()
 
 
 def test_an_artifact_needs_no_adoption(tmp_path):
     with pytest.raises(ArtifactError, match="already"):
-        read_plain(write_tiny(tmp_path / "tiny.onnx"))
+        read_third_party(write_tiny(tmp_path / "tiny.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -168,25 +168,25 @@ def test_options_that_do_not_fit_say_what_was_found(model, options, said, tmp_pa
     source = saved(tmp_path, plain_model(**model))
     chosen = {"preprocess": PREPROCESS, "labels": LABELS, **options}
     with pytest.raises(SpecError, match=said):
-        adopt(read_plain(source), tmp_path / "new.onnx", **chosen)
+        adopt(read_third_party(source), tmp_path / "new.onnx", **chosen)
     assert not (tmp_path / "new.onnx").exists()
 
 
 def test_the_layout_is_read_off_the_shape_and_asked_for_where_it_cannot_be(tmp_path):
-    assert read_plain(saved(tmp_path, plain_model(layout="nhwc"))).layout == "nhwc"
+    assert read_third_party(saved(tmp_path, plain_model(layout="nhwc"))).layout == "nhwc"
     with pytest.raises(SpecError, match=r"\(\?, 12, 14, 3\), which is nhwc, not nchw"):
-        read_plain(tmp_path / "plain.onnx", layout="nchw")
+        read_third_party(tmp_path / "plain.onnx", layout="nchw")
     for layout, channels in (("nchw", 1), ("nhwc", 3)):  # what is said counts for more than what is left open
         sides = plain_model(layout=layout)
         for axis in {1, 2, 3} - {channels}:
             sides.graph.input[0].type.tensor_type.shape.dim[axis].Clear()
-        assert read_plain(saved(tmp_path, sides)).layout == layout
+        assert read_third_party(saved(tmp_path, sides)).layout == layout
     unsaid = plain_model()
     for dim in unsaid.graph.input[0].type.tensor_type.shape.dim:
         dim.Clear()
     with pytest.raises(SpecError, match="may be nchw or nhwc"):
-        read_plain(saved(tmp_path, unsaid))
-    assert read_plain(tmp_path / "plain.onnx", layout="nchw").size is None
+        read_third_party(saved(tmp_path, unsaid))
+    assert read_third_party(tmp_path / "plain.onnx", layout="nchw").size is None
 
 
 def test_weights_of_half_precision_are_said(tmp_path):
@@ -197,16 +197,18 @@ def test_weights_of_half_precision_are_said(tmp_path):
     model.graph.node.insert(0, onnx.helper.make_node("Cast", ["input"], ["halves"], to=onnx.TensorProto.FLOAT16))
     model.graph.node.append(onnx.helper.make_node("Cast", ["scores"], ["output"], to=onnx.TensorProto.FLOAT))
     source = saved(tmp_path, model)
-    adoption = adopt(read_plain(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.info.precision == "float16"
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_answers(source, PIXELS), atol=1e-2)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-2)
 
 
 def test_a_background_label_goes_with_its_class(tmp_path):
     source = saved(tmp_path, plain_model(classes=5))
     labels = ("background", *LABELS)
-    kept = adopt(read_plain(source), tmp_path / "kept.onnx", preprocess=PREPROCESS, labels=labels)
-    left = adopt(read_plain(source), tmp_path / "left.onnx", preprocess=PREPROCESS, labels=labels, background="first")
+    kept = adopt(read_third_party(source), tmp_path / "kept.onnx", preprocess=PREPROCESS, labels=labels)
+    left = adopt(
+        read_third_party(source), tmp_path / "left.onnx", preprocess=PREPROCESS, labels=labels, background="first"
+    )
     assert (kept.info.labels, left.info.labels) == (labels, LABELS)
     both = [Classifier(adoption.path).logits(PIXELS) for adoption in (kept, left)]
     np.testing.assert_allclose(both[0][:, 1:], both[1], atol=1e-6)

@@ -8,7 +8,7 @@ from made_models import CROP, tiny_logits
 import edgekit.export.simplify as module
 from edgekit import Classifier
 from edgekit.artifact.info import read_info
-from edgekit.export.simplify import simplify, told
+from edgekit.export.simplify import describe_simplifier, simplify
 from edgekit.files import sha256
 
 CRASH = "import os; os.abort()"
@@ -52,9 +52,9 @@ onnx.save(model, sys.argv[2])
 
 def test_simplified_file_answers_alike_and_names_its_parent(tiny_artifact, tmp_path):
     path = tmp_path / "simplified.onnx"
-    by = simplify(tiny_artifact, path)
+    simplifier = simplify(tiny_artifact, path)
     info = read_info(path)
-    assert by == info.parity["simplify"]["by"] == "onnxsim"
+    assert simplifier == info.parity["simplify"]["by"] == "onnxsim"
     assert info.parent_sha256 == sha256(tiny_artifact.read_bytes())
     assert len(onnx.load(path).graph.node) <= len(onnx.load(tiny_artifact).graph.node)
     pixels = np.random.default_rng(0).integers(0, 256, (3, *CROP, 3), np.uint8)
@@ -72,7 +72,7 @@ def test_a_simplifier_that_fails_or_changes_anything_is_not_used(program, tiny_a
     assert simplify(tiny_artifact, path) == "none"
     assert onnx.load(path).graph == onnx.load(tiny_artifact).graph
     assert read_info(path).parity["simplify"]["by"] == "none"
-    assert told("none").startswith("not simplified")
+    assert describe_simplifier("none").startswith("not simplified")
 
 
 def test_the_next_simplifier_is_tried(tiny_artifact, tmp_path, monkeypatch):

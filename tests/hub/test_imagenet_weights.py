@@ -2,14 +2,15 @@
 
 import hashlib
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from edgekit.errors import WeightsError
-from edgekit.hub import resolve as resolve_module
-from edgekit.hub.imagenet_weights import PUBLISHED, Published, published
-from edgekit.hub.resolve import published_weights, resolve
+from edgekit.hub import imagenet_weights
+from edgekit.hub.imagenet_weights import PUBLISHED, PublishedWeights, published_weights, weights_path
 from edgekit.zoo.specs import SPECS, spec_named
 
 THEIR_NAMES = {"alexnet_owt": "alexnet"}
@@ -84,7 +85,7 @@ def test_padding_is_that_of_the_spec(model):
 
 
 @pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
-def test_row_is_plausible(row: Published):
+def test_row_is_plausible(row: PublishedWeights):
     assert re.fullmatch("[0-9a-f]{8}", row.sha256)
     assert row.url.startswith("https://")
     assert row.url.endswith(f"-{row.sha256}.pth")
@@ -94,13 +95,13 @@ def test_row_is_plausible(row: Published):
 
 def test_network_without_published_weights():
     with pytest.raises(WeightsError) as caught:
-        published("lenet5")
+        published_weights("lenet5")
     assert str(caught.value).startswith("'lenet5' has no published weights; these networks have: ")
     assert all(model in str(caught.value) for model in PUBLISHED)
     assert "lenet5" in SPECS
 
 
-# ---- resolve
+# ---- from --weights to a file
 
 
 @pytest.fixture
@@ -112,50 +113,58 @@ def fetched(monkeypatch):
         calls.append((url, sha256, arguments))
         return "the file"
 
-    monkeypatch.setattr(resolve_module, "fetch", fetch)
+    monkeypatch.setattr(imagenet_weights, "fetch", fetch)
     return calls
 
 
 def test_imagenet_is_the_published_file(fetched):
     row = PUBLISHED["resnet18"]
-    assert resolve("resnet18", "imagenet", on_progress=print) == "the file"
-    assert published_weights("resnet18") == "the file"
+    assert weights_path("resnet18", "imagenet", on_bytes=print) == "the file"
+    assert weights_path("resnet18", "imagenet") == "the file"
     (first, second) = fetched
-    assert first == (row.url, row.sha256, {"max_bytes": row.max_bytes, "on_progress": print})
-    assert second == (row.url, row.sha256, {"max_bytes": row.max_bytes, "on_progress": None})
+    assert first == (row.url, row.sha256, {"max_bytes": row.max_bytes, "on_bytes": print})
+    assert second == (row.url, row.sha256, {"max_bytes": row.max_bytes, "on_bytes": None})
 
 
 def test_a_path_is_itself(tmp_path, fetched):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"")
-    assert resolve("lenet5", str(path)) == path
+    assert weights_path("lenet5", str(path)) == path
     assert fetched == []
 
 
 @pytest.mark.parametrize(("weights", "reason"), [("imagenett", "no such file"), (".", "a folder, not a file")])
 def test_neither_a_file_nor_imagenet(weights, reason, fetched):
     with pytest.raises(WeightsError, match=f"{reason}; weights are a .safetensors or .pth file, or 'imagenet'"):
-        resolve("resnet18", weights)
+        weights_path("resnet18", weights)
     assert fetched == []
 
 
 def test_file_placed_by_hand_serves_without_network(tmp_path, monkeypatch):
     """The way that EDGEKIT_OFFLINE tells of, with a row whose file we can make."""
     data = b"weights"
-    row = Published(
+    row = PublishedWeights(
         model="resnet18",
         url=f"https://a.invalid/r-{hashlib.sha256(data).hexdigest()[:8]}.pth",
         size_mib=1,
         top1=1,
         top5=2,
     )
-    monkeypatch.setattr(resolve_module, "published", lambda model: row)
+    monkeypatch.setattr(imagenet_weights, "published_weights", lambda model: row)
     monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
     monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path))
     with pytest.raises(WeightsError) as caught:
-        resolve("resnet18", "imagenet")
+        weights_path("resnet18", "imagenet")
     place = tmp_path / "weights" / row.url.rpartition("/")[2]
     assert f"place it at {place} " in str(caught.value)
     place.parent.mkdir()
     place.write_bytes(data)
-    assert resolve("resnet18", "imagenet") == place
+    assert weights_path("resnet18", "imagenet") == place
+
+
+def test_no_torch_on_the_way():
+    program = (
+        "import sys, edgekit.hub.imagenet_weights\n"
+        "print([m for m in ('torch', 'onnxruntime', 'typer') if m in sys.modules])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"

@@ -25,13 +25,13 @@ def test_four_models_ship_and_the_default_is_one_of_them():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fit_to_ship(name):
-    info, size = read_info(name_path := shipped_models()[name]), shipped_models()[name].stat().st_size
+    info, size = read_info(path := shipped_models()[name]), shipped_models()[name].stat().st_size
     assert size <= 4e6
     assert info.licence == "Apache-2.0"
     assert info.weights_sha256
     assert info.metrics["pictures"] == 10_000
     assert info.precision == ("int8" if name.endswith("-int8") else "float32")
-    assert str(Path(__file__).parents[2]).encode() not in name_path.read_bytes()
+    assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
 
 @pytest.mark.parametrize(("base", "least"), [("lenet5-mnist", 0.991), ("mobilenet_v2-cifar10", 0.88)])
@@ -58,7 +58,7 @@ def test_accuracy_is_what_the_file_says(name, shared):
     assert measured.top1 == pytest.approx(read_info(shipped_models()[name]).metrics["top1"], abs=0.0005)
 
 
-def right_of_twenty(name: str, pictures: list[tuple[bytes, str]]) -> int:
+def correct_of_twenty(name: str, pictures: list[tuple[bytes, str]]) -> int:
     classifier = Classifier(name)
     return sum(classifier.predict(data).label == label for data, label in pictures)
 
@@ -75,7 +75,7 @@ def test_twenty_pictures_out_of_the_archive(shared):
             pictures.append((archive.extractfile(member).read(), member.name.split("/")[-2]))
     name = "mobilenet_v2-cifar10-int8"
     assert len(pictures) == 20
-    assert right_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
+    assert correct_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
 
 
 def test_twenty_digits_as_png(shared):
@@ -86,4 +86,4 @@ def test_twenty_digits_as_png(shared):
         Image.fromarray(np.asarray(source)).save(file, "PNG")
         pictures.append((file.getvalue(), digits.classes[label]))
     name = "lenet5-mnist-int8"
-    assert right_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
+    assert correct_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]

@@ -1,4 +1,4 @@
-"""Pictures at addresses, from a local server that misbehaves."""
+"""Images at addresses, from a local server that misbehaves."""
 
 import threading
 import time
@@ -10,8 +10,9 @@ import pytest
 from made_pictures import encoded, quadrants
 
 from edgekit.errors import ImageError
-from edgekit.hub.web_image import WebPicture
-from edgekit.image.load import ImageLimits, load_image
+from edgekit.hub.web_image import WebImage
+from edgekit.image.decode_limits import ImageLimits
+from edgekit.image.load import load_image
 
 PICTURE = encoded(quadrants(), "PNG")
 DRIP_S = 0.05
@@ -23,55 +24,55 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self):
-        self.server.asked.append(self.path)
+        self.server.requested.append(self.path)
         getattr(self, self.path.strip("/").replace("-", "_"))()
 
-    def answer(self, status=200, **headers):
+    def head(self, status=200, **headers):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
         self.end_headers()
 
     def good(self):
-        self.answer(Content_Length=len(PICTURE))
+        self.head(Content_Length=len(PICTURE))
         self.wfile.write(PICTURE)
 
     def without_length(self):
-        self.answer()
+        self.head()
         self.wfile.write(PICTURE)
 
     def moved(self):
-        self.answer(302, Location="/good")
+        self.head(302, Location="/good")
 
     def to_a_file(self):
-        self.answer(302, Location="file:///etc/passwd")
+        self.head(302, Location="file:///etc/passwd")
 
     def in_a_circle(self):
-        self.answer(302, Location="/in-a-circle")
+        self.head(302, Location="/in-a-circle")
 
     def absent(self):
-        self.answer(404)
+        self.head(404)
 
     def huge(self):
-        self.answer(Content_Length=10**12)
+        self.head(Content_Length=10**12)
 
     def endless(self):
-        self.answer()
+        self.head()
         while not self.server.ended.is_set():
             self.wfile.write(bytes(2**16))
 
     def dripping(self):
         """Fast enough for the pace that is asked for, and without an end."""
-        self.answer(Content_Length=10**7)
+        self.head(Content_Length=10**7)
         while not self.server.ended.wait(DRIP_S):
             self.wfile.write(bytes(2**12))
 
     def cut(self):
-        self.answer(Content_Length=len(PICTURE))
+        self.head(Content_Length=len(PICTURE))
         self.wfile.write(PICTURE[:20])
 
     def page(self):
-        self.answer()
+        self.head()
         self.wfile.write(b"<html>\x1b[31m")
 
     def log_message(self, *arguments):
@@ -84,7 +85,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.ended = [], threading.Event()
+        self.requested, self.ended = [], threading.Event()
 
     def handle_error(self, request, client_address):
         pass  # clients that hang up are what is tested
@@ -105,23 +106,23 @@ def server(monkeypatch) -> Iterator[Server]:
     thread.join()
 
 
-def picture(server, path, **options):
-    return WebPicture(f"http://127.0.0.1:{server.server_port}/{path}", **options)
+def web_image(server, path, **options):
+    return WebImage(f"http://127.0.0.1:{server.server_port}/{path}", **options)
 
 
 @pytest.mark.parametrize("path", ["good", "without-length", "moved"])
-def test_a_picture_at_an_address_is_that_picture(server, path):
-    source = picture(server, path)
-    assert server.asked == []
+def test_web_image_is_the_image_at_its_address(server, path):
+    source = web_image(server, path)
+    assert server.requested == []
     np.testing.assert_array_equal(np.asarray(load_image(source).pixels), np.asarray(quadrants()))
-    asked = len(server.asked)
+    requests = len(server.requested)
     source.seek(0)
     np.testing.assert_array_equal(np.asarray(load_image(source).pixels), np.asarray(quadrants()))
-    assert len(server.asked) == asked
+    assert len(server.requested) == requests
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("to-a-file", "file:///etc/passwd"),
         ("in-a-circle", "not followed"),
@@ -132,29 +133,29 @@ def test_a_picture_at_an_address_is_that_picture(server, path):
         ("page", "not a picture"),
     ],
 )
-def test_what_is_no_picture_is_refused_in_one_line(server, path, said):
-    source = picture(server, path, timeout_s=20)
-    with pytest.raises(ImageError, match=said) as caught:
+def test_web_image_refuses_other_responses_in_one_line(server, path, message):
+    source = web_image(server, path, timeout_s=20)
+    with pytest.raises(ImageError, match=message) as caught:
         load_image(source, limits=ImageLimits(max_bytes=100_000))
     assert str(caught.value).startswith(source.name)
     assert str(caught.value).isprintable()
 
 
-def test_the_time_of_all_of_it_is_bounded(server):
+def test_web_image_takes_no_longer_than_its_timeout(server):
     start = time.monotonic()
     with pytest.raises(ImageError, match=r"took longer than 0\.5 s"):
-        load_image(picture(server, "dripping", timeout_s=0.5))
+        load_image(web_image(server, "dripping", timeout_s=0.5))
     assert time.monotonic() - start < 10
 
 
-def test_nothing_is_fetched_offline_nor_by_other_ways(server, monkeypatch):
+def test_web_image_requests_nothing_offline_and_nothing_but_http(server, monkeypatch):
     for wrong in ("ftp://127.0.0.1/x", "http://", "http://user@[bad"):
         with pytest.raises(ImageError):
-            load_image(WebPicture(wrong))
+            load_image(WebImage(wrong))
     with pytest.raises(ImageError, match="a name or password in it, which would not be sent") as caught:
-        load_image(WebPicture("http://me:secret@127.0.0.1/x"))
+        load_image(WebImage("http://me:secret@127.0.0.1/x"))
     assert str(caught.value).count("secret") == 1  # in the address alone, as it was given
     monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
     with pytest.raises(ImageError, match="EDGEKIT_OFFLINE"):
-        load_image(picture(server, "good"))
-    assert server.asked == []
+        load_image(web_image(server, "good"))
+    assert server.requested == []

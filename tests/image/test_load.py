@@ -16,7 +16,8 @@ from made_pictures import BROKEN_EXIF, CORNERS, WRITERS, encoded, exif, quadrant
 from PIL import Image
 
 from edgekit.errors import ImageError
-from edgekit.image.load import ImageLimits, load_image, open_image
+from edgekit.image.decode_limits import ImageLimits
+from edgekit.image.load import load_image, open_image
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.preprocess.crops import Size
 from edgekit.preprocess.spec import Preprocess
-from edgekit.quantize.calibrate import measure
-from edgekit.quantize.qdq import quantized_tensors
-from edgekit.quantize.ranges import Range, ranges
+from edgekit.quantize.calibrate import activation_statistics
+from edgekit.quantize.passes.insert_qdq import quantized_tensors
+from edgekit.quantize.ranges import Range, tensor_ranges
 
 CROP = Size(16, 16)
 LABELS = ("red", "green", "blue", "black")
@@ -74,6 +74,27 @@ def conv_network(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
+def with_large_layer(*, gemm: bool) -> onnx.ModelProto:
+    """The network with a layer of 256 x 512 weights before its last one, as a Gemm or as a MatMul."""
+    model = conv_network()
+    rng, graph = np.random.default_rng(0), model.graph
+    last = graph.node.pop()
+    shapes = {"wide.w": (8, 512), "large.w": (256, 512) if gemm else (512, 256), "narrow.w": (256, 8)}
+    for name, shape in shapes.items():
+        values = rng.normal(0, 1 / np.sqrt(shape[0]), shape).astype(np.float32)
+        graph.initializer.append(numpy_helper.from_array(values, name))
+    if gemm:
+        graph.initializer.append(numpy_helper.from_array(rng.normal(0, 1, 256).astype(np.float32), "large.b"))
+    large = ["wide", "large.w", "large.b"] if gemm else ["wide", "large.w"]
+    attributes = {"transB": 1} if gemm else {}
+    graph.node.append(helper.make_node("MatMul", ["flat", "wide.w"], ["wide"], name="wide"))
+    graph.node.append(helper.make_node("Gemm" if gemm else "MatMul", large, ["large"], name="large", **attributes))
+    graph.node.append(helper.make_node("MatMul", ["large", "narrow.w"], ["narrow"], name="narrow"))
+    last.input[0] = "narrow"
+    graph.node.append(last)
+    return model
+
+
 def network_info(crop: Size = CROP) -> ArtifactInfo:
     """What a file with such a network says of itself."""
     preprocess = Preprocess(resize=min(crop), crop=crop, mean=(0.5,), std=(0.25,))
@@ -105,4 +126,5 @@ def logits(model: onnx.ModelProto) -> np.ndarray:
 
 def minmax(model: onnx.ModelProto) -> dict[str, Range]:
     """The ranges of the network's tensors over PICTURES."""
-    return ranges("minmax", measure(model, quantized_tensors(model), PICTURES), {})
+    statistics = activation_statistics(model, quantized_tensors(model), images=PICTURES)
+    return tensor_ranges(statistics, {}, calibrator="minmax")

@@ -7,7 +7,7 @@ from sklearn.metrics import confusion_matrix as theirs
 from sklearn.metrics import f1_score, log_loss, precision_recall_fscore_support
 
 from edgekit.evaluate.calibration import calibration
-from edgekit.evaluate.confusion import class_figures, confusion_matrix, macro_f1
+from edgekit.evaluate.confusion import class_metrics, confusion_matrix, macro_f1
 
 
 def assert_calibrated_as_scikit_learn(truth, probabilities):
@@ -31,7 +31,7 @@ def assert_confused_as_scikit_learn(truth, predicted, classes):
     matrix = confusion_matrix(truth, predicted, classes=classes)
     named = range(classes)
     assert matrix.tolist() == theirs(truth, predicted, labels=named).tolist()
-    rows = class_figures(matrix, tuple(map(str, named)))
+    rows = class_metrics(matrix, tuple(map(str, named)))
     expected = precision_recall_fscore_support(truth, predicted, labels=named, zero_division=np.nan)
     for name, values in zip(("precision", "recall", "f1", "pictures"), expected, strict=True):
         np.testing.assert_allclose([nan(getattr(row, name)) for row in rows], values, rtol=1e-12)

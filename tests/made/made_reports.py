@@ -10,12 +10,23 @@ import pytest
 from made_models import LABELS, write_tiny
 
 from edgekit import Classifier
-from edgekit.dataset import PictureSet
-from edgekit.evaluate.evaluation import Evaluation, evaluation
-from edgekit.evaluate.predictions import Contender, answer
+from edgekit.dataset import ImageSet
+from edgekit.evaluate.evaluation import Evaluation, evaluate
+from edgekit.evaluate.predictions import EvaluatedModel, predict_all
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = (SCRIPT, '"><img src=x onerror=alert(2)>', "</style><script>alert(3)</script>", "\u202eevil\x1b[31m&amp;")
+
+
+def evaluated_model(path: Path, crops: str = "center", name: str = "tiny") -> EvaluatedModel:
+    return EvaluatedModel(name, path, Classifier(path), crops)
+
+
+def random_images(count: int) -> ImageSet:
+    """Noise, of the tiny model's classes in turn."""
+    rng = np.random.default_rng(3)
+    sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(count)]
+    return ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(count)), tuple(n % 4 for n in range(count)))
 
 
 def hostile_evaluation(folder: Path, *, pictures: int = 40) -> Evaluation:
@@ -25,11 +36,11 @@ def hostile_evaluation(folder: Path, *, pictures: int = 40) -> Evaluation:
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(pictures)]
     names = tuple(f"{HOSTILE[n % 4]}{n}.png" for n in range(pictures))
-    shown = PictureSet(
+    shown = ImageSet(
         HOSTILE, [*sources, b"broken"], (*names, SCRIPT), tuple(n % len(LABELS) for n in range(pictures + 1))
     )
-    contenders = [Contender(f"{SCRIPT} {path.stem}", path, Classifier(path)) for path in (first, second)]
-    return evaluation(answer(contenders, shown), data=f"data {SCRIPT}")
+    models = [EvaluatedModel(f"{SCRIPT} {path.stem}", path, Classifier(path)) for path in (first, second)]
+    return evaluate(predict_all(models, shown), data=f"data {SCRIPT}")
 
 
 def browser() -> str:

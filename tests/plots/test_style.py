@@ -3,13 +3,13 @@
 import pytest
 
 from edgekit.errors import EdgekitError, SpecError
-from edgekit.plots.style import check_plot, new_figure, plain, write_figure
+from edgekit.plots.style import check_plot, literal, new_figure, write_figure
 
 
 @pytest.mark.parametrize(("name", "starts"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])
 def test_the_ending_says_the_format(tmp_path, name, starts):
     figure = new_figure(2, 1)
-    figure.subplots().set_title(plain("cost in $ and $x_"))
+    figure.subplots().set_title(literal("cost in $ and $x_"))
     write_figure(figure, tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(starts)
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -9,8 +9,8 @@ import pytest
 from made_networks import conv_network, noise
 
 from edgekit.errors import DataError
-from edgekit.quantize.calibrate import Probe, histograms, measure
-from edgekit.quantize.qdq import quantized_tensors
+from edgekit.quantize.calibrate import ActivationSession, activation_histograms, activation_statistics
+from edgekit.quantize.passes.insert_qdq import quantized_tensors
 
 MADE = Path(__file__).parents[1] / "made"
 
@@ -18,51 +18,53 @@ MADE = Path(__file__).parents[1] / "made"
 def test_streaming_agrees_with_all_at_once():
     model, pictures = conv_network(), noise(12)
     names = quantized_tensors(model)
-    found, counted = measure(model, names, pictures), {}
-    counted = histograms(model, found, pictures)
-    probe = Probe(model, names)
-    runs = [probe.run(picture) for picture in pictures]
+    statistics = activation_statistics(model, names, images=pictures)
+    histograms = activation_histograms(model, statistics, images=pictures)
+    session = ActivationSession(model, names)
+    runs = [session.run(picture) for picture in pictures]
     assert {"normalized", "stem_relu6", "expand_relu6", "residual", "flat"} <= names
     assert "stem" not in names  # its Clip is merged into it
     for name in names:
         whole = np.stack([run[name][0] for run in runs])
-        seen = found[name]
-        assert (seen.lowest, seen.highest) == (whole.min(), whole.max())
+        tensor = statistics[name]
+        assert (tensor.lowest, tensor.highest) == (whole.min(), whole.max())
         others = tuple(axis for axis in range(whole.ndim) if axis != 1)
-        np.testing.assert_allclose(seen.channel_mean, whole.mean(axis=others), rtol=1e-4, atol=1e-5)
-        np.testing.assert_array_equal(seen.channel_highest, whole.max(axis=others))
-        expected, _ = np.histogram(whole, len(counted[name].counts), (whole.min(), whole.max()))
-        assert counted[name].counts.sum() == whole.size
-        assert np.abs(counted[name].counts - expected).sum() <= 0.01 * whole.size + 4  # float32 at the edges of bins
+        np.testing.assert_allclose(tensor.channel_mean, whole.mean(axis=others), rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(tensor.channel_highest, whole.max(axis=others))
+        expected, _ = np.histogram(whole, len(histograms[name].counts), (whole.min(), whole.max()))
+        assert histograms[name].counts.sum() == whole.size
+        assert np.abs(histograms[name].counts - expected).sum() <= 0.01 * whole.size + 4  # float32 at the edges of bins
 
 
 def test_the_moving_average_follows_the_pictures():
     model, pictures = conv_network(), noise(3)
     name = "stem_relu6"
-    highest = [float(run[name].max()) for run in map(Probe(model, [name]).run, pictures)]
+    highest = [float(run[name].max()) for run in map(ActivationSession(model, [name]).run, pictures)]
     expected = 0.9 * (0.9 * highest[0] + 0.1 * highest[1]) + 0.1 * highest[2]
-    assert measure(model, [name], pictures)[name].average_highest == pytest.approx(expected)
+    statistics = activation_statistics(model, [name], images=pictures)
+    assert statistics[name].average_highest == pytest.approx(expected)
 
 
 def test_no_pictures():
     with pytest.raises(DataError, match="no pictures"):
-        measure(conv_network(), ["stem_relu6"], [])
+        activation_statistics(conv_network(), ["stem_relu6"], images=[])
 
 
 PROGRAM = """
 import sys
 from made_networks import conv_network, noise
 from edgekit.image.size import Size
-from edgekit.quantize.qdq import quantized_tensors
-from edgekit.quantize.ranges import ranges
-from edgekit.quantize.calibrate import histograms, measure
+from edgekit.quantize.passes.insert_qdq import quantized_tensors
+from edgekit.quantize.ranges import tensor_ranges
+from edgekit.quantize.calibrate import activation_histograms, activation_statistics
 crop = Size(112, 112)
 model, few = conv_network(crop=crop, channels=32), noise(2, crop=crop)
 def pictures():
     for index in range(int(sys.argv[1])):
         yield few[index % 2]
-found = measure(model, quantized_tensors(model), pictures())
-assert len(ranges("mse", found, histograms(model, found, pictures()))) == len(found)
+statistics = activation_statistics(model, quantized_tensors(model), images=pictures())
+histograms = activation_histograms(model, statistics, images=pictures())
+assert len(tensor_ranges(statistics, histograms, calibrator="mse")) == len(statistics)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

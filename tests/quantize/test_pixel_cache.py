@@ -4,39 +4,39 @@ import numpy as np
 import pytest
 from made_networks import CROP, network_info, noise
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.files import sha256
 from edgekit.preprocess.spec import Preprocess
-from edgekit.quantize.pixel_cache import PixelStore, check_calibration
+from edgekit.quantize.pixel_cache import PixelCache, check_calibration
 
 PREPROCESS = network_info().preprocess
 GRAY = Preprocess(color="L", resize=16, crop=CROP, mean=(0.5,), std=(0.5,))
 
 
-def picture_set(arrays: list) -> PictureSet:
-    return PictureSet((), arrays, tuple(f"p{i}" for i in range(len(arrays))), (0,) * len(arrays))
+def picture_set(arrays: list) -> ImageSet:
+    return ImageSet((), arrays, tuple(f"p{i}" for i in range(len(arrays))), (0,) * len(arrays))
 
 
-def doubts(arrays: list, preprocess: Preprocess = PREPROCESS) -> list[str]:
-    with PixelStore(picture_set(arrays), preprocess) as store:
-        return check_calibration(store, preprocess)
+def warnings(arrays: list, preprocess: Preprocess = PREPROCESS) -> list[str]:
+    with PixelCache(picture_set(arrays), preprocess) as cache:
+        return check_calibration(cache, preprocess)
 
 
 ARRAYS = [picture[0] for picture in noise(12)]
 
 
 def test_every_pass_reads_the_same_pixels():
-    with PixelStore(picture_set(ARRAYS), PREPROCESS) as store:
-        assert len(store) == 12
+    with PixelCache(picture_set(ARRAYS), PREPROCESS) as cache:
+        assert len(cache) == 12
         for _ in range(2):
-            np.testing.assert_array_equal(np.concatenate(list(store)), np.stack(ARRAYS))
-        np.testing.assert_array_equal(np.concatenate(list(store.first(3))), np.stack(ARRAYS[:3]))
-        assert store.sha256 == sha256(np.stack(ARRAYS).tobytes())
+            np.testing.assert_array_equal(np.concatenate(list(cache)), np.stack(ARRAYS))
+        np.testing.assert_array_equal(np.concatenate(list(cache.first(3))), np.stack(ARRAYS[:3]))
+        assert cache.sha256 == sha256(np.stack(ARRAYS).tobytes())
 
 
 def test_good_pictures_raise_no_doubt():
-    assert doubts(ARRAYS) == []
+    assert warnings(ARRAYS) == []
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_good_pictures_raise_no_doubt():
 )
 def test_sets_that_cannot_do_are_refused(arrays, said):
     with pytest.raises(DataError, match=said):
-        doubts(arrays)
+        warnings(arrays)
 
 
 def test_doubtful_sets_are_warned_of():
     gray = [np.repeat(array[..., :1], 3, axis=2) for array in ARRAYS]
-    assert "all gray, and the model takes color" in doubts(gray)[0]
-    assert "in color, and the model takes gray" in doubts(ARRAYS, GRAY)[0]
-    assert "1 calibration pictures cannot be read" in doubts([*ARRAYS, b"broken"])[0]
-    assert "only 12 of the 30 calibration pictures are different" in doubts([*ARRAYS, *[ARRAYS[0]] * 18])[0]
+    assert "all gray, and the model takes color" in warnings(gray)[0]
+    assert "in color, and the model takes gray" in warnings(ARRAYS, GRAY)[0]
+    assert "1 calibration pictures cannot be read" in warnings([*ARRAYS, b"broken"])[0]
+    assert "only 12 of the 30 calibration pictures are different" in warnings([*ARRAYS, *[ARRAYS[0]] * 18])[0]

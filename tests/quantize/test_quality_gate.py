@@ -11,13 +11,13 @@ from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.parity import Parity
 from edgekit.evaluate.timing import PairedLatency
 from edgekit.quantize import targets
-from edgekit.quantize.quality_gate import Gate, Judgement, misses
-from edgekit.quantize.schemes import LADDER, recipe_named
+from edgekit.quantize.quality_gate import Gate, HeldOutResult, gate_failures
+from edgekit.quantize.schemes import SEARCH_ORDER, scheme_named
 from edgekit.quantize.targets import target_named, this_machine
 
 
-def judged(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labelled: bool = True, agreement: float = 1.0):
-    """A judgement of 1,000 pictures, of which the parent has the first 900 right."""
+def result(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labeled: bool = True, agreement: float = 1.0):
+    """The result of 1,000 images, of which the parent has the first 900 right."""
     right = np.arange(1000) < 900
     child = right.copy()
     child[:lost], child[900 : 900 + won] = False, True
@@ -25,9 +25,9 @@ def judged(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labelled: bool 
     def accuracy(flags: np.ndarray) -> Accuracy:
         return Accuracy(np.zeros(1000, np.int64), np.stack([flags, ~flags], axis=1).astype(float))
 
-    return Judgement(
-        parent=accuracy(right) if labelled else None,
-        child=accuracy(child) if labelled else None,
+    return HeldOutResult(
+        parent=accuracy(right) if labeled else None,
+        child=accuracy(child) if labeled else None,
         parity=Parity(
             pictures=1000, logit_difference=0, relative_difference=0, probability_difference=0, agreement=agreement
         ),
@@ -39,24 +39,27 @@ def judged(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labelled: bool 
 
 
 @pytest.mark.parametrize(
-    ("judgement", "said"),
+    ("measured", "messages"),
     [
-        (judged(), []),
-        (judged(lost=10), []),
-        (judged(lost=11), ["loses 1.10 points of top-1 (90.00% -> 88.90% on 1000 held-out pictures)"]),
-        (judged(lost=20, won=12), []),
-        (judged(speedup=0.985), []),  # no more than noise
-        (judged(speedup=0.9), ["is 0.90 times as fast"]),
-        (judged(labelled=False, agreement=0.95), []),
-        (judged(labelled=False, agreement=0.94), ["gives its parent's label to 94.00% of 1000 held-out pictures"]),
-        (judged(lost=50, speedup=0.5), ["loses 5.00 points", "is 0.50 times"]),
+        (result(), []),
+        (result(lost=10), []),
+        (result(lost=11), ["loses 1.10 points of top-1 (90.00% -> 88.90% on 1000 held-out pictures)"]),
+        (result(lost=20, won=12), []),
+        (result(speedup=0.985), []),  # no more than noise
+        (result(speedup=0.9), ["is 0.90 times as fast"]),
+        (result(labeled=False, agreement=0.95), []),
+        (
+            result(labeled=False, agreement=0.94),
+            ["gives its parent's label to 94.00% of 1000 held-out pictures"],
+        ),
+        (result(lost=50, speedup=0.5), ["loses 5.00 points", "is 0.50 times"]),
     ],
 )
-def test_the_gate_at_its_limits(judgement, said):
-    found = misses(judgement, Gate(max_drop=1.0 + 1e-9))
-    assert len(found) == len(said)
-    assert all(text.startswith(start) for (text, _), start in zip(found, said, strict=True))
-    assert all(excess > 0 for _, excess in found)
+def test_gate_failures_at_the_limits(measured, messages):
+    failures = gate_failures(measured, Gate(max_drop=1.0 + 1e-9))
+    assert len(failures) == len(messages)
+    assert all(failure.message.startswith(start) for failure, start in zip(failures, messages, strict=True))
+    assert all(failure.excess > 0 for failure in failures)
 
 
 def test_a_whole_point_is_no_more_than_one():
@@ -65,9 +68,9 @@ def test_a_whole_point_is_no_more_than_one():
     before, after = (
         Accuracy(truth, np.stack([sure < right, sure >= right], axis=1).astype(float)) for right in (358, 354)
     )
-    exact = dataclasses.replace(judged(), parent=before, child=after)
+    exact = dataclasses.replace(result(), parent=before, child=after)
     assert exact.drop == 1.0
-    assert misses(exact, Gate(max_drop=1.0)) == []
+    assert gate_failures(exact, Gate(max_drop=1.0)) == []
 
 
 def test_a_limit_that_is_no_number_is_refused():
@@ -76,7 +79,7 @@ def test_a_limit_that_is_no_number_is_refused():
 
 
 def test_the_interval_of_the_drop_is_that_of_paired_differences():
-    interval = judged(lost=30, won=10).drop_interval
+    interval = result(lost=30, won=10).drop_interval
     # 40 pictures differ: the standard error is sqrt(40 - 20^2 / 1000) / 1000
     half = 1.96 * np.sqrt(40 - 0.4) / 10
     assert (interval.low, interval.high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
@@ -103,15 +106,15 @@ def test_only_the_target_without_vnni_saturates():
     assert [t.name for t in targets.TARGETS.values() if t.saturating] == ["x86-avx2"]
 
 
-@pytest.mark.parametrize("named", [target_named, recipe_named])
+@pytest.mark.parametrize("named", [target_named, scheme_named])
 def test_unknown_names(named):
     with pytest.raises(SpecError, match="unknown"):
         named("int9")
 
 
-def test_no_recipe_of_the_ladder_is_known_to_break():
-    assert all(recipe.per_channel for recipe in LADDER)
-    assert len({recipe.name for recipe in LADDER}) == len(LADDER)
+def test_no_scheme_of_the_search_order_is_known_to_break():
+    assert all(scheme.per_channel for scheme in SEARCH_ORDER)
+    assert len({scheme.name for scheme in SEARCH_ORDER}) == len(SEARCH_ORDER)
 
 
 def test_peak_memory_of_a_process_that_predicts(tiny_artifact):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.quantize.calibrate import BINS, Activations, Histogram
+from edgekit.quantize.calibrate import BINS, ActivationStatistics, Histogram
 from edgekit.quantize.ranges import (
     CALIBRATORS,
     LEVELS,
@@ -13,7 +13,7 @@ from edgekit.quantize.ranges import (
     entropy_range,
     mse_range,
     percentile_range,
-    ranges,
+    tensor_ranges,
 )
 
 
@@ -22,9 +22,9 @@ def histogram_of(values: np.ndarray) -> Histogram:
     return Histogram(lowest=float(values.min()), highest=float(values.max()), counts=counts)
 
 
-def activations_of(values: np.ndarray) -> Activations:
+def statistics_of(values: np.ndarray) -> ActivationStatistics:
     low, high = float(values.min()), float(values.max())
-    return Activations(
+    return ActivationStatistics(
         lowest=low,
         highest=high,
         average_lowest=low / 2,
@@ -45,16 +45,16 @@ def rounding_error(values: np.ndarray, limits: Range) -> float:
 def test_every_range_holds_zero_and_lies_within_what_was_measured(values):
     array = np.array(values)
     for calibrator in CALIBRATORS:
-        found = ranges(calibrator, {"x": activations_of(array)}, {"x": histogram_of(array)})["x"]
+        found = tensor_ranges({"x": statistics_of(array)}, {"x": histogram_of(array)}, calibrator=calibrator)["x"]
         assert found.lowest <= 0 <= found.highest
         assert min(array.min(), 0) - 1e-3 <= found.lowest
         assert found.highest <= max(array.max(), 0) + 1e-3
 
 
 def test_minmax_and_moving_average_take_what_was_measured():
-    seen = {"x": activations_of(np.array([-2.0, 6.0]))}
-    assert ranges("minmax", seen, {})["x"] == (-2, 6)
-    assert ranges("moving-average", seen, {})["x"] == (-1, 3)
+    statistics = {"x": statistics_of(np.array([-2.0, 6.0]))}
+    assert tensor_ranges(statistics, {}, calibrator="minmax")["x"] == (-2, 6)
+    assert tensor_ranges(statistics, {}, calibrator="moving-average")["x"] == (-1, 3)
 
 
 def test_percentile_cuts_the_tail_only():

@@ -10,13 +10,13 @@ from made_networks import LABELS, conv_network, noise, write_network
 
 from edgekit import Classifier, dataset
 from edgekit.artifact.info import read_info, read_sidecar
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError, DataError, QualityGateError, SpecError
 from edgekit.files import sha256
 from edgekit.hub.shipped import shipped_models
 from edgekit.quantize import Gate, quantize
-from edgekit.quantize import search as ladder
-from edgekit.quantize.schemes import LADDER, RECIPES
+from edgekit.quantize.schemes import SCHEMES, SEARCH_ORDER
+from edgekit.quantize.search import schemes_for
 from edgekit.quantize.targets import TARGETS
 
 ANY_SPEED = Gate(min_speedup=0)
@@ -24,7 +24,7 @@ ANYTHING = Gate(max_drop=100, min_speedup=0)
 
 
 @pytest.fixture(scope="module")
-def digits(shared: Path) -> tuple[PictureSet, PictureSet]:
+def digits(shared: Path) -> tuple[ImageSet, ImageSet]:
     """Calibration and held-out digits."""
     training, held_out = (dataset.read(shared / "data/mnist", split) for split in ("train", "val"))
     return training.sample(64, seed=0), held_out.sample(300, seed=0)
@@ -41,38 +41,38 @@ def network(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(network) -> tuple[PictureSet, PictureSet]:
+def pictures(network) -> tuple[ImageSet, ImageSet]:
     """Calibration and held-out noise; its classes are what the network says."""
     arrays = [array[0] for array in noise(60)]
     with Classifier(network) as classifier:
         labels = tuple(classifier.predict(array).top[0].index for array in arrays)
-    every = PictureSet(LABELS, arrays, tuple(f"noise-{i}" for i in range(60)), labels)
+    every = ImageSet(LABELS, arrays, tuple(f"noise-{i}" for i in range(60)), labels)
     return every.subset(range(16)), every.subset(range(16, 60))
 
 
-def unlabelled(pictures: PictureSet) -> PictureSet:
+def unlabelled(pictures: ImageSet) -> ImageSet:
     return dataclasses.replace(pictures, classes=(), labels=(0,) * len(pictures))
 
 
 def test_int8_file_is_smaller_and_says_how_it_was_judged(lenet5, digits, tmp_path):
     path = tmp_path / "int8.onnx"
     trial = quantize(lenet5, path, calibration=digits[0], held_out=digits[1], gate=ANY_SPEED)
-    info, judgement = read_info(path), trial.judgement
-    assert judgement.child.top1 >= 0.97
+    info, result = read_info(path), trial.result
+    assert result.child.top1 >= 0.97
     assert path.stat().st_size < lenet5.stat().st_size / 2
-    assert judgement.size_bytes == pytest.approx(path.stat().st_size, rel=0.02)  # it lacks its own judgement
+    assert result.size_bytes == pytest.approx(path.stat().st_size, rel=0.02)  # it lacks its own result
     assert info.precision == "int8"
     assert info.parent_sha256 == sha256(lenet5.read_bytes())
     assert info.calibration["pictures"] == 64
-    assert info.metrics == judgement.child.to_dict()
+    assert info.metrics == result.child.to_dict()
     evidence = info.parity["quantize"]
-    assert (evidence["parent_top1"], evidence["recipe"]) == (judgement.parent.top1, trial.recipe.name)
+    assert (evidence["parent_top1"], evidence["recipe"]) == (result.parent.top1, trial.scheme.name)
     assert info.warning is None
-    assert read_sidecar(path)["latency"]["speedup"] == judgement.speedup
+    assert read_sidecar(path)["latency"]["speedup"] == result.speedup
 
 
 @pytest.mark.parametrize(
-    ("target", "recipe", "grouped"),
+    ("target", "scheme", "grouped"),
     [
         ("x86-vnni", "int8", True),
         ("x86-vnni", "int8-equalized", False),
@@ -80,8 +80,8 @@ def test_int8_file_is_smaller_and_says_how_it_was_judged(lenet5, digits, tmp_pat
         ("x86-avx2", "int8", False),
     ],
 )
-def test_pixels_are_grouped_where_it_was_seen_to_gain(network, pictures, tmp_path, target, recipe, grouped):
-    path, chosen = tmp_path / "int8.onnx", {"recipes": [RECIPES[recipe]], "target": TARGETS[target]}
+def test_pixels_are_grouped_where_it_was_seen_to_gain(network, pictures, tmp_path, target, scheme, grouped):
+    path, chosen = tmp_path / "int8.onnx", {"schemes": [SCHEMES[scheme]], "target": TARGETS[target]}
     quantize(network, path, calibration=pictures[0], held_out=pictures[1], gate=ANYTHING, **chosen)
     kinds = [node.op_type for node in onnx.load(path).graph.node]
     assert ("Reshape" in kinds) == grouped
@@ -108,20 +108,20 @@ def test_a_worse_model_is_refused_and_not_written(lenet5, digits, tmp_path):
             calibration=dark,
             held_out=digits[1],
             gate=ANY_SPEED,
-            recipes=[RECIPES["int8"]],
+            schemes=[SCHEMES["int8"]],
         )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_slower_model_is_refused_and_not_written(network, pictures, tmp_path):
-    with pytest.raises(QualityGateError, match=r"none of 2 recipes passes; .* times as fast .* --min-speedup 1000"):
+    with pytest.raises(QualityGateError, match=r"none of 2 schemes passes; .* times as fast .* --min-speedup 1000"):
         quantize(
             network,
             tmp_path / "int8.onnx",
             calibration=pictures[0],
             held_out=pictures[1],
             gate=Gate(max_drop=100, min_speedup=1000),
-            recipes=LADDER[:2],
+            schemes=SEARCH_ORDER[:2],
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -133,14 +133,14 @@ def test_allow_worse_writes_the_nearest_miss_and_marks_it(network, pictures, tmp
         calibration=pictures[0],
         held_out=pictures[1],
         gate=Gate(max_drop=100, min_speedup=1000),
-        recipes=LADDER[:1],
+        schemes=SEARCH_ORDER[:1],
         allow_worse=True,
     )
     assert not trial.passed
     assert "--min-speedup 1000" in read_info(tmp_path / "int8.onnx").warning
 
 
-def test_the_ladder_stops_at_the_first_that_passes_unless_told(network, pictures, tmp_path):
+def test_quantize_stops_at_the_first_that_passes_unless_told(network, pictures, tmp_path):
     tried = []
     for try_all in (False, True):
         quantize(
@@ -149,11 +149,11 @@ def test_the_ladder_stops_at_the_first_that_passes_unless_told(network, pictures
             calibration=pictures[0],
             held_out=pictures[1],
             gate=ANYTHING,
-            recipes=LADDER[:2],
+            schemes=SEARCH_ORDER[:2],
             try_all=try_all,
             on_trial=tried.append,
         )
-    assert [trial.recipe.name for trial in tried] == ["int8", "int8", "int8-mse"]
+    assert [trial.scheme.name for trial in tried] == ["int8", "int8", "int8-mse"]
 
 
 def test_the_float_file_is_not_replaced(network, pictures):
@@ -167,8 +167,8 @@ def test_it_is_judged_against_the_network_that_it_stands_in_for(network, picture
     halves = {"calibration": pictures[0], "held_out": pictures[1]}
     alone = quantize(other, tmp_path / "alone.onnx", **halves, gate=ANYTHING)
     standing_in = quantize(other, tmp_path / "int8.onnx", **halves, gate=ANYTHING, against=network)
-    assert alone.judgement.divergence < standing_in.judgement.divergence / 10
-    assert standing_in.judgement.parent.top1 == 1.0
+    assert alone.result.divergence < standing_in.result.divergence / 10
+    assert standing_in.result.parent.top1 == 1.0
     info = read_info(tmp_path / "int8.onnx")
     assert info.parent_sha256 == sha256(other.read_bytes())
     assert info.parity["quantize"]["against_sha256"] == sha256(network.read_bytes())
@@ -181,9 +181,9 @@ def test_it_can_stand_in_only_for_a_network_with_the_same_labels(network, lenet5
 
 
 @pytest.mark.slow
-def test_every_recipe_makes_a_file_that_answers_alike(network, pictures, tmp_path):
-    for recipe in RECIPES.values():
-        if recipe.storage == "dense-int8":  # nothing large enough in this network
+def test_every_scheme_makes_a_file_that_answers_alike(network, pictures, tmp_path):
+    for scheme in SCHEMES.values():
+        if scheme.storage == "dense-int8":  # nothing large enough in this network
             continue
         trial = quantize(
             network,
@@ -191,22 +191,22 @@ def test_every_recipe_makes_a_file_that_answers_alike(network, pictures, tmp_pat
             calibration=pictures[0],
             held_out=pictures[1],
             gate=ANYTHING,
-            recipes=[recipe],
+            schemes=[scheme],
         )
-        assert trial.judgement.parity.agreement >= 0.9, recipe.name
-        assert Classifier(tmp_path / "small.onnx").info.precision == recipe.precision
+        assert trial.result.parity.agreement >= 0.9, scheme.name
+        assert Classifier(tmp_path / "small.onnx").info.precision == scheme.precision
 
 
 def test_without_labels_agreement_and_divergence_judge(network, pictures, tmp_path):
     calibration, held_out = (unlabelled(half) for half in pictures)
     path = tmp_path / "int8.onnx"
     trial = quantize(network, path, calibration=calibration, held_out=held_out, gate=ANY_SPEED)
-    assert trial.judgement.drop is None
-    assert trial.judgement.parity.agreement >= 0.95
+    assert trial.result.drop is None
+    assert trial.result.parity.agreement >= 0.95
     assert read_info(path).metrics is None
     strict = Gate(min_agreement=100.5, max_divergence=0.0, min_speedup=0)
     with pytest.raises(QualityGateError, match=r"--min-agreement 100\.5 and has probabilities .* --max-divergence 0"):
-        quantize(network, path, calibration=calibration, held_out=held_out, gate=strict, recipes=LADDER[:1])
+        quantize(network, path, calibration=calibration, held_out=held_out, gate=strict, schemes=SEARCH_ORDER[:1])
 
 
 def test_the_target_decides_the_integers(network, pictures, tmp_path):
@@ -225,8 +225,8 @@ def test_pictures_may_not_calibrate_and_judge(network, pictures, tmp_path):
         quantize(network, tmp_path / "int8.onnx", calibration=pictures[0], held_out=pictures[0])
 
 
-def test_what_is_doubtful_is_said(network, pictures, tmp_path):
-    doubts = []
+def test_quantize_warns_of_unreadable_and_few_held_out_images(network, pictures, tmp_path):
+    warnings = []
     broken = dataclasses.replace(pictures[1], sources=[b"no picture", *pictures[1].sources[1:]])
     quantize(
         network,
@@ -234,10 +234,10 @@ def test_what_is_doubtful_is_said(network, pictures, tmp_path):
         calibration=pictures[0],
         held_out=broken,
         gate=ANYTHING,
-        on_doubt=doubts.append,
+        on_warning=warnings.append,
     )
-    assert doubts[0] == "1 held-out pictures cannot be read and are left out"
-    assert doubts[1].startswith("43 held-out pictures judge coarsely")
+    assert warnings[0] == "1 held-out pictures cannot be read and are left out"
+    assert warnings[1].startswith("43 held-out pictures judge coarsely")
 
 
 def test_an_int8_file_is_not_quantized_again(pictures, tmp_path):
@@ -260,4 +260,4 @@ def test_an_old_operator_set_is_refused(network, pictures, tmp_path):
 def test_weights_only_is_tried_where_the_weights_are_dense(network):
     import onnx
 
-    assert all(recipe.storage != "dense-int8" for recipe in ladder.sensible_recipes(onnx.load(network)))
+    assert all(scheme.storage != "dense-int8" for scheme in schemes_for(onnx.load(network)))

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from edgekit.errors import DataError
-from edgekit.quantize.split_data import calibration_and_held_out, pictures_at
+from edgekit.quantize.split_data import calibration_and_held_out, images_at
 
 
 def fill(folder, names):
@@ -56,4 +56,4 @@ def test_what_cannot_be_read_is_said(tmp_path):
         calibration_and_held_out(tmp_path / "missing", samples=10, seed=0)
     (tmp_path / "truth.csv").write_text("file,label\n0.png,a\n")
     with pytest.raises(DataError, match="goes with a folder"):
-        pictures_at(tmp_path / "archive.zip", truth=tmp_path / "truth.csv")
+        images_at(tmp_path / "archive.zip", truth=tmp_path / "truth.csv")

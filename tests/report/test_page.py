@@ -6,18 +6,17 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from made_models import LABELS, tiny_model, write_tiny
-from made_reports import HOSTILE, SCRIPT, hostile_evaluation, opened
+from made_reports import SCRIPT, hostile_evaluation, opened
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import Classifier
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.evaluate.accuracy import Accuracy
-from edgekit.evaluate.evaluation import evaluation
-from edgekit.evaluate.predictions import Answers, Contender, answer
+from edgekit.evaluate.evaluation import evaluate
+from edgekit.evaluate.predictions import EvaluatedModel, Predictions, predict_all
 from edgekit.report import write_report
 from edgekit.report.class_table import class_table
 from edgekit.report.confusion import confusion_section
-from edgekit.report.html import Markup, element, escaped, short
 from edgekit.report.page import page
 
 
@@ -81,8 +80,8 @@ def test_two_models_on_the_photographs(shared, tmp_path, tiny_thousand):
     from edgekit import dataset
 
     pictures = dataset.read(shared / "data/imagenet-photos", "held-out")
-    contenders = [Contender(name, tiny_thousand, Classifier(tiny_thousand), plan) for name, plan in PLANS.items()]
-    write_report(evaluation(answer(contenders, pictures), data="photographs"), tmp_path / "report.html")
+    models = [EvaluatedModel(name, tiny_thousand, Classifier(tiny_thousand), plan) for name, plan in PLANS.items()]
+    write_report(evaluate(predict_all(models, pictures), data="photographs"), tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 5e6
     for width in (360, 1400):
         _, said, wide = opened(tmp_path / "report.html", width=width, scratch=tmp_path)
@@ -109,11 +108,11 @@ def test_class_activation_maps_are_shown_where_the_file_has_them(tmp_path):
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(12)]
     classes = Classifier(path).info.labels
-    pictures = PictureSet(classes, sources, tuple(f"p{n}" for n in range(12)), tuple(n % 4 for n in range(12)))
-    found = evaluation(answer([Contender("maps", path, Classifier(path))], pictures), data="drawn")
-    write_report(found, tmp_path / "report.html")
+    pictures = ImageSet(classes, sources, tuple(f"p{n}" for n in range(12)), tuple(n % 4 for n in range(12)))
+    evaluation = evaluate(predict_all([EvaluatedModel("maps", path, Classifier(path))], pictures), data="drawn")
+    write_report(evaluation, tmp_path / "report.html")
     page = Reader((tmp_path / "report.html").read_text())
-    mistakes = len(found.figures[0].mistakes)
+    mistakes = len(evaluation.models[0].mistakes)
     assert sum(tag == "img" for tag, _ in page.elements) == 3 * mistakes > 0
 
 
@@ -128,26 +127,26 @@ def with_maps():
     return model
 
 
-def drawn_evaluation(folder, answers):
-    """An evaluation of two models of other label orders that only name classes; answers: truth and both answers."""
-    orders, truth = (LABELS, LABELS[::-1]), [LABELS.index(row[0]) for row in answers]
+def drawn_evaluation(folder, rows):
+    """An evaluation of two models whose label orders differ; rows: the truth and both predictions, by their names."""
+    orders, truth = (LABELS, LABELS[::-1]), [LABELS.index(row[0]) for row in rows]
     rng = np.random.default_rng(0)
-    sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in answers]
-    pictures = PictureSet(LABELS, sources, tuple(f"p{n}" for n in range(len(answers))), tuple(truth))
-    contenders, accuracies = [], []
+    sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in rows]
+    pictures = ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(len(rows))), tuple(truth))
+    models, accuracies = [], []
     for number, labels in enumerate(orders):
         path = write_tiny(folder / f"m{number}.onnx", labels=labels)
-        contenders.append(Contender(f"m{number}", path, Classifier(path)))
-        given = np.array([labels.index(row[number + 1]) for row in answers])
-        own = np.array([labels.index(row[0]) for row in answers])
-        accuracies.append(Accuracy(own, np.eye(len(labels))[given] * 0.9 + 0.025))
-    return evaluation(Answers(tuple(contenders), pictures, tuple(accuracies), ()), data="drawn")
+        models.append(EvaluatedModel(f"m{number}", path, Classifier(path)))
+        predicted = np.array([labels.index(row[number + 1]) for row in rows])
+        own_truth = np.array([labels.index(row[0]) for row in rows])
+        accuracies.append(Accuracy(own_truth, np.eye(len(labels))[predicted] * 0.9 + 0.025))
+    return evaluate(Predictions(tuple(models), pictures, tuple(accuracies), ()), data="drawn")
 
 
 def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_path):
     rows = [(label, label, label) for label in LABELS for _ in range(12)]
-    found = drawn_evaluation(tmp_path, [*rows, (LABELS[0], LABELS[1], LABELS[0])])
-    first, second = found.figures
+    evaluation = drawn_evaluation(tmp_path, [*rows, (LABELS[0], LABELS[1], LABELS[0])])
+    first, second = evaluation.models
     assert "change" not in class_table(first, first)
     rows = class_table(second, first).split("</tr>")
     changed = {row.split("<bdi>")[1].split("<")[0]: row for row in rows if "+" in row or 'class="down' in row}
@@ -157,31 +156,18 @@ def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_pa
 
 
 def test_one_picture_of_a_class_is_called_too_few_and_no_confusion_the_most(tmp_path):
-    found = drawn_evaluation(tmp_path, [(label, LABELS[0], label) for label in LABELS])
-    assert "too few" in class_table(found.figures[0], found.figures[0])
-    confusions = confusion_section(found.figures[0])
+    evaluation = drawn_evaluation(tmp_path, [(label, LABELS[0], label) for label in LABELS])
+    assert "too few" in class_table(evaluation.models[0], evaluation.models[0])
+    confusions = confusion_section(evaluation.models[0])
     assert "Confused once each" in confusions
     assert "strip" not in confusions
 
 
 def test_a_models_color_is_the_same_in_the_verdict_and_on_its_card(tmp_path):
-    found = drawn_evaluation(tmp_path, [(LABELS[0], LABELS[1], LABELS[0]), *((label,) * 3 for label in LABELS)])
-    text = page(found)
+    evaluation = drawn_evaluation(tmp_path, [(LABELS[0], LABELS[1], LABELS[0]), *((label,) * 3 for label in LABELS)])
+    text = page(evaluation)
     assert re.search(r'<span class="c1" style="flex-grow:1" title="only m1: 1">', text)
     assert re.search(r'<i class="key c1"></i><bdi>m1</bdi></h3>', text)
     assert "1 picture. Above" in text
     assert "92.5% sure in the mean, and right in 80.0%: too sure." in text
     assert "92.5% sure in the mean, and right in 100.0%: too modest." in text
-
-
-def test_markup_escapes_what_is_not_markup():
-    inner = element("b", {"title": '"<'}, "<i>")
-    assert inner == '<b title="&quot;&lt;">&lt;i&gt;</b>'
-    assert element("p", {}, inner, Markup("<br>"), [inner]) == f"<p>{inner}<br>{inner}</p>"
-    assert all("<" not in escaped(label) for label in HOSTILE)
-
-
-def test_long_labels_are_cut_at_their_first_comma():
-    assert short("great white shark, white shark, man-eater") == "great white shark"
-    assert short("a, b") == "a, b"
-    assert short("," * 30) == "," * 30

@@ -18,7 +18,8 @@ from PIL import Image
 
 from edgekit import Classifier, Ensemble, ModelLimits
 from edgekit.errors import ArtifactError, EdgekitError, ImageError, SpecError
-from edgekit.image.load import ImageLimits, load_image
+from edgekit.image.decode_limits import ImageLimits
+from edgekit.image.load import load_image
 from edgekit.image.size import Size, size_of
 from edgekit.preprocess.adaptive_crops import AdaptivePlan, margins
 from edgekit.preprocess.crops import PLANS, CropPlan, Look

@@ -6,7 +6,7 @@ from edgekit.runtime import cpu, doctor
 
 
 def said(checkup, severity):
-    return [finding.said for finding in checkup.findings if finding.severity == severity]
+    return [finding.message for finding in checkup.findings if finding.severity == severity]
 
 
 def test_this_machine_is_fit(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.errors import DataError, ImageError
-from edgekit.runtime.image_sources import _natural, inputs, read_list
+from edgekit.runtime.image_sources import _natural, find_images, read_list
 
 
 @pytest.fixture
@@ -24,11 +24,11 @@ def tree(tmp_path, monkeypatch):
 
 
 def names(*arguments, **options):
-    return [found.name for found in inputs(arguments, **options)]
+    return [found.name for found in find_images(arguments, **options)]
 
 
 def test_files_are_taken_as_they_are_named(tree):
-    assert list(inputs(["b10.jpg", "absent.jpg", "a.txt"])) == [
+    assert list(find_images(["b10.jpg", "absent.jpg", "a.txt"])) == [
         (name,) * 2 for name in ("b10.jpg", "absent.jpg", "a.txt")
     ]
 
@@ -56,7 +56,7 @@ def test_patterns(tree, pattern, found):
     assert names(pattern) == expected
     assert names(str(tree / pattern)) == [str(tree / name) for name in expected]
     if not found:
-        assert "pattern" in str(next(inputs([pattern])).source)
+        assert "pattern" in str(next(find_images([pattern])).source)
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree):
@@ -66,7 +66,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree):
 
 def test_what_has_no_pictures_says_so_in_its_place(tree):
     Path("empty").mkdir()
-    first, second, last = inputs(["empty", "b9.JPG", "file:///etc/passwd"])
+    first, second, last = find_images(["empty", "b9.JPG", "file:///etc/passwd"])
     assert isinstance(first.source, ImageError)
     assert "empty: no pictures" in str(first.source)
     assert second.name == "b9.JPG"
@@ -95,7 +95,7 @@ def test_a_skipped_folder_is_not_entered(tree):
 def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(tree):
     Path("c").chmod(0)
     try:
-        found = list(inputs(["."]))
+        found = list(find_images(["."]))
     finally:
         Path("c").chmod(0o700)
     assert "cannot be read" in str(found[-1].source)
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(tree):
 
 def test_stdin_is_a_picture_where_there_is_one(tree):
     stdin = io.BytesIO(b"x")
-    assert list(inputs(["-"], stdin=stdin)) == [("-", stdin)]
+    assert list(find_images(["-"], stdin=stdin)) == [("-", stdin)]
 
 
 def test_lists_of_names(tree):

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.image.source import Pixels
+from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 
 
 def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
-    """28x28 gray pictures: a bright bar, upright (0), lying (1) or slanting (2), in noise."""
+    """28x28 gray images: a bright bar, upright (0), lying (1) or slanting (2), in noise."""
     rng = np.random.default_rng(seed)
     pictures, labels = [], []
     for number in range(count):
@@ -31,24 +32,24 @@ def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
     return pictures, labels
 
 
-def drawn_set(count: int, *, seed: int) -> PictureSet:
+def drawn_set(count: int, *, seed: int) -> ImageSet:
     pictures, labels = drawn(count, seed=seed)
-    return PictureSet(("bar", "line", "slant"), pictures, tuple(map(str, range(count))), tuple(labels))
+    return ImageSet(("bar", "line", "slant"), pictures, tuple(map(str, range(count))), tuple(labels))
 
 
 @pytest.fixture(scope="session")
-def training() -> PictureSet:
+def training() -> ImageSet:
     return drawn_set(90, seed=1)
 
 
 @pytest.fixture(scope="session")
-def validation() -> PictureSet:
+def validation() -> ImageSet:
     return drawn_set(30, seed=2)
 
 
 @pytest.fixture(scope="session")
 def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same pictures as PNG files in train/CLASS/ and val/CLASS/."""
+    """The same images as PNG files in train/CLASS/ and val/CLASS/."""
     root = tmp_path_factory.mktemp("bars")
     for split, count, seed in (("train", 90, 1), ("val", 30, 2)):
         for number, (pixels, label) in enumerate(zip(*drawn(count, seed=seed), strict=True)):
@@ -59,8 +60,8 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def picture_set() -> Callable[..., PictureSet]:
-    """A function: so many drawn pictures, by a seed."""
+def picture_set() -> Callable[..., ImageSet]:
+    """A function: N drawn images, by a seed."""
     return drawn_set
 
 
@@ -71,10 +72,29 @@ def lenet_recipe() -> Callable[..., Recipe]:
 
 
 def small_recipe(**changes: object) -> Recipe:
-    """A recipe that learns the bars in 3 epochs of 6 steps; `optimize` and `augment` are laid over its own."""
+    """A recipe that learns the bars in 3 epochs of 6 steps; `optimize` and `augment` override its own."""
     optimize = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05, "warmup_epochs": 0.5, "ema_decay": 0.9}
     values: dict[str, object] = {"model": "lenet5", "augment": {"crop_padding": 1}, "optimize": optimize}
     for name, value in changes.items():
         own = values.get(name)
         values[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
     return Recipe.from_dict(values)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory, lenet_recipe, training, validation):
+    """A LeNet-5 that knows the bars."""
+    folder = tmp_path_factory.mktemp("parent")
+    train(lenet_recipe(optimize={"epochs": 12}), training, validation, run=folder, workers=0)
+    return folder / "model.safetensors"
+
+
+@pytest.fixture
+def task(training, validation):
+    """Another task for the same images: is the bar upright?"""
+
+    def relabeled(images):
+        labels = tuple(int(label == 0) for label in images.labels)
+        return ImageSet(("no", "yes"), images.sources, images.names, labels)
+
+    return relabeled(training), relabeled(validation)

@@ -1,4 +1,4 @@
-"""Trainings that die, in processes of their own: killed, interrupted, with a dead companion."""
+"""Trainings in processes of their own that are killed, interrupted, or lose another process of their job."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def undisturbed(tmp_path_factory, picture_folder):
 
 
 @pytest.mark.slow
-def test_killed_at_five_random_moments_it_ends_in_the_same_weights(tmp_path, picture_folder, undisturbed):
+def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, picture_folder, undisturbed):
     seconds, whole = undisturbed
     moments = random.Random()  # other ones in every run of this test; what the kills left is listed where it fails
     kills = []
@@ -73,7 +73,7 @@ def test_killed_at_five_random_moments_it_ends_in_the_same_weights(tmp_path, pic
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_exits_130(tmp_path, picture_folder):
+def test_train_saves_and_exits_130_at_ctrl_c(tmp_path, picture_folder):
     process = subprocess.Popen(
         [*command(picture_folder, tmp_path, "--json"), "--epochs", "1000"],
         env=environment(),
@@ -83,9 +83,9 @@ def test_ctrl_c_saves_and_exits_130(tmp_path, picture_folder):
     )
     process.stdout.readline()  # the first epoch is over
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "with --resume goes on" in said
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "with --resume goes on" in stderr
     assert load_checkpoint(tmp_path / "last.safetensors").state["epoch"] >= 1
 
 
@@ -99,7 +99,7 @@ def torchrun(data, folder, *options):
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path, picture_folder):
+def test_train_in_two_processes_ends_in_the_weights_of_one(tmp_path, picture_folder):
     """Within 1e-5 in every weight after 33 steps: the same pictures in each; only the order of the sums differs."""
     alone = finish(command(picture_folder, tmp_path / "one", "--epochs", "3"))
     assert alone.returncode == 0, alone.stderr
@@ -113,7 +113,7 @@ def test_two_processes_train_what_one_does(tmp_path, picture_folder):
 
 
 @pytest.mark.slow
-def test_two_processes_share_the_features_of_a_frozen_body(tmp_path, picture_folder, undisturbed):
+def test_train_in_two_processes_shares_the_features_of_a_frozen_body(tmp_path, picture_folder, undisturbed):
     weights = undisturbed[1] / "model.safetensors"
     head = ("--tune", "head", "--weights", str(weights), "--epochs", "2")
     for options in (("--rotate", "0"), ("--feature-copies", "2")):  # only copies are rotated
@@ -127,7 +127,7 @@ def test_two_processes_share_the_features_of_a_frozen_body(tmp_path, picture_fol
 
 
 @pytest.mark.slow
-def test_a_dead_loader_is_one_line(tmp_path, picture_folder):
+def test_train_reports_a_dead_loader_in_one_line(tmp_path, picture_folder):
     process = subprocess.Popen(
         [*command(picture_folder, tmp_path, "--json"), "--epochs", "10000"],
         env=environment(),
@@ -139,13 +139,13 @@ def test_a_dead_loader_is_one_line(tmp_path, picture_folder):
     while not (loaders := _children(process.pid)):  # it starts one for each epoch
         time.sleep(0.001)
     os.kill(loaders[-1], signal.SIGKILL)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "fewer workers" in said.splitlines()[-1]
+    assert "fewer workers" in stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
-def test_a_dead_companion_ends_the_job_within_a_minute_and_it_can_be_resumed(tmp_path, picture_folder):
+def test_train_ends_within_a_minute_of_a_dead_process_and_resumes(tmp_path, picture_folder):
     job = subprocess.Popen(
         torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json"),
         env=environment(),

@@ -1,4 +1,5 @@
-import copy
+"""Whole trainings of a small network: what they write, how they stop, and how they resume."""
+
 import dataclasses
 import json
 import signal
@@ -7,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, EdgekitError, SpecError, WeightsError
 from edgekit.files import sha256
 from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
-from edgekit.train.interrupt import failures_in_one_line
+from edgekit.train.loader import evaluation_batches
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
-from edgekit.train.metrics import evaluate
+from edgekit.train.metrics import accuracy, confusion_matrix
 from edgekit.zoo.network import PixelNetwork
 
 
@@ -30,7 +31,7 @@ def digest(folder):
     return sha256((folder / "model.safetensors").read_bytes())
 
 
-def test_a_training_learns_and_leaves_everything_in_its_folder(tmp_path, lenet_recipe, training, validation):
+def test_train_learns_and_writes_every_file_of_its_folder(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(optimize={"epochs": 12})
     results, notes = [], []
     finished = run(tmp_path, recipe, training, validation, on_epoch=results.append, on_note=notes.append)
@@ -45,12 +46,13 @@ def test_a_training_learns_and_leaves_everything_in_its_folder(tmp_path, lenet_r
     assert json.loads((tmp_path / "environment.json").read_text())["torch"] == torch.__version__
     loaded = load_checkpoint(tmp_path / "model.safetensors")
     network = PixelNetwork(loaded.network(), mean=recipe.preprocess.mean, std=recipe.preprocess.std)
-    assert evaluate(network, validation, recipe, workers=0) == results[-1].val_accuracy
+    batches = evaluation_batches(validation, recipe.preprocess, batch_size=64, workers=0)
+    assert accuracy(confusion_matrix(network, batches, classes=3)) == results[-1].val_accuracy
     assert "parameters learn" in notes[0]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
-def test_a_run_stopped_after_any_epoch_ends_in_the_same_bytes(tmp_path, lenet_recipe, training, validation, optimizer):
+def test_train_resumed_after_any_epoch_ends_in_the_same_bytes(tmp_path, lenet_recipe, training, validation, optimizer):
     rate = {"sgd": 0.05, "adamw": 0.002, "rmsprop": 0.001}[optimizer]
     recipe = lenet_recipe(arguments={"dropout": 0.3}, optimize={"optimizer": optimizer, "learning_rate": rate})
     run(tmp_path / "whole", recipe, training, validation)
@@ -67,7 +69,9 @@ def test_a_run_stopped_after_any_epoch_ends_in_the_same_bytes(tmp_path, lenet_re
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
-def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_goes_on_from_there(tmp_path, lenet_recipe, training, validation):
+def test_train_saves_in_the_middle_of_an_epoch_at_ctrl_c_and_resumes_there(
+    tmp_path, lenet_recipe, training, validation
+):
     recipe = lenet_recipe(arguments={"dropout": 0.3})
     whole = []
     run(tmp_path / "whole", recipe, training, validation, on_epoch=whole.append)
@@ -86,7 +90,7 @@ def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_goes_on_from_there(tmp_path,
     assert [result.loss for result in rest] == [result.loss for result in whole[1:]]
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_checkpoint(
+def test_train_stops_at_a_loss_that_is_not_a_number_and_keeps_the_checkpoint(
     tmp_path, lenet_recipe, training, validation
 ):
     recipe = lenet_recipe()
@@ -106,14 +110,14 @@ def test_a_loss_that_is_no_number_stops_with_the_step_and_keeps_the_checkpoint(
     run(tmp_path, recipe, training, validation, resume=True)
 
 
-def test_a_huge_rate_is_stopped_before_its_weights_are_saved(tmp_path, lenet_recipe, training, validation):
+def test_train_stops_at_a_huge_rate_before_its_weights_are_saved(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(optimize={"learning_rate": 1e30, "warmup_epochs": 0, "ema_decay": 0.0})
     with pytest.raises(EdgekitError, match="epoch 1, step"):
         run(tmp_path, recipe, training, validation)
     assert not (tmp_path / "last.safetensors").exists()
 
 
-def test_a_corrupt_checkpoint_is_refused_and_the_one_before_offered(tmp_path, lenet_recipe, training, validation):
+def test_train_refuses_a_corrupt_checkpoint_and_offers_the_previous_one(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe()
     run(tmp_path, recipe, training, validation)
     data = bytearray((tmp_path / "last.safetensors").read_bytes())
@@ -126,23 +130,7 @@ def test_a_corrupt_checkpoint_is_refused_and_the_one_before_offered(tmp_path, le
     run(tmp_path, recipe, training, validation, resume=True)
 
 
-def test_a_full_disk_costs_no_checkpoint(tmp_path, lenet_recipe, training, validation, monkeypatch):
-    recipe = lenet_recipe()
-    run(tmp_path, recipe, training, validation)
-    saved = load_checkpoint(tmp_path / "last.safetensors")
-    before = digest(tmp_path)
-
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("edgekit.files.os.fsync", full)
-    with pytest.raises(EdgekitError, match="No space left on device"):
-        save_checkpoint(tmp_path / "model.safetensors", saved)
-    assert digest(tmp_path) == before
-    assert not list(tmp_path.glob("*.tmp"))
-
-
-def test_another_training_is_neither_overwritten_nor_resumed(tmp_path, lenet_recipe, training, validation):
+def test_train_neither_overwrites_nor_resumes_another_training(tmp_path, lenet_recipe, training, validation):
     run(tmp_path, lenet_recipe(), training, validation)
     with pytest.raises(DataError, match="--resume"):
         run(tmp_path, lenet_recipe(), training, validation)
@@ -150,10 +138,10 @@ def test_another_training_is_neither_overwritten_nor_resumed(tmp_path, lenet_rec
         run(tmp_path, lenet_recipe(optimize={"learning_rate": 0.01}), training, validation, resume=True)
 
 
-def test_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lenet_recipe, training, validation):
+def test_train_with_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lenet_recipe, training, validation):
     # Wrong validation labels: the accuracy cannot keep rising.
     labels = tuple(np.random.default_rng(0).integers(0, 3, len(validation)).tolist())
-    shuffled = PictureSet(validation.classes, validation.sources, validation.names, labels)
+    shuffled = ImageSet(validation.classes, validation.sources, validation.names, labels)
     results = []
     recipe = lenet_recipe(optimize={"epochs": 40, "patience": 3})
     finished = run(tmp_path, recipe, training, shuffled, on_epoch=results.append)
@@ -172,72 +160,46 @@ def confusion_accuracy(folder):
     return counts.trace() / counts.sum()
 
 
-def test_what_is_gone_on_from_is_said_and_other_pictures_are_refused(tmp_path, lenet_recipe, training, validation):
+def test_train_notes_where_it_resumes_and_refuses_other_images(tmp_path, lenet_recipe, training, validation):
     notes = []
     run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
     assert any("no checkpoint to go on from" in note for note in notes)
     run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
     assert "going on after 3 of 3 epochs" in notes
     fewer = training.subset(range(len(training) - 1))
-    relabelled = PictureSet(training.classes, training.sources, training.names, training.labels[::-1])
+    relabelled = ImageSet(training.classes, training.sources, training.names, training.labels[::-1])
     for other in (fewer, relabelled):
         with pytest.raises(DataError, match="other pictures"):
             run(tmp_path, lenet_recipe(), other, validation, resume=True)
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("gpu", "unknown device"), ("cpu:x", "unknown"), ("cuda:99", "not there")]
+    ("device", "message"), [("gpu", "unknown device"), ("cpu:x", "unknown"), ("cuda:99", "not there")]
 )
-def test_a_device_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, validation, device, said):
-    with pytest.raises(SpecError, match=said):
+def test_train_refuses_a_device_that_is_not_available(tmp_path, lenet_recipe, training, validation, device, message):
+    with pytest.raises(SpecError, match=message):
         run(tmp_path, lenet_recipe(), training, validation, device=device)
-    with pytest.raises(SpecError, match=said):
+    with pytest.raises(SpecError, match=message):
         find_learning_rate(lenet_recipe(), training, device=device)
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("message", "advice"),
     [
         ("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines", "smaller batch_size"),
         ("DataLoader worker (pid 7) is killed by signal: Killed.", "fewer workers"),
         ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "fewer workers"),
     ],
 )
-def test_memory_that_is_not_there_is_one_line(tmp_path, lenet_recipe, training, validation, said, advice):
+def test_train_explains_a_lack_of_memory_in_one_line(tmp_path, lenet_recipe, training, validation, message, advice):
     def fail(progress):
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
-    with pytest.raises(EdgekitError, match=f"{advice}.*{said[:10]}"):
+    with pytest.raises(EdgekitError, match=f"{advice}.*{message[:10]}"):
         run(tmp_path, lenet_recipe(), training, validation, on_step=fail)
 
 
-def test_an_error_in_a_living_worker_keeps_its_cause():
-    class Failing(torch.utils.data.Dataset):
-        def __len__(self):
-            return 1
-
-        def __getitem__(self, index):
-            raise RuntimeError("the cause")
-
-    with pytest.raises(RuntimeError, match=r"(?s)in DataLoader worker process 0\..*the cause"), failures_in_one_line():
-        next(iter(torch.utils.data.DataLoader(Failing(), num_workers=1)))
-
-
-def test_a_checkpoint_with_any_damaged_byte_is_refused(tmp_path, lenet_recipe, training, validation):
-    run(tmp_path, lenet_recipe(), training, validation)
-    data = (tmp_path / "model.safetensors").read_bytes()
-    header = 8 + int.from_bytes(data[:8], "little")
-    rng = np.random.default_rng(0)
-    places = {*range(data.index(b"sha256"), data.index(b"sha256") + 12), *rng.integers(8, header, 60).tolist()}
-    for at in places:
-        broken = bytearray(data)
-        broken[at] ^= 1
-        (tmp_path / "broken.safetensors").write_bytes(broken)
-        with pytest.raises(WeightsError, match=r"broken\.safetensors"):
-            load_checkpoint(tmp_path / "broken.safetensors")
-
-
-def test_clipping_and_smoothing_and_mixing_and_bfloat16_all_train(tmp_path, lenet_recipe, training, validation):
+def test_train_with_clipping_smoothing_mixing_and_bfloat16(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(
         precision="bfloat16",
         augment={"mixup": 0.2, "cutmix": 1.0, "erase": 0.2},
@@ -248,18 +210,7 @@ def test_clipping_and_smoothing_and_mixing_and_bfloat16_all_train(tmp_path, lene
     assert results[-1].loss < results[0].loss
 
 
-def test_the_wrong_classes_are_refused(tmp_path, lenet_recipe, training, validation):
-    other = PictureSet(("a", "b", "c"), validation.sources, validation.names, validation.labels)
+def test_train_refuses_other_classes_for_validation(tmp_path, lenet_recipe, training, validation):
+    other = ImageSet(("a", "b", "c"), validation.sources, validation.names, validation.labels)
     with pytest.raises(DataError, match="must be the same"):
         run(tmp_path, lenet_recipe(), training, other)
-
-
-def test_a_checkpoint_without_a_checksum_is_read(tmp_path, lenet_recipe, training, validation):
-    """Those written before there was one."""
-    from safetensors.torch import save_file
-
-    finished = run(tmp_path, lenet_recipe(), training, validation)
-    facts = copy.deepcopy(finished.facts())
-    tensors = {name: tensor.contiguous() for name, tensor in finished.tensors.items()}
-    save_file(tensors, tmp_path / "old.safetensors", metadata={"edgekit": json.dumps(facts)})
-    assert load_checkpoint(tmp_path / "old.safetensors").classes == training.classes

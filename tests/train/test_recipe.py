@@ -64,7 +64,7 @@ def test_a_checkpoint_of_before_the_new_fields_is_read():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"optimise": {}}, "did you mean optimize"),
         ({"optimize": {"learning_rat": 0.1}}, "did you mean learning_rate"),
@@ -101,8 +101,8 @@ def test_a_checkpoint_of_before_the_new_fields_is_read():
         ({"val_fraction": 1.0}, "val_fraction"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(values, said):
-    with pytest.raises((DataError, SpecError), match=said):
+def test_what_cannot_be_is_refused_by_name(values, message):
+    with pytest.raises((DataError, SpecError), match=message):
         Recipe.from_dict({"model": "lenet5", **values})
 
 

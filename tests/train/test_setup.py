@@ -4,18 +4,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgekit.train.setup import start
+from edgekit.train.setup import initial_state
 from edgekit.zoo.build import build
 
 
-@pytest.mark.parametrize(("classes", "said"), [(("a", "b"), 1), (tuple("0123456789"), 0)])
-def test_a_head_for_other_classes_is_new_and_said(tmp_path, lenet_recipe, classes, said):
+@pytest.mark.parametrize(("classes", "notes_count"), [(("a", "b"), 1), (tuple("0123456789"), 0)])
+def test_initial_state_replaces_a_head_for_other_classes_with_a_note(tmp_path, lenet_recipe, classes, notes_count):
     weights = tmp_path / "weights.safetensors"
     state = build("lenet5").state_dict()
     save_file(state, weights)
     notes = []
-    begun = start(lenet_recipe(weights=str(weights), tune="full"), classes, device="cpu", on_note=notes.append)
-    assert sum("a new one for these 2 starts from nothing" in note for note in notes) == said
-    loaded = begun.network.state_dict()
+    initial = initial_state(
+        lenet_recipe(weights=str(weights), tune="full"), classes, device="cpu", on_note=notes.append
+    )
+    assert sum("a new one for these 2 starts from nothing" in note for note in notes) == notes_count
+    loaded = initial.network.state_dict()
     assert torch.equal(loaded["body.f6.0.weight"], state["body.f6.0.weight"])
     assert loaded["head.fc.weight"].shape[0] == len(classes)

@@ -1,4 +1,4 @@
-"""What the zoo's tests share: networks without data."""
+"""What the zoo's tests share: networks without data, and a small one with weights."""
 
 import pytest
 import torch
@@ -16,3 +16,17 @@ def hollow():
             return build(name, **arguments).eval()
 
     return build_on_meta
+
+
+@pytest.fixture
+def network():
+    """A small network to load weights into."""
+    torch.manual_seed(1)
+    return build("lenet5")
+
+
+@pytest.fixture
+def state():
+    """Other weights than the network's."""
+    torch.manual_seed(2)
+    return dict(build("lenet5").state_dict())

@@ -9,7 +9,7 @@ from edgekit.image.size import Size
 from edgekit.zoo.blocks import he_normal
 from edgekit.zoo.build import build
 from edgekit.zoo.efficientnet import DropPath, SqueezeExcite, scaling
-from edgekit.zoo.network_cost import count
+from edgekit.zoo.network_cost import network_cost
 from edgekit.zoo.specs import SPECS
 
 # The authors' table (github.com/tensorflow/tpu, efficientnet_builder.py): width, depth, resolution, dropout.
@@ -89,7 +89,7 @@ def test_phi_comes_on_top_of_the_multipliers(hollow):
 def test_each_phi_about_doubles_the_cost(phi, hollow):
     """By the paper's constraint, alpha * beta^2 * gamma^2 = 1.92; rounding layers and channels up adds to it."""
     scaled = scaling(phi)
-    macs = count(hollow("efficientnet", phi=phi), Size(scaled.resolution, scaled.resolution)).macs
+    macs = network_cost(hollow("efficientnet", phi=phi), Size(scaled.resolution, scaled.resolution)).macs
 
     assert scaled.depth_mult * (scaled.width_mult * scaled.resolution / 224) ** 2 == pytest.approx(1.92**phi, rel=0.01)
     assert 1.92**phi < macs / SPECS["efficientnet"].macs < 1.4 * 1.92**phi

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from edgekit.artifact.info import ArtifactInfo, read_info
-from edgekit.dataset import PictureSet
+from edgekit.dataset import ImageSet
 from edgekit.export.from_torch import TOLERANCE, from_torch
-from edgekit.export.parity_inputs import drawings
+from edgekit.image.synthetic import draw_scenes
 from edgekit.zoo.build import build
 from edgekit.zoo.specs import SPECS
 
@@ -30,7 +30,7 @@ def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
         licence="Apache-2.0",
     )
     path = tmp_path / "model.onnx"
-    pictures = PictureSet(("any",), drawings(2), ("first", "second"), (0, 0))
+    pictures = ImageSet(("any",), draw_scenes(2), ("first", "second"), (0, 0))
     parity = from_torch(network, info, path, pictures=pictures)
     assert parity.pictures == 2
     assert parity.relative_difference <= TOLERANCE

@@ -15,7 +15,7 @@ from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool
 from edgekit.zoo.build import build
 from edgekit.zoo.inception_v1 import Inception
 from edgekit.zoo.network import AUXILIARY_WEIGHT, Network, PixelNetwork
-from edgekit.zoo.network_cost import layers
+from edgekit.zoo.network_cost import layer_costs
 from edgekit.zoo.specs import SPECS
 from edgekit.zoo.weights import load_weights
 
@@ -59,7 +59,7 @@ def test_operations_of_table_1(hollow):
     paper |= {"inception4c": 100, "inception4d": 119, "inception4e": 170, "inception5b": 71, "fc": 1}
     macs = dict.fromkeys(paper, 0)
 
-    for layer in layers(hollow("inception_v1"), Size(224, 224)):
+    for layer in layer_costs(hollow("inception_v1"), Size(224, 224)):
         stage = layer.name.split(".")[1]
         if stage in macs:
             macs[stage] += layer.macs

@@ -9,12 +9,12 @@ from edgekit.image.size import Size
 from edgekit.zoo.blocks import he_normal
 from edgekit.zoo.build import build
 from edgekit.zoo.mobilenet_v1 import resolution
-from edgekit.zoo.network_cost import count
+from edgekit.zoo.network_cost import network_cost
 
 
 @pytest.mark.parametrize(("width_mult", "macs_m", "parameters_m"), [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3)])
 def test_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, hollow):
-    cost = count(hollow("mobilenet_v1", width_mult=width_mult), Size(224, 224))
+    cost = network_cost(hollow("mobilenet_v1", width_mult=width_mult), Size(224, 224))
 
     assert cost.macs / 1e6 == pytest.approx(macs_m, abs=0.5)
     assert cost.parameters / 1e6 == pytest.approx(parameters_m, abs=0.05)
@@ -25,7 +25,7 @@ def test_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, 
 )
 def test_resolution_multiplier_costs_as_in_table_7(numerator, pixels, macs_m, hollow):
     assert resolution(numerator / 7) == pixels
-    assert count(hollow("mobilenet_v1"), Size(pixels, pixels)).macs / 1e6 == pytest.approx(macs_m, abs=1)
+    assert network_cost(hollow("mobilenet_v1"), Size(pixels, pixels)).macs / 1e6 == pytest.approx(macs_m, abs=1)
 
 
 def test_has_13_blocks_of_a_depthwise_and_a_pointwise_convolution(hollow):

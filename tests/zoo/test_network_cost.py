@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from edgekit.image.size import Size
-from edgekit.zoo.network_cost import Cost, LayerCost, count, layers
+from edgekit.zoo.network_cost import Cost, LayerCost, layer_costs, network_cost
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,20 @@ from edgekit.zoo.network_cost import Cost, LayerCost, count, layers
     ],
 )
 def test_textbook_arithmetic(network, input, channels, macs):
-    assert count(network, input, channels=channels).macs == macs
+    assert network_cost(network, input, channels=channels).macs == macs
 
 
 def test_biases_norms_and_activations_have_parameters_but_no_macs():
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
 
-    assert layers(network, Size(2, 2)) == (
+    assert layer_costs(network, Size(2, 2)) == (
         LayerCost(name="0", kind="Conv2d", output=(4, 2, 2), parameters=16, macs=48),
         LayerCost(name="1", kind="BatchNorm2d", output=(4, 2, 2), parameters=8, macs=0),
         LayerCost(name="2", kind="ReLU", output=(4, 2, 2), parameters=0, macs=0),
         LayerCost(name="3", kind="Flatten", output=(16,), parameters=0, macs=0),
         LayerCost(name="4", kind="Linear", output=(2,), parameters=34, macs=32),
     )
-    assert count(network, Size(2, 2)) == Cost(parameters=58, macs=80)
+    assert network_cost(network, Size(2, 2)) == Cost(parameters=58, macs=80)
 
 
 def test_counting_leaves_the_network_as_it_was():
@@ -41,7 +41,7 @@ def test_counting_leaves_the_network_as_it_was():
     network[1].eval()  # a frozen norm inside a network that trains
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
-    count(network, Size(2, 2))
+    network_cost(network, Size(2, 2))
 
     assert [module.training for module in network] == [True, False, True]
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
@@ -52,7 +52,7 @@ def test_hooks_are_removed_when_the_input_is_impossible():
     network = nn.Sequential(nn.Conv2d(3, 4, 5))
 
     with pytest.raises(RuntimeError):
-        count(network, Size(2, 2))
+        network_cost(network, Size(2, 2))
 
     assert not network[0]._forward_hooks
     assert network.training

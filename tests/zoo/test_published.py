@@ -8,7 +8,7 @@ from edgekit.errors import WeightsError
 from edgekit.image.size import Size
 from edgekit.zoo.build import build, published_keys
 from edgekit.zoo.specs import SPECS
-from edgekit.zoo.weights import load_weights, rename
+from edgekit.zoo.weights import load_weights, renamed_tensors
 
 _THEIR_NAMES = {"alexnet_owt": "alexnet", "efficientnet": "efficientnet_b0"}
 # GoogLeNet's own input transform is in our spec's mean and std.
@@ -74,7 +74,7 @@ def test_takes_their_weights_and_answers_the_same(name, peer, hollow):
     torch.manual_seed(0)
     theirs, ours = peer(name), hollow(name)
 
-    state = rename(theirs.state_dict(), published_keys(name))
+    state = renamed_tensors(theirs.state_dict(), published_keys(name))
     ours.load_state_dict({k: t for k, t in state.items() if not k.startswith("auxiliary.")}, strict=True, assign=True)
 
     for size in (_UNEVEN, SPECS[name].input if SPECS[name].macs < _QUICK_MACS else _EVEN):

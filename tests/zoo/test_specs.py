@@ -6,7 +6,7 @@ import torch
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
 from edgekit.zoo.build import build
-from edgekit.zoo.network_cost import Cost, count, layers
+from edgekit.zoo.network_cost import Cost, layer_costs, network_cost
 from edgekit.zoo.specs import SPECS
 
 every_network = pytest.mark.parametrize("name", SPECS)
@@ -16,7 +16,7 @@ every_network = pytest.mark.parametrize("name", SPECS)
 def test_parameters_and_macs_recounted_equal_the_spec(name, hollow):
     spec, network = SPECS[name], hollow(name)
 
-    assert count(network, spec.input, channels=spec.preprocess.channels) == Cost(
+    assert network_cost(network, spec.input, channels=spec.preprocess.channels) == Cost(
         parameters=spec.parameters, macs=spec.macs
     )
     assert sum(p.numel() for part in (network.body, network.head) for p in part.parameters()) == spec.parameters
@@ -44,7 +44,7 @@ def test_takes_its_smallest_and_refuses_less_in_one_line(name, hollow):
     network, channels = hollow(name), SPECS[name].preprocess.channels
     smallest, default = network.smallest, max(SPECS[name].input)
 
-    assert layers(network, Size(smallest, default), channels=channels)
+    assert layer_costs(network, Size(smallest, default), channels=channels)
     if smallest > 1:
         for size in (Size(smallest - 1, default), Size(default, smallest - 1)):
             with pytest.raises(
@@ -58,7 +58,7 @@ def test_takes_its_largest_and_refuses_more_in_one_line(name, hollow):
     network, channels = hollow(name), SPECS[name].preprocess.channels
     largest = network.largest
 
-    assert layers(network, Size(largest or 1000, max(SPECS[name].input)), channels=channels)
+    assert layer_costs(network, Size(largest or 1000, max(SPECS[name].input)), channels=channels)
     if largest is not None:
         with pytest.raises(SpecError, match=rf"to {largest}x{largest}.*`input`[^\n]*$"):
             network(torch.empty(1, channels, largest + 1, largest + 1, device="meta"))
@@ -85,7 +85,7 @@ def test_a_fixed_grid_is_built_for_another_input(name, input, hollow):
 
     network.check_input(Size(input, input))
 
-    assert layers(network, Size(input, input), channels=SPECS[name].preprocess.channels)[-1].output
+    assert layer_costs(network, Size(input, input), channels=SPECS[name].preprocess.channels)[-1].output
 
 
 @pytest.mark.parametrize(("name", "input", "least"), [("alexnet", 66, 67), ("lenet5", 15, 16), ("lenet5", -3, 16)])

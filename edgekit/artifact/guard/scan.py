@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgekit.artifact.guard.float_types import DIVISIONS, KnownFloats
-from edgekit.artifact.guard.tensors import FLOAT, INT64, WIRE_TYPES, Numbers, Part, check_held, numbers_of, values_of
+from edgekit.artifact.guard.growth import GrowthCheck
+from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.artifact.guard.tensors import FLOAT, INT64, WIRE_TYPES, Numbers, Part, check_stored, numbers_of, values_of
 from edgekit.artifact.info import is_ort_format
 from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields
 from edgekit.errors import ArtifactError
@@ -70,15 +71,6 @@ _NUMBER_TYPES = {"f": FLOAT, "floats": FLOAT, "i": INT64, "ints": INT64}
 _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _FILE_READERS = frozenset({"EPContext"})  # names a file that an accelerator's provider opens
-# Operators that make much out of little, and which of their inputs say how much: a shape, or factors.
-_SHAPES = {"ConstantOfShape": 0, "Expand": 1, "Resize": 3}
-_FACTORS = {"Tile": (1,), "Resize": (1, 2), "Upsample": (1,), "OneHot": (1,)}
-_FROM_NOTHING = frozenset({"ConstantOfShape", "Range"})
-# What takes a size that a tensor really has and answers no larger one.
-_MEASURING = frozenset({"Squeeze", "Unsqueeze", "Gather", "Slice", "Cast", "Identity"})
-_GROWING = _FROM_NOTHING | {"Pad", *_SHAPES, *_FACTORS}
-_SHAPE_ATTRIBUTES = frozenset({"shape", "output_shape"})
-_STEP_ATTRIBUTES = frozenset({"pads", "kernel_shape", "strides", "dilations", "output_padding", "scales", "repeats"})
 
 
 class _Constant(NamedTuple):
@@ -93,26 +85,6 @@ class _Node(NamedTuple):
     op_type: str
     inputs: list[str]
     outputs: list[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelLimits:
-    """What a model may be before it is refused.
-
-    max_bytes: of the file. max_nodes: of its graph. max_parts: fields that the look goes through, which bounds its
-    time. max_elements: of one stored tensor. max_made: elements that nodes make from sizes written in the file, all
-    together. max_factor: by which one node repeats, enlarges or pads.
-    """
-
-    max_bytes: int = 2**30
-    max_nodes: int = 20_000
-    max_parts: int = 1_000_000
-    max_elements: int = 2**28
-    max_made: int = 2**25
-    max_factor: int = 2**10
-
-
-DEFAULT_MODEL_LIMITS = ModelLimits()
 
 
 def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_LIMITS) -> None:
@@ -130,16 +102,14 @@ def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_
 class _Scan:
     """One look through one file.
 
-    constants: the small numeric ones by name, None for the others. measured: names of sizes that tensors really have.
-    floats: names of the values that are no whole numbers.
+    constants: the small numeric ones by name, None for the others. floats: names of the values that are not integers.
     """
 
     def __init__(self, limits: ModelLimits) -> None:
         self._limits = limits
         self._parts_left = limits.max_parts
-        self._made = 0.0
         self._constants: dict[str, Numbers | None] = {}
-        self._measured: set[str] = set()
+        self._growth = GrowthCheck(self._constants, limits)
         self._floats = KnownFloats()
 
     def file(self, message: memoryview) -> None:
@@ -166,14 +136,9 @@ class _Scan:
                 raise ArtifactError(f"its graph has more than {self._limits.max_nodes} nodes")
             nodes.append(self._node(payload))
         for node in nodes:  # now that all constants are known; in topological order, as ONNX demands
-            self._check_growth(node.op_type, node.inputs)
+            self._growth.node(*node)
             self._check_division(node)
             self._floats.pass_node(*node)
-            if node.op_type == "Shape" or (node.op_type in _MEASURING and node.inputs[:1] and self._measures(node)):
-                self._measured.update(node.outputs)
-
-    def _measures(self, node: _Node) -> bool:
-        return node.inputs[0] in self._measured
 
     def _node(self, message: memoryview) -> _Node:
         texts = {"op_type": "", "domain": ""}
@@ -188,16 +153,16 @@ class _Scan:
                 texts[part] = _text(payload)
         node = _Node(texts["op_type"], names["input"], names["output"])
         _check_operator(node.op_type, texts["domain"])
-        held = {value.name: value for value in (self._attribute(a, node.op_type) for a in attributes)}
-        if len(held) < len(attributes):
+        values = {value.name: value for value in (self._attribute(a, node.op_type) for a in attributes)}
+        if len(values) < len(attributes):
             raise ArtifactError(f"its operator {node.op_type!r:.60} holds one attribute twice")
         if node.op_type == "Constant":
-            if len(held) != 1 or len(node.outputs) != 1:
+            if len(values) != 1 or len(node.outputs) != 1:
                 raise ArtifactError("one of its Constants has other than one value and one output")
-            (value,) = held.values()
+            (value,) = values.values()
             self._add_constant(value._replace(name=node.outputs[0]))
-        elif node.op_type == "Cast" and "to" in held and node.outputs:
-            self._floats.add(node.outputs[0], int(next(iter(held["to"].numbers or ()), 0)))
+        elif node.op_type == "Cast" and "to" in values and node.outputs:
+            self._floats.add(node.outputs[0], int(next(iter(values["to"].numbers or ()), 0)))
         return node
 
     def _add_constant(self, constant: _Constant) -> None:
@@ -227,13 +192,16 @@ class _Scan:
         if field in ("t", "tensors"):
             if len(pieces) != 1:
                 raise ArtifactError(f"its attribute {name!r:.60} holds other than one tensor")
-            held = self._tensor(pieces[0][1])._replace(name=name)
+            constant = self._tensor(pieces[0][1])._replace(name=name)
         else:
             numbers = numbers_of(pieces) if field in _NUMBER_TYPES else ()
-            # Of a number that is 0 the field may be absent.
-            held = _Constant(name, _NUMBER_TYPES.get(field, 0), (0,) if field in ("f", "i") and not pieces else numbers)
-        self._check_attribute(op_type, held, field)
-        return held
+            if field in ("f", "i") and not pieces:  # of a number that is 0 the field may be absent
+                numbers = (0,)
+            constant = _Constant(name, _NUMBER_TYPES.get(field, 0), numbers)
+        if (op_type, constant.name) == ("Cast", "to") and field != "i":
+            raise ArtifactError("its operator Cast names a type by what is no whole number")
+        self._growth.attribute(op_type, constant.name, constant.numbers)
+        return constant
 
     def _tensor(self, message: memoryview) -> _Constant:
         """It must hold as much as it says."""
@@ -253,7 +221,7 @@ class _Scan:
             elif part != "data_location":
                 pieces.append((part, payload, value))
         elements = self._elements(name, numbers_of(dims))
-        check_held(name, data_type, elements, raw, pieces)
+        check_stored(name, data_type, elements, raw, pieces)
         return _Constant(name, data_type, values_of(data_type, elements, raw, pieces))
 
     def _elements(self, name: str, dims: Numbers | None) -> int:
@@ -264,39 +232,6 @@ class _Scan:
             raise ArtifactError(f"its tensor {name!r:.60} has more than {self._limits.max_elements} elements")
         return elements
 
-    def _check_attribute(self, op_type: str, held: _Constant, field: str) -> None:
-        if op_type == "Cast" and held.name == "to" and field != "i":
-            raise ArtifactError("its operator Cast names a type by what is no whole number")
-        of_shape = held.name in _SHAPE_ATTRIBUTES
-        if not of_shape and held.name not in _STEP_ATTRIBUTES:
-            return
-        if held.numbers is None:
-            raise ArtifactError(f"its operator {op_type!r:.60} has sizes that are no small whole numbers")
-        if of_shape:
-            self._make(op_type, held.numbers)
-        else:
-            self._check_factor(op_type, max(map(abs, held.numbers), default=0))
-
-    def _check_growth(self, op_type: str, inputs: list[str]) -> None:
-        """Refuse a node that makes a huge tensor, as far as constants say so."""
-        if op_type not in _GROWING:
-            return
-        given = [self._constants.get(name, ()) for name in inputs[:4]] + [()] * 4
-        sizes = [numbers for numbers in given if numbers is not None]
-        if op_type in _FROM_NOTHING and not all(name in self._constants or name in self._measured for name in inputs):
-            raise ArtifactError(f"its operator {op_type} makes a tensor whose size is not written in the file")
-        if len(sizes) < len(given) and (op_type in _FROM_NOTHING or None in given[1:]):
-            raise ArtifactError(f"its operator {op_type} has sizes that are no small whole numbers")
-        if op_type in _SHAPES:
-            self._make(op_type, given[_SHAPES[op_type]] or ())
-        for position in _FACTORS.get(op_type, ()):
-            self._check_factor(op_type, math.prod(map(abs, given[position] or ())))
-        if op_type == "Pad":
-            self._check_factor(op_type, max(map(abs, given[1] or ()), default=0))
-        elif op_type == "Range":
-            start, limit, delta = (next(iter(numbers), 0.0) for numbers in sizes[:3])  # 0 where it is measured
-            self._make(op_type, (abs(limit - start) / (abs(delta) or 1.0),))
-
     def _check_division(self, node: _Node) -> None:
         """Refuse to divide whole numbers by what ends the process: 0, and -1 under the smallest of them."""
         if node.op_type not in DIVISIONS or self._floats.any_of(node.inputs):
@@ -305,18 +240,9 @@ class _Scan:
         if not divisors or not {0, -1}.isdisjoint(divisors):
             raise ArtifactError(f"its operator {node.op_type} divides whole numbers by what may be 0 or -1")
 
-    def _make(self, op_type: str, shape: Numbers) -> None:
-        self._made += math.prod(abs(float(extent)) for extent in shape)
-        if not self._made <= self._limits.max_made:
-            raise ArtifactError(f"its operator {op_type!r:.60} makes more than {self._limits.max_made} elements")
-
-    def _check_factor(self, op_type: str, factor: float) -> None:
-        if not factor <= self._limits.max_factor:
-            raise ArtifactError(f"its operator {op_type!r:.60} stretches by more than {self._limits.max_factor}")
-
     def _parts(self, message: memoryview, names: Mapping[int, str]) -> Iterator[Part]:
         """The named fields of a message: name, payload, and the value of a varint (whose payload is empty)."""
-        seen = set()
+        read = set()
         for number, wire_type, _, payload, end, value in fields(message):
             self._parts_left -= 1
             if self._parts_left < 0:
@@ -327,9 +253,9 @@ class _Scan:
             if wire_type not in WIRE_TYPES.get(name, (LENGTH_DELIMITED,)):
                 raise ArtifactError(f"not an ONNX file: its {name} is written in another way")
             if name in _SINGULAR:
-                if name in seen:
+                if name in read:
                     raise ArtifactError(f"one of its messages holds {name} twice")
-                seen.add(name)
+                read.add(name)
             yield (name, message[:0], value) if wire_type == VARINT else (name, message[payload:end], None)
 
 

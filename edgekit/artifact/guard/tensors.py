@@ -50,20 +50,20 @@ _MAX_VALUE_BYTES = 16  # of one element in a typed field; a varint has up to 10
 _MAX_SIZES = 64  # constants of at most so many elements are kept: those are sizes, not weights
 
 
-def check_held(name: str, data_type: int, elements: int, raw: memoryview | None, pieces: list[Part]) -> None:
+def check_stored(name: str, data_type: int, elements: int, raw: memoryview | None, pieces: list[Part]) -> None:
     """Raises ArtifactError for a tensor of another type, or with more or fewer bytes, than it says."""
     if data_type != _STRING and data_type not in _BITS:
         raise ArtifactError(f"its tensor {name!r:.60} is of the unknown type {data_type}")
     if any(part != _TYPED_FIELDS[data_type] for part, _, _ in pieces):
         raise ArtifactError(f"its tensor {name!r:.60} holds values of another type than it says")
     if raw is not None:
-        held, exact = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
-        fits = held == exact and not pieces and data_type != _STRING
+        stored, exact = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
+        fits = stored == exact and not pieces and data_type != _STRING
     else:  # at least a byte for each value, of which one may hold two 4-bit or four 2-bit elements
-        held = sum(len(payload) or 1 for _, payload, _ in pieces)
-        fits = elements <= held * 4 and (data_type == _STRING or held <= elements * _MAX_VALUE_BYTES)
+        stored = sum(len(payload) or 1 for _, payload, _ in pieces)
+        fits = elements <= stored * 4 and (data_type == _STRING or stored <= elements * _MAX_VALUE_BYTES)
     if not fits:
-        raise ArtifactError(f"its tensor {name!r:.60} says {elements} elements but holds {held} bytes")
+        raise ArtifactError(f"its tensor {name!r:.60} says {elements} elements but holds {stored} bytes")
 
 
 def values_of(data_type: int, elements: int, raw: memoryview | None, pieces: list[Part]) -> Numbers | None:

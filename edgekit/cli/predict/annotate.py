@@ -1,4 +1,4 @@
-"""Pictures with their labels drawn on, in a folder where nothing is replaced."""
+"""Copies of images with their predictions drawn on."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ from edgekit.errors import EdgekitError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_LONGEST, _SHORTEST = 2048, 256  # pixels of the saved picture's longer edge: enough to look at, and to read the labels
-_LONGEST_LINE = 60
-_LONGEST_NAME = 100
-_QUALITY = 90
+_MAX_LONG_EDGE, _MIN_LONG_EDGE = 2048, 256  # pixels: large enough to recognize the image and to read the labels
+_MAX_LINE_LENGTH = 60
+_MAX_NAME_LENGTH = 100
+_JPEG_QUALITY = 90
 
 
-class DrawnPictures:
-    """The folder, made where there is none. Raises EdgekitError where that cannot be."""
+class AnnotatedImages:
+    """A folder of annotated images in which no file is replaced; created if it is missing, or EdgekitError."""
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
-        self._taken: Counter[str] = Counter()
+        self._name_counts: Counter[str] = Counter()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             raise EdgekitError(f"{folder}: no folder can be made: {error}") from None
 
-    def save(self, name: str, picture: Image, lines: Sequence[str]) -> Path:
-        """Write the picture with the lines drawn on, as a JPEG named like the file `name`; the file's path.
+    def save(self, name: str, image: Image, lines: Sequence[str]) -> Path:
+        """Write the image with the lines drawn on as a JPEG named like the file `name`; the JPEG's path.
 
-        A name that is taken gets a number. Raises EdgekitError where it cannot be written.
+        A name that is taken gets a number. Raises EdgekitError if it cannot be written.
         """
         file = BytesIO()
-        drawn(picture, lines).save(file, "JPEG", quality=_QUALITY)
-        stem = "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).stem)[:_LONGEST_NAME] or "picture"
+        annotated(image, lines).save(file, "JPEG", quality=_JPEG_QUALITY)
+        stem = "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).stem)
+        stem = stem[:_MAX_NAME_LENGTH] or "picture"
         while True:
-            self._taken[stem] += 1
-            number = self._taken[stem]
+            self._name_counts[stem] += 1
+            number = self._name_counts[stem]
             path = self._folder / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
             try:
-                with path.open("xb") as target:  # never over a file that is there, an input above all
+                with path.open("xb") as target:  # never over an existing file, above all not over an input
                     target.write(file.getbuffer())
             except FileExistsError:
                 continue
@@ -53,12 +54,12 @@ class DrawnPictures:
             return path
 
 
-def drawn(picture: Image, lines: Sequence[str]) -> Image:
-    """An RGB picture of a size to look at, the lines in a dark box in its lower left corner."""
+def annotated(image: Image, lines: Sequence[str]) -> Image:
+    """The RGB image at a size fit for viewing, with the lines in a dark box in its lower left corner."""
     from PIL import Image, ImageDraw, ImageFont
 
-    base = _to_look_at(picture)
-    text = "\n".join(line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in lines)
+    base = _resized_for_viewing(image)
+    text = "\n".join(line if len(line) <= _MAX_LINE_LENGTH else f"{line[:_MAX_LINE_LENGTH]}…" for line in lines)
     size = max(14, base.height // 32)
     font, margin = ImageFont.load_default(size=size), size // 2
     _, _, right, bottom = ImageDraw.Draw(base).multiline_textbbox((0, 0), text, font=font)
@@ -71,13 +72,13 @@ def drawn(picture: Image, lines: Sequence[str]) -> Image:
     return canvas
 
 
-def _to_look_at(picture: Image) -> Image:
-    """The picture, smaller where it is huge, and in larger pixels where it is tiny."""
+def _resized_for_viewing(image: Image) -> Image:
+    """The image, shrunk if it is huge, in larger pixels if it is tiny."""
     from PIL import Image
 
-    longest = max(picture.size)
-    if longest > _LONGEST:
-        shrunk = [max(1, extent * _LONGEST // longest) for extent in picture.size]
-        return picture.resize((shrunk[0], shrunk[1]), Image.Resampling.BILINEAR)
-    factor = -(-_SHORTEST // longest)
-    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    longest = max(image.size)
+    if longest > _MAX_LONG_EDGE:
+        width, height = (max(1, extent * _MAX_LONG_EDGE // longest) for extent in image.size)
+        return image.resize((width, height), Image.Resampling.BILINEAR)
+    factor = -(-_MIN_LONG_EDGE // longest)
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)

@@ -1,18 +1,40 @@
-"""`edgekit predict` read without typer, whose import and parameters take longer than a prediction."""
+"""The command line of `edgekit predict` parsed without typer, whose import takes longer than a prediction."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_type_hints
 
-from edgekit.cli.predict.options import OPTIONS, Option, Options
+from edgekit.cli.options import Option, is_repeated
+from edgekit.cli.predict.options import Options
 
-_FLAGS = {option.flag: option for option in OPTIONS}
-_FIGURES = {int: re.compile("[0-9]{1,18}"), float: re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")}
+
+class _Flag(NamedTuple):
+    """What a flag sets: a field of Options, to one value or to a tuple of all that are given."""
+
+    field: str
+    item_type: type
+    is_repeated: bool
+    least: float | None
+
+
+def _flags() -> dict[str, _Flag]:
+    flags: dict[str, _Flag] = {}
+    for name, annotation in get_type_hints(Options, include_extras=True).items():
+        value_type, declaration = get_args(annotation)
+        if isinstance(declaration, Option):
+            item_type = (get_args(value_type) or (value_type,))[0]  # T of `T | None` and of `tuple[T, ...]`
+            flag = _Flag(name, item_type, is_repeated(value_type), declaration.least)
+            flags |= dict.fromkeys(declaration.flags_of(name), flag)
+    return flags
+
+
+_FLAGS = _flags()
+_NUMBERS = {int: "[0-9]{1,18}", float: r"[0-9]{1,9}(\.[0-9]{1,9})?"}
 
 
 def parse(arguments: list[str]) -> Options | None:
-    """The options after `edgekit predict`, or None for what typer should answer: help, mistakes, what is unusual."""
+    """The options after `edgekit predict`; None if typer should parse them: help, mistakes and unusual spellings."""
     pictures: list[str] = []
     values: dict[str, Any] = {}
     rest = iter(arguments)
@@ -22,24 +44,24 @@ def parse(arguments: list[str]) -> Options | None:
         elif argument == "-" or not argument.startswith("-"):
             pictures.append(argument)
         else:
-            flag, equals, text = argument.partition("=")
-            option = _FLAGS.get(flag)
-            if option is None or (option.kind is bool and equals):
+            name, equals, text = argument.partition("=")
+            flag = _FLAGS.get(name)
+            if flag is None or (flag.item_type is bool and equals):
                 return None
-            value = option.kind is bool or _value(option, text if equals else next(rest, "--"), bool(equals))
+            value = flag.item_type is bool or _value(flag, text if equals else next(rest, "--"), bool(equals))
             if value is None:
                 return None
-            values[option.field] = (*values.get(option.field, ()), value) if option.repeated else value
+            values[flag.field] = (*values.get(flag.field, ()), value) if flag.is_repeated else value
     return Options(pictures=tuple(pictures), **values) if pictures or "list" in values else None
 
 
-def _value(option: Option, text: str, joined: bool) -> Any:
-    """What is written, as its kind; None for what typer should look at."""
-    if text.startswith("-") and text != "-" and not joined:  # perhaps the value is missing
+def _value(flag: _Flag, text: str, is_joined: bool) -> Any:
+    """The text as a value of the flag's type; None if typer should parse it."""
+    if text.startswith("-") and text != "-" and not is_joined:  # perhaps the value is missing
         return None
-    if option.kind is str:
+    if flag.item_type is str:
         return text
-    if not _FIGURES[option.kind].fullmatch(text):
+    if not re.fullmatch(_NUMBERS[flag.item_type], text):
         return None
-    value = option.kind(text)
-    return None if option.least is not None and value < option.least else value
+    value = flag.item_type(text)
+    return None if flag.least is not None and value < flag.least else value

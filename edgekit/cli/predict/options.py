@@ -1,96 +1,89 @@
-"""What `edgekit predict` takes, as data: read by typer for help and errors, and by `lean` where there is no need of it.
+"""What `edgekit predict` accepts: the one place where each of its options is declared.
 
-Nothing is imported here that takes time. An option more is a row of OPTIONS and a field of Options.
+Read by typer for help and errors, and by `fast_parser` otherwise: nothing is imported here that takes time.
 """
 
-from __future__ import annotations
+from typing import Annotated, NamedTuple
 
-from typing import Any, NamedTuple
+from edgekit.cli.options import Argument, Option
 
 
 class Options(NamedTuple):
-    """What was said on the command line, or the defaults."""
+    """The values of a command line, or the defaults."""
 
-    pictures: tuple[str, ...] = ()
-    list: str | None = None
-    model: tuple[str, ...] = ()
-    weights: str | None = None
-    top: int | None = None
-    crops: str = "1"
-    budget: float | None = None
-    average: str = "probabilities"
-    unknown_below: float = 0.0
-    exact: bool = False
-    threads: int | None = None
-    provider: str | None = None
-    trusted: bool = False
-    json: bool = False
-    csv: bool = False
-    logits: bool = False
-    short_names: bool = False
-    save: str | None = None
-    resume: str | None = None
-    max_pixels: int | None = None
-    max_bytes: int | None = None
-    timeout: float | None = None
-
-
-class Option(NamedTuple):
-    """One option: its field of Options, its value's kind, its help, what help shows as default, and the least value.
-
-    repeated: it may be given several times, and its field is a tuple.
-    """
-
-    field: str
-    kind: type
-    help: str
-    default: str | None = None
-    least: int | None = None
-    repeated: bool = False
-
-    @property
-    def flag(self) -> str:
-        """As it is written on a command line."""
-        return "--" + self.field.replace("_", "-")
-
-
-PICTURES_HELP = "Picture files, folders of them, patterns like '**/*.jpg', http(s) addresses; - reads one from stdin."
-
-OPTIONS = (
-    Option("list", str, "A text file with such names, one a line (or find -print0's); - reads it from stdin."),
-    Option(
-        "model",
+    pictures: Annotated[
+        tuple[str, ...],
+        Argument(
+            "Picture files, folders of them, patterns like '**/*.jpg', http(s) addresses; - reads one from stdin."
+        ),
+    ] = ()
+    list: Annotated[
+        str | None,
+        Option("A text file with such names, one a line (or find -print0's); - reads it from stdin."),
+    ] = None
+    model: Annotated[
+        tuple[str, ...],
+        Option(
+            "An .onnx file made by edgekit, or the name of a shipped model. Of several the mean counts.",
+            default_text="mobilenet_v2-cifar10-int8",
+        ),
+    ] = ()
+    model_weights: Annotated[
+        str | None,
+        Option("With several models, the weight of each in the average: 2,1.", default_text="all the same"),
+    ] = None
+    top: Annotated[
+        int | None,
+        Option("Classes to show: 5 for one picture, 1 for several, unless said.", least=1),
+    ] = None
+    crops: Annotated[
         str,
-        "An .onnx file made by edgekit, or the name of a shipped model. Of several the mean counts.",
-        default="mobilenet_v2-cifar10-int8",
-        repeated=True,
-    ),
-    Option("weights", str, "Of several models, what each counts: 2,1.", default="all the same"),
-    Option("top", int, "Classes to show: 5 for one picture, 1 for several, unless said.", least=1),
-    Option(
-        "crops",
+        Option(
+            "Views averaged: 1 (center), 2 (flip), 5 (five), 10 (ten), grid:RxC, multi-scale, wide, whole, or "
+            "adaptive, where `edgekit crops` has fitted it."
+        ),
+    ] = "1"
+    budget: Annotated[
+        float | None,
+        Option("Views that --crops adaptive may take, in the mean.", least=1, default_text="the file's"),
+    ] = None
+    average: Annotated[
         str,
-        "Views averaged: 1 (center), 2 (flip), 5 (five), 10 (ten), grid:RxC, multi-scale, wide, whole, or adaptive, "
-        "where `edgekit crops` has fitted it.",
-    ),
-    Option("budget", float, "Views that --crops adaptive may take, in the mean.", default="the file's", least=1),
-    Option("average", str, "What is averaged over views and models: probabilities or logits."),
-    Option("unknown_below", float, "Answer unknown where no class is as probable as this, 0 to 1.", least=0),
-    Option("exact", bool, "Decode and resize all of every picture, as training does: slower, a hair more exact."),
-    Option(
-        "threads", int, "CPU threads; of several pictures, how many at once.", default="the cores there are", least=1
-    ),
-    Option("provider", str, "onnxruntime's execution provider, such as cuda.", default="cpu"),
-    Option("trusted", bool, "Load an .ort file, which cannot be looked through, because you made it."),
-    Option("json", bool, "One JSON line for each picture."),
-    Option("csv", bool, "CSV with one line for each class shown."),
-    Option("logits", bool, "The network's own figures instead of probabilities."),
-    Option("short_names", bool, "Of names like 'tench, Tinca tinca' only the first."),
-    Option("save", str, "A folder to write the pictures to with their labels drawn on; nothing there is replaced."),
-    Option("resume", str, "A file of JSON lines to write to, going on behind the pictures that it answers already."),
-    Option("max_pixels", int, "Height times width that a picture may have.", default="50 million", least=1),
-    Option("max_bytes", int, "Bytes that a picture's file may have.", default="64 MiB", least=1),
-    Option("timeout", float, "Seconds that fetching one address may take.", default="30", least=0),
-)
-
-DEFAULTS: dict[str, Any] = Options._field_defaults
+        Option("What is averaged over views and models: probabilities or logits."),
+    ] = "probabilities"
+    unknown_below: Annotated[
+        float, Option("Answer unknown where no class is as probable as this, 0 to 1.", least=0)
+    ] = 0.0
+    exact: Annotated[
+        bool, Option("Decode and resize all of every picture, as training does: slower, a hair more exact.")
+    ] = False
+    threads: Annotated[
+        int | None,
+        Option("CPU threads; of several pictures, how many at once.", least=1, default_text="the cores there are"),
+    ] = None
+    provider: Annotated[
+        str | None,
+        Option("onnxruntime's execution provider, such as cuda.", default_text="cpu"),
+    ] = None
+    trusted: Annotated[bool, Option("Load an .ort file, which cannot be looked through, because you made it.")] = False
+    json: Annotated[bool, Option("One JSON line for each picture.")] = False
+    csv: Annotated[bool, Option("CSV with one line for each class shown.")] = False
+    logits: Annotated[bool, Option("The network's own figures instead of probabilities.")] = False
+    short_names: Annotated[bool, Option("Of names like 'tench, Tinca tinca' only the first.")] = False
+    save: Annotated[
+        str | None,
+        Option("A folder to write the pictures to with their labels drawn on; nothing there is replaced."),
+    ] = None
+    resume: Annotated[
+        str | None,
+        Option("A file of JSON lines to write to, going on behind the pictures that it answers already."),
+    ] = None
+    max_pixels: Annotated[
+        int | None, Option("Height times width that a picture may have.", least=1, default_text="50 million")
+    ] = None
+    max_bytes: Annotated[
+        int | None, Option("Bytes that a picture's file may have.", least=1, default_text="64 MiB")
+    ] = None
+    timeout: Annotated[
+        float | None, Option("Seconds that fetching one address may take.", least=0, default_text="30")
+    ] = None

@@ -1,109 +1,113 @@
-"""How answers are written: lines for people, JSON, CSV."""
+"""How predictions are written: lines for people, JSON, CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from edgekit.cli.render import bar, percent, printable, say, write, write_json
+from edgekit.cli.render import bar, percent, write, write_json, write_message
+from edgekit.errors import printable
 
 if TYPE_CHECKING:
     from edgekit.errors import ImageError
     from edgekit.preprocess.scores import Score
     from edgekit.runtime.prediction import Prediction
 
-    Show: TypeAlias = Callable[[str, Prediction | ImageError], None]
+    ResultWriter: TypeAlias = Callable[[str, Prediction | ImageError], None]
 
 _SCHEMA = 1
-# How a spreadsheet begins what it computes; in its own letters and in the wide ones of East Asia.
-_FORMULA = tuple("=+-@＝＋－＠")
+# The first characters of a spreadsheet's formula, in their ASCII and in their full-width forms.
+_FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
-class Style(NamedTuple):
-    """The network's own figures instead of probabilities; of a label like "tench, Tinca tinca" only "tench"."""
+class ScoreFormat(NamedTuple):
+    """How a class is shown: by its logit or by its probability; of "tench, Tinca tinca" only "tench", or all."""
 
     logits: bool = False
     short_names: bool = False
 
-    def name(self, label: str) -> str:
+    def label(self, label: str) -> str:
         """The label as it is shown."""
         return label.partition(",")[0].strip() or label if self.short_names else label
 
-    def figure(self, answer: Prediction, score: Score) -> str:
-        """The class's figure for people."""
-        return f"{answer.logits[score.index]:.3f}" if self.logits else percent(score.probability)
+    def value(self, prediction: Prediction, score: Score) -> str:
+        """The logit or the probability, for people."""
+        return f"{prediction.logits[score.index]:.3f}" if self.logits else percent(score.probability)
 
 
-def document(path: str, answer: Prediction | ImageError, style: Style) -> dict[str, Any]:
-    """What one JSON line says."""
-    line: dict[str, Any] = {"schema": _SCHEMA, "path": path}
-    if isinstance(answer, Exception):
-        return line | {"error": {"type": type(answer).__name__, "message": str(answer)}}
-    line |= answer.to_dict()
-    for entry in line["top"]:
-        entry["label"] = style.name(entry["label"])
-        if style.logits:
+def json_record(path: str, result: Prediction | ImageError, score_format: ScoreFormat) -> dict[str, Any]:
+    """The content of one JSON line."""
+    record: dict[str, Any] = {"schema": _SCHEMA, "path": path}
+    if isinstance(result, Exception):
+        return record | {"error": {"type": type(result).__name__, "message": str(result)}}
+    record |= result.to_dict()
+    for entry in record["top"]:
+        entry["label"] = score_format.label(entry["label"])
+        if score_format.logits:
             del entry["probability"]
-            entry["logit"] = float(answer.logits[entry["index"]])
-    return line
+            entry["logit"] = float(result.logits[entry["index"]])
+    return record
 
 
-def lines(answer: Prediction, style: Style) -> list[str]:
-    """A line for each class, as they stand on a saved picture."""
-    return [f"{printable(style.name(score.label))}  {style.figure(answer, score)}" for score in answer.top]
+def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
+    """A line for each class, to be drawn on a saved image."""
+    return [
+        f"{printable(score_format.label(score.label))}  {score_format.value(prediction, score)}"
+        for score in prediction.top
+    ]
 
 
-def json_lines(style: Style) -> Show:
-    """A function that writes an answer as one JSON line on stdout."""
-    return lambda path, answer: write_json(document(path, answer, style))
+def json_writer(score_format: ScoreFormat) -> ResultWriter:
+    """A function that writes a result as one JSON line on stdout."""
+    return lambda path, result: write_json(json_record(path, result, score_format))
 
 
-def csv_lines(style: Style) -> Show:
-    """The same as CSV, a line for each class, after a first line of names."""
+def csv_writer(score_format: ScoreFormat) -> ResultWriter:
+    """The same as CSV, a line for each class; the header is written at once."""
     import csv
     from io import StringIO
 
-    figure = "logit" if style.logits else "probability"
+    score_column = "logit" if score_format.logits else "probability"
 
     def write_row(*cells: object) -> None:
         row = StringIO()
-        csv.writer(row, lineterminator="").writerow([_cell(c) if isinstance(c, str) else c for c in cells])
+        csv.writer(row, lineterminator="").writerow([_csv_text(c) if isinstance(c, str) else c for c in cells])
         write(row.getvalue())
 
-    def show(path: str, answer: Prediction | ImageError) -> None:
-        line = document(path, answer, style)
-        if "error" in line:
-            write_row(path, None, None, None, None, line["error"]["message"])
-        if line.get("unknown"):
+    def write_result(path: str, result: Prediction | ImageError) -> None:
+        record = json_record(path, result, score_format)
+        if "error" in record:
+            write_row(path, None, None, None, None, record["error"]["message"])
+        if record.get("unknown"):
             write_row(path, 0, "unknown", None, None, None)
-        for rank, entry in enumerate(line.get("top", ()), 1):
-            write_row(path, rank, entry["label"], entry["index"], entry[figure], None)
+        for rank, entry in enumerate(record.get("top", ()), 1):
+            write_row(path, rank, entry["label"], entry["index"], entry[score_column], None)
 
-    write(f"path,rank,label,index,{figure},error")
-    return show
+    write(f"path,rank,label,index,{score_column},error")
+    return write_result
 
 
-def text_lines(style: Style) -> Show:
-    """For people: one line where one class is shown, else a block with bars; failures on stderr."""
+def text_writer(score_format: ScoreFormat) -> ResultWriter:
+    """The same for people: one line for one class, a block with bars for several; failures on stderr."""
 
-    def show(path: str, answer: Prediction | ImageError) -> None:
-        if isinstance(answer, Exception):
-            say(f"error: {answer}")
-        elif len(answer.top) == 1:
-            figure = style.figure(answer, answer.top[0])
-            write(f"{printable(path)}  {printable(style.name(answer.label))}  {figure}")
+    def write_result(path: str, result: Prediction | ImageError) -> None:
+        if isinstance(result, Exception):
+            write_message(f"error: {result}")
+        elif len(result.top) == 1:
+            value = score_format.value(result, result.top[0])
+            write(f"{printable(path)}  {printable(score_format.label(result.label))}  {value}")
         else:
-            write(f"{printable(path)}  {answer.label}" if answer.is_unknown else printable(path))
-            names = [printable(style.name(score.label)) for score in answer.top]
-            width = max(map(len, names))
-            for name, score in zip(names, answer.top, strict=True):
-                drawn = "" if style.logits else bar(score.probability)
-                write(f"  {name.ljust(width)}  {style.figure(answer, score).rjust(7)}  {drawn}".rstrip())
+            write(f"{printable(path)}  {result.label}" if result.is_unknown else printable(path))
+            labels = [printable(score_format.label(score.label)) for score in result.top]
+            width = max(map(len, labels))
+            for label, score in zip(labels, result.top, strict=True):
+                score_bar = "" if score_format.logits else bar(score.probability)
+                write(f"  {label.ljust(width)}  {score_format.value(result, score).rjust(7)}  {score_bar}".rstrip())
 
-    return show
+    return write_result
 
 
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula and no terminal for an instruction."""
+def _csv_text(text: str) -> str:
+    """The text so that no spreadsheet runs it as a formula and no terminal as an escape sequence."""
     text = printable(text)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

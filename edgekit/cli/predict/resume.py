@@ -1,4 +1,4 @@
-"""The file of JSON lines that a killed job goes on with."""
+"""The file of JSON lines from which an interrupted job is resumed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from edgekit.errors import DataError, EdgekitError
-from edgekit.runtime.image_sources import Input
+from edgekit.runtime.image_sources import NamedSource
 
-_BEGINNING = b'{"schema": 1, "path": "'  # of every answer; a last line that is cut off must be a piece of one
+_LINE_START = b'{"schema": 1, "path": "'  # of every record; a truncated last line must be a piece of one
 
 
-class Journal(AbstractContextManager["Journal"]):
-    """The answers in the file at `path`, which is made where there is none, and more to come.
+class ResumeFile(AbstractContextManager["ResumeFile"]):
+    """The records in the file at `path`, which is created if it is missing, and those still to be written.
 
-    settings: what the answers depend on besides the pictures; every line carries it. A last line that was cut off is
-    taken back. Raises DataError for a file that holds anything but answers of these settings.
+    settings: what the predictions depend on besides the images; every line has it. A truncated last line is removed.
+    total, failed: the records in the file, and those of them that are errors. Raises DataError for a file that has
+    anything but records of these settings.
     """
 
     def __init__(self, path: str, settings: str) -> None:
         self._path, self._settings = path, settings
-        self.answered = self.failed = 0
-        self._known: Counter[str] = Counter()
+        self.total = self.failed = 0
+        self._unmatched: Counter[str] = Counter()
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
             raise DataError(f"{path}: not a regular file; name a file for the answers")
         try:
@@ -37,52 +38,54 @@ class Journal(AbstractContextManager["Journal"]):
                 raise
             raise DataError(f"{path}: cannot be opened for the answers: {error}") from None
 
-    def is_new(self, picture: Input) -> bool:
-        """Whether there is no answer for it; each answer stands for one picture of its name."""
-        if not self._known[picture.name]:
+    def is_missing(self, image: NamedSource) -> bool:
+        """Whether the file has no record of the image; each record stands for one image of its name."""
+        if not self._unmatched[image.name]:
             return True
-        self._known[picture.name] -= 1
+        self._unmatched[image.name] -= 1
         return False
 
-    def write(self, document: dict[str, Any]) -> None:
-        """Add an answer; it is in the file when this returns."""
-        line = json.dumps({**document, "settings": self._settings}, ensure_ascii=True, allow_nan=False)
+    def write(self, record: dict[str, Any]) -> None:
+        """Add a record; it is in the file when this returns."""
+        line = json.dumps({**record, "settings": self._settings}, ensure_ascii=True, allow_nan=False)
         try:
             self._file.write(f"{line}\n".encode())
             self._file.flush()
         except OSError as error:
             raise EdgekitError(f"{self._path}: cannot be written: {error.strerror or error}") from None
-        self.answered += 1
-        self.failed += "error" in document
+        self._count(record)
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def _read(self) -> int:
-        """Take in every whole line; the number of their bytes."""
+        """Read every whole line; the number of their bytes."""
         size = 0
         for number, line in enumerate(self._file, 1):
             if not line.endswith(b"\n"):
-                if not (line.startswith(_BEGINNING) or _BEGINNING.startswith(line)):
-                    raise self._foreign(number)
+                if not (line.startswith(_LINE_START) or _LINE_START.startswith(line)):
+                    raise self._not_a_record(number)
                 break
             size += len(line)
-            self._take(line, number)
+            self._read_line(line, number)
         return size
 
-    def _take(self, line: bytes, number: int) -> None:
+    def _read_line(self, line: bytes, number: int) -> None:
         try:
-            document = json.loads(line)
-            name, settings = document["path"], document["settings"]
+            record = json.loads(line)
+            name, settings = record["path"], record["settings"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise self._foreign(number) from None
+            raise self._not_a_record(number) from None
         if settings != self._settings:
             raise DataError(
                 f"{self._path}: line {number} was answered by another model or with other options; name another file"
             )
-        self._known[str(name)] += 1
-        self.answered += 1
-        self.failed += "error" in document
+        self._unmatched[str(name)] += 1
+        self._count(record)
 
-    def _foreign(self, number: int) -> DataError:
+    def _count(self, record: dict[str, Any]) -> None:
+        self.total += 1
+        self.failed += "error" in record
+
+    def _not_a_record(self, number: int) -> DataError:
         return DataError(f"{self._path}: line {number} is no answer of `edgekit predict --resume`; name another file")

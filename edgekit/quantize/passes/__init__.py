@@ -1,1 +1,1 @@
-"""Graph passes that only quantization needs: one pass, one file."""
+"""Graph passes that only quantization needs: one pass, one file (docs/contributing/adding-a-pass.md)."""

@@ -1,6 +1,12 @@
-"""Bias correction: the mean error that rounded weights make is taken out of the biases.
+"""Take the mean error that rounded weights make out of the biases.
 
-Nagel et al. 2019 (arXiv:1906.04721), section 4.2, with the inputs' means measured on the calibration pictures.
+Nagel et al. 2019 (arXiv:1906.04721), section 4.2, with the inputs' means measured on the calibration images.
+
+1. Inspects convolutions and Gemms behind the normalization.
+2. Multiplies the error of their rounded weights with the mean of their input, by channel, and subtracts the result from
+   the bias, or adds a bias if there is none. The weights stay in float.
+3. Leaves a MatMul, which has no place for a bias, the layers named in `float_nodes`, and those whose input was not
+   measured as they are.
 """
 
 from __future__ import annotations
@@ -11,35 +17,35 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto
 
-from edgekit.graph.index import Graph, attribute, copied, output_axis
+from edgekit.graph.edit import set_constant
+from edgekit.graph.index import Graph, attribute, output_axis
+from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.preprocess.scores import Floats
-from edgekit.quantize.calibrate import Activations
-from edgekit.quantize.qdq import Scheme, dequantized, layers_of
+from edgekit.quantize.calibrate import ActivationStatistics
+from edgekit.quantize.weight_format import WeightFormat, dequantized_weights
 
 
-def corrected(
+def correct_bias(
     model: ModelProto,
-    activations: Mapping[str, Activations],
-    scheme: Scheme,
     *,
-    kept: Collection[str] = (),
+    statistics: Mapping[str, ActivationStatistics],
+    weight_format: WeightFormat,
+    float_nodes: Collection[str] = (),
 ) -> ModelProto:
-    """A new float model whose biases await the rounding of its weights by `scheme`.
+    """A float model whose biases are right once its weights are rounded.
 
-    activations: of the tensors of `quantized_tensors`. kept: names of the layers that will not be rounded. Products
-    without a place for a bias stay as they are.
+    statistics: of `quantized_tensors`. float_nodes: names of the layers that will not be rounded.
     """
-    graph = Graph(copied(model))
-    layers = set(layers_of(graph)).difference(kept)
-    for node in graph.nodes:
+    graph = Graph(name_nodes(model))
+    for node in graph.layers():
         weights = graph.weights(node)
-        if node.name not in layers or weights is None or node.op_type == "MatMul" or node.input[0] not in activations:
+        if node.name in float_nodes or weights is None or node.op_type == "MatMul" or node.input[0] not in statistics:
             continue
-        error = dequantized(node, weights, scheme).astype(np.float64) - weights
-        shift = _mean_output(node, error, activations[node.input[0]].channel_mean)
+        error = dequantized_weights(node, weights, weight_format=weight_format).astype(np.float64) - weights
+        shift = _mean_output(node, error, statistics[node.input[0]].channel_mean)
         bias = graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(len(shift))
         name = f"{node.name}_corrected_bias"
-        graph.put(name, (np.asarray(bias, np.float64) - shift).astype(np.float32))
+        set_constant(graph, name, (np.asarray(bias, np.float64) - shift).astype(np.float32))
         del node.input[2:]
         node.input.append(name)
     return graph.model
@@ -50,6 +56,6 @@ def _mean_output(node: NodeProto, weights: Floats, inputs: npt.NDArray[np.float6
     if node.op_type == "Gemm":
         return np.asarray((weights if output_axis(node) == 0 else weights.T) @ inputs)
     by_channel = weights.reshape(*weights.shape[:2], -1).sum(axis=2)
-    groups = int(attribute(node, "group", 1))
+    groups = attribute(node, "group", 1)
     grouped = by_channel.reshape(groups, -1, by_channel.shape[1])
     return np.asarray(np.einsum("goi,gi->go", grouped, inputs.reshape(groups, -1)).reshape(-1), np.float64)

@@ -1,4 +1,4 @@
-"""Random views and colors of training pictures, all drawn from one generator for each (seed, epoch, index)."""
+"""Random views and colors of training images, all drawn from one generator for each (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def augmented(
     rng: np.random.Generator,
     axes: ColorAxes | None = None,
 ) -> Pixels:
-    """One random view of an upright picture: uint8 (crop height, crop width, channels).
+    """One random view of an upright image: uint8 (crop height, crop width, channels).
 
-    progress: share of the training that is done, 0 to 1. axes: of the training pictures' colors, for pca_color.
+    progress: share of the training that is done, 0 to 1. axes: of the training images' colors, for pca_color.
     """
-    crop = crop_at(augment, progress, preprocess.crop)
+    crop = _progressive_crop(augment, progress, preprocess.crop)
     preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
     # Only the box is resampled: much faster, and at most two levels away from what evaluation would see.
-    pixels: Pixels = preprocess.pixels(image, [_view(image.size, preprocess, augment, rng)], whole=False)[0]
+    pixels: Pixels = preprocess.pixels(image, [_random_view(image.size, preprocess, augment, rng)], whole=False)[0]
     if augment.rotate or augment.shear:
         pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
     if augment.color:
@@ -49,18 +49,18 @@ def augmented(
     return pixels
 
 
-def crop_at(augment: Augment, progress: float, full: Size) -> Size:
+def _progressive_crop(augment: Augment, progress: float, full: Size) -> Size:
     """The crop at this share of the training: the last progressive one begun, else `full`."""
-    begun = [crop for share, crop in augment.progressive if share <= progress]
-    return Size(begun[-1], begun[-1]) if begun else full
+    crops = [crop for share, crop in augment.progressive if share <= progress]
+    return Size(crops[-1], crops[-1]) if crops else full
 
 
-def _view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
+def _random_view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
     """A random view: where and how large; geometry only."""
     crop = preprocess.crop
     if augment.crop_scale:
-        least, most = augment.crop_scale
-        resized, pad = stretched_size(size, crop, rng.uniform(least, most), _ratio(rng)), 0
+        smallest, largest = augment.crop_scale
+        resized, pad = stretched_size(size, crop, rng.uniform(smallest, largest), _random_ratio(rng)), 0
     else:
         resized, pad = resized_size(size, preprocess), preprocess.pad
     top = int(rng.integers(resized.height + 2 * pad - crop.height + 1)) - pad
@@ -70,9 +70,9 @@ def _view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.G
 
 
 def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
-    """The size of the whole picture at which `crop` covers that share of its area, in a box of that shape.
+    """The size of the whole image at which `crop` covers that share of its area, in a box of that shape.
 
-    ratio: width to height of the box in the picture as it was; a box that would leave the picture is cut down to it.
+    ratio: width to height of the box in the original image; a box that would leave the image is cut down to it.
     """
     area = share * size.height * size.width
     box_height = min(math.sqrt(area / ratio), size.height)
@@ -82,6 +82,6 @@ def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
     return Size(height, width)
 
 
-def _ratio(rng: np.random.Generator) -> float:
+def _random_ratio(rng: np.random.Generator) -> float:
     """Width to height, uniform in its logarithm: as often wide as high."""
     return math.exp(rng.uniform(math.log(_CROP_RATIO[0]), math.log(_CROP_RATIO[1])))

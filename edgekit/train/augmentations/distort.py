@@ -15,17 +15,17 @@ _ERASED_RATIO = (0.3, 1 / 0.3)
 
 
 def warped(pixels: Pixels, *, rotate: float, shear: float, rng: np.random.Generator) -> Pixels:
-    """Turned and sheared around the center, by up to so many degrees either way; what comes in is black."""
+    """Rotated and sheared around the center, by up to N degrees either way; what comes in is black."""
     angle, slant = (math.radians(rng.uniform(-limit, limit)) for limit in (rotate, shear))
     height, width, channels = pixels.shape
-    # Pillow wants the map from a place of the result to one of the source: x' = a x + b y + c, y' = d x + e y + f.
+    # Pillow wants the map from a position in the result to one in the source: x' = a x + b y + c, y' = d x + e y + f.
     a, b = math.cos(angle), math.sin(angle) + math.tan(slant) * math.cos(angle)
     d, e = -math.sin(angle), math.cos(angle) - math.tan(slant) * math.sin(angle)
     x, y = width / 2, height / 2
     matrix = (a, b, x - a * x - b * y, d, e, y - d * x - e * y)
-    picture = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
-    turned = picture.transform((width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return np.asarray(turned).reshape(pixels.shape)
+    image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
+    transformed = image.transform((width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return np.asarray(transformed).reshape(pixels.shape)
 
 
 def erased(pixels: Pixels, rng: np.random.Generator) -> Pixels:

@@ -1,4 +1,4 @@
-"""Two pictures of a batch made into one: mixup and cutmix."""
+"""Two images of a batch combined into one: mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from torch import Tensor
 from edgekit.image.source import Pixels
 from edgekit.train.settings import Augment
 
-Mixed: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, labels mixed in, share of the first
+MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, labels mixed in, share of the first
 
 
-def mixed(pixels: Pixels, labels: npt.NDArray[np.int64], augment: Augment, rng: np.random.Generator) -> Mixed:
-    """The batch with each picture joined with another one of it, where the recipe asks for it.
+def mixed(pixels: Pixels, labels: npt.NDArray[np.int64], augment: Augment, rng: np.random.Generator) -> MixedBatch:
+    """The batch with each image combined with another one of it, if the recipe asks for it.
 
-    pixels: uint8 (N, height, width, channels). With both mixup and cutmix, a coin chooses for each batch.
+    pixels: uint8 (N, height, width, channels). With both mixup and cutmix, each batch gets one of them at random.
     """
     methods = [m for m, alpha in ((_mixup, augment.mixup), (_cutmix, augment.cutmix)) if alpha]
     if not methods:
-        answer = torch.from_numpy(labels)
-        return torch.from_numpy(pixels), answer, answer, 1.0
+        own_labels = torch.from_numpy(labels)
+        return torch.from_numpy(pixels), own_labels, own_labels, 1.0
     method = methods[int(rng.integers(len(methods)))]
     alpha = augment.mixup if method is _mixup else augment.cutmix
     order = rng.permutation(len(pixels))
-    joined, share = method(pixels, pixels[order], float(rng.beta(alpha, alpha)), rng)
-    return torch.from_numpy(joined), torch.from_numpy(labels), torch.from_numpy(labels[order]), share
+    combined, share = method(pixels, pixels[order], float(rng.beta(alpha, alpha)), rng)
+    return torch.from_numpy(combined), torch.from_numpy(labels), torch.from_numpy(labels[order]), share
 
 
 def _mixup(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generator) -> tuple[Pixels, float]:
     """A weighted mean (Zhang et al. 2017, arXiv 1710.09412); rounded to whole levels."""
-    joined = pixels * np.float32(share) + others * np.float32(1 - share)
-    return np.rint(joined).astype(np.uint8), share
+    blended = pixels * np.float32(share) + others * np.float32(1 - share)
+    return np.rint(blended).astype(np.uint8), share
 
 
 def _cutmix(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generator) -> tuple[Pixels, float]:
-    """A box of the other picture, of 1 - share of the area, at a random place (Yun et al. 2019, arXiv 1905.04899).
+    """A box of the other image, of 1 - share of the area, at a random place (Yun et al. 2019, arXiv 1905.04899).
 
-    What the box loses at the border counts for the first picture, as in the paper's code.
+    What the box loses at the border counts for the first image, as in the paper's code.
     """
     height, width = pixels.shape[1:3]
     side = (1 - share) ** 0.5
@@ -48,6 +48,6 @@ def _cutmix(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generat
     rows, columns = round(height * side), round(width * side)
     top, bottom = max(y - rows // 2, 0), min(y - rows // 2 + rows, height)
     left, right = max(x - columns // 2, 0), min(x - columns // 2 + columns, width)
-    joined = pixels.copy()
-    joined[:, top:bottom, left:right] = others[:, top:bottom, left:right]
-    return joined, 1 - (bottom - top) * (right - left) / (height * width)
+    pasted = pixels.copy()
+    pasted[:, top:bottom, left:right] = others[:, top:bottom, left:right]
+    return pasted, 1 - (bottom - top) * (right - left) / (height * width)

@@ -10,7 +10,8 @@ import pytest
 from made_models import divided_by, refused_files, refused_models, tiny_model
 from onnx import TensorProto, helper
 
-from edgekit.artifact.guard.scan import ModelLimits, check_model
+from edgekit.artifact.guard.model_limits import ModelLimits
+from edgekit.artifact.guard.scan import check_model
 from edgekit.errors import ArtifactError
 
 REFUSED = {name: (model.SerializeToString(), reason) for name, model, reason in refused_models()}

@@ -1,6 +1,8 @@
-"""The options of `predict`, read without typer as typer reads them."""
+"""`edgekit predict` parsed without typer, as typer parses it."""
 
+import subprocess
 import sys
+from unittest import mock
 
 import pytest
 import typer
@@ -8,23 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.cli import app, main
-from edgekit.cli.predict import run as predicting
-from edgekit.cli.predict.command import options_of
+from edgekit.cli.options import flag_of
+from edgekit.cli.predict import run as predict_run
 from edgekit.cli.predict.fast_parser import parse
-from edgekit.cli.predict.options import OPTIONS, Options
+from edgekit.cli.predict.options import Options
 
 COMMAND = typer.main.get_command(app.app).commands["predict"]
+DECLARED_FLAGS = [flag_of(field) for field in Options._fields if field != "pictures"]
 WORDS = st.sampled_from(["a.jpg", "-", "b c.png", "", "5", "0", "1.5", "-3", "x=y", "1_0", " 7", "٣", "1e3", "nan"])
-FLAGS = st.sampled_from([option.flag for option in OPTIONS] + ["--help", "--nonsense", "-x", "--", "--js", "--no-json"])
+FLAGS = st.sampled_from([*DECLARED_FLAGS, "--help", "--nonsense", "-x", "--", "--js", "--no-json"])
 ARGUMENTS = st.lists(
     st.one_of(WORDS, FLAGS, st.builds("{}={}".format, FLAGS, WORDS), st.sampled_from(["--json", "--top", "--model"])),
     max_size=6,
 )
 
 
-def by_typer(arguments):
-    """What typer makes of them. Raises what it raises."""
-    return options_of(COMMAND.make_context("predict", list(arguments)).params)
+def parse_by_typer(arguments):
+    """The options with which typer runs the command. Raises what typer raises."""
+    with mock.patch.object(predict_run, "predict") as predict:
+        COMMAND.invoke(COMMAND.make_context("predict", list(arguments)))
+    return predict.call_args.args[0]
 
 
 @pytest.mark.parametrize(
@@ -39,14 +44,14 @@ def by_typer(arguments):
         ["--model=", "--max-pixels", "10", "--max-bytes", "9", "--threads", "2", "--save", "d", "--resume", "r", "a"],
     ],
 )
-def test_usual_lines_are_read_as_typer_reads_them(arguments):
-    assert parse(arguments) == by_typer(arguments)
+def test_parse_agrees_with_typer_on_usual_lines(arguments):
+    assert parse(arguments) == parse_by_typer(arguments)
 
 
 @given(ARGUMENTS)
-def test_any_line_is_read_as_typer_reads_it_or_left_to_it(arguments):
-    read = parse(arguments)
-    assert read is None or read == by_typer(arguments)
+def test_parse_agrees_with_typer_or_leaves_the_line_to_it(arguments):
+    options = parse(arguments)
+    assert options is None or options == parse_by_typer(arguments)
 
 
 @pytest.mark.parametrize(
@@ -56,25 +61,32 @@ def test_any_line_is_read_as_typer_reads_it_or_left_to_it(arguments):
         *("a --model --json", "a -h", "a --timeout -1", "a --jso"),
     ],
 )
-def test_help_and_mistakes_are_left_to_typer(arguments):
+def test_parse_leaves_help_and_mistakes_to_typer(arguments):
     assert parse(arguments.split()) is None
 
 
-def test_every_option_has_a_field_and_every_field_an_option():
-    assert ("pictures", *(option.field for option in OPTIONS)) == Options._fields
-    assert {option.flag for option in OPTIONS} == {flag for p in COMMAND.params for flag in p.opts} - {
-        "pictures",
-        "--help",
-    }
+def test_parse_knows_every_flag_that_typer_knows():
+    typer_flags = {flag for parameter in COMMAND.params for flag in parameter.opts} - {"pictures", "--help"}
+    assert typer_flags == set(DECLARED_FLAGS)
+    for flag in typer_flags:
+        assert parse(["a.jpg", f"{flag}=1"]) or parse(["a.jpg", flag]), flag
 
 
-def test_both_ways_lead_to_the_same_work(monkeypatch):
-    done = []
-    monkeypatch.setattr(predicting, "predict", done.append)
-    for arguments in (["a.jpg", "--top", "3"], ["a.jpg", "--top", "03 ".strip()]):
+def test_both_parsers_lead_to_the_same_prediction(monkeypatch):
+    calls = []
+    monkeypatch.setattr(predict_run, "predict", calls.append)
+    for arguments in (["a.jpg", "--top", "3"], ["a.jpg", "--top", "03"]):
         monkeypatch.setattr(sys, "argv", ["edgekit", "predict", *arguments])
         main.main()
     monkeypatch.setattr(sys, "argv", ["edgekit", "predict", "a.jpg", "--top", " 3"])  # typer's alone
     with pytest.raises(SystemExit):
         main.main()
-    assert done == [Options(pictures=("a.jpg",), top=3)] * 3
+    assert calls == [Options(pictures=("a.jpg",), top=3)] * 3
+
+
+def test_predict_starts_without_typer(folder, tiny_artifact):
+    command = [sys.executable, "-X", "importtime", "-m", "edgekit", "predict", "1.png", "--model", str(tiny_artifact)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.split("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "onnxruntime" in imported
+    assert imported.isdisjoint({"typer", "click", "pydantic", "rich", "torch", "onnx"})

@@ -6,13 +6,14 @@ import pytest
 from made_networks import CROP, PICTURES, conv_network, logits
 from onnx import helper, numpy_helper
 
+from edgekit.graph.edit import set_constant
 from edgekit.graph.index import Graph
-from edgekit.quantize.passes.canonicalize import prepared
+from edgekit.quantize.passes.canonicalize import canonicalize
 
 
 def with_channel_constants(values: list[float]) -> onnx.ModelProto:
     graph = Graph(conv_network())
-    graph.put("shift", np.array(values, np.float32).reshape(1, 3, 1, 1))
+    set_constant(graph, "shift", np.array(values, np.float32).reshape(1, 3, 1, 1))
     return graph.model
 
 
@@ -38,7 +39,7 @@ def with_mean(*, keepdims: int) -> onnx.ModelProto:
 )
 def test_normalization_by_channel(values, shape):
     model = with_channel_constants(values)
-    fast = prepared(model)
+    fast = canonicalize(model)
     np.testing.assert_array_equal(logits(fast), logits(model))
     subtract = next(node for node in fast.graph.node if node.op_type == "Sub")
     assert Graph(fast).constant(subtract.input[1]).shape == shape
@@ -47,7 +48,7 @@ def test_normalization_by_channel(values, shape):
 @pytest.mark.parametrize("keepdims", [0, 1])
 def test_the_mean_over_height_and_width_is_pooling(keepdims):
     model = with_mean(keepdims=keepdims)
-    fast = prepared(model)
+    fast = canonicalize(model)
     kinds = [node.op_type for node in fast.graph.node]
     assert "ReduceMean" not in kinds
     assert "GlobalAveragePool" in kinds
@@ -60,4 +61,4 @@ def test_other_means_stay():
     for tensor in model.graph.initializer:
         if tensor.name == "axes":
             tensor.CopyFrom(numpy_helper.from_array(np.array([3]), "axes"))
-    assert [n.op_type for n in prepared(model).graph.node] == [n.op_type for n in model.graph.node]
+    assert [n.op_type for n in canonicalize(model).graph.node] == [n.op_type for n in model.graph.node]

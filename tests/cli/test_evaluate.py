@@ -1,0 +1,131 @@
+"""`edgekit evaluate` as its users see it."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+from made_models import LABELS, write_tiny
+
+from edgekit import Classifier, dataset
+from edgekit.artifact.info import read_info, write_info
+from edgekit.hub.shipped import shipped_models
+
+
+def test_evaluate_agrees_with_the_library(edgekit, tiny_artifact, photos):
+    code, out, err = edgekit("evaluate", tiny_artifact, photos, "--json")
+    document = json.loads(out)
+    classifier, pictures = Classifier(tiny_artifact), dataset.read(photos, "all")
+    right = sum(
+        classifier.predict(source).label == pictures.classes[label]
+        for source, label in zip(pictures.sources, pictures.labels, strict=True)
+    )
+    assert (code, err) == (0, "")
+    assert document["models"][0]["top1"]["value"] == right / 12
+    assert sum(count for _, _, count in document["models"][0]["confusion"]) == 12
+
+
+@pytest.mark.parametrize(("recorded", "is_warned"), [(0.0, True), (None, False)])
+def test_evaluate_warns_if_the_recorded_accuracy_differs(edgekit, tiny_artifact, photos, tmp_path, recorded, is_warned):
+    measured = json.loads(edgekit("evaluate", tiny_artifact, photos, "--json")[1])["models"][0]["top1"]["value"]
+    content, top1 = tiny_artifact.read_bytes(), measured if recorded is None else recorded
+    info = replace(read_info(tiny_artifact), metrics={"pictures": 12, "top1": top1, "top5": 1.0})
+    write_info(content, info, tmp_path / "other.onnx")
+    code, out, err = edgekit("evaluate", tmp_path / "other.onnx", photos, "--json")
+    assert (code, "the file says top-1 0.00%" in err) == (0, is_warned)
+    assert json.loads(out)["models"][0]["recorded_top1"] == top1
+    assert edgekit("evaluate", tmp_path / "other.onnx", photos, "--crops", "flip")[2] == ""
+
+
+def test_evaluate_prints_tables(edgekit, tiny_artifact, photos):
+    code, out, _ = edgekit("evaluate", tiny_artifact, photos)
+    assert code == 0
+    assert all(message in out for message in ("12 pictures", "95% interval", "most confused", "precision", *LABELS))
+
+
+def test_evaluate_compares_several_models_and_plans(edgekit, tiny_artifact, photos, tmp_path):
+    other = write_tiny(tmp_path / "other.onnx", labels=LABELS[::-1])
+    models = (tiny_artifact, other)
+    code, out, _ = edgekit("evaluate", *models, photos, "--crops", 1, "--crops", "ten", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert [m["model"] for m in document["models"]] == ["tiny, center", "tiny, ten", "other, center", "other, ten"]
+    assert [m["second"] for m in document["comparisons"]] == ["tiny, ten", "other, center", "other, ten"]
+    assert "against tiny" in edgekit("evaluate", *models, photos)[1]
+    once = json.loads(edgekit("evaluate", other, other, photos, "--crops", "1", "--crops", "center", "--json")[1])
+    assert [m["model"] for m in once["models"]] == ["other"]
+
+
+def test_evaluate_lists_unreadable_images_and_counts_the_others(edgekit, tiny_artifact, photos):
+    (photos / "red/0.png").write_bytes(b"no picture")
+    code, out, err = edgekit("evaluate", tiny_artifact, photos, "--json")
+    document = json.loads(out)
+    assert (code, document["pictures"]) == (3, 11)
+    assert [failure["name"] for failure in document["failed"]] == ["red/0.png"]
+    assert err.count("\n") == 1
+    assert "red/0.png" in err
+
+
+def test_evaluate_reads_truth_tables_and_maps_labels(edgekit, tiny_artifact, photos, tmp_path):
+    table = tmp_path / "truth.csv"
+    with table.open("w", newline="") as file:
+        rows = [(f"{name}/{n}.png", "crimson" if name == "red" else name) for name in LABELS for n in range(3)]
+        csv.writer(file).writerows([("file", "label"), *rows])
+    code, _, err = edgekit("evaluate", tiny_artifact, photos, "--truth", table)
+    assert code == 1
+    assert "'crimson'" in err
+    assert "'red'" in err
+    named = edgekit("evaluate", tiny_artifact, photos, "--truth", table, "--map", "crimson=red", "--json")
+    plain = edgekit("evaluate", tiny_artifact, photos, "--json")
+    assert json.loads(named[1])["models"][0]["top1"] == json.loads(plain[1])["models"][0]["top1"]
+
+
+def test_evaluate_uses_val_as_held_out(edgekit, tmp_path, photos, tiny_artifact):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    photos.rename(whole / "train")
+    assert "no held-out pictures" in edgekit("evaluate", tiny_artifact, whole)[2]
+    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--split", "train", "--json")[1])["pictures"] == 12
+    (whole / "test/red").mkdir(parents=True)
+    (whole / "train/red/0.png").rename(whole / "test/red/0.png")
+    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--json")[1])["pictures"] == 1
+
+
+def test_evaluate_writes_a_report(edgekit, tiny_artifact, photos, tmp_path):
+    code, out, err = edgekit("evaluate", tiny_artifact, photos, "--report", tmp_path / "out.html", "--json")
+    assert code == 0
+    assert json.loads(out)["pictures"] == 12
+    assert f"wrote {tmp_path / 'out.html'}" in err
+    assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("evaluate", "photos"), 2, "MODEL... DATA"),
+        (("evaluate", "lenet5-mnist", "missing"), 1, "missing"),
+        (("evaluate", "lenet5-mnits", "photos"), 4, "did you mean lenet5-mnist"),
+        (("evaluate", "lenet5-mnist", "photos", "--crops", "7"), 2, "unknown crop plan '7'"),
+        (("evaluate", "lenet5-mnist", "photos", "--split", "tset"), 1, "unknown split 'tset'"),
+        (("evaluate", "lenet5-mnist", "photos", "--map", "x"), 1, "neither OLD=NEW nor a file"),
+        (("evaluate", "lenet5-mnist", "photos"), 1, "only in the images: 'black'"),
+        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "is a folder"),
+    ],
+)
+def test_evaluate_reports_a_mistake_in_one_line(edgekit, photos, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(photos.parent)
+    exit_code, out, err = edgekit(*arguments)
+    assert (exit_code, out) == (code, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+@pytest.mark.slow
+def test_evaluate_reproduces_the_model_card(edgekit, shared):
+    name = "mobilenet_v2-cifar10-int8"
+    code, out, _ = edgekit("evaluate", name, shared / "data/cifar10-jpg.tar.gz", "--json")
+    document, promised = json.loads(out), read_info(shipped_models()[name]).metrics
+    assert (code, document["pictures"]) == (0, promised["pictures"])
+    assert document["models"][0]["top1"]["value"] == promised["top1"]
+    assert document["models"][0]["top5"]["value"] == promised["top5"]

@@ -1,0 +1,27 @@
+"""A cleaned model computes the same and contains no traces."""
+
+import numpy as np
+from made_networks import conv_network, logits
+from onnx import helper
+
+from edgekit.graph.passes.clean import clean, serialized
+
+
+def traced_model():
+    model = conv_network()
+    model.producer_name, model.doc_string, model.graph.name = "tool", "/home/somebody", "/home/somebody/train.py"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    model.graph.node[0].doc_string = "/home/somebody/train.py, line 12"
+    model.graph.node[0].metadata_props.add(key="path", value="/home/somebody")
+    return model
+
+
+def test_clean_removes_paths_producers_and_unused_operator_sets():
+    model = clean(traced_model())
+    assert b"somebody" not in model.SerializeToString()
+    assert (model.producer_name, [entry.domain for entry in model.opset_import]) == ("edgekit", [""])
+    np.testing.assert_array_equal(logits(model), logits(traced_model()))
+
+
+def test_serialized_gives_the_same_bytes_for_the_same_model():
+    assert serialized(traced_model()) == serialized(clean(conv_network()))

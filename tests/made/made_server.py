@@ -1,0 +1,126 @@
+"""A local server of one file, which misbehaves in every way known to us, and downloads from it."""
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import WeightsError
+from edgekit.hub.download import RetryPolicy, fetch
+
+DATA = random.Random(3).randbytes(300_000)
+SHA256 = hashlib.sha256(DATA).hexdigest()
+MAX_BYTES = 1_000_000
+TAG = '"one"'
+QUICK_RETRY = RetryPolicy(silence_s=5, stall_s=5, attempts=3, pause_s=0.01)
+
+Respond = Callable[["Handler"], None]  # an entry of the script
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Handles each request by the next entry of the server's script, and all further ones by its last."""
+
+    server: "Server"
+
+    def do_GET(self):
+        with self.server.lock:
+            self.server.requests.append((self.path, dict(self.headers)))
+            respond = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
+        respond(self)
+
+    def head(self, status=200, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock, self.requests = threading.Lock(), []
+        self.script: list[Respond] = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/weights.pth"
+
+    def ranges(self):
+        return [headers.get("Range") for _, headers in self.requests]
+
+    def handle_error(self, request, client_address):
+        pass  # clients that hang up are what is tested
+
+
+def serve(handler: Handler, data: bytes = DATA, *, tag: str | None = TAG, cut: int | None = None) -> None:
+    """What a good server does, Range and If-Range included; `cut` hangs up after that many bytes of the body."""
+    begin, condition = handler.headers.get("Range", ""), handler.headers.get("If-Range")
+    versions = {"ETag": tag} if tag else {}
+    if begin and condition == tag:
+        start = int(begin.removeprefix("bytes=").removesuffix("-"))
+        span = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        handler.head(206, Content_Length=len(data) - start, Content_Range=span, **versions)
+        data = data[start:]
+    else:
+        handler.head(200, Content_Length=len(data), **versions)
+    handler.wfile.write(data[:cut])
+
+
+def serve_whole(handler):
+    serve(handler)
+
+
+def serve_cut(handler):
+    serve(handler, cut=100_000)
+
+
+def serve_without_ranges(handler):
+    """Ignores Range: everything comes again."""
+    handler.head(200, Content_Length=len(DATA), ETag=TAG)
+    handler.wfile.write(DATA)
+
+
+def serve_status(code, **headers):
+    return lambda handler: handler.head(code, Content_Length=0, **headers)
+
+
+def serve_slowly(handler):
+    serve(handler, cut=50_000)
+    time.sleep(0.2)
+    handler.wfile.write(DATA[50_000:])
+
+
+def fetch_quickly(server, cache, **changes):
+    arguments = {"max_bytes": MAX_BYTES, "cache": cache, "retry": QUICK_RETRY} | changes
+    return fetch(server.url, arguments.pop("sha256", SHA256), **arguments)
+
+
+def refusal(server, cache, **changes) -> str:
+    """The message, which is one line; no file got its final name."""
+    with pytest.raises(WeightsError) as caught:
+        fetch_quickly(server, cache, **changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [f.name for f in cached_files(cache) if f.suffix == ".pth"] == []
+    return message
+
+
+def cached_files(cache: Path | None) -> list[Path]:
+    """The files in the cache, except lock files."""
+    return [file for file in cache.glob("*") if not file.name.startswith(".")] if cache and cache.is_dir() else []
+
+
+def is_whole(path: Path) -> bool:
+    """As a truth value: pytest would show the difference of the bytes, for minutes."""
+    return path.read_bytes() == DATA

@@ -1,0 +1,66 @@
+"""Equalized channels: evener, with the same outputs."""
+
+import numpy as np
+import onnx
+import pytest
+from made_networks import PICTURES, conv_network, logits, minmax
+
+from edgekit.graph.edit import set_constant
+from edgekit.graph.index import Graph
+from edgekit.quantize.calibrate import ActivationStatistics, activation_statistics
+from edgekit.quantize.passes.equalize import equalize, layer_pairs
+from edgekit.quantize.passes.insert_qdq import insert_qdq, quantized_tensors
+from edgekit.quantize.weight_format import WeightFormat
+
+
+def with_uneven_channels(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The channels of the first convolution and what the depthwise one makes of them, scaled apart."""
+    graph = Graph(model)
+    factors = np.logspace(-3, 0, 16).astype(np.float32)
+    set_constant(graph, "expand.w", np.asarray(graph.constant("expand.w")) * factors[:, None, None, None])
+    set_constant(graph, "expand.b", np.asarray(graph.constant("expand.b")) * factors)
+    set_constant(graph, "depthwise.w", np.asarray(graph.constant("depthwise.w")) / factors[:, None, None, None])
+    return graph.model
+
+
+def statistics_of(model: onnx.ModelProto) -> dict[str, ActivationStatistics]:
+    return activation_statistics(model, quantized_tensors(model), images=PICTURES)
+
+
+def unevenness(model: onnx.ModelProto, name: str) -> float:
+    """The largest over the smallest range of an output channel."""
+    largest = np.abs(Graph(model).constant(name)).max(axis=(1, 2, 3))
+    return float(largest.max() / largest.min())
+
+
+@pytest.mark.parametrize("activation", ["Relu", "Relu6"])
+def test_equalization_evens_the_channels_and_changes_no_answer(activation):
+    model = with_uneven_channels(conv_network(activation=activation))
+    even = equalize(model, statistics=statistics_of(model))
+    np.testing.assert_allclose(logits(even), logits(model), rtol=1e-3, atol=1e-3)
+    assert unevenness(even, "expand.w") < unevenness(model, "expand.w") / 2
+
+
+def test_equalization_repairs_what_one_scale_breaks():
+    model, coarse = with_uneven_channels(conv_network(activation="Relu")), WeightFormat(per_channel=False)
+    even = equalize(model, statistics=statistics_of(model))
+    quantized = [insert_qdq(m, ranges=minmax(m), weight_format=coarse) for m in (model, even)]
+    errors = [np.abs(logits(m) - logits(model)).max() for m in quantized]
+    assert errors[1] < errors[0] / 5
+
+
+def test_channels_at_the_ceiling_keep_their_scale():
+    graph = Graph(conv_network())
+    set_constant(graph, "expand.w", 2 * np.asarray(graph.constant("expand.w")))
+    model = graph.model
+    statistics = statistics_of(model)
+    at_ceiling = statistics["expand_relu6"].channel_highest >= 6
+    assert 0 < at_ceiling.sum() < len(at_ceiling)
+    highest = statistics_of(equalize(model, statistics=statistics))["expand_relu6"].channel_highest
+    assert (highest[at_ceiling] == 6).all()
+    assert (highest[~at_ceiling] < 6).all()
+
+
+def test_layer_pairs_end_at_a_tensor_with_several_consumers():
+    pairs = [(pair.first.name, pair.second.name) for pair in layer_pairs(Graph(conv_network()))]
+    assert pairs == [("expand", "depthwise"), ("depthwise", "project")]

@@ -1,0 +1,61 @@
+"""Checkpoints that are damaged, old, or written to a full disk."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from edgekit.errors import EdgekitError, WeightsError
+from edgekit.files import sha256
+from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
+from edgekit.train.loop import train
+
+
+def run(folder, recipe, training, validation, **options):
+    return train(recipe, training, validation, run=folder, workers=0, **options)
+
+
+def digest(folder):
+    return sha256((folder / "model.safetensors").read_bytes())
+
+
+def test_load_checkpoint_refuses_any_damaged_byte(tmp_path, lenet_recipe, training, validation):
+    run(tmp_path, lenet_recipe(), training, validation)
+    data = (tmp_path / "model.safetensors").read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    rng = np.random.default_rng(0)
+    places = {*range(data.index(b"sha256"), data.index(b"sha256") + 12), *rng.integers(8, header, 60).tolist()}
+    for at in places:
+        broken = bytearray(data)
+        broken[at] ^= 1
+        (tmp_path / "broken.safetensors").write_bytes(broken)
+        with pytest.raises(WeightsError, match=r"broken\.safetensors"):
+            load_checkpoint(tmp_path / "broken.safetensors")
+
+
+def test_load_checkpoint_reads_old_files_without_a_checksum(tmp_path, lenet_recipe, training, validation):
+    """Those written before there was one."""
+    from safetensors.torch import save_file
+
+    finished = run(tmp_path, lenet_recipe(), training, validation)
+    facts = copy.deepcopy(finished.facts())
+    tensors = {name: tensor.contiguous() for name, tensor in finished.tensors.items()}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"edgekit": json.dumps(facts)})
+    assert load_checkpoint(tmp_path / "old.safetensors").classes == training.classes
+
+
+def test_save_checkpoint_on_a_full_disk_keeps_the_old_file(tmp_path, lenet_recipe, training, validation, monkeypatch):
+    recipe = lenet_recipe()
+    run(tmp_path, recipe, training, validation)
+    saved = load_checkpoint(tmp_path / "last.safetensors")
+    before = digest(tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgekit.files.os.fsync", full)
+    with pytest.raises(EdgekitError, match="No space left on device"):
+        save_checkpoint(tmp_path / "model.safetensors", saved)
+    assert digest(tmp_path) == before
+    assert not list(tmp_path.glob("*.tmp"))

@@ -1,0 +1,48 @@
+"""Features that a frozen backbone computes once."""
+
+import torch
+
+from edgekit.train.distributed import TrainingProcess
+from edgekit.train.feeds import FeatureFeed
+from edgekit.train.setup import create_feed, initial_state
+
+
+def test_feature_feed_computes_the_features_of_the_backbone_once(lenet_recipe, weights, task):
+    training, validation = task
+    recipe = lenet_recipe(weights=str(weights), tune="head")
+    state = initial_state(recipe, training.classes, device="cpu")
+    passes = []
+    state.network.body.register_forward_hook(lambda *_: passes.append(1))
+    feed = create_feed(state, training, validation, workers=0, process=TrainingProcess())
+    assert isinstance(feed, FeatureFeed)
+    once = len(passes)
+    for epoch in range(5):
+        assert sum(len(batch.labels) for batch in feed.training(epoch, 0)) == len(training)
+    assert len(passes) == once
+    batch = next(iter(feed.evaluation()))
+    pixels = recipe.preprocess.pixels
+    from edgekit.image.load import load_image
+
+    first = torch.from_numpy(pixels(load_image(validation.sources[0], color="L")))
+    mean, std = recipe.preprocess.mean[0], recipe.preprocess.std[0]
+    normalized = (first.permute(0, 3, 1, 2) / 255 - mean) / std
+    with torch.no_grad():
+        assert torch.allclose(batch.inputs[0], state.network.eval().body(normalized)[0], atol=1e-4)
+
+
+def test_feature_feed_moves_features_off_the_device_batch_by_batch(monkeypatch, lenet_recipe, weights, task):
+    """All of them together may be more than its memory."""
+    recipe = lenet_recipe(weights=str(weights), tune="head")
+    state = initial_state(recipe, task[0].classes, device="cpu")
+    moved, to_host = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: moved.append(len(tensor)) or to_host(tensor))
+    create_feed(state, *task, workers=0, process=TrainingProcess())
+    assert moved == [64, 26, 30]
+
+
+def test_feature_feed_has_different_augmented_copies(lenet_recipe, weights, task):
+    recipe = lenet_recipe(weights=str(weights), tune="head", augment={"feature_copies": 2, "rotate": 20.0})
+    state = initial_state(recipe, task[0].classes, device="cpu")
+    feed = create_feed(state, *task, workers=0, process=TrainingProcess())
+    assert len(feed._copies) == 2
+    assert not torch.equal(feed._copies[0], feed._copies[1])
