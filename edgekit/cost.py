@@ -1,4 +1,7 @@
-"""What a network costs, layer by layer; counted by `zoo.cost` of torch modules and by `export.layers` of ONNX files."""
+"""What a network costs, layer by layer.
+
+Counted by `zoo.network_cost` of torch modules and by `graph.layer_costs` of ONNX files.
+"""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ def run(
     json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
     """Compare two models from picture file to label. Exits 6 where they differ by more than was allowed."""
+    from edgekit.dataset import read_images
     from edgekit.evaluate.compare_models import compare_models, require_agreement
-    from edgekit.quantize.split_data import images_at
     from edgekit.runtime.classifier import Classifier
 
-    pictures = images_at(data)
+    pictures = read_images(data)
     with progress_bar("comparing", len(pictures)) as advance:
         comparison = compare_models(Classifier(first), Classifier(second), pictures, on_picture=advance)
     write_json({"schema": 1, **comparison.to_dict()}) if json else _write_comparison(comparison)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -49,6 +50,29 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
     keys = _class_keys(listing, training or entries)
     _require_known_classes(root, entries, keys)
     return _image_set(listing, entries, keys)
+
+
+def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
+    """All images of a data set, or of a folder of bare images: without classes, unless `truth` names them."""
+    root = Path(path)
+    if truth is not None:
+        table = read(truth, "all")
+        if not root.is_dir():
+            raise DataError(f"{root}: a table of truth goes with a folder of pictures, which this is not")
+        return dataclasses.replace(table, sources=[root / name for name in table.names])
+    if is_bare_folder(root):
+        files = sorted(file for file in root.iterdir() if file.is_file() and is_image_path(PurePosixPath(file.name)))
+        return ImageSet((), files, tuple(file.name for file in files), (0,) * len(files))
+    return read(root, "all")
+
+
+def is_bare_folder(root: Path) -> bool:
+    """Whether it is a folder that contains images directly, and no table of their classes."""
+    return (
+        root.is_dir()
+        and not (root / TABLE_NAME).is_file()
+        and any(is_image_path(PurePosixPath(file.name)) for file in root.iterdir())
+    )
 
 
 def read_held_out(path: str | os.PathLike[str]) -> ImageSet:

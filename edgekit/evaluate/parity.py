@@ -82,6 +82,19 @@ def compare_logits(parent: Floats, child: Floats) -> Parity:
     )
 
 
+def divergence(expected: Floats, logits: Floats) -> float:
+    """Mean KL divergence over the images, in nats, of the probabilities that belong to these logits (N, classes)."""
+    probabilities = softmax(expected)
+    tiny = np.finfo(np.float64).tiny
+    terms = probabilities * (np.log(np.maximum(probabilities, tiny)) - _log_softmax(logits))
+    return float(np.maximum(terms.sum(axis=1), 0.0).mean())  # rounding can bring equal logits below 0
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
 def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
     """Raises ParityError if the relative difference exceeds the tolerance, or is not a number."""
     if not parity.relative_difference <= tolerance:

@@ -9,25 +9,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
-from edgekit.errors import SpecError
+from edgekit.errors import ParityError, SpecError
 from edgekit.evaluate.accuracy import measure_accuracy
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
-from edgekit.graph.passes.add_outputs import add_outputs, require_maps_of_logits
+from edgekit.graph.passes.add_outputs import MAPS, add_outputs
 from edgekit.graph.passes.clean import serialized
 from edgekit.graph.passes.set_batch import set_batch
+from edgekit.image.source import Pixels
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.session import MAX_FIXED_BATCH
+from edgekit.runtime.session import MAX_FIXED_BATCH, open_session, run_batches
 
 # The path to the logits does not change.
 TOLERANCE = 1e-5
+# The mean of the maps is the logit but for the order of float32 sums.
+MAPS_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +115,17 @@ def change_interface(
     info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=sha256(model))
     write_info(changed, info, Path(path))
     return info
+
+
+def require_maps_of_logits(model: bytes, pixels: Pixels) -> None:
+    """Raises ParityError if the mean of the maps is not the logits, on uint8 pixels (N, height, width, channels)."""
+    session = open_session(model, name="the model with maps")
+    maps, logits = (run_batches(session, pixels[:1], output=name) for name in (MAPS, "logits"))
+    difference = float(np.abs(maps.mean(axis=(2, 3)) - logits).max() / max(np.abs(logits).max(), 1e-30))
+    if not difference <= MAPS_TOLERANCE:
+        raise ParityError(
+            f"the mean of the class maps differs from the logits by {difference:.2g} of the largest (allowed "
+            f"{MAPS_TOLERANCE:.2g}); nothing was written",
+            measured=difference,
+            tolerance=MAPS_TOLERANCE,
+        )

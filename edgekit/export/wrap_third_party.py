@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from edgekit.errors import ArtifactError
 from edgekit.evaluate.parity import measure_parity, onnx_logits
@@ -21,7 +21,7 @@ from edgekit.graph.edit import (
     insert_node,
     rename,
 )
-from edgekit.graph.index import Graph, attribute, tensor_shapes
+from edgekit.graph.index import Graph, attribute, producer_behind, tensor_shapes
 from edgekit.graph.passes.clean import serialized
 from edgekit.graph.passes.set_batch import BATCH, set_batch
 from edgekit.image.source import Pixels
@@ -78,7 +78,7 @@ def _prepend_preprocessing(graph: Graph, source: ThirdPartyModel, preprocess: Pr
 def _append_logits(graph: Graph, kind: OutputKind, first: int, classes: int) -> None:
     """End in float32 (batch, classes) logits: the softmax's input, without the background class."""
     tensor = graph.proto.output[0].name
-    softmax = _producer_before_reshaping(graph, tensor)
+    softmax = producer_behind(graph, tensor, skipped=_RESHAPING)
     if kind == "probabilities" and softmax is not None and softmax.op_type == "Softmax":
         tensor = softmax.input[0] if tensor == softmax.output[0] else tensor
         bypass_node(graph, softmax)
@@ -135,13 +135,5 @@ def _with_open_reshapes(model: ModelProto, batch: int) -> ModelProto:
 
 def last_operator(graph: Graph, tensor: str) -> str:
     """The operator that computes the tensor, apart from reshaping; empty if it is an input."""
-    node = _producer_before_reshaping(graph, tensor)
+    node = producer_behind(graph, tensor, skipped=_RESHAPING)
     return "" if node is None else str(node.op_type)
-
-
-def _producer_before_reshaping(graph: Graph, tensor: str) -> NodeProto | None:
-    """The node that computes the tensor, apart from reshaping."""
-    node = graph.producer(tensor)
-    while node is not None and node.op_type in _RESHAPING:
-        node = graph.producer(node.input[0])
-    return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -127,6 +128,14 @@ def is_spatial_mean(graph: Graph, node: NodeProto) -> bool:
     constant = graph.constant(node.input[1]) if len(node.input) > 1 else None
     axes = attribute(node, "axes", []) if constant is None else constant.reshape(-1).tolist()
     return sorted(axes) in _SPATIAL_AXES
+
+
+def producer_behind(graph: Graph, tensor: str, *, skipped: Collection[str]) -> NodeProto | None:
+    """The node that computes the tensor, behind operators of the types that are skipped; None if it is an input."""
+    node = graph.producer(tensor)
+    while node is not None and node.op_type in skipped:
+        node = graph.producer(node.input[0])
+    return node
 
 
 def clip_bounds(graph: Graph, node: NodeProto) -> tuple[float, float] | None:

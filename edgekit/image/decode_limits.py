@@ -1,6 +1,7 @@
 """What an image may cost: bytes and pixels, scans of a JPEG, and what keeps Pillow's own loops busy for minutes.
 
-Every refusal of an image bomb is here; `load` asks before it decodes.
+Every refusal of an image bomb is here, but for the size of its file, which `source` checks while it reads. `load` calls
+the checks before it decodes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from PIL import Image
 
 from edgekit.errors import ImageError
 from edgekit.image.jpeg import header_of, is_jpeg
-from edgekit.image.size import Size
+from edgekit.image.size import Size, size_of
 
 # Formats and modes whose pixels are held several times while they are decoded.
 _HUNGRY_FORMATS, _HUNGRY_MODES = frozenset({"WEBP", "AVIF"}), frozenset({"CMYK", "I"})
@@ -103,23 +104,31 @@ class CountedFile(BytesIO):
         return super().read(size)
 
 
-def is_split_up(data: bytes) -> bool:
-    """Whether opening the file would take in its header a number of parts that no picture has."""
+def check_header(data: bytes, name: str) -> None:
+    """Raises ImageError, naming the image, if reading its header would take a number of parts that no image has."""
     if is_jpeg(data):
-        return header_of(data).count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
-    return _tiff_strips(data) > _MAX_STRIPS
+        is_split_up = header_of(data).count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
+    else:
+        is_split_up = _tiff_strips(data) > _MAX_STRIPS
+    if is_split_up:
+        raise ImageError(f"{name}: refused: its header has far more parts than any picture's; save it as PNG")
 
 
-def takes_minutes(image: Image.Image, data: bytes) -> bool:
-    """Whether Pillow may take minutes over the picture, opened from `data`, without reading much of it."""
+def check_loops(image: Image.Image, data: bytes, name: str) -> None:
+    """Raises ImageError, naming the image, if Pillow may spend minutes on it, opened from `data`, in its own loops."""
     pixels, decoders = image.width * image.height, {tile.codec_name for tile in getattr(image, "tile", ())}
+    values, takes_minutes = pixels * len(image.getbands()), False
     if "bmp_rle" in decoders:
-        return pixels > _MAX_LINE_ENDS or image.width > _MAX_RUN_WIDTH
-    if "ppm" in decoders:
-        return pixels * len(image.getbands()) > _MAX_SCALED_VALUES
-    if "ppm_plain" in decoders:
-        return pixels * len(image.getbands()) > _MAX_TEXT_VALUES or data.count(b"#") > _MAX_COMMENTS
-    return False
+        takes_minutes = pixels > _MAX_LINE_ENDS or image.width > _MAX_RUN_WIDTH
+    elif "ppm" in decoders:
+        takes_minutes = values > _MAX_SCALED_VALUES
+    elif "ppm_plain" in decoders:
+        takes_minutes = values > _MAX_TEXT_VALUES or data.count(b"#") > _MAX_COMMENTS
+    if takes_minutes:
+        size = size_of(image)
+        raise ImageError(
+            f"{name}: refused: a {image.format} of {size} like this takes minutes to decode; save it as PNG"
+        )
 
 
 def _tiff_strips(data: bytes) -> int:

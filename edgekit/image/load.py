@@ -20,10 +20,10 @@ from edgekit.image.decode_limits import (
     ImageLimits,
     TooManyReads,
     check_cost,
+    check_header,
+    check_loops,
     check_scans,
     check_size,
-    is_split_up,
-    takes_minutes,
 )
 from edgekit.image.jpeg import count_scans, decodes_by_rows, is_jpeg
 from edgekit.image.orientation import turn_of, upright_frame
@@ -150,10 +150,7 @@ def _open_encoded(encoded: EncodedImage, limits: ImageLimits) -> OpenedImage:
         check_size(size, limits, name, reach=REDUCED_JPEG_REACH)
         check_scans(count_scans(data), size, name)
         return _opened(name, image, limits, encoded)
-    if takes_minutes(image, data):
-        raise ImageError(
-            f"{name}: refused: a {image.format} of {size} like this takes minutes to decode; save it as PNG"
-        )
+    check_loops(image, data, name)
     check_cost(image, size, limits, name)
     # Other formats know no reduced scale, and some of them turn themselves upright while they are decoded.
     return _opened(name, _decode(image, limits, name), limits)
@@ -164,8 +161,7 @@ def _opened(name: str, image: Image.Image, limits: ImageLimits, jpeg: EncodedIma
 
 
 def _read_header(data: bytes, name: str) -> Image.Image:
-    if is_split_up(data):
-        raise ImageError(f"{name}: refused: its header has far more parts than any picture's; save it as PNG")
+    check_header(data, name)
     file = CountedFile(data)
     try:
         image = _identify(file, data)

@@ -18,12 +18,11 @@ from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError
 from edgekit.evaluate.accuracy import Accuracy, class_indexes
 from edgekit.evaluate.intervals import Interval, mean_interval
-from edgekit.evaluate.parity import Parity, compare_logits, rounded_up
+from edgekit.evaluate.parity import Parity, compare_logits, divergence, rounded_up
 from edgekit.evaluate.timing import PairedLatency, paired_latency
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
 from edgekit.quantize.pixel_cache import PixelCache
-from edgekit.quantize.sensitivity import divergence
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
 

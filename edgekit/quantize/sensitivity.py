@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from onnx import ModelProto
 
+from edgekit.evaluate.parity import divergence
 from edgekit.graph.index import Graph
 from edgekit.image.source import Pixels
-from edgekit.preprocess.scores import Floats, softmax
+from edgekit.preprocess.scores import Floats
 from edgekit.quantize.passes.insert_qdq import insert_qdq
 from edgekit.quantize.ranges import Range
 from edgekit.quantize.weight_format import WeightFormat
@@ -39,19 +40,6 @@ def layer_sensitivities(
         sensitivities[layer.name] = divergence(expected, _logits(alone, pixels))
         on_layer()
     return dict(sorted(sensitivities.items(), key=lambda item: -item[1]))
-
-
-def divergence(expected: Floats, logits: Floats) -> float:
-    """Mean KL divergence over the images, in nats, of the probabilities that belong to these logits (N, classes)."""
-    probabilities = softmax(expected)
-    tiny = np.finfo(np.float64).tiny
-    terms = probabilities * (np.log(np.maximum(probabilities, tiny)) - _log_softmax(logits))
-    return float(np.maximum(terms.sum(axis=1), 0.0).mean())  # rounding can bring equal logits below 0
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def _logits(model: ModelProto, images: Sequence[Pixels]) -> Floats:

@@ -137,7 +137,7 @@ def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) 
 
 
 def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[NamedSource | str]:
-    """The files of a folder as Inputs and its folders as paths, in natural order; nothing of a folder seen before."""
+    """The files of a folder and the paths of its folders, in natural order; nothing of a folder seen before."""
     identity = _identity(folder or os.curdir)
     if identity is not None and identity in seen:
         return

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import onnxruntime as ort
 
@@ -31,9 +31,19 @@ _MEGABYTES = 512
 _LEAST, _MOST = 16, 2**20
 _EXHAUSTED = "Available memory of"  # onnxruntime has no class or code of its own for it
 _LOOK_EVERY_S = 0.5
-# Whether alone, and whether the arena gives back what it keeps for runs of other sizes, which it does when a run has
-# ended, even by failing.
-_TRIES = ((False, False), (True, True), (True, False))
+
+
+class _Try(NamedTuple):
+    """How a run is tried: alone or beside others, and whether the arena gives back what it keeps for other sizes.
+
+    The arena does so when a run has ended, even by failing.
+    """
+
+    alone: bool
+    shrinking: bool
+
+
+_TRIES = (_Try(alone=False, shrinking=False), _Try(alone=True, shrinking=True), _Try(alone=True, shrinking=False))
 
 
 def use_bounded_memory(options: ort.SessionOptions) -> None:

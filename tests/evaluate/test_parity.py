@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import ArtifactError, ParityError
-from edgekit.evaluate.parity import measure_parity, require_parity
+from edgekit.evaluate.parity import divergence, measure_parity, require_parity
 
 PIXELS = np.zeros((2, 4, 4, 3), np.uint8)
 
@@ -42,3 +42,9 @@ def test_what_is_not_a_number_is_never_within_tolerance(value):
 def test_written_figures_are_rounded_up():
     parity = measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1.01234, 0], [1, 0]), PIXELS)
     assert parity.logit_difference <= parity.to_dict()["logit_difference"] == pytest.approx(0.013)
+
+
+def test_divergence_is_that_of_its_definition():
+    first, second = np.log([[0.5, 0.25, 0.25]]), np.log([[0.25, 0.5, 0.25]])
+    assert divergence(first, second) == pytest.approx(0.5 * np.log(2) + 0.25 * np.log(0.5))
+    assert divergence(first, first + 3) == pytest.approx(0, abs=1e-12)

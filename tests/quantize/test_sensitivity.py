@@ -1,12 +1,11 @@
 """Which layer suffers most from integers, by the divergence of the probabilities."""
 
 import numpy as np
-import pytest
 from made_networks import conv_network, minmax, noise
 
 from edgekit.graph.edit import set_constant
 from edgekit.graph.index import Graph
-from edgekit.quantize.sensitivity import divergence, layer_sensitivities
+from edgekit.quantize.sensitivity import layer_sensitivities
 from edgekit.quantize.weight_format import WeightFormat
 
 
@@ -21,9 +20,3 @@ def test_the_layer_that_suffers_most_comes_first():
     assert next(iter(sensitivities)) == "depthwise"
     assert list(sensitivities.values()) == sorted(sensitivities.values(), reverse=True)
     assert set(sensitivities) == {"stem", "expand", "depthwise", "project", "logits"}
-
-
-def test_divergence_is_that_of_its_definition():
-    first, second = np.log([[0.5, 0.25, 0.25]]), np.log([[0.25, 0.5, 0.25]])
-    assert divergence(first, second) == pytest.approx(0.5 * np.log(2) + 0.25 * np.log(0.5))
-    assert divergence(first, first + 3) == pytest.approx(0, abs=1e-12)

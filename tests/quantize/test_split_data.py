@@ -3,8 +3,9 @@
 import pytest
 from PIL import Image
 
+from edgekit.dataset import read_images
 from edgekit.errors import DataError
-from edgekit.quantize.split_data import calibration_and_held_out, images_at
+from edgekit.quantize.split_data import calibration_and_held_out
 
 
 def fill(folder, names):
@@ -56,4 +57,4 @@ def test_what_cannot_be_read_is_said(tmp_path):
         calibration_and_held_out(tmp_path / "missing", samples=10, seed=0)
     (tmp_path / "truth.csv").write_text("file,label\n0.png,a\n")
     with pytest.raises(DataError, match="goes with a folder"):
-        images_at(tmp_path / "archive.zip", truth=tmp_path / "truth.csv")
+        read_images(tmp_path / "archive.zip", truth=tmp_path / "truth.csv")

@@ -16,6 +16,7 @@ class _Flag(NamedTuple):
     item_type: type
     is_repeated: bool
     least: float | None
+    most: float | None
 
 
 def _flags() -> dict[str, _Flag]:
@@ -24,7 +25,7 @@ def _flags() -> dict[str, _Flag]:
         value_type, declaration = get_args(annotation)
         if isinstance(declaration, Option):
             item_type = (get_args(value_type) or (value_type,))[0]  # T of `T | None` and of `tuple[T, ...]`
-            flag = _Flag(name, item_type, is_repeated(value_type), declaration.least)
+            flag = _Flag(name, item_type, is_repeated(value_type), declaration.least, declaration.most)
             flags |= dict.fromkeys(declaration.flags_of(name), flag)
     return flags
 
@@ -64,4 +65,5 @@ def _value(flag: _Flag, text: str, is_joined: bool) -> Any:
     if not re.fullmatch(_NUMBERS[flag.item_type], text):
         return None
     value = flag.item_type(text)
-    return None if flag.least is not None and value < flag.least else value
+    too_small = flag.least is not None and value < flag.least
+    return None if too_small or (flag.most is not None and value > flag.most) else value

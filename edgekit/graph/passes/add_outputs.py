@@ -17,16 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import ModelProto, NodeProto, helper
 
-from edgekit.errors import ParityError, SpecError
+from edgekit.errors import SpecError
 from edgekit.graph.edit import add_constant, append_node, clear_name, copied, declare_output, rename
-from edgekit.graph.index import Array, Graph, attribute, is_spatial_mean, tensor_shapes
-from edgekit.image.source import Pixels
-from edgekit.runtime.session import open_session, run_batches
+from edgekit.graph.index import Array, Graph, attribute, is_spatial_mean, producer_behind, tensor_shapes
 
 FEATURES, MAPS = "features", "maps"
-# The mean of the maps is the logit but for the order of float32 sums.
-TOLERANCE = 1e-4
-
 _RESHAPING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity", "Dropout"})
 
 
@@ -65,20 +60,6 @@ def add_outputs(model: ModelProto, *, features: bool, maps: bool) -> ModelProto:
         rename(graph, head.features, FEATURES)
         declare_output(graph, FEATURES, (batch, head.weight.shape[1]))
     return graph.model
-
-
-def require_maps_of_logits(model: bytes, pixels: Pixels) -> None:
-    """Raises ParityError if the mean of the maps is not the logits, on uint8 pixels (N, height, width, channels)."""
-    session = open_session(model, name="the model with maps")
-    maps, logits = (run_batches(session, pixels[:1], output=name) for name in (MAPS, "logits"))
-    difference = float(np.abs(maps.mean(axis=(2, 3)) - logits).max() / max(np.abs(logits).max(), 1e-30))
-    if not difference <= TOLERANCE:
-        raise ParityError(
-            f"the mean of the class maps differs from the logits by {difference:.2g} of the largest (allowed "
-            f"{TOLERANCE:.2g}); nothing was written",
-            measured=difference,
-            tolerance=TOLERANCE,
-        )
 
 
 def _add_maps(graph: Graph, head: _Head, shape: tuple[int | str, ...]) -> None:
@@ -122,9 +103,7 @@ def _without_bias(graph: Graph, node: NodeProto | None) -> tuple[NodeProto | Non
 
 def _pooled(graph: Graph, tensor: str) -> str:
     """The feature map whose mean the tensor is, but for its shape. Raises SpecError if it is not a mean."""
-    node = graph.producer(tensor)
-    while node is not None and node.op_type in _RESHAPING:
-        node = graph.producer(node.input[0])
+    node = producer_behind(graph, tensor, skipped=_RESHAPING)
     if node is not None and (node.op_type == "GlobalAveragePool" or is_spatial_mean(graph, node)):
         return str(node.input[0])
     raise _unsupported(node.op_type if node is not None else "its input")

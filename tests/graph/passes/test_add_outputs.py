@@ -15,10 +15,10 @@ from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
 from edgekit.errors import ParityError, SpecError
 from edgekit.export.adopt import adopt
-from edgekit.export.finalize import Interface, change_interface
+from edgekit.export.finalize import Interface, change_interface, require_maps_of_logits
 from edgekit.export.third_party import read_third_party
 from edgekit.graph.index import Graph
-from edgekit.graph.passes.add_outputs import add_outputs, require_maps_of_logits
+from edgekit.graph.passes.add_outputs import add_outputs
 from edgekit.runtime.session import open_session, run_batches
 
 PREPROCESS = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
