@@ -124,5 +124,6 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 def listed(items: Iterable[str], *, most: int = 6, separator: str = ", ") -> str:
     """The first `most` items and the number of the others, or "none"."""
     items = list(items)
-    more = f" and {len(items) - most} more" if len(items) > most else ""
+    comma = "" if separator == ", " else separator.rstrip()
+    more = f"{comma} and {len(items) - most} more" if len(items) > most else ""
     return (separator.join(items[:most]) or "none") + more

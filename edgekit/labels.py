@@ -98,15 +98,16 @@ def match_labels(
     """
     if tuple(names) == tuple(labels):  # before all else: ImageNet has two classes called "crane"
         return tuple(range(len(labels)))
-    counts = Counter(labels)
-    only_names = [name for name in dict.fromkeys(names) if name not in counts]
-    only_labels = [label for label in counts if label not in set(names)]
+    counts, known = Counter(labels), Counter(names)
+    only_names = [name for name in known if name not in counts]
+    only_labels = [label for label in counts if label not in known]
     if only_names or (only_labels and not subset):
         sides = zip(owners, (only_names, only_labels), strict=True)
         differences = "; ".join(f"only in {owner}: {listed(map(repr, side))}" for owner, side in sides)
         raise error(f"the labels differ: {differences}{hint}")
-    shared = sorted(name for name in set(names if used is None else used) if counts[name] > 1)
-    if shared or (not subset and len(names) != len(labels)):
-        raise error(f"{owners[1]} has several labels {listed(map(repr, shared))}, so they cannot be matched by name")
+    repeated = sorted(name for name in set(names if used is None else used) if counts[name] > 1)
+    if repeated or (not subset and len(names) != len(labels)):
+        owner, shared = (owners[1], repeated) if repeated else (owners[0], [name for name in known if known[name] > 1])
+        raise error(f"{owner} has several labels {listed(map(repr, shared))}, so they cannot be matched by name")
     index = {label: number for number, label in enumerate(labels)}
     return tuple(index[name] for name in names)

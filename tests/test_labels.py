@@ -29,6 +29,16 @@ def test_match_labels_refuses_a_name_that_several_labels_share_only_if_it_is_use
     assert match_labels(["crane", "ant"], labels, subset=True, used={"ant"})[1] == 1
 
 
+def test_match_labels_names_the_side_that_repeats_a_name():
+    with pytest.raises(DataError, match="the first model has several labels 'crane'"):
+        match_labels(["crane", "crane", "ant"], ["ant", "crane"])
+
+
+def test_match_labels_matches_many_labels_in_another_order():
+    names = [str(number) for number in range(50_000)]
+    assert match_labels(names[::-1], names) == tuple(range(50_000))[::-1]
+
+
 def test_rename_classes_suggests_close_names_on_both_sides():
     assert rename_classes(["car", "cat"], ["automobile", "cat"], {"car": "automobile"}) == ("automobile", "cat")
     with pytest.raises(DataError, match="unknown class of the images 'carr'; did you mean car"):

@@ -14,9 +14,9 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def write(text: str) -> None:
-    """One line of data on stdout, at once."""
-    sys.stdout.write(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
-    sys.stdout.write("\n")
+    """One line of data on stdout, at once: in one call, so that Ctrl-C leaves whole lines."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text.encode(encoding, 'replace').decode(encoding)}\n")
     sys.stdout.flush()
 
 

@@ -12,6 +12,7 @@ from edgekit.cli.progress import progress_bar, training_progress
 from edgekit.cli.recipe_options import RecipeOptions, recipe_of
 from edgekit.cli.render import percent, write_json, write_message
 from edgekit.cli.typer_options import with_options_of
+from edgekit.errors import SpecError, listed
 
 if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
@@ -154,7 +155,6 @@ def _run_folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
 
     Raises DataError if a training would be overwritten, SpecError if --run is missing and needed.
     """
-    from edgekit.errors import SpecError
     from edgekit.train.distributed import is_only_process
     from edgekit.train.run_folder import RunFolder, free_folder
 
@@ -182,14 +182,13 @@ def _sweep_learning_rate(recipe: Recipe, training: ImageSet, *, workers: int, de
 
 def _write_screening(name: str, screened: ScreenedImages) -> None:
     pictures, counts = screened.images, screened.counts
-    by_class = ", ".join(f"{count} {name}" for name, count in zip(pictures.classes[:10], counts[:10], strict=True))
-    more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
+    by_class = listed((f"{count} {name}" for name, count in zip(pictures.classes, counts, strict=True)), most=10)
     write_message(
-        f"{name}: {len(pictures)} pictures of {len(counts)} classes ({by_class}{more}); {screened.smallest} to "
+        f"{name}: {len(pictures)} pictures of {len(counts)} classes ({by_class}); {screened.smallest} to "
         f"{screened.largest}, mean {screened.mean_size}; {len(screened.unreadable)} unreadable"
     )
-    for bad in screened.unreadable:
-        write_message(f"  left out: {bad.reason if bad.reason.startswith(bad.name) else ': '.join(bad)}")
+    for unreadable in screened.unreadable:
+        write_message(f"  left out: {unreadable}")
 
 
 def _write_epoch(result: EpochResult) -> None:

@@ -27,7 +27,7 @@ class Unreadable(NamedTuple):
 class ImageSet:
     """Images with their classes.
 
-    classes: names, in the order of their indexes. sources: what image.load accepts, one per image. names: one per
+    classes: names, in the order of their indexes. sources: what load_image accepts, one per image. names: one per
     image, for messages. labels: class indexes, one per image.
     """
 

@@ -17,7 +17,7 @@ class WebImage(BytesIO):
 
     timeout_s: how long all of it may take, redirections included. The first `read(size)` fetches; it refuses a
     response of `size` bytes or more if the server states its length, else stops there. Raises OSError with the reason
-    why it did not arrive; `image.load` makes an ImageError of it.
+    why it did not arrive; `load_image` makes an ImageError of it.
     """
 
     def __init__(self, name: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:

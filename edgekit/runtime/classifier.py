@@ -70,17 +70,20 @@ class Predictor(ABC):
         request = Request(
             top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
         )
-        return self._predict(image, request)
+        return self.predict_request(image, request)
 
-    def _predict(self, image: ImageSource, request: Request) -> Prediction:
+    def predict_request(self, image: ImageSource, request: Request) -> Prediction:
+        """As predict, with its other arguments checked already."""
         plans = [request.plan_for(model.info, model.name) for model in self.models]
         watch = Stopwatch()
         loaded = self.load(image, plans, channels=request.channels)
         watch.lap("load_ms")
         scores = self.scores(loaded, plans, request.average, watch)
-        if are_close(scores.probabilities) and (full := loaded.in_full()):
+        if are_close(scores.probabilities):
+            full = loaded.in_full()
             watch.lap("load_ms")
-            scores = self.scores(full, plans, request.average, watch, exact=True)
+            if full is not None:
+                scores = self.scores(full, plans, request.average, watch, exact=True)
         return request.prediction(scores, self.labels, watch.timings)
 
     def load(self, image: ImageSource, plans: Sequence[AnyPlan], *, channels: Channels = "RGB") -> LoadedImage:
@@ -127,7 +130,7 @@ class Predictor(ABC):
         )
         for image in images:
             try:
-                yield self._predict(image, request)
+                yield self.predict_request(image, request)
             except ImageError as error:
                 yield error
 
@@ -148,7 +151,7 @@ class Predictor(ABC):
         request = Request(
             top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
         )
-        return await asyncio.to_thread(self._predict, image, request)
+        return await asyncio.to_thread(self.predict_request, image, request)
 
     def __enter__(self) -> Self:
         return self

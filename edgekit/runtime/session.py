@@ -52,16 +52,17 @@ def open_session(
     """A session over the bytes of a model file called `name` in messages, which was validated or made here.
 
     ort_format: the bytes are of onnxruntime's own format, and of no other. Raises ArtifactError for a model that
-    onnxruntime refuses, SpecError for a provider that is not here.
+    onnxruntime refuses, SpecError for a provider that is not here and for a wrong setting in the environment.
     """
     provider = _full_name(options.provider)
     threads = available_threads() if options.threads is None else check_threads(options.threads, "threads")
+    settings = _session_settings(threads, "ORT" if ort_format else "ONNX")
     try:
         # Without the fallback, which prints what happened and tries the same once more. And without folding constants:
         # an artifact was simplified when it was made, and what an untrusted file computes while loading nothing stops.
         session = ort.InferenceSession(
             model,
-            _session_settings(threads, "ORT" if ort_format else "ONNX"),
+            settings,
             providers=[provider],
             enable_fallback=0,
             disabled_optimizers=["ConstantFolding"],

@@ -47,7 +47,7 @@ def screen_images(
     """
     results = _decode_all(images, preprocess, on_picture)
     unreadable = tuple(result for result in results if isinstance(result, Unreadable))
-    reasons = listed(map(str, unreadable), separator="; ")
+    reasons = listed(map(str, unreadable), most=5, separator="; ")
     if len(unreadable) > max_bad:
         raise DataError(
             f"{len(unreadable)} of {len(images)} pictures cannot be read, and max_bad allows {max_bad}: {reasons}"

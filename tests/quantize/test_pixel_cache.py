@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from made_networks import CROP, network_info, noise
+from made_pictures import encoded, exif, quadrants
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.files import sha256
+from edgekit.image.load import load_image
 from edgekit.preprocess.spec import Preprocess
 from edgekit.quantize.pixel_cache import PixelCache, check_calibration
 
@@ -59,3 +61,12 @@ def test_doubtful_sets_are_warned_of():
     assert "in color, and the model takes gray" in warnings(ARRAYS, GRAY)[0]
     assert "1 calibration pictures cannot be read" in warnings([*ARRAYS, b"broken"])[0]
     assert "only 12 of the 30 calibration pictures are different" in warnings([*ARRAYS, *[ARRAYS[0]] * 18])[0]
+
+
+@pytest.mark.parametrize("preprocess", [PREPROCESS, GRAY], ids=["RGB", "gray"])
+def test_pixel_cache_turns_an_image_upright_once(preprocess):
+    turned = encoded(quadrants(64, 40), "PNG", exif=exif(6))
+    with PixelCache(picture_set([turned]), preprocess) as cache:
+        upright = load_image(turned, color=preprocess.color)
+        assert upright.size == (64, 40)
+        np.testing.assert_array_equal(next(iter(cache)), preprocess.pixels(upright))

@@ -5,6 +5,7 @@ import pytest
 from made_models import tiny_model
 
 from edgekit.errors import ArtifactError, SpecError
+from edgekit.runtime import run_limits
 from edgekit.runtime.session import SessionOptions, open_session
 
 
@@ -33,3 +34,11 @@ def test_what_onnxruntime_refuses_is_one_line_and_nothing_is_printed(capfd):
             open_session(data, name="m")
         assert str(caught.value).isprintable()
     assert capfd.readouterr() == ("", "")
+
+
+def test_open_session_does_not_blame_the_model_for_a_wrong_setting(monkeypatch):
+    """In the environment of a process that has no arena yet: the setting is read once."""
+    monkeypatch.setattr(run_limits, "_register_arena", run_limits.run_megabytes)
+    monkeypatch.setenv("EDGEKIT_RUN_MEMORY_MB", "plenty")
+    with pytest.raises(SpecError, match=r"^EDGEKIT_RUN_MEMORY_MB must be a whole number"):
+        open_session(tiny_model().SerializeToString(), name="m")

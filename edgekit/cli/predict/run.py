@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from functools import partial
 from io import BytesIO
 from itertools import chain, islice, tee
 from typing import IO, TYPE_CHECKING, TypeAlias, cast
@@ -24,7 +23,7 @@ from edgekit.runtime.bulk import predict_each, predict_or_error
 from edgekit.runtime.classifier import Classifier, Predictor
 from edgekit.runtime.cpu import available_threads, overflow_warning
 from edgekit.runtime.image_sources import STDIN, NamedSource, find_images, read_list
-from edgekit.runtime.prediction import Prediction
+from edgekit.runtime.prediction import Prediction, Request
 
 if TYPE_CHECKING:
     from edgekit.cli.predict.annotate import AnnotatedImages
@@ -132,15 +131,16 @@ def _open_classifier(model: str, options: Options, *, threads: int | None) -> Cl
 
 
 def _predict_function(predictor: Predictor, options: Options, *, top: int) -> Callable[[ImageSource], Prediction]:
-    """The function that predicts one image."""
-    return partial(
-        predictor.predict,
+    """The function that predicts one image. Raises SpecError for what cannot be asked, before any image is read."""
+    request = Request(
         top=top,
         plan=options.crops,
         budget=options.budget,
-        average=cast(Average, options.average),  # predict checks whether it is one
+        average=cast(Average, options.average),  # Request checks whether it is one
         unknown_below=options.unknown_below,
+        channels="RGB",
     )
+    return lambda source: predictor.predict_request(source, request)
 
 
 def _image_limits(options: Options) -> ImageLimits:

@@ -212,3 +212,13 @@ def test_predict_progress_bar_does_not_mix_with_the_output(tiny_artifact, folder
     assert paths_of(out) == [f"./{number}.png" for number in range(1, 13)]
     assert "predicting" in progress
     assert "/12" in progress
+
+
+@pytest.mark.parametrize("option", [("--average", "votes"), ("--unknown-below", "1.5")], ids=" ".join)
+def test_predict_refuses_an_impossible_option_though_no_image_can_be_read(edgekit, tiny_artifact, tmp_path, option):
+    names, empty = tmp_path / "names.txt", tmp_path / "empty"
+    names.write_text("")
+    empty.mkdir()
+    for images in ((empty,), ("--list", names), (empty, SHIP)):
+        code, out, err = edgekit("predict", *images, "--model", tiny_artifact, "--json", *option)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
