@@ -102,13 +102,10 @@ def run(
         written = True
     finally:  # the table explains a refusal too
         if trials:
-            write_trials = _write_trials_json if json else _write_trials
-            write_trials(trials, str(path) if written else None, target=for_target.name)
-    if best.failures:
-        write_message(f"warning: {path} is worse than asked for, and says so")
-    write_message(
-        f"wrote {path} ({best.scheme.name} for {for_target.name}); next: edgekit predict PICTURE --model {path}"
-    )
+            (_write_trials_json if json else _write_trials)(
+                trials, str(path) if written else None, target=for_target.name
+            )
+    _write_outcome(best, path, target=for_target.name)
 
 
 def _default_path(model: Path) -> Path:
@@ -119,6 +116,12 @@ def _default_path(model: Path) -> Path:
     if path.exists():
         raise SpecError(f"{path} is there already; name the file to write with --output")
     return path
+
+
+def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
+    if best.failures:
+        write_message(f"warning: {path} is worse than asked for, and says so")
+    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: edgekit predict PICTURE --model {path}")
 
 
 def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:

@@ -1,8 +1,8 @@
 """The predictor: images in, labels out.
 
-An image's road, stop by stop as `predict` calls them: open_image (size known) -> plan.views -> decode (no larger than
-the views need) -> Preprocess.pixels -> LoadedModel.run -> plan.probabilities; if the best two classes are close after
-reduced decoding, decode fully and do the same once more -> Prediction.
+An image's road as `predict` calls its stops: open_image (size known) -> plan.views -> decode (no larger than the views
+need) -> Preprocess.pixels -> LoadedModel.run -> plan.probabilities -> Prediction. If the best two classes are close
+after reduced decoding, the image is decoded fully and takes the road once more.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Predictor(ABC):
     @property
     @abstractmethod
     def models(self) -> tuple[Classifier, ...]:
-        """What predicts: one classifier, or the members of an ensemble."""
+        """The classifiers that predict: one, or the members of an ensemble."""
 
     def predict(
         self,
@@ -146,7 +146,7 @@ class Predictor(ABC):
         channels: Channels = "RGB",
     ) -> Prediction:
         """As predict, in a thread, while the event loop goes on."""
-        import asyncio  # here, because most programs go without it
+        import asyncio  # here, because most programs need none
 
         request = Request(
             top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
@@ -200,8 +200,7 @@ class Classifier(Predictor):
             logits = np.concatenate([logits, self._run(LOGITS, image, step, watch, exact=exact)])
             if plan.is_sure(logits):
                 break
-        probabilities = plan.probabilities(logits, average)
-        return ClassScores(probabilities, logits.mean(axis=0, dtype=np.float64), len(set(views)))
+        return ClassScores(plan.probabilities(logits, average), logits.mean(axis=0, dtype=np.float64), len(set(views)))
 
     def _run(
         self, output: str, image: LoadedImage, views: tuple[View, ...], watch: Stopwatch, *, exact: bool = False
@@ -259,7 +258,7 @@ class Classifier(Predictor):
         """The file, absolute."""
         from pathlib import Path  # here, because it takes longer to load than half of this package
 
-        return Path(self._model.path)
+        return Path(self.name)
 
     @property
     def labels(self) -> tuple[str, ...]:
