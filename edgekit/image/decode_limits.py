@@ -7,8 +7,8 @@ the checks before it decodes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -37,8 +37,7 @@ _MAX_STRIPS = 2**18  # of a TIFF; 50 megapixels in tiles of 16x16 are fewer
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageLimits:
+class ImageLimits(NamedTuple):
     """What an image may cost before it is refused: file size in bytes, and height times width in pixels.
 
     Of WEBP, AVIF, CMYK and 32-bit gray half the pixels are allowed: they are held several times. A JPEG that is

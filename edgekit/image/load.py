@@ -5,8 +5,7 @@ The only room that decodes, and (with `preprocess`) the only one where Pillow's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -40,8 +39,7 @@ Channels: TypeAlias = Literal["RGB", "BGR"]
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedImage:
+class LoadedImage(NamedTuple):
     """Upright pixels, 8 bits a channel, and the whole image that they stand for.
 
     pixels: in mode RGB or L. frame: the whole image among the pixels. encoded: its file and the limits that it was
@@ -74,11 +72,10 @@ class LoadedImage:
 
     def in_color(self, color: Color) -> LoadedImage:
         """The same image in another mode."""
-        return self if self.pixels.mode == color else replace(self, pixels=self.pixels.convert(color))
+        return self if self.pixels.mode == color else self._replace(pixels=self.pixels.convert(color))
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedImage:
+class OpenedImage(NamedTuple):
     """An image whose size is known and allowed; of a JPEG no pixels are decoded yet.
 
     size: upright. jpeg: the file, where the image is one.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -278,7 +277,7 @@ class Classifier(Predictor):
     def with_threads(self, threads: int) -> Self:
         """The same classifier over a session of its own with so many threads."""
         twin = type(self).__new__(type(self))
-        twin.__setstate__({**self.__getstate__(), "options": replace(self._model.options, threads=threads)})
+        twin.__setstate__({**self.__getstate__(), "options": self._model.options._replace(threads=threads)})
         return twin
 
     def warmup(self) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, info_from_metadata, is_ort_format, parse_info, read_model
 from edgekit.errors import ArtifactError, EdgekitError, SpecError
 from edgekit.image.source import Pixels
@@ -107,6 +106,8 @@ class LoadedModel:
 
     def _open(self) -> tuple[ArtifactInfo, ort.InferenceSession]:
         """Read, validate and open the file."""
+        from edgekit.artifact.guard.scan import check_model  # here, because importing edgekit opens no model
+
         name, options = self.path, self.options
         model = read_model(name, max_bytes=options.limits.max_bytes)
         self._limit_s = time_limit_s(len(model))

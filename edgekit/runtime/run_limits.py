@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnxruntime as ort
 
@@ -31,19 +31,9 @@ _MEGABYTES = 512
 _LEAST, _MOST = 16, 2**20
 _EXHAUSTED = "Available memory of"  # onnxruntime has no class or code of its own for it
 _LOOK_EVERY_S = 0.5
-
-
-class _Try(NamedTuple):
-    """How a run is tried: alone or beside others, and whether the arena gives back what it keeps for other sizes.
-
-    The arena does so when a run has ended, even by failing.
-    """
-
-    alone: bool
-    shrinking: bool
-
-
-_TRIES = (_Try(alone=False, shrinking=False), _Try(alone=True, shrinking=True), _Try(alone=True, shrinking=False))
+# How often a run is tried: beside others, alone with an arena that gives back what it keeps for runs of other sizes
+# (which it does when a run has ended, even by failing), and alone again in the emptied arena.
+_TRIES = ({"alone": False, "shrinking": False}, {"alone": True, "shrinking": True}, {"alone": True, "shrinking": False})
 
 
 def use_bounded_memory(options: ort.SessionOptions) -> None:
@@ -96,10 +86,10 @@ def run(
     that it may take; any number for a model that was made here. Raises ArtifactError for a run that needs more memory
     or time than it may have, and what onnxruntime raises.
     """
-    for alone, shrinking in _TRIES:
+    for attempt in _TRIES:
         try:
-            with _runs.place(alone=alone):
-                return _timed(session, outputs, feed, limit_s, shrinking=shrinking)
+            with _runs.place(alone=attempt["alone"]):
+                return _timed(session, outputs, feed, limit_s, shrinking=attempt["shrinking"])
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             if not _is_exhausted(error):
                 raise

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -28,8 +27,7 @@ MAX_FIXED_BATCH = 256  # where the graph fixes it, one picture costs as much as 
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionOptions:
+class SessionOptions(NamedTuple):
     """How a model file is opened.
 
     threads: of one run; available_threads where None. provider: an execution provider of onnxruntime, such as "cuda";

@@ -5,7 +5,6 @@ import os
 import struct
 import threading
 import zlib
-from dataclasses import replace
 from operator import ge
 from pathlib import Path
 
@@ -366,7 +365,7 @@ def test_a_jpeg_is_decoded_no_larger_than_needed_and_upright(form, orientation):
 
 def test_a_reduced_image_keeps_its_size_and_its_way_back_when_its_pixels_are_changed():
     loaded = open_image(encoded(quadrants(1200, 800), "JPEG")).decode(enough=Size(200, 300))
-    copied = replace(loaded, pixels=loaded.pixels.copy())
+    copied = loaded._replace(pixels=loaded.pixels.copy())
     assert (copied.pixels.size, copied.size) == ((300, 200), Size(800, 1200))
     for image in (loaded, copied, loaded.in_color("L")):
         full = image.in_full()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelLimits:
+class ModelLimits(NamedTuple):
     """What a model may be before it is refused.
 
     max_bytes: of the file. max_nodes: of its graph. max_parts: protobuf fields that the scan reads, which bounds its
