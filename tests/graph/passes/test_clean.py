@@ -9,10 +9,10 @@ from edgekit.graph.passes.clean import clean, serialized
 
 def traced_model():
     model = conv_network()
-    model.producer_name, model.doc_string, model.graph.name = "tool", "/home/somebody", "/home/somebody/train.py"
+    model.producer_name, model.doc_string, model.graph.name = "tool", "/srv/somebody", "/srv/somebody/train.py"
     model.opset_import.append(helper.make_opsetid("com.example", 1))
-    model.graph.node[0].doc_string = "/home/somebody/train.py, line 12"
-    model.graph.node[0].metadata_props.add(key="path", value="/home/somebody")
+    model.graph.node[0].doc_string = "/srv/somebody/train.py, line 12"
+    model.graph.node[0].metadata_props.add(key="path", value="/srv/somebody")
     return model
 
 
