@@ -28,6 +28,20 @@ def edgekit(capsys, monkeypatch):
 
 
 @pytest.fixture
+def mistake(edgekit):
+    """Run a command that must end in one line on stderr and nothing on stdout: its exit code and that line."""
+
+    def run(*arguments):
+        code, out, err = edgekit(*arguments)
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        return code, err
+
+    return run
+
+
+@pytest.fixture
 def bars(tmp_path: Path) -> Path:
     """An image folder of upright and lying bars in noise: 60 pictures in train/, 20 in val/."""
     rng = np.random.default_rng(0)

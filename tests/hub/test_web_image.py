@@ -3,11 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from made_pictures import encoded, quadrants
+from made_server import QuietHandler, QuietServer
 
 from edgekit.errors import ImageError
 from edgekit.hub.web_image import WebImage
@@ -18,20 +18,14 @@ PICTURE = encoded(quadrants(), "PNG")
 DRIP_S = 0.05
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """What each path does."""
 
     server: "Server"
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: N802  (the name that http.server calls)
         self.server.requested.append(self.path)
         getattr(self, self.path.strip("/").replace("-", "_"))()
-
-    def head(self, status=200, **headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), str(value))
-        self.end_headers()
 
     def good(self):
         self.head(Content_Length=len(PICTURE))
@@ -75,20 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         self.head()
         self.wfile.write(b"<html>\x1b[31m")
 
-    def log_message(self, *arguments):
-        pass
 
-
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
+class Server(QuietServer):
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.requested, self.ended = [], threading.Event()
-
-    def handle_error(self, request, client_address):
-        pass  # clients that hang up are what is tested
 
 
 @pytest.fixture

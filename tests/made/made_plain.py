@@ -53,13 +53,13 @@ def plain_model(
     nodes += _end(end, answered, weights)
     graph = helper.make_graph(
         nodes,
-        "/home/stranger/train.py",
+        "/srv/stranger/train.py",
         [helper.make_tensor_value_info(given, TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info(answered, TensorProto.FLOAT, [batch, classes])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    model.producer_name, model.doc_string = "stranger", "made in /home/stranger"
+    model.producer_name, model.doc_string = "stranger", "made in /srv/stranger"
     model.metadata_props.add(key="author", value="stranger@example.com")
     return model
 

@@ -22,16 +22,8 @@ QUICK_RETRY = RetryPolicy(silence_s=5, stall_s=5, attempts=3, pause_s=0.01)
 Respond = Callable[["Handler"], None]  # an entry of the script
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Handles each request by the next entry of the server's script, and all further ones by its last."""
-
-    server: "Server"
-
-    def do_GET(self):
-        with self.server.lock:
-            self.server.requests.append((self.path, dict(self.headers)))
-            respond = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
-        respond(self)
+class QuietHandler(BaseHTTPRequestHandler):
+    """Prints nothing."""
 
     def head(self, status=200, **headers):
         self.send_response(status)
@@ -43,12 +35,34 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-class Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """On a free port of this machine; waits for no client when it is closed."""
+
     daemon_threads = True
     block_on_close = False
 
+    def __init__(self, handler: type[QuietHandler]):
+        super().__init__(("127.0.0.1", 0), handler)
+
+    def handle_error(self, request, client_address):
+        pass  # clients that hang up are what is tested
+
+
+class Handler(QuietHandler):
+    """Handles each request by the next entry of the server's script, and all further ones by its last."""
+
+    server: "Server"
+
+    def do_GET(self):
+        with self.server.lock:
+            self.server.requests.append((self.path, dict(self.headers)))
+            respond = self.server.script.pop(0) if len(self.server.script) > 1 else self.server.script[0]
+        respond(self)
+
+
+class Server(QuietServer):
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.lock, self.requests = threading.Lock(), []
         self.script: list[Respond] = []
 
@@ -58,9 +72,6 @@ class Server(ThreadingHTTPServer):
 
     def ranges(self):
         return [headers.get("Range") for _, headers in self.requests]
-
-    def handle_error(self, request, client_address):
-        pass  # clients that hang up are what is tested
 
 
 def serve(handler: Handler, data: bytes = DATA, *, tag: str | None = TAG, cut: int | None = None) -> None:
