@@ -94,10 +94,11 @@ class OpenedImage(NamedTuple):
         is decoded at the smallest of its scales (1/8, 1/4, 1/2, 1) that gives it, all of it by default. Raises
         ImageError for pixels that cannot be decoded, have no known range, or are refused.
         """
-        image, scale, in_file = self.image, 1, size_of(self.image)
+        image = self.image
+        if self.jpeg is not None and not getattr(image, "tile", None):  # it was decoded before, perhaps reduced
+            image = _read_header(self.jpeg.data, self.name)
+        scale, in_file = 1, size_of(image)
         if self.jpeg is not None:
-            if not getattr(image, "tile", None):  # it was decoded before, perhaps at another scale
-                return _open_encoded(self.jpeg, self.limits).decode(color, enough=enough)
             scale = 1 if enough is None else _reduce(image, enough)
             reach = REDUCED_JPEG_REACH if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
             check_cost(image, in_file, self.limits, self.name, reach=reach)

@@ -382,6 +382,14 @@ def test_an_image_opened_once_is_decoded_at_every_scale():
     assert {image.size for image in loaded} == {Size(800, 1200)}
 
 
+def test_a_jpeg_in_which_pillow_finds_nothing_to_decode_is_one_line():
+    opened = open_image(encoded(quadrants(), "JPEG"))
+    opened.image.tile = []
+    broken = opened._replace(jpeg=opened.jpeg._replace(data=b"\xff\xd8 no more"))
+    with pytest.raises(ImageError):
+        broken.decode()
+
+
 @pytest.mark.parametrize("orientation", STORED)
 def test_what_is_seen_of_a_reduced_jpeg_lies_where_the_whole_has_it(orientation):
     """Of 65 columns at an eighth there are 9, which would be 72: a shift of a tenth of the picture at its end."""
