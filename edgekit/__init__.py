@@ -2,7 +2,7 @@
 
 from edgekit import Classifier
 
-print(Classifier().predict("picture.jpg").label)
+print(Classifier().predict("image.jpg").label)
 """
 
 import os

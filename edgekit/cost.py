@@ -22,7 +22,7 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Parameters, and multiply-accumulates for one picture."""
+    """Parameters, and multiply-accumulates for one image."""
 
     parameters: int
     macs: int

@@ -19,8 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+# What pip installs. On the package index, `edgekit` is an unrelated project.
+DISTRIBUTION = "edgekit-onnx"
 _MAX_MESSAGE = 2000
 _MAX_NAME = 100
+_MAX_FOREIGN = 200
 # The status of a command of which some images failed and the others were predicted.
 EXIT_SOME_FAILED = 3
 
@@ -40,7 +43,7 @@ class EdgekitError(Exception):
 
 
 class ImageError(EdgekitError, ValueError):
-    """A picture cannot be read, or is refused."""
+    """An image cannot be read, or is refused."""
 
 
 class ArtifactError(EdgekitError, ValueError):
@@ -92,7 +95,7 @@ class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the pl
     """A package of an extra is not installed; `extra` names the extra."""
 
     def __init__(self, package: str, *, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'edgekit[{extra}]'")
+        super().__init__(f"{package} is not installed; run: pip install '{DISTRIBUTION}[{extra}]'")
         self.extra = extra
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -104,6 +107,13 @@ def _with_fields(kind: type[EdgekitError], args: tuple[Any, ...], fields: dict[s
     error = kind.__new__(kind, *args)
     error.__dict__.update(fields)
     return error
+
+
+def quote(value: object) -> str:
+    """The repr of a foreign value for a message: at most 200 characters, truncated in the middle."""
+    text = repr(value)
+    half = _MAX_FOREIGN // 2
+    return text if len(text) <= _MAX_FOREIGN else f"{text[:half]}...{text[-half:]}"
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""edgekit in a threaded web server: POST a picture, get JSON. One Classifier serves all threads.
+"""edgekit in a threaded web server: POST an image, get JSON. One Classifier serves all threads.
 
 python examples/web_handler.py [PORT] [MODEL]
 curl --data-binary @examples/ship.png http://127.0.0.1:8000/
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from edgekit import Classifier, ImageLimits
 from edgekit.errors import ImageError
 
-LIMITS = ImageLimits(max_bytes=8 * 2**20, max_pixels=25_000_000)  # of strangers' pictures
+LIMITS = ImageLimits(max_bytes=8 * 2**20, max_pixels=25_000_000)  # of strangers' images
 
 
 class Handler(BaseHTTPRequestHandler):

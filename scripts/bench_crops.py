@@ -37,21 +37,21 @@ def main() -> None:
     args = parser.parse_args()
 
     budgets = [float(budget) for budget in args.budgets.split(",")]
-    classifier, pictures = Classifier(args.model, threads=args.threads), dataset.read(args.data, "all")
-    truth = class_indexes(pictures, classifier.labels)
-    predictions = predict_crops(classifier, pictures.sources, [plan_named(name) for name in ("center", "ten")])
+    classifier, images = Classifier(args.model, threads=args.threads), dataset.read(args.data, "all")
+    truth = class_indexes(images, classifier.labels)
+    predictions = predict_crops(classifier, images.sources, [plan_named(name) for name in ("center", "ten")])
     scores = score_plans(predictions, truth, budgets=budgets, halves=args.halves)
     adaptive = fit_plan(predictions, truth, budget=1.0)
     plans = ["center", "ten", *(adaptive.with_budget(budget) for budget in budgets)]
     for plan in plans:
-        classifier.predict(pictures.sources[0], plan=plan)
-    rng, took = np.random.default_rng(0), np.zeros((len(plans), len(pictures)))
-    for number, source in enumerate(pictures.sources):
+        classifier.predict(images.sources[0], plan=plan)
+    rng, took = np.random.default_rng(0), np.zeros((len(plans), len(images)))
+    for number, source in enumerate(images.sources):
         for plan in rng.permutation(len(plans)):
             took[plan, number] = seconds(classifier, source, plans[plan])
     ratios = (took.sum(axis=1) / took[0].sum()).tolist()
     rows = [score.to_dict() | {"measured_time": ratio} for score, ratio in zip(scores, ratios, strict=True)]
-    print(json.dumps({"pictures": len(pictures), "looks": adaptive.looks, "plans": rows}))
+    print(json.dumps({"images": len(images), "views": adaptive.view_names, "plans": rows}))
 
 
 if __name__ == "__main__":

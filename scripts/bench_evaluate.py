@@ -1,6 +1,6 @@
 """What an evaluation costs, against bulk prediction of the same images.
 
-    python scripts/bench_evaluate.py MODEL DATA [--pictures 10000] [--rounds 3]
+    python scripts/bench_evaluate.py MODEL DATA [--images 10000] [--rounds 3]
 
 Both in turn within one process, the data read once. Prints one JSON document; `ratio` is evaluation / bulk prediction
 by the clock, `cpu_ratio` by the processor time of the process, which other processes on the machine change less.
@@ -27,19 +27,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
-    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    pictures = dataset.read(options.data, "held-out").sample(options.pictures, seed=0)
+    images = dataset.read(options.data, "held-out").sample(options.images, seed=0)
     model = EvaluatedModel(options.model, model_path(options.model), Classifier(options.model))
     bulk, evaluated = [], []
     for _ in range(options.rounds):
-        bulk.append(seconds(lambda: deque(bulk_predictions(model, pictures), maxlen=0)))
-        evaluated.append(seconds(lambda: evaluate(predict_all([model], pictures), data="").to_dict()))
+        bulk.append(seconds(lambda: deque(bulk_predictions(model, images), maxlen=0)))
+        evaluated.append(seconds(lambda: evaluate(predict_all([model], images), data="").to_dict()))
     ratios = np.array(evaluated) / np.array(bulk)
     ratio, cpu_ratio = np.median(ratios, axis=0).tolist()
     figures = {"bulk_s": min(bulk)[0], "evaluate_s": min(evaluated)[0], "ratio": ratio, "cpu_ratio": cpu_ratio}
-    print(json.dumps({"pictures": len(pictures), **figures, "ratios": ratios[:, 0].tolist()}, indent=2))
+    print(json.dumps({"images": len(images), **figures, "ratios": ratios[:, 0].tolist()}, indent=2))
 
 
 def seconds(function: Callable[[], object]) -> tuple[float, float]:

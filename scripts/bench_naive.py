@@ -1,6 +1,6 @@
-"""Whether `edgekit bench --against naive` measures what a plain script takes: both in turn, on one file and picture.
+"""Whether `edgekit bench --against naive` measures what a plain script takes: both in turn, on one file and image.
 
-    python scripts/bench_naive.py SCRIPT MODEL PICTURE [--rounds 41]
+    python scripts/bench_naive.py SCRIPT MODEL IMAGE [--rounds 41]
 
 SCRIPT is somebody's plain predictor with a function predict(session, path, mean, std). Prints one JSON document: the
 milliseconds of both and the ratio with its interval, which are to agree within a tenth.
@@ -21,16 +21,16 @@ from edgekit.evaluate.timing import speedup, time_in_turn
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("script", "model", "picture"):
+    for name in ("script", "model", "image"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--rounds", type=int, default=41)
     options = parser.parse_args()
     theirs = runpy.run_path(str(options.script))["predict"]
-    model, picture = str(options.model), str(options.picture)
+    model, image = str(options.model), str(options.image)
     # One session for both: two would not lie alike in the memory, and it is the same work.
     session = naive_script.open_session(model)
-    logits = [theirs(session, picture, 0.5, 0.5), naive_script.predict(session, picture)[0]]
-    functions = [lambda: theirs(session, picture, 0.5, 0.5), lambda: naive_script.predict(session, picture)]
+    logits = [theirs(session, image, 0.5, 0.5), naive_script.predict(session, image)[0]]
+    functions = [lambda: theirs(session, image, 0.5, 0.5), lambda: naive_script.predict(session, image)]
     script, ours = time_in_turn(functions, rounds=options.rounds)
     figures = {"script_ms": float(np.median(script)) * 1e3, "bench_ms": float(np.median(ours)) * 1e3}
     difference = float(np.abs(logits[0] - logits[1]).max())

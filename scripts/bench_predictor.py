@@ -1,6 +1,6 @@
 """How fast and how small the predictor is, as ratios against what a user writes today.
 
-    python scripts/bench_predictor.py INT8 PLAIN [--shared FOLDER] [--rounds 7] [--pictures 500] [--only ROW ...]
+    python scripts/bench_predictor.py INT8 PLAIN [--shared FOLDER] [--rounds 7] [--images 500] [--only ROW ...]
 
 INT8 is an edgekit artifact of an ImageNet network, PLAIN the same network as a float32 NCHW file of other tools.
 FOLDER (EDGEKIT_SHARED, or ../shared) holds the baseline, bench/naive_predict.py, and data/: imagenet-photos and
@@ -31,12 +31,12 @@ TURN_S = 0.5  # of a warm side: about as long as a shared machine stays the same
 WARM = """
 import json, statistics, sys, time
 from edgekit import Classifier
-model, picture, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+model, image, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
 classifier, times, begin = Classifier(model), [], time.perf_counter()
-classifier.predict(picture)
+classifier.predict(image)
 while time.perf_counter() - begin < seconds or len(times) < 5:
     start = time.perf_counter()
-    classifier.predict(picture)
+    classifier.predict(image)
     times.append(time.perf_counter() - start)
 print(json.dumps({"median_s": statistics.median(times)}))
 """
@@ -44,12 +44,12 @@ BULK = """
 import json, sys, time
 from edgekit import Classifier
 from edgekit.runtime.bulk import predict_many
-model, pictures = sys.argv[1], sys.argv[2:]
+model, images = sys.argv[1], sys.argv[2:]
 with Classifier(model, threads=1) as classifier:
     classifier.warmup()
     start = time.perf_counter()
-    failed = sum(isinstance(answer, Exception) for answer in predict_many(classifier, pictures))
-print(json.dumps({"pictures_per_s": len(pictures) / (time.perf_counter() - start), "failed": failed}))
+    failed = sum(isinstance(answer, Exception) for answer in predict_many(classifier, images))
+print(json.dumps({"images_per_s": len(images) / (time.perf_counter() - start), "failed": failed}))
 """
 # What of this process lies in memory after an answer.
 MEMORY = """
@@ -68,13 +68,13 @@ from edgekit import Classifier
 fast, exact = Classifier(sys.argv[1]), Classifier(sys.argv[1], exact=True)
 agree = 0
 for path in sys.argv[2:]:
-    with Image.open(path) as picture:
-        scale = (12_000_000 / (picture.width * picture.height)) ** 0.5
-        size = (round(picture.width * scale), round(picture.height * scale))
+    with Image.open(path) as image:
+        scale = (12_000_000 / (image.width * image.height)) ** 0.5
+        size = (round(image.width * scale), round(image.height * scale))
         file = io.BytesIO()
-        picture.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        image.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
     agree += fast.predict(file.getvalue()).label == exact.predict(file.getvalue()).label
-print(json.dumps({"agree": agree, "pictures": len(sys.argv) - 2}))
+print(json.dumps({"agree": agree, "images": len(sys.argv) - 2}))
 """
 # The naive script with typer instead of argparse: the command that a user would write.
 NAIVE_COMMAND = """
@@ -85,11 +85,11 @@ import onnxruntime as ort
 import typer
 from PIL import Image
 
-def main(model: str, picture: str, mean: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
+def main(model: str, image: str, mean: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
          std: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
          top: Annotated[int, typer.Option(help="Classes to show.")] = 5) -> None:
     session = ort.InferenceSession(model)
-    image = Image.open(picture).convert("RGB")
+    image = Image.open(image).convert("RGB")
     scale = 256 / min(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.BILINEAR)
     left, up = (image.width - 224) // 2, (image.height - 224) // 2
@@ -111,7 +111,7 @@ class Bench:
         data = options.shared.resolve() / "data"
         self.naive = str(options.shared.resolve() / "bench" / "naive_predict.py")
         self.photos = [str(path) for path in sorted((data / "imagenet-photos" / "images").iterdir())]
-        self.photos = self.photos[: options.pictures]
+        self.photos = self.photos[: options.images]
         self.photo, self.large = self.photos[0], str(data / "photo-12mp.jpg")
 
     def warm(self) -> dict[str, Any]:
@@ -122,16 +122,16 @@ class Bench:
 
     def agreement_12mp(self) -> dict[str, Any]:
         said = json.loads(output(AGREEMENT, self.int8, *self.photos))
-        return {"share": said["agree"] / said["pictures"], **said}
+        return {"share": said["agree"] / said["images"], **said}
 
     def bulk(self) -> dict[str, Any]:
-        """The naive loop in one process after the other side's, over the same pictures."""
+        """The naive loop in one process after the other side's, over the same images."""
 
         def naive() -> float:
-            return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["pictures_per_s"]
+            return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["images_per_s"]
 
         def ours() -> float:
-            return 1 / json.loads(output(BULK, self.int8, *self.photos))["pictures_per_s"]
+            return 1 / json.loads(output(BULK, self.int8, *self.photos))["images_per_s"]
 
         return compared(naive, ours, rounds=max(3, self.rounds // 3))
 
@@ -151,13 +151,13 @@ class Bench:
         command = [sys.executable, "-m", "edgekit", "predict", self.photo, "--model", self.int8]
         return {"library_mb": library, "command_peak_mb": statistics.median(peak_mb(command) for _ in range(3))}
 
-    def _warm(self, picture: str) -> dict[str, Any]:
+    def _warm(self, image: str) -> dict[str, Any]:
         def naive() -> float:
-            turns = "3" if picture == self.large else "40"
-            return float(json.loads(output(self.naive, self.plain, picture, "--rounds", turns))["median_s"])
+            turns = "3" if image == self.large else "40"
+            return float(json.loads(output(self.naive, self.plain, image, "--rounds", turns))["median_s"])
 
         def ours() -> float:
-            return float(json.loads(output(WARM, self.int8, picture, str(TURN_S)))["median_s"])
+            return float(json.loads(output(WARM, self.int8, image, str(TURN_S)))["median_s"])
 
         return compared(naive, ours, rounds=self.rounds)
 
@@ -222,7 +222,7 @@ def main() -> None:
         parser.add_argument(model, type=Path)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("EDGEKIT_SHARED", ROOT.parent / "shared")))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--pictures", type=int, default=500)
+    parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     options = parser.parse_args()
     bench = Bench(options)
@@ -231,7 +231,7 @@ def main() -> None:
         least, then = ROWS[row]
         report[row] = {**getattr(bench, row)(), "at_least": least, "then": then}
         print(row, json.dumps(report[row]), file=sys.stderr, flush=True)
-    print(json.dumps({"pictures": len(bench.photos), "rounds": bench.rounds, "rows": report}, indent=2))
+    print(json.dumps({"images": len(bench.photos), "rounds": bench.rounds, "rows": report}, indent=2))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from edgekit.runtime.cpu import machine
 from edgekit.runtime.session import SessionOptions, open_session
 
 HEADER = (
-    "| model | pictures | scheme | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
+    "| model | images | scheme | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -91,7 +91,7 @@ def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
     return {
         "model": draws.model.stem,
         "against": draws.original.stem,
-        "held_out": trials[0].result.parity.pictures,
+        "held_out": trials[0].result.parity.images,
         "recipes": sorted({trial.scheme.name for trial in trials}),
         "top1": statistics.mean(trial.result.parent.top1 for trial in trials if trial.result.parent),
         "drop": float(means.mean()),

@@ -1,8 +1,8 @@
 """How fast edgekit trains: MobileNetV2 at 224, against a plain loop of torch and torchvision's transforms.
 
-    python scripts/bench_training.py PICTURES WEIGHTS [--rounds 3] [--pictures 64] [--epochs 20]
+    python scripts/bench_training.py IMAGES WEIGHTS [--rounds 3] [--images 64] [--epochs 20]
 
-PICTURES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops see
+IMAGES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops see
 the same images with the same augmentation (random resized crop, mirror), batch size, optimizer and number of loader
 workers, in turns within one process, so that whatever else the machine does affects both. Then head tuning with cached
 features is compared with running the backbone in every epoch. Prints one JSON document.
@@ -40,17 +40,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=64)
+    parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()
-    training = dataset.read(options.data, "train").sample(options.pictures, seed=0)
-    validation = dataset.read(options.data, "val").sample(options.pictures // 2, seed=0)
+    training = dataset.read(options.data, "train").sample(options.images, seed=0)
+    validation = dataset.read(options.data, "val").sample(options.images // 2, seed=0)
     edgekit_rates, plain_rates = [], []
     for _ in range(options.rounds):
         edgekit_rates.append(edgekit_rate(training, validation))
         plain_rates.append(plain_rate(training))
     report = {
-        "pictures_per_s": {"edgekit": statistics.median(edgekit_rates), "plain": statistics.median(plain_rates)},
+        "images_per_s": {"edgekit": statistics.median(edgekit_rates), "plain": statistics.median(plain_rates)},
         "ratio": statistics.median(a / b for a, b in zip(edgekit_rates, plain_rates, strict=True)),
         "head_tuning": head_tuning(training, validation, options.weights, options.epochs),
         "threads": torch.get_num_threads(),
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
-    """Pictures a second of one epoch of `train`, from scratch, its checkpoint and evaluation not counted."""
+    """Images a second of one epoch of `train`, from scratch, its checkpoint and evaluation not counted."""
     recipe = Recipe.from_dict(
         {
             "model": "mobilenet_v2",
@@ -75,13 +75,13 @@ def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
             validation,
             run=Path(folder),
             workers=WORKERS,
-            on_step=lambda progress: rates.append(progress.pictures_per_s),
+            on_step=lambda progress: rates.append(progress.images_per_s),
         )
     return rates[-1]
 
 
 def plain_rate(training: ImageSet) -> float:
-    """Pictures a second of one epoch as a tutorial writes it."""
+    """Images a second of one epoch as a tutorial writes it."""
     network = build("mobilenet_v2", classes=len(training.classes)).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     loader = DataLoader(_TorchvisionDataset(training), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
@@ -96,7 +96,7 @@ def plain_rate(training: ImageSet) -> float:
 
 
 class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
-    def __init__(self, pictures: ImageSet) -> None:
+    def __init__(self, images: ImageSet) -> None:
         # The compiled part of torchvision's wheel may not load; its transforms need only that these two are declared.
         self.library = torch.library.Library("torchvision", "FRAGMENT")
         if not hasattr(torch.ops.torchvision, "nms"):
@@ -104,7 +104,7 @@ class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
                 self.library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         from torchvision import transforms
 
-        self.pictures = pictures
+        self.images = images
         self.transform = transforms.Compose(
             [
                 transforms.RandomResizedCrop(224),
@@ -115,19 +115,19 @@ class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
         )
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         from PIL import Image
 
-        with Image.open(self.pictures.sources[index]) as picture:  # type: ignore[arg-type]
-            return self.transform(picture.convert("RGB")), self.pictures.labels[index]
+        with Image.open(self.images.sources[index]) as image:  # type: ignore[arg-type]
+            return self.transform(image.convert("RGB")), self.images.labels[index]
 
 
 def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs: int) -> dict[str, float]:
     """Seconds of tuning the head, start to checkpoint, and of the same epochs with the backbone run in each.
 
-    The latter is measured for one epoch, a forward pass over all pictures, and multiplied.
+    The latter is measured for one epoch, a forward pass over all images, and multiplied.
     """
     recipe = Recipe.from_dict(
         {
@@ -154,7 +154,7 @@ def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs:
 
 @torch.inference_mode()
 def backbone_epoch(training: ImageSet, validation: ImageSet, recipe: Recipe) -> float:
-    """Seconds of one pass of all pictures through the frozen backbone."""
+    """Seconds of one pass of all images through the frozen backbone."""
     body = build("mobilenet_v2", **recipe.network_arguments).eval().to(memory_format=torch.channels_last).body
     unmirrored = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
     feed = ImageFeed(training, validation, unmirrored, workers=WORKERS, process=TrainingProcess())

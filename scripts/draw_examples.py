@@ -1,8 +1,8 @@
-"""Draw the pictures of examples/, on which the README's first command is tried.
+"""Draw the images of examples/, on which the README's first command is tried.
 
     python scripts/draw_examples.py
 
-Everything on them is drawn here: no photograph, and nobody else's picture.
+Everything on them is drawn here: no photograph, and nobody else's image.
 """
 
 import math
@@ -26,10 +26,10 @@ def gradient(size: tuple[int, int], top: tuple[int, int, int], bottom: tuple[int
 def ship() -> Image.Image:
     """A freighter on the open sea under a pale sky."""
     width, height = 320 * SCALE, 240 * SCALE
-    picture = gradient((width, height), (150, 190, 225), (225, 232, 238))
+    image = gradient((width, height), (150, 190, 225), (225, 232, 238))
     horizon = int(height * 0.55)
-    picture.paste(gradient((width, height - horizon), (58, 98, 140), (24, 58, 96)), (0, horizon))
-    draw = ImageDraw.Draw(picture)
+    image.paste(gradient((width, height - horizon), (58, 98, 140), (24, 58, 96)), (0, horizon))
+    draw = ImageDraw.Draw(image)
 
     def at(*points: tuple[float, float]) -> list[tuple[float, float]]:
         return [(x * width, y * height) for x, y in points]
@@ -53,21 +53,21 @@ def ship() -> Image.Image:
         length = 0.03 + 0.06 * (y - 0.6)
         draw.line(at((x, y), (x + length, y + 0.004 * math.sin(number))), fill=(96, 136, 172), width=SCALE)
     draw.line(at((0.14, 0.665), (0.88, 0.662)), fill=(214, 226, 234), width=3 * SCALE)
-    return picture.filter(ImageFilter.GaussianBlur(SCALE / 2)).resize((320, 240), Image.Resampling.LANCZOS)
+    return image.filter(ImageFilter.GaussianBlur(SCALE / 2)).resize((320, 240), Image.Resampling.LANCZOS)
 
 
 def seven() -> Image.Image:
     """A handwritten seven, white on black, as MNIST has it."""
     size = 28 * 16
-    picture = Image.new("L", (size, size))
+    image = Image.new("L", (size, size))
     stroke = [(0.29, 0.27), (0.45, 0.255), (0.70, 0.25), (0.64, 0.40), (0.55, 0.58), (0.47, 0.80)]
     points = [(x * size, y * size) for x, y in stroke]
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(image)
     width = round(size * 0.085)
     draw.line(points, fill=255, width=width, joint="curve")
     for x, y in points:
         draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    return picture.filter(ImageFilter.GaussianBlur(6)).resize((28, 28), Image.Resampling.LANCZOS)
+    return image.filter(ImageFilter.GaussianBlur(6)).resize((28, 28), Image.Resampling.LANCZOS)
 
 
 def main() -> None:

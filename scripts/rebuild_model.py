@@ -40,7 +40,7 @@ def main() -> None:
         run_edgekit("train", args.data, *recipe, *epochs)
     checkpoint = args.checkpoint or run / "model.safetensors"
     float32, int8 = folder / f"{args.name}.onnx", folder / f"{args.name}-int8.onnx"
-    run_edgekit("export", checkpoint, "--pictures", args.data, "--licence", LICENSE, "-o", float32)
+    run_edgekit("export", checkpoint, "--images", args.data, "--license", LICENSE, "-o", float32)
     options = [f"--{name.replace('_', '-')}={value}" for name, value in read_about(folder)["quantize"].items()]
     run_edgekit("quantize", float32, "--calibration", args.data, *options, "-o", int8)
     print("wrote", write_card(folder))

@@ -26,7 +26,7 @@ from edgekit import Classifier
 from edgekit.hub.shipped import DEFAULT_MODEL
 from edgekit.image.source import ImageSource
 
-PICTURES = 16
+IMAGES = 16
 PER = 100_000
 MOST_MB, MOST_IDLE = 1.0, 0.01
 
@@ -39,10 +39,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--idle", type=float, default=10.0)
     options = parser.parse_args()
-    pictures = made_pictures()
+    images = made_images()
     with Classifier(options.model) as classifier:
-        serial = [classifier.predict(picture).probabilities for picture in pictures]
-        shared = Shared(classifier, pictures, serial)
+        serial = [classifier.predict(image).probabilities for image in images]
+        shared = Shared(classifier, images, serial)
         states = [state()]
         for _ in range(options.rounds):
             start = time.perf_counter()
@@ -59,7 +59,7 @@ def main() -> None:
         "different": shared.different,
         "growth_mb_per_100000": growth,
         "idle_cpu": idle,
-        "pictures_per_s": rate,
+        "images_per_s": rate,
         **{name: [at[name] for at in states] for name in before},
     }
     print(json.dumps(report, indent=2))
@@ -70,9 +70,9 @@ def main() -> None:
 class Shared:
     """One classifier, what it answered alone, and how often threads were answered otherwise."""
 
-    def __init__(self, classifier: Classifier, pictures: list[ImageSource], serial: list[Any]) -> None:
+    def __init__(self, classifier: Classifier, images: list[ImageSource], serial: list[Any]) -> None:
         self.different = 0
-        self._classifier, self._pictures, self._serial = classifier, pictures, serial
+        self._classifier, self._images, self._serial = classifier, images, serial
         self._left, self._lock = 0, threading.Lock()
 
     def run(self, threads: int, predictions: int) -> None:
@@ -91,23 +91,23 @@ class Shared:
                 number = self._left
             if number < 0:
                 return
-            at = number % len(self._pictures)
-            answer = self._classifier.predict(self._pictures[at])
+            at = number % len(self._images)
+            answer = self._classifier.predict(self._images[at])
             if not np.array_equal(answer.probabilities, self._serial[at]):
                 with self._lock:
                     self.different += 1
 
 
-def made_pictures() -> list[ImageSource]:
+def made_images() -> list[ImageSource]:
     """JPEG and PNG files of several sizes, as bytes, and arrays."""
     chance = np.random.default_rng(0)
-    pictures: list[ImageSource] = []
-    for number in range(PICTURES):
+    images: list[ImageSource] = []
+    for number in range(IMAGES):
         pixels = chance.integers(0, 256, (24 + 3 * number, 70 - 2 * number, 3), dtype=np.uint8)
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "JPEG" if number % 2 else "PNG")
-        pictures.append(pixels if number % 4 == 3 else file.getvalue())
-    return pictures
+        images.append(pixels if number % 4 == 3 else file.getvalue())
+    return images
 
 
 def state() -> dict[str, Any]:

@@ -16,12 +16,12 @@ SHIP = EXAMPLES / "ship.png"
 WAIT_S = 120
 
 
-def test_pictures_are_sorted_by_what_is_on_them(tmp_path, tiny_artifact):
-    pictures, target = tmp_path / "pictures", tmp_path / "sorted"
-    pictures.mkdir()
-    (pictures / "a.png").write_bytes(SHIP.read_bytes())
-    (pictures / "b.png").write_bytes(b"broken")
-    command = [sys.executable, str(EXAMPLES / "sort_pictures.py"), str(pictures), str(target), str(tiny_artifact)]
+def test_images_are_sorted_by_what_is_on_them(tmp_path, tiny_artifact):
+    images, target = tmp_path / "images", tmp_path / "sorted"
+    images.mkdir()
+    (images / "a.png").write_bytes(SHIP.read_bytes())
+    (images / "b.png").write_bytes(b"broken")
+    command = [sys.executable, str(EXAMPLES / "sort_images.py"), str(images), str(target), str(tiny_artifact)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=WAIT_S)
     label = Classifier(tiny_artifact).predict(SHIP).label
     assert [path.relative_to(target).as_posix() for path in target.rglob("*.png")] == [f"{label}/a.png"]
@@ -36,7 +36,7 @@ def address(tiny_artifact):
         process.kill()
 
 
-def test_a_web_server_answers_pictures_and_refuses_the_rest(address, tiny_artifact):
+def test_a_web_server_answers_images_and_refuses_the_rest(address, tiny_artifact):
     with urlopen(address, SHIP.read_bytes(), timeout=WAIT_S) as response:
         assert json.load(response) == Classifier(tiny_artifact, threads=1).predict(SHIP).to_dict()
     for data, length, status in (

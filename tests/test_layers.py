@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_pictures import encoded, quadrants
+from made_images import encoded, quadrants
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "onnx", "typer", "pydantic", "click", "rich", "safetensors", "matplotlib", "onnxsim")
@@ -57,7 +57,7 @@ def loaded_by(program: str, *arguments: str) -> set[str]:
 
 
 def test_a_prediction_loads_nothing_heavy(tmp_path, tiny_artifact):
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(encoded(quadrants(), "JPEG"))
     program = "import sys; from edgekit import Classifier; print(Classifier(sys.argv[1]).predict(sys.argv[2]).label)"
     loaded = loaded_by(program, str(tiny_artifact), str(path))

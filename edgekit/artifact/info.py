@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+from edgekit.artifact.older_schemas import with_schema_2
 from edgekit.artifact.protobuf import delimited, fields
 from edgekit.errors import ArtifactError, SpecError, unknown
 from edgekit.files import read_regular_file, write_atomically
@@ -24,7 +25,7 @@ from edgekit.preprocess.spec import Preprocess
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
 Precision: TypeAlias = Literal["float32", "float16", "int8"]
 
 _KEY = "edgekit"
@@ -42,17 +43,17 @@ class ArtifactInfo:
     """All that is known of a model file. JSON round-trips; the same content gives the same bytes.
 
     model and arguments: the zoo's network and what it was built with, or the name of another. labels: one for each
-    logit, in order. licence: of the weights. weights_sha256: of the checkpoint that was exported, or of the stranger's
+    logit, in order. license: of the weights. weights_sha256: of the checkpoint that was exported, or of the stranger's
     file that was adopted. parent_sha256: of the model file that this one was made from (None for the first). parity:
     for each step, how far its answers were from its parent's. calibration: what int8 ranges were measured on. metrics:
-    measured accuracy, with the data it was measured on. crops: the adaptive crops that were fitted for it; None, and
-    not in the document, where none were.
+    measured accuracy, with the data it was measured on. adaptive_crops: fitted for this model; None, and not in
+    the document, if none were.
     """
 
     model: str
     labels: tuple[str, ...]
     preprocess: Preprocess
-    licence: str
+    license: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     precision: Precision = "float32"
     weights_sha256: str | None = None
@@ -60,7 +61,7 @@ class ArtifactInfo:
     parity: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] | None = None
-    crops: AdaptivePlan | None = None
+    adaptive_crops: AdaptivePlan | None = None
 
     def __post_init__(self) -> None:
         if not self.labels or not all(isinstance(label, str) and label for label in self.labels):
@@ -77,13 +78,13 @@ class ArtifactInfo:
             "labels": list(self.labels),
             "preprocess": self.preprocess.to_dict(),
             "precision": self.precision,
-            "licence": self.licence,
+            "license": self.license,
             "weights_sha256": self.weights_sha256,
             "parent_sha256": self.parent_sha256,
             "parity": dict(self.parity),
             "calibration": self.calibration,
             "metrics": self.metrics,
-            **({} if self.crops is None else {"crops": self.crops.to_dict()}),
+            **({} if self.adaptive_crops is None else {"adaptive_crops": self.adaptive_crops.to_dict()}),
         }
 
     @property
@@ -105,9 +106,12 @@ class ArtifactInfo:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ArtifactInfo:
         """Raises ArtifactError for a schema that this version does not read, and for a missing or wrong entry."""
-        schema = values.get("schema")
-        if schema != SCHEMA:
-            raise ArtifactError(f"schema {schema!r:.100}; this edgekit reads schema {SCHEMA}; install a newer edgekit")
+        values = with_schema_2(values)
+        if values.get("schema") != SCHEMA:
+            raise ArtifactError(
+                f"metadata has schema {values.get('schema')!r:.100}, but this edgekit reads up to {SCHEMA}; "
+                "install a newer edgekit"
+            )
         for name, kinds in _KINDS.items():
             if name not in values:
                 raise ArtifactError(f"the edgekit metadata has no {name!r}")
@@ -115,12 +119,13 @@ class ArtifactInfo:
                 raise ArtifactError(f"the edgekit metadata is wrong: {name} is {values[name]!r:.100}")
         entries = {name: values[name] for name in _KINDS}
         preprocess = Preprocess.from_dict(dict(values["preprocess"]))
-        crops = values.get("crops")
+        crops = values.get("adaptive_crops")
         if crops is not None:
             if not isinstance(crops, dict):
-                raise ArtifactError(f"the edgekit metadata is wrong: crops is {crops!r:.100}")
+                raise ArtifactError(f"the edgekit metadata is wrong: adaptive_crops is {crops!r:.100}")
             crops = AdaptivePlan.from_dict(crops)
-        return cls(**entries | {"labels": tuple(values["labels"]), "preprocess": preprocess, "crops": crops})
+        entries |= {"labels": tuple(values["labels"]), "preprocess": preprocess, "adaptive_crops": crops}
+        return cls(**entries)
 
 
 # What each entry of the document is in JSON.
@@ -130,7 +135,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "labels": (list,),
     "preprocess": (dict,),
     "precision": (str,),
-    "licence": (str,),
+    "license": (str,),
     "weights_sha256": (str, NoneType),
     "parent_sha256": (str, NoneType),
     "parity": (dict,),
@@ -206,7 +211,7 @@ def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What was measured of the model file; empty where there is no sidecar. Raises ArtifactError for a broken one."""
     sidecar = sidecar_path(path)
     try:
-        return _json_object(sidecar.read_text(encoding="utf-8"))
+        return with_schema_2(_json_object(sidecar.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, ArtifactError) as error:

@@ -20,27 +20,27 @@ _TIME_LIMIT_S = 300.0
 
 
 def measure_cold_starts(
-    subjects: Sequence[Subject], picture: Path, on_step: Callable[[], None]
+    subjects: Sequence[Subject], image: Path, on_step: Callable[[], None]
 ) -> tuple[list[Seconds], list[int]]:
     """Seconds of whole processes, in turn, and each subject's peak memory in bytes."""
     peak_bytes = [0] * len(subjects)
 
     def start(position: int) -> None:
-        peak_bytes[position] = max(peak_bytes[position], _predict_once(subjects[position], picture))
+        peak_bytes[position] = max(peak_bytes[position], _predict_once(subjects[position], image))
 
     starts = [partial(start, position) for position in range(len(subjects))]
     return time_in_turn(starts, rounds=COLD_ROUNDS, round_s=0, on_round=on_step), peak_bytes
 
 
-def _predict_once(subject: Subject, picture: Path) -> int:
+def _predict_once(subject: Subject, image: Path) -> int:
     """Predict once in a process of its own; its peak memory in bytes."""
     environment = dict(os.environ)
     if subject.style == "naive":
         environment.pop("ORT_DISABLE_TELEMETRY", None)  # set by importing edgekit, which a plain script does not do
-        arguments = [naive_script.__file__, str(subject.path), str(picture)]
+        arguments = [naive_script.__file__, str(subject.path), str(image)]
     else:
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
-        arguments = ["-m", "edgekit.bench.predict_once", str(subject.path), *([str(picture)] if subject.info else [])]
+        arguments = ["-m", "edgekit.bench.predict_once", str(subject.path), *([str(image)] if subject.info else [])]
     try:
         output = run_python("-P", *arguments, timeout_s=_TIME_LIMIT_S, environment=environment)
     except EdgekitError as error:

@@ -38,7 +38,7 @@ def measure(
     subjects: Sequence[Subject],
     baselines: Mapping[int, int],
     *,
-    picture: Path,
+    image: Path,
     threads: Sequence[int],
     rounds: int = 15,
     on_step: Callable[[], None] = lambda: None,
@@ -47,10 +47,10 @@ def measure(
 
     baselines: the position of the baseline, for each subject that is compared. on_step is called `steps(rounds)` times.
     """
-    cold_seconds, peak_bytes = measure_cold_starts(subjects, picture, on_step)
+    cold_seconds, peak_bytes = measure_cold_starts(subjects, image, on_step)
     openers = [subject.session_opener() for subject in subjects]
     session_seconds = time_in_turn(openers, rounds=_SESSION_ROUNDS, round_s=0.05, on_round=on_step)
-    workloads = _workloads(subjects, picture, threads)
+    workloads = _workloads(subjects, image, threads)
     seconds = time_in_turn(list(workloads.values()), rounds=rounds, on_round=on_step)
     timings = dict(zip(workloads, seconds, strict=True))
     for position in range(len(subjects)):
@@ -74,14 +74,14 @@ def steps(rounds: int = 15) -> int:
 
 
 def _workloads(
-    subjects: Sequence[Subject], picture: Path, threads: Sequence[int]
+    subjects: Sequence[Subject], image: Path, threads: Sequence[int]
 ) -> dict[Workload, Callable[[], object]]:
     workloads: dict[Workload, Callable[[], object]] = {}
     for position, subject in enumerate(subjects):
         for count in _thread_counts(subject, threads):
             workloads[Workload(position, "network", count)] = subject.network(threads=count or None)
         single = Workload(position, "network", DEFAULT_THREADS if subject.style == "naive" else 1)
-        file_to_label = subject.file_to_label(picture)
+        file_to_label = subject.file_to_label(image)
         if file_to_label:
             workloads[Workload(position, "file to label")] = file_to_label
         run = workloads.get(single) or subject.network(threads=1)
@@ -132,7 +132,7 @@ def _subject_result(
         cold_start_ms=medians["cold start"] * 1e3,
         session_ms=medians["session"] * 1e3,
         peak_memory_bytes=peak_bytes,
-        pictures_per_s=available_threads() / medians["throughput"],
+        images_per_s=available_threads() / medians["throughput"],
         network=tuple(network),
         file_to_label=None if file_to_label is None else _latency(file_to_label),
         operators=operator_shares(subject),

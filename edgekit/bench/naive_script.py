@@ -23,12 +23,12 @@ def open_session(path: str) -> ort.InferenceSession:
     return ort.InferenceSession(path)
 
 
-def predict(session: ort.InferenceSession, picture: str) -> npt.NDArray[Any]:
+def predict(session: ort.InferenceSession, path: str) -> npt.NDArray[Any]:
     """The first output for one image file: decoded, short edge resized, center cut, normalized, run."""
     model_input = session.get_inputs()[0]
     raw = model_input.type == "tensor(uint8)"
     channels, height, width = _layout(model_input.shape, raw)
-    image = Image.open(picture).convert("RGB" if channels == 3 else "L")
+    image = Image.open(path).convert("RGB" if channels == 3 else "L")
     scale = max(height, width) * 8 / 7 / min(image.size) if height >= _SIDE else max(height, width) / min(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BILINEAR)
     left, top = (image.width - width) // 2, (image.height - height) // 2

@@ -12,7 +12,7 @@ from edgekit.bench.subject import Subject
 from edgekit.evaluate.intervals import Interval
 from edgekit.runtime.cpu import machine
 
-_SCHEMA = 1
+_SCHEMA = 2
 _NOISY_RATIO = 1.15  # between the ends of an interval: wider ones mean little
 _NOISY_MACHINE = 0.2
 
@@ -40,7 +40,7 @@ class NetworkLatency:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SubjectResult:
-    """One subject. pictures_per_s: of the network alone, every core working on an image of its own.
+    """One subject. images_per_s: of the network alone, every core working on an image of its own.
 
     file_to_label: None for a third-party file. cold_start_ms: a whole process that predicts once.
     """
@@ -51,7 +51,7 @@ class SubjectResult:
     cold_start_ms: float
     session_ms: float
     peak_memory_bytes: int
-    pictures_per_s: float
+    images_per_s: float
     network: tuple[NetworkLatency, ...]
     file_to_label: Latency | None
     operators: tuple[OperatorShare, ...]
@@ -68,7 +68,7 @@ class SubjectResult:
             "cold_start_ms": self.cold_start_ms,
             "session_ms": self.session_ms,
             "peak_memory_bytes": self.peak_memory_bytes,
-            "pictures_per_s": self.pictures_per_s,
+            "images_per_s": self.images_per_s,
             "network": [dataclasses.asdict(latency) for latency in self.network],
             "file_to_label": dataclasses.asdict(self.file_to_label) if self.file_to_label else None,
             "operators": [dataclasses.asdict(operator) for operator in self.operators],

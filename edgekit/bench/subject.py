@@ -66,11 +66,11 @@ class Subject:
         """A function that runs the network once, on one image."""
         return partial(self.session(threads=threads).run, self.outputs, self.feed)
 
-    def file_to_label(self, picture: Path) -> Callable[[], object] | None:
+    def file_to_label(self, image: Path) -> Callable[[], object] | None:
         """A function that predicts the image from its file; None for a third-party model run by edgekit."""
         if self.style == "naive":
-            return partial(naive_script.predict, self.session(threads=None), str(picture))
-        return partial(Classifier(self.path).predict, picture) if self.info else None
+            return partial(naive_script.predict, self.session(threads=None), str(image))
+        return partial(Classifier(self.path).predict, image) if self.info else None
 
 
 def open_subject(path_or_name: str | os.PathLike[str], *, style: Style = "edgekit") -> Subject:
@@ -126,7 +126,7 @@ def noise_feed(session: ort.InferenceSession, name: str) -> dict[str, npt.NDArra
         )
     batch, *shape = inputs[0].shape
     if (isinstance(batch, int) and batch != 1) or not any(isinstance(extent, int) for extent in (shape[0], shape[-1])):
-        raise ArtifactError(f"{name}: bench runs one picture of a known number of channels, not {inputs[0].shape}")
+        raise ArtifactError(f"{name}: bench runs one image of a known number of channels, not {inputs[0].shape}")
     size = (1, *(extent if isinstance(extent, int) else _SIDE for extent in shape))
     noise = np.random.default_rng(0).integers(0, 256, size)
     is_uint8 = inputs[0].type == "tensor(uint8)"

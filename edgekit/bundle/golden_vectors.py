@@ -3,12 +3,12 @@
 NAME.golden.bin holds the pixels of all vectors one after the other, as the model's input takes them: uint8, row-major,
 (height, width, channels) each. NAME.golden.json describes them and the model's outputs:
 
-    schema   1
+    schema   2
     model    file (its name), sha256
     input    name, type, shape (vectors, height, width, channels), color (RGB or L), file (the .bin), sha256 (of it)
     output   name, type, shape (vectors, classes)
     labels   the classes' names, in the order of the logits
-    vectors  for each: picture (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
+    vectors  for each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
              decimal that is this float32), index and label (of the largest logit), probability (its softmax)
 """
 
@@ -29,18 +29,18 @@ from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats, softmax
 from edgekit.runtime.classifier import Classifier
 
-SCHEMA = 1
+SCHEMA = 2
 
 
-def write_golden(model: str | os.PathLike[str], *, count: int, pictures: ImageSet | None = None) -> tuple[Path, Path]:
+def write_golden(model: str | os.PathLike[str], *, count: int, images: ImageSet | None = None) -> tuple[Path, Path]:
     """Write NAME.golden.json and NAME.golden.bin beside the artifact NAME.onnx; their paths.
 
-    count: of vectors, at most as many as there are pictures; synthetic images are used if none are given. Raises
+    count: of vectors, at most as many as there are images; synthetic images are used if none are given. Raises
     ArtifactError for a model that is not an artifact, ImageError for an image that cannot be read.
     """
     path = Path(model)
     classifier = Classifier(path)
-    sources, names = sample_sources(pictures, count)
+    sources, names = sample_sources(images, count)
     pixels = center_crops(sources, classifier.info.preprocess)
     logits = np.concatenate([classifier.logits(image[None]) for image in pixels])
     json_path, pixels_path = path.with_suffix(".golden.json"), path.with_suffix(".golden.bin")
@@ -74,7 +74,7 @@ def _vector_dicts(
     best = logits.argmax(axis=1)
     return [
         {
-            "picture": name,
+            "image": name,
             "offset": number * size_bytes,
             "logits": [float(str(value)) for value in row],
             "index": int(index),

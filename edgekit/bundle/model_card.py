@@ -11,13 +11,13 @@ from typing import Any
 from edgekit.artifact.info import ArtifactInfo, read_info, read_sidecar
 from edgekit.errors import DataError
 
-_REQUIRED_FACTS = ("title", "summary", "data", "data_licence", "limits")
+_REQUIRED_FACTS = ("title", "summary", "data", "data_license", "limits")
 
 
 def write_card(folder: str | os.PathLike[str]) -> Path:
     """Write folder/card.md from its .onnx files, their sidecars and about.toml; the card's path.
 
-    about.toml contains what cannot be measured: title, summary, data, data_licence, limits, and in [quantize] the gate
+    about.toml contains what cannot be measured: title, summary, data, data_license, limits, and in [quantize] the gate
     that the int8 file passed. Raises DataError if one is missing, or if the folder has no model.
     """
     folder = Path(folder)
@@ -47,17 +47,17 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
-    rows = ["| file | precision | size | top-1 | top-5 | pictures |", "|---|---|---|---|---|---|"]
+    rows = ["| file | precision | size | top-1 | top-5 | images |", "|---|---|---|---|---|---|"]
     for path, info in models:
         metrics: Any = info.metrics or {}
         top1, top5 = (f"{100 * metrics[name]:.2f}%" if name in metrics else "-" for name in ("top1", "top5"))
         size = f"{path.stat().st_size / 1e6:.2f} MB"
-        rows.append(f"| {path.name} | {info.precision} | {size} | {top1} | {top5} | {metrics.get('pictures', '-')} |")
-    return "\n".join((*rows, "", "Measured from picture file to label, on pictures that no weight was trained on."))
+        rows.append(f"| {path.name} | {info.precision} | {size} | {top1} | {top5} | {metrics.get('images', '-')} |")
+    return "\n".join((*rows, "", "Measured from image file to label, on images that no weight was trained on."))
 
 
 def _usage(path: Path) -> str:
-    return f"```sh\nedgekit predict picture.png --model {path.stem}\n```"
+    return f"```sh\nedgekit predict image.png --model {path.stem}\n```"
 
 
 def _speed(path: Path) -> str:
@@ -65,7 +65,7 @@ def _speed(path: Path) -> str:
     latency, machine = sidecar["latency"], sidecar["machine"]
     ours, theirs = f"{latency['other_ms']:.2f} ms", f"{latency['baseline_ms']:.2f} ms"
     return (
-        f"`{path.stem}` takes {ours} a picture where float32 takes {theirs}: "
+        f"`{path.stem}` takes {ours} an image where float32 takes {theirs}: "
         f"{latency['speedup']:.2f} times as fast (the network alone, {latency['threads']} thread, in turn, medians; "
         f"{machine['processor']} with {', '.join(machine['int8_features']) or 'no instructions for int8'}, "
         f"onnxruntime {machine['versions']['onnxruntime']})."
@@ -94,8 +94,8 @@ def _training(name: str, info: ArtifactInfo) -> str:
 
 def _provenance(about: dict[str, Any], models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
     digests = {info.weights_sha256 for _, info in models}
-    licence, data = models[0][1].licence, f"{about['data']} ({about['data_licence']})"
+    license, data = models[0][1].license, f"{about['data']} ({about['data_license']})"
     return (
-        f"## Licence and limits\n\nWeights: {licence}. Data: {data}.\n\n"
+        f"## License and limits\n\nWeights: {license}. Data: {data}.\n\n"
         f"{about['limits']}\n\nCheckpoint: sha256 {', '.join(sorted(d for d in digests if d))}."
     )

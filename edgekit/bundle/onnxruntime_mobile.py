@@ -101,9 +101,7 @@ def provider_source() -> str:
     return f"onnxruntime {version('onnxruntime')}, tools/mobile_helpers"
 
 
-def write_ort(
-    source: str | os.PathLike[str], path: str | os.PathLike[str], *, pictures: ImageSet | None = None
-) -> Path:
+def write_ort(source: str | os.PathLike[str], path: str | os.PathLike[str], *, images: ImageSet | None = None) -> Path:
     """Write the artifact in onnxruntime's own format, and beside it the operators that a reduced build needs.
 
     Returns the path of the latter, NAME.required_operators.config for NAME.ort, for onnxruntime's build option
@@ -117,7 +115,7 @@ def write_ort(
     name = os.fspath(source)
     info = parse_info(model, name=name)
     check_model(model, name=name)
-    pixels, origin = parity_pixels(info.preprocess, pictures)
+    pixels, origin = parity_pixels(info.preprocess, images)
     converted = _convert(model, name)
     before, after = onnx_logits(model, name=name), onnx_logits(converted, name=str(path), ort_format=True)
     parity = measure_parity(before, after, pixels)

@@ -19,14 +19,14 @@ EXAMPLES = """Examples:
 
 edgekit adopt plain.onnx --labels names.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize 256 -o model.onnx
 
-edgekit adopt tensorflow.onnx --labels names.txt --mean 0.5 --std 0.5 --resize 256 --pictures photos/ -o model.onnx
+edgekit adopt tensorflow.onnx --labels names.txt --mean 0.5 --std 0.5 --resize 256 --images photos/ -o model.onnx
 
 edgekit adopt caffe.onnx --labels names.txt --color BGR --mean 0.485,0.458,0.408 --std 0.00392157 --resize 256 -o m.onnx
 """
 
 
 def run(
-    plain: Annotated[Path, Argument("A float32 classifier: one picture batch in, one value a class out.")],
+    plain: Annotated[Path, Argument("A float32 classifier: one image batch in, one value a class out.")],
     labels: Annotated[Path, Option("Class names, one a line, in the order of its outputs.")],
     mean: Annotated[str, Option("What it wants subtracted, in 0..1 units, of red, green, blue: 0.485,0.456,0.406.")],
     std: Annotated[str, Option("What it wants the rest divided by, in 0..1 units; 0.00392157 leaves 0..255 as it is.")],
@@ -51,15 +51,15 @@ def run(
         Option("Whether its first class is none of the labels.", default_text="by their number"),
     ] = None,
     name: Annotated[str | None, Option("Of the network.", default_text="the file's")] = None,
-    licence: Annotated[str, Option("Of the weights, as an SPDX name.")] = "unknown",
-    pictures: Annotated[
-        Path | None, Option("A labelled data set: its val pictures check every step and give the accuracy.")
+    license: Annotated[str, Option("Of the weights, as an SPDX name.")] = "unknown",
+    images: Annotated[
+        Path | None, Option("A labeled data set: its val images check every step and give the accuracy.")
     ] = None,
     features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
     activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
     json: Annotated[bool, Option("What was found and written, as one JSON document.")] = False,
 ) -> None:
-    """Put preprocessing, labels and licence into a stranger's .onnx file, and check that it answers as before."""
+    """Put preprocessing, labels and license into a stranger's .onnx file, and check that it answers as before."""
     from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
@@ -72,7 +72,7 @@ def run(
     preprocess = _preprocess(
         third_party, color=color, resize=resize, crop=crop, interpolation=interpolation, mean=mean, std=std
     )
-    held_out = dataset.read_held_out(pictures) if pictures else None
+    held_out = dataset.read_held_out(images) if images else None
     with progress_bar("measuring", len(held_out) if held_out else None) as advance:
         adoption = adopt(
             third_party,
@@ -83,10 +83,10 @@ def run(
             output_kind=output_kind,
             background=background_class,
             model=name,
-            licence=licence,
-            pictures=held_out,
+            license=license,
+            images=held_out,
             interface=Interface(features=features, activation_maps=activation_maps),
-            on_picture=advance,
+            on_image=advance,
         )
     _write_adoption_json(adoption) if json else _write_adoption(adoption, third_party)
 
@@ -123,16 +123,16 @@ def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel) -> None:
 
     info, figures = adoption.info, adoption.info.parity["adopt"]
     size = adoption.path.stat().st_size / 1e6
-    batch = "any number of pictures" if adoption.batch is None else f"{adoption.batch} pictures"
+    batch = "any number of images" if adoption.batch is None else f"{adoption.batch} images"
     background = ", its first class left out" if adoption.background else ""
     write(f"{third_party.name}: {third_party.layout} {info.preprocess.crop}, gives {adoption.output_kind}{background}")
     write(
         f"{adoption.path}: {size:.2f} MB, {len(info.labels)} labels, {batch} at a time; logits within "
-        f"{figures['logit_difference']} of the plain file's on {figures['pictures']} {figures['on']}; "
+        f"{figures['logit_difference']} of the plain file's on {figures['images']} {figures['on']}; "
         f"{describe_simplifier(adoption.simplified_by)}"
     )
     if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
+        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['images']} images, from file to label")
     write_message(f"next: edgekit quantize {adoption.path} --calibration DATA -o SMALLER.onnx")
 
 
@@ -143,4 +143,4 @@ def _write_adoption_json(adoption: Adoption) -> None:
         "batch": adoption.batch,
         "simplified_by": adoption.simplified_by,
     }
-    write_json({"schema": 1, "path": str(adoption.path), **properties, "info": adoption.info.to_dict()})
+    write_json({"schema": 2, "path": str(adoption.path), **properties, "info": adoption.info.to_dict()})

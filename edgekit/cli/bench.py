@@ -22,7 +22,7 @@ edgekit bench model.onnx
 
 edgekit bench model-int8.onnx --against fp32 --plot bench.png
 
-edgekit bench strangers.onnx --against naive --picture photo.jpg --json
+edgekit bench strangers.onnx --against naive --image photo.jpg --json
 """
 _OPERATORS_SHOWN = 5
 
@@ -34,7 +34,7 @@ def run(
         Option("What to compare with: naive, fp32, or another model.", default_text="the first model"),
     ] = None,
     threads: Annotated[str | None, Option("Thread counts, such as 1,2.", default_text="1 to all")] = None,
-    picture: Annotated[Path | None, Option("Predicted from its file.", default_text="a drawn one")] = None,
+    image: Annotated[Path | None, Option("Predicted from its file.", default_text="a drawn one")] = None,
     rounds: Annotated[int, Option("Turns of about 0.1 s for each figure.", least=6, most=1000)] = 15,
     plot: Annotated[Path | None, Option("Draw it into this .png, .svg or .pdf.")] = None,
     json: Annotated[bool, Option("One JSON document.")] = False,
@@ -53,14 +53,14 @@ def run(
         from edgekit.plots.style import check_plot
 
         check_plot(plot)
-    if picture:
-        load_image(picture)  # raises ImageError here, and not in a process that is timed
+    if image:
+        load_image(image)  # raises ImageError here, and not in a process that is timed
     counts = _parse_thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _with_unique_names(subjects)
     with tempfile.TemporaryDirectory() as folder, progress_bar("measuring", steps(rounds)) as advance:
-        image = picture or write_synthetic_photo(Path(folder))
-        bench = measure(subjects, baselines, picture=image, threads=counts, rounds=rounds, on_step=advance)
+        photo = image or write_synthetic_photo(Path(folder))
+        bench = measure(subjects, baselines, image=photo, threads=counts, rounds=rounds, on_step=advance)
     write_json(bench.to_dict()) if json else _write_bench(bench)
     if plot:
         from edgekit.plots.bench import write_plot
@@ -124,7 +124,7 @@ def _write_bench(bench: BenchResult) -> None:
     write(f"peak, billion MACs a second, by threads: {', '.join(rates)}")
     write("")
     header = ("model", "precision", "MB", "MACs, M", "cold start, ms", "session, ms", "peak MB", "file to label, ms")
-    write(table((*header, "pictures/s"), map(_cost_row, bench.subjects)))
+    write(table((*header, "images/s"), map(_cost_row, bench.subjects)))
     write("")
     latency_header = ("network alone", "threads", "p50, ms", "p95", "p99", "share of peak")
     write(table(latency_header, [row for result in bench.subjects for row in _latency_rows(result)]))
@@ -153,7 +153,7 @@ def _cost_row(result: SubjectResult) -> Sequence[str]:
         f"{result.session_ms:.1f}",
         f"{result.peak_memory_bytes / 1e6:.0f}",
         f"{result.file_to_label.p50_ms:.2f}" if result.file_to_label else "-",
-        f"{result.pictures_per_s:.0f}",
+        f"{result.images_per_s:.0f}",
     )
 
 

@@ -27,7 +27,7 @@ edgekit crops model.onnx photos/ -o model-crops.onnx
 
 edgekit crops model.onnx camera/ --unlabeled --plans five,ten --budgets 1.25,1.5 --json
 
-edgekit predict picture.jpg --model model-crops.onnx --crops adaptive
+edgekit predict image.jpg --model model-crops.onnx --crops adaptive
 """
 _PLANS, _BUDGETS = "center,flip,five,ten,grid:3x3,wide,whole,multi-scale", "1.1,1.25,1.5,2"
 _METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --unlabeled
@@ -37,12 +37,12 @@ _HINT = "-o NEW.onnx writes the model with the recommended adaptive crops"
 def run(
     model: Annotated[str, Argument("An .onnx file made by edgekit, or the name of a shipped model.")],
     data: Annotated[Path, Argument("A data set, of which val is used where it has one; or see --unlabeled.")],
-    unlabeled: Annotated[bool, Option("Any folder of pictures: judge by what many views agree on.")] = False,
+    unlabeled: Annotated[bool, Option("Any folder of images: judge by what many views agree on.")] = False,
     plans: Annotated[str, Option("The plans to compare, beside center and ten.")] = _PLANS,
-    budgets: Annotated[str, Option("Views a picture in the mean, for adaptive crops.")] = _BUDGETS,
-    pictures: Annotated[int, Option("At most so many are looked at, drawn by the seed.", least=4)] = 1000,
+    budgets: Annotated[str, Option("Views an image in the mean, for adaptive crops.")] = _BUDGETS,
+    images: Annotated[int, Option("At most so many are looked at, drawn by the seed.", least=4)] = 1000,
     halves: Annotated[int, Option("How often adaptive crops are fitted to half of them.", least=1)] = 20,
-    seed: Annotated[int, Option("Draws the pictures and the halves.", least=0)] = 0,
+    seed: Annotated[int, Option("Draws the images and the halves.", least=0)] = 0,
     threads: Annotated[int | None, Option("CPU threads.", least=1, default_text="the cores there are")] = None,
     plot: Annotated[Path | None, Option("Draw the curve into this .png, .svg or .pdf.")] = None,
     output: Annotated[
@@ -50,7 +50,7 @@ def run(
     ] = None,
     json: Annotated[bool, Option("The figures as one JSON document.")] = False,
 ) -> None:
-    """Compare crop plans on pictures, fit adaptive crops (more views only for pictures in doubt), and store them."""
+    """Compare crop plans on images, fit adaptive crops (more views only for images in doubt), and store them."""
     from edgekit.evaluate.compare_crops import fit_plan, predict_crops, recommended, score_plans
     from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
@@ -59,11 +59,11 @@ def run(
     classifier = Classifier(model, threads=threads)
     _check_output(output, classifier.path)
     crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
-    sources, truth = _read_images(data, classifier.labels, unlabeled=unlabeled, limit=pictures, seed=seed)
+    sources, truth = _read_images(data, classifier.labels, unlabeled=unlabeled, limit=images, seed=seed)
     if plot is not None:
         check_plot(plot)
     with progress_bar("looking", len(sources)) as advance:
-        predictions = predict_crops(classifier, sources, crop_plans, on_picture=advance)
+        predictions = predict_crops(classifier, sources, crop_plans, on_image=advance)
     scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed)
     best = recommended(scores)
     plan = fit_plan(predictions, truth, budget=best.budget or 1.0)
@@ -72,13 +72,11 @@ def run(
     if output is not None:
         _write_model(classifier.path, plan, output=output)
     if json:
-        figures = {"pictures": len(sources), "judged_by": _METRICS[unlabeled], "plans": [s.to_dict() for s in scores]}
-        write_json({"schema": 1, **figures, "recommended": plan.to_dict()})
+        figures = {"images": len(sources), "judged_by": _METRICS[unlabeled], "plans": [s.to_dict() for s in scores]}
+        write_json({"schema": 2, **figures, "recommended": plan.to_dict()})
         return
-    _write_scores(scores, plan, pictures=len(sources), metric=_METRICS[unlabeled])
-    write_message(
-        f"wrote {output}; next: edgekit predict PICTURE --model {output} --crops adaptive" if output else _HINT
-    )
+    _write_scores(scores, plan, images=len(sources), metric=_METRICS[unlabeled])
+    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {output} --crops adaptive" if output else _HINT)
 
 
 def _check_output(output: Path | None, model: Path) -> None:
@@ -139,10 +137,10 @@ def _write_model(model: Path, plan: AdaptivePlan, *, output: Path) -> None:
 
     content = read_model(model)
     info = parse_info(content, name=str(model))
-    write_info(content, replace(info, crops=plan, parent_sha256=sha256(content)), output)
+    write_info(content, replace(info, adaptive_crops=plan, parent_sha256=sha256(content)), output)
 
 
-def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, pictures: int, metric: str) -> None:
+def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, images: int, metric: str) -> None:
     from edgekit.evaluate.compare_crops import better_fixed
 
     rows = [
@@ -157,13 +155,13 @@ def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, pictures: 
         for score in scores
     ]
     write(table(("plan", "views", "time", metric, "over center, points", "over ten, points"), rows))
-    stages = f"{', then '.join(plan.looks)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
+    stages = f"{', then '.join(plan.view_names)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
     write(f"\nrecommended: adaptive crops with a budget of {plan.budget:g} ({stages})")
     better = better_fixed(scores, next(score for score in scores if score.budget == plan.budget))
     if better is not None:
         write(f"{better.plan} is better still, at {better.time:.2f}x the time: --crops {better.plan}")
     write_message(
-        f"on {pictures} pictures; intervals of 95%, paired; adaptive crops judged on pictures they were not fitted to"
+        f"on {images} images; intervals of 95%, paired; adaptive crops judged on images they were not fitted to"
     )
 
 

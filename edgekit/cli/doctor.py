@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from edgekit.cli.options import Option
 from edgekit.cli.render import write, write_json
-from edgekit.errors import EdgekitError, printable
+from edgekit.errors import DISTRIBUTION, EdgekitError, printable
 
 if TYPE_CHECKING:
     from edgekit.runtime.doctor import Checkup
@@ -62,7 +62,7 @@ def _fact_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ("cache", f"{cache['folder']}, {cache['size_bytes'] / 1e6:.1f} MB{', offline' if cache['offline'] else ''}"),
     ]
     for extra, missing in facts["extras"].items():
-        status = f"lacks {', '.join(missing)}; pip install 'edgekit[{extra}]'" if missing else "installed"
+        status = f"lacks {', '.join(missing)}; pip install '{DISTRIBUTION}[{extra}]'" if missing else "installed"
         lines.append((f"extra {extra}", status))
     if default_model["first_answer_ms"] is not None:
         lines.append(

@@ -42,9 +42,9 @@ def run(
     ],
     crops: Annotated[tuple[str, ...], Option("Crop plan, as in predict; several are compared.", default_text="1")] = (),
     split: Annotated[
-        str, Option("train, val, all, or held-out: val, or all pictures of data that is not split.")
+        str, Option("train, val, all, or held-out: val, or all images of data that is not split.")
     ] = "held-out",
-    truth: Annotated[Path | None, Option("CSV of file,label for a folder of pictures.")] = None,
+    truth: Annotated[Path | None, Option("CSV of file,label for a folder of images.")] = None,
     synonyms: Annotated[
         tuple[str, ...],
         Option("OLD=NEW: the data's class OLD is the model's NEW; or a CSV file of old,new.", flags=("--map",)),
@@ -53,9 +53,9 @@ def run(
     report: Annotated[Path | None, Option("Also write one self-contained HTML page.")] = None,
     json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
-    """Measure accuracy, calibration and confusions on labelled pictures, and compare models picture by picture.
+    """Measure accuracy, calibration and confusions on labeled images, and compare models image by image.
 
-    Exits 3 when some pictures could not be read; the others are counted.
+    Exits 3 when some images could not be read; the others are counted.
     """
     from edgekit import dataset
     from edgekit.errors import SpecError
@@ -69,9 +69,9 @@ def run(
     if report and report.is_dir():  # reported before minutes are spent
         raise SpecError(f"--report {report}: is a folder; name a file, such as {report / 'report.html'}")
     evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
-    pictures = dataset.read(data, split, truth=truth)
-    with progress_bar("evaluating", len(evaluated) * len(pictures)) as advance:
-        predictions = predict_all(evaluated, pictures, synonyms=read_synonyms(synonyms), on_picture=advance)
+    images = dataset.read(data, split, truth=truth)
+    with progress_bar("evaluating", len(evaluated) * len(images)) as advance:
+        predictions = predict_all(evaluated, images, synonyms=read_synonyms(synonyms), on_image=advance)
     evaluation = evaluate(predictions, data=Path(data).name or data)
     write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
     for metrics in evaluation.models:
@@ -120,14 +120,14 @@ def _warn_of_other_accuracy(metrics: ModelMetrics) -> None:
     recorded, top1 = metrics.recorded_top1, metrics.top1
     if recorded is not None and not top1.low <= recorded <= top1.high:
         write_message(
-            f"{metrics.model.name}: the file says top-1 {percent(recorded)} of as many pictures, not "
-            f"{percent(top1.value)}: are these the same pictures, and what does edgekit doctor say of int8 here?"
+            f"{metrics.model.name}: the file says top-1 {percent(recorded)} of as many images, not "
+            f"{percent(top1.value)}: are these the same images, and what does edgekit doctor say of int8 here?"
         )
 
 
 def _write_evaluation(evaluation: Evaluation) -> None:
     unreadable = f", {len(evaluation.unreadable)} more could not be read" if evaluation.unreadable else ""
-    write(printable(f"{evaluation.data}: {len(evaluation.pictures)} pictures{unreadable}"))
+    write(printable(f"{evaluation.data}: {len(evaluation.images)} images{unreadable}"))
     write("")
     header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "ECE after it")
     write(table(header, map(_metrics_row, evaluation.models)))
@@ -135,7 +135,7 @@ def _write_evaluation(evaluation: Evaluation) -> None:
         write("")
         write(printable(_comparison_line(comparison)))
     if len(evaluation.models) == 1:
-        _write_details(evaluation.models[0], evaluation.pictures.names)
+        _write_details(evaluation.models[0], evaluation.images.names)
 
 
 def _metrics_row(metrics: ModelMetrics) -> tuple[str, ...]:
@@ -160,19 +160,19 @@ def _comparison_line(comparison: Comparison) -> str:
     paired = comparison.paired
     first, second = comparison.first.model.name, comparison.second.model.name
     return (
-        f"{second} against {first}: pictures won {paired.won}, lost {paired.lost} "
+        f"{second} against {first}: images won {paired.won}, lost {paired.lost} "
         f"({len(comparison.flipped)} answered otherwise), {paired.verdict}"
     )
 
 
 def _write_details(metrics: ModelMetrics, names: tuple[str, ...]) -> None:
-    present = [row for row in metrics.classes if row.pictures]
+    present = [row for row in metrics.classes if row.images]
     shown = sorted(present, key=lambda row: row.f1 or 0.0)[:_CLASSES_SHOWN]
     write("")
     if len(shown) < len(present):
         write(f"the {len(shown)} weakest of {len(present)} classes:")
-    cells = [(r.label, str(r.pictures), percent(r.precision), percent(r.recall), percent(r.f1)) for r in shown]
-    write(table(("class", "pictures", "precision", "recall", "F1"), cells))
+    cells = [(r.label, str(r.images), percent(r.precision), percent(r.recall), percent(r.f1)) for r in shown]
+    write(table(("class", "images", "precision", "recall", "F1"), cells))
     for line in _mistake_lines(metrics, names):
         write(printable(line))
 
@@ -183,8 +183,8 @@ def _mistake_lines(metrics: ModelMetrics, names: tuple[str, ...]) -> Iterator[st
     labels = metrics.labels
     for number, pair in enumerate(confused_pairs(metrics.confusion)[:_PAIRS_SHOWN]):
         yield from () if number else ("", "most confused (true -> answered):")
-        yield f"  {pair.pictures:>4}  {labels[pair.truth]} -> {labels[pair.predicted]}"
+        yield f"  {pair.images:>4}  {labels[pair.truth]} -> {labels[pair.predicted]}"
     for number, mistake in enumerate(metrics.mistakes[:_MISTAKES_SHOWN]):
         yield from () if number else ("", "most confident mistakes:")
         confusion = f"{labels[mistake.truth]} -> {labels[mistake.predicted]}"
-        yield f"  {percent(mistake.probability):>7}  {confusion}  {names[mistake.picture]}"
+        yield f"  {percent(mistake.probability):>7}  {confusion}  {names[mistake.image]}"

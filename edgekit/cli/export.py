@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """Examples:
 
-edgekit export runs/first/model.safetensors --pictures data/ -o model.onnx
+edgekit export runs/first/model.safetensors --images data/ -o model.onnx
 
 edgekit export resnet50 --weights imagenet --labels names.txt -o resnet50.onnx
 
@@ -45,12 +45,12 @@ def run(
     resize: Annotated[int | None, Option("Short edge in pixels before the crop.", least=1)] = None,
     crop: Annotated[str | None, Option("Height and width of the input in pixels, or both: 96,128.")] = None,
     interpolation: Annotated[str | None, Option("bilinear, bicubic, ...")] = None,
-    pictures: Annotated[
-        Path | None, Option("A labelled data set: its val pictures check every step and give the accuracy.")
+    images: Annotated[
+        Path | None, Option("A labeled data set: its val images check every step and give the accuracy.")
     ] = None,
-    licence: Annotated[str | None, Option("Of the weights, as an SPDX name.", default_text="unknown")] = None,
+    license: Annotated[str | None, Option("Of the weights, as an SPDX name.", default_text="unknown")] = None,
     opset: Annotated[int | None, Option("ONNX operator set, 18 or later.", default_text="20")] = None,
-    batch: Annotated[str, Option("Pictures at a time: dynamic (any number), or a number.")] = "dynamic",
+    batch: Annotated[str, Option("Images at a time: dynamic (any number), or a number.")] = "dynamic",
     features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
     activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
     golden: Annotated[
@@ -79,12 +79,12 @@ def run(
         "interpolation": interpolation,
         "mean": mean and composite(mean),
         "std": std and composite(std),
-        "licence": licence,
+        "license": license,
         "opset": opset,
     }
     options = {name: value for name, value in options.items() if value is not None}
     interface = Interface(batch=_parse_batch(batch), features=features, activation_maps=activation_maps)
-    held_out = dataset.read_held_out(pictures) if pictures else None
+    held_out = dataset.read_held_out(images) if images else None
     if source.endswith(".onnx"):
         if weights is not None:
             options["weights"] = weights
@@ -93,14 +93,14 @@ def run(
         info, parity = _convert(source, output, weights=weights, options=options, interface=interface, images=held_out)
     beside = _write_beside(output, golden=golden, ort=format == "ort", images=held_out)
     if json:
-        write_json({"schema": 1, "path": str(output), "beside": [str(p) for p in beside], "info": info.to_dict()})
+        write_json({"schema": 2, "path": str(output), "beside": [str(p) for p in beside], "info": info.to_dict()})
         return
     write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {parity}")
     if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures, from file to label")
+        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['images']} images, from file to label")
     for path in beside:
         write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
-    write_message(f"next: edgekit predict PICTURE --model {output}")
+    write_message(f"next: edgekit predict IMAGE --model {output}")
 
 
 def _parse_batch(text: str) -> int | None:
@@ -109,7 +109,7 @@ def _parse_batch(text: str) -> int | None:
     if text == "dynamic":
         return None
     if not text.isascii() or not text.isdecimal():
-        raise SpecError(f"--batch is dynamic or a number of pictures, not {text!r:.40}")
+        raise SpecError(f"--batch is dynamic or a number of images, not {text!r:.40}")
     return int(text)
 
 
@@ -121,7 +121,7 @@ def _refit(
 
     if options:
         raise SpecError(f"an .onnx file has its own {', '.join(options)}; leave out --{' --'.join(options)}")
-    info = change_interface(source, output, pictures=images, interface=interface)
+    info = change_interface(source, output, images=images, interface=interface)
     return info, _logit_difference(info.parity["refit"], "its parent's")
 
 
@@ -141,22 +141,22 @@ def _convert(
     from edgekit.export.simplify import describe_simplifier
 
     opset = {"opset": options.pop("opset")} if "opset" in options else {}
-    licence = options.pop("licence", "unknown")
+    license = options.pop("license", "unknown")
     if weights is None:
-        network, info = _from_checkpoint(source, options=options, licence=licence)
+        network, info = _from_checkpoint(source, options=options, license=license)
     else:
-        network, info = _from_weights(source, weights, options=options, licence=licence)
+        network, info = _from_weights(source, weights, options=options, license=license)
     with progress_bar("measuring", len(images) if images else None) as advance:
-        conversion = convert(network, info, output, pictures=images, on_picture=advance, interface=interface, **opset)
+        conversion = convert(network, info, output, images=images, on_image=advance, interface=interface, **opset)
     parity = _logit_difference(conversion.info.parity["to_onnx"], "torch's")
     return conversion.info, f"{parity}; {describe_simplifier(conversion.simplified_by)}"
 
 
 def _logit_difference(figures: dict[str, Any], reference: str) -> str:
-    return f"logits within {figures['logit_difference']} of {reference} on {figures['pictures']} {figures['on']}"
+    return f"logits within {figures['logit_difference']} of {reference} on {figures['images']} {figures['on']}"
 
 
-def _from_checkpoint(path: str, *, options: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
+def _from_checkpoint(path: str, *, options: dict[str, Any], license: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
     from edgekit.export.networks import network_from_checkpoint
     from edgekit.zoo.specs import SPECS
@@ -165,10 +165,10 @@ def _from_checkpoint(path: str, *, options: dict[str, Any], licence: str) -> tup
         raise SpecError(f"{path}: its weights are missing; give --weights FILE, or a checkpoint in place of the name")
     if options:
         raise SpecError(f"a checkpoint brings its own {', '.join(options)}; leave out --{' --'.join(options)}")
-    return network_from_checkpoint(path, licence=licence)
+    return network_from_checkpoint(path, license=license)
 
 
-def _from_weights(model: str, weights: str, *, options: dict[str, Any], licence: str) -> tuple[Network, ArtifactInfo]:
+def _from_weights(model: str, weights: str, *, options: dict[str, Any], license: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
     from edgekit.export.networks import network_from_weights, spec_preprocess
     from edgekit.hub.imagenet_weights import weights_path
@@ -182,17 +182,17 @@ def _from_weights(model: str, weights: str, *, options: dict[str, Any], licence:
     labels = read_labels(names)
     with download_progress() as on_bytes:  # last: a mistyped option is reported before half a gigabyte is downloaded
         path = weights_path(model, weights, on_bytes=on_bytes)
-    return network_from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, licence=licence)
+    return network_from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, license=license)
 
 
 def _write_beside(output: Path, *, golden: int | None, ort: bool, images: ImageSet | None) -> list[Path]:
     """The files of golden vectors and of onnxruntime's own format, if they are asked for."""
     from edgekit.bundle.golden_vectors import write_golden
 
-    paths = [] if golden is None else list(write_golden(output, count=golden, pictures=images))
+    paths = [] if golden is None else list(write_golden(output, count=golden, images=images))
     if ort:
         from edgekit.bundle.onnxruntime_mobile import write_ort
 
         path = output.with_suffix(".ort")
-        paths += [path, write_ort(output, path, pictures=images)]
+        paths += [path, write_ort(output, path, images=images)]
     return paths

@@ -38,7 +38,7 @@ def run(
     mobile: Annotated[bool, Option("Of a file: what the accelerators of phones would not take.")] = False,
     json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
-    """Show what a model file or a network is: labels, preprocessing, licence, accuracy; or, of any file, its layers."""
+    """Show what a model file or a network is: labels, preprocessing, license, accuracy; or, of any file, its layers."""
     from edgekit.artifact.info import read_info
     from edgekit.hub.shipped import model_path
     from edgekit.zoo.specs import SPECS
@@ -95,7 +95,7 @@ def _write_mobile(path: Path, json: bool) -> None:
         for r in reports
     ]
     write(table(("provider", "nodes taken", "pieces", "operators not taken"), cells))
-    write(f"For one picture at a time, by the lists of {provider_source()}; there is none for XNNPACK.")
+    write(f"For one image at a time, by the lists of {provider_source()}; there is none for XNNPACK.")
 
 
 def _write_layers(rows: Sequence[LayerCost]) -> None:
@@ -154,19 +154,19 @@ def _info_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
         ("input", _input_text(preprocess)),
         ("mean, std", f"{preprocess.mean}, {preprocess.std}"),
         ("labels", f"{len(info.labels)}: {shown}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
-        ("licence", info.licence),
+        ("license", info.license),
     ]
     if info.warning:
         lines.append(("warning", info.warning))
     if info.metrics:
-        lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['pictures']} pictures"))
+        lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['images']} images"))
     for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
         parity = f"logits within {figures['logit_difference']}, the same label on {percent(figures['agreement'])}"
-        lines.append((step, f"{parity} of {figures['pictures']} pictures{_provenance(figures)}"))
-    if info.crops:
+        lines.append((step, f"{parity} of {figures['images']} images{_provenance(figures)}"))
+    if info.adaptive_crops:
         lines.append(("crops", "fitted adaptive ones: edgekit predict --crops adaptive"))
     if info.calibration:
-        lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['pictures']} pictures"))
+        lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['images']} images"))
     return lines
 
 

@@ -31,15 +31,15 @@ def run(
     shipped = [(model, read_info(path)) for model, path in shipped_models().items() if name in model]
     if json:
         facts = [{"name": model, **info.to_dict()} for model, info in shipped]
-        write_json({"schema": 1, "networks": [spec_facts(spec) for spec in specs], "shipped": facts})
+        write_json({"schema": 2, "networks": [spec_facts(spec) for spec in specs], "shipped": facts})
         return
     write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_row, specs)))
     if shipped:
         rows = [
-            (model, info.precision, str(len(info.labels)), percent((info.metrics or {}).get("top1")), info.licence)
+            (model, info.precision, str(len(info.labels)), percent((info.metrics or {}).get("top1")), info.license)
             for model, info in shipped
         ]
-        write("\n" + table(("shipped model", "precision", "classes", "top-1", "licence"), rows))
+        write("\n" + table(("shipped model", "precision", "classes", "top-1", "license"), rows))
 
 
 def _row(spec: ModelSpec) -> tuple[str, ...]:

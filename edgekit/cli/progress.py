@@ -99,7 +99,7 @@ def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
 
         def show(step: TrainingProgress) -> None:
             done = (step.epoch - 1) * step.steps + step.step
-            facts = f"loss {step.loss:.3f}  acc {step.accuracy:.3f}  {step.pictures_per_s:.0f}/s"
+            facts = f"loss {step.loss:.3f}  acc {step.accuracy:.3f}  {step.images_per_s:.0f}/s"
             description = f"epoch {step.epoch}/{step.epochs}"
             progress.update(task, description=description, completed=done, total=step.epochs * step.steps, facts=facts)
 

@@ -29,11 +29,11 @@ def run(
     calibration: Annotated[
         Path,
         Option(
-            "Pictures: train ones set the ranges and val ones judge; where they are not split so, --samples of "
+            "Images: train ones set the ranges and val ones judge; where they are not split so, --samples of "
             "them set the ranges and the others judge."
         ),
     ],
-    truth: Annotated[Path | None, Option("A CSV of file,label for a folder of bare pictures.")] = None,
+    truth: Annotated[Path | None, Option("A CSV of file,label for a folder of bare images.")] = None,
     output: Annotated[
         Path | None,
         Option("The file to write.", flags=("--output", "-o"), default_text="MODEL-int8.onnx, if it is not there"),
@@ -46,11 +46,11 @@ def run(
             default_text="MODEL",
         ),
     ] = None,
-    samples: Annotated[int, Option("Calibration pictures.", least=8)] = 100,
+    samples: Annotated[int, Option("Calibration images.", least=8)] = 100,
     max_drop: Annotated[float, Option("Points of top-1 that may be lost.", least=-100, most=100)] = 1.0,
     min_speedup: Annotated[float, Option("Times as fast as float32, on one thread here.", least=0)] = 1.0,
     min_agreement: Annotated[
-        float, Option("Without labels: percent of the pictures with float32's label.", least=0, most=100)
+        float, Option("Without labels: percent of the images with float32's label.", least=0, most=100)
     ] = 95.0,
     max_divergence: Annotated[
         float, Option("Without labels: mean KL divergence of the probabilities, in nats.", least=0)
@@ -59,10 +59,10 @@ def run(
     scheme: Annotated[str | None, Option("This one only.", default_text="one after the other until one passes")] = None,
     try_all: Annotated[bool, Option("Try every scheme; the best that passes is written.", flags=("--all",))] = False,
     allow_worse: Annotated[bool, Option("Write the nearest miss where none passes; the file will say so.")] = False,
-    seed: Annotated[int, Option("Draws the calibration pictures.")] = 0,
+    seed: Annotated[int, Option("Draws the calibration images.")] = 0,
     json: Annotated[bool, Option("The figures as one JSON document.")] = False,
 ) -> None:
-    """Make the model smaller and faster, judged on held-out pictures. Exits 6, writing nothing, where it is worse.
+    """Make the model smaller and faster, judged on held-out images. Exits 6, writing nothing, where it is worse.
 
     Schemes are tried one after the other: 8-bit integers with corrected biases, then with other ranges, equalized
     channels, the most sensitive layers left in float; then smaller weights alone.
@@ -121,21 +121,21 @@ def _default_path(model: Path) -> Path:
 def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
     if best.failures:
         write_message(f"warning: {path} is worse than asked for, and says so")
-    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: edgekit predict PICTURE --model {path}")
+    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: edgekit predict IMAGE --model {path}")
 
 
 def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
-    write_json({"schema": 1, "path": path, "target": target, "tried": [trial.to_dict() for trial in trials]})
+    write_json({"schema": 2, "path": path, "target": target, "tried": [trial.to_dict() for trial in trials]})
 
 
 def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
     first = trials[0].result
     write(table(_HEADER, [_parent_row(first), *(_row(trial) for trial in trials)]))
-    pictures = f"{first.parity.pictures} held-out pictures"
+    images = f"{first.parity.images} held-out images"
     interval = trials[-1].result.drop_interval
     if interval is not None:
         change = f"{-interval.high:+.2f} to {-interval.low:+.2f} points of top-1 (95%)"
-        write(f"{trials[-1].scheme.name} for {target}: {change} on {pictures}")
+        write(f"{trials[-1].scheme.name} for {target}: {change} on {images}")
 
 
 def _parent_row(result: HeldOutResult) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def run(
     run: Annotated[Path | None, Option("Folder of this run; by default runs/MODEL-TUNE-NUMBER.")] = None,
     recipe: Annotated[Path | None, Option("A recipe.toml; the options override it.")] = None,
     device: Annotated[str, Option("cpu, or cuda where torch has it.")] = "cpu",
-    workers: Annotated[int, Option("Processes that prepare pictures.", least=0)] = 1,
+    workers: Annotated[int, Option("Processes that prepare images.", least=0)] = 1,
     resume: Annotated[bool, Option("Go on from the run's last checkpoint.")] = False,
     preview: Annotated[Path | None, Option("Write a PNG of what the network will see, and train nothing.")] = None,
     find_lr: Annotated[bool, Option("Suggest a learning rate, and train nothing.")] = False,
@@ -83,7 +83,7 @@ def run(
 
         write_preview(preview, training, full_recipe)
         write_message(
-            f"wrote {preview}: a row for each picture, a column for each of 8 epochs from the first to the last"
+            f"wrote {preview}: a row for each image, a column for each of 8 epochs from the first to the last"
         )
     else:
         _sweep_learning_rate(full_recipe, training, workers=workers, device=device, json=json)
@@ -97,9 +97,9 @@ def _read_screened(data: Path, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
 
     halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
     screened = []
-    for name, pictures in zip(("train", "val"), halves, strict=True):
-        with progress_bar(f"looking at {name}", len(pictures)) as advance:
-            screened.append(screen_images(pictures, recipe.preprocess, max_bad=recipe.max_bad, on_picture=advance))
+    for name, images in zip(("train", "val"), halves, strict=True):
+        with progress_bar(f"looking at {name}", len(images)) as advance:
+            screened.append(screen_images(images, recipe.preprocess, max_bad=recipe.max_bad, on_image=advance))
         if is_first_process():
             _write_screening(name, screened[-1])
     return screened[0].images, screened[1].images
@@ -135,7 +135,7 @@ def _train(
     if is_first_process():
         accuracy = checkpoint.state["val_accuracy"]
         write_message(
-            f"top-1 {percent(accuracy)} of {len(validation)} val pictures, after epoch {checkpoint.state['epoch']}"
+            f"top-1 {percent(accuracy)} of {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
         )
 
 
@@ -143,10 +143,10 @@ def _write_next_command(model: Path, data: Path, recipe: Recipe) -> None:
     """The next command, ready to copy; it measures accuracy on the val images if the data has its own."""
     from edgekit.train.distributed import is_first_process
 
-    pictures = [] if recipe.val_fraction else ["--pictures", str(data)]
+    images = [] if recipe.val_fraction else ["--images", str(data)]
     if is_first_process():
         write_message(
-            f"wrote {model}; next: {shlex.join(['edgekit', 'export', str(model), *pictures, '-o', 'model.onnx'])}"
+            f"wrote {model}; next: {shlex.join(['edgekit', 'export', str(model), *images, '-o', 'model.onnx'])}"
         )
 
 
@@ -181,10 +181,10 @@ def _sweep_learning_rate(recipe: Recipe, training: ImageSet, *, workers: int, de
 
 
 def _write_screening(name: str, screened: ScreenedImages) -> None:
-    pictures, counts = screened.images, screened.counts
-    by_class = listed((f"{count} {name}" for name, count in zip(pictures.classes, counts, strict=True)), most=10)
+    images, counts = screened.images, screened.counts
+    by_class = listed((f"{count} {name}" for name, count in zip(images.classes, counts, strict=True)), most=10)
     write_message(
-        f"{name}: {len(pictures)} pictures of {len(counts)} classes ({by_class}); {screened.smallest} to "
+        f"{name}: {len(images)} images of {len(counts)} classes ({by_class}); {screened.smallest} to "
         f"{screened.largest}, mean {screened.mean_size}; {len(screened.unreadable)} unreadable"
     )
     for unreadable in screened.unreadable:

@@ -24,34 +24,34 @@ edgekit verify model.onnx model-int8.onnx photos/ --tolerance 0 --max-difference
 def run(
     first: Annotated[str, Argument("An artifact, or the name of a shipped model.")],
     second: Annotated[str, Argument("Another one, with the same labels in any order.")],
-    data: Annotated[Path, Argument("Pictures: a folder, an archive, a table; labels are not needed.")],
-    tolerance: Annotated[float, Option("Share of the pictures whose label may differ.", least=0, most=1)] = 0.05,
+    data: Annotated[Path, Argument("Images: a folder, an archive, a table; labels are not needed.")],
+    tolerance: Annotated[float, Option("Share of the images whose label may differ.", least=0, most=1)] = 0.05,
     max_difference: Annotated[
         float | None, Option("Largest difference of a probability.", least=0, most=1, default_text="any")
     ] = None,
     json: Annotated[bool, Option("One JSON document.")] = False,
 ) -> None:
-    """Compare two models from picture file to label. Exits 6 where they differ by more than was allowed."""
+    """Compare two models from image file to label. Exits 6 where they differ by more than was allowed."""
     from edgekit.dataset import read_images
     from edgekit.evaluate.compare_models import compare_models, require_agreement
     from edgekit.runtime.classifier import Classifier
 
-    pictures = read_images(data)
-    with progress_bar("comparing", len(pictures)) as advance:
-        comparison = compare_models(Classifier(first), Classifier(second), pictures, on_picture=advance)
-    write_json({"schema": 1, **comparison.to_dict()}) if json else _write_comparison(comparison)
+    images = read_images(data)
+    with progress_bar("comparing", len(images)) as advance:
+        comparison = compare_models(Classifier(first), Classifier(second), images, on_image=advance)
+    write_json({"schema": 2, **comparison.to_dict()}) if json else _write_comparison(comparison)
     if unreadable := comparison.unreadable:
-        write_message(f"warning: {len(unreadable)} pictures cannot be read and are left out ({unreadable[0]}, ...)")
+        write_message(f"warning: {len(unreadable)} images cannot be read and are left out ({unreadable[0]}, ...)")
     require_agreement(comparison, tolerance=tolerance, max_difference=max_difference)
 
 
 def _write_comparison(comparison: ModelComparison) -> None:
     if comparison.flips:
         rows = [
-            (flip.picture, *(cell for s in (flip.first, flip.second) for cell in (s.label, percent(s.probability))))
+            (flip.image, *(cell for s in (flip.first, flip.second) for cell in (s.label, percent(s.probability))))
             for flip in comparison.flips
         ]
-        write(table(("picture", "first", "", "second", ""), rows))
-    agreement = f"the same label on {percent(comparison.agreement)} of {comparison.pictures} pictures"
+        write(table(("image", "first", "", "second", ""), rows))
+    agreement = f"the same label on {percent(comparison.agreement)} of {comparison.images} images"
     difference = f"a probability differs by at most {comparison.probability_difference:.3g}"
     write(f"{agreement}; {difference} ({printable(comparison.most_different)})")

@@ -73,5 +73,5 @@ class _ReadBudget:
             data = file.read(self.remaining_bytes + 1)
         self.remaining_bytes -= len(data)
         if self.remaining_bytes < 0:
-            raise DataError(f"{self.root}: more than {_MAX_BYTES} bytes of pictures; unpack it and give the folder")
+            raise DataError(f"{self.root}: more than {_MAX_BYTES} bytes of images; unpack it and give the folder")
         return data

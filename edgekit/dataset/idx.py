@@ -41,7 +41,7 @@ def _read_entries(images: Path, labels: Path | None, split: Split, splits: Split
         return [Entry(split, key, f"{images.name}[{number}]", None) for number, key in enumerate(keys)]
     pixels = _read_array(images, dimensions=3)
     if len(pixels) != len(keys):
-        raise DataError(f"{images}: {len(pixels)} pictures, but {len(keys)} labels in {labels}")
+        raise DataError(f"{images}: {len(pixels)} images, but {len(keys)} labels in {labels}")
     return [Entry(split, key, f"{images.name}[{i}]", pixels[i]) for i, key in enumerate(keys)]
 
 

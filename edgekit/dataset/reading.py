@@ -58,7 +58,7 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     if truth is not None:
         table = read(truth, "all")
         if not root.is_dir():
-            raise DataError(f"{root}: a table of truth goes with a folder of pictures, which this is not")
+            raise DataError(f"{root}: a table of truth goes with a folder of images, which this is not")
         return dataclasses.replace(table, sources=[root / name for name in table.names])
     if is_bare_folder(root):
         files = sorted(file for file in root.iterdir() if file.is_file() and is_image_path(PurePosixPath(file.name)))
@@ -92,7 +92,7 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     listing = _list_images(root, _SPLITS["all"])
     if listing.empty_folders:
         empty = listed(map(repr, listing.empty_folders))
-        raise DataError(f"{root}: no pictures in {empty}; fill or delete each class without pictures")
+        raise DataError(f"{root}: no images in {empty}; fill or delete each class without images")
     training = [entry for entry in listing.entries if entry.split != "val"]
     validation = [entry for entry in listing.entries if entry.split == "val"]
     if not training:
@@ -100,7 +100,7 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     keys = _class_keys(listing, training)
     _require_trainable(root, listing, training, keys)
     if validation and val_fraction:
-        raise DataError(f"{root}: has val pictures of its own; leave val_fraction out")
+        raise DataError(f"{root}: has val images of its own; leave val_fraction out")
     if not validation:
         if not val_fraction:
             lack = _missing_split_message(listing, "val")
@@ -121,7 +121,7 @@ def read_unlabeled(path: str | os.PathLike[str]) -> tuple[Path, ...]:
     files = sorted(Path(parent, name) for parent, _, names in os.walk(root) for name in names)
     images = tuple(file for file in files if is_image_path(PurePosixPath(file.relative_to(root).as_posix())))
     if not images:
-        raise DataError(f"{root}: there are no pictures in it")
+        raise DataError(f"{root}: there are no images in it")
     return images
 
 
@@ -141,7 +141,7 @@ def _list_images(root: Path, splits: Splits) -> Listing:
 
 def _list_by_truth(root: Path, truth: Path) -> Listing:
     if not root.is_dir():
-        raise DataError(f"{root}: a table of truth goes with a folder of pictures, which this is not")
+        raise DataError(f"{root}: a table of truth goes with a folder of images, which this is not")
     return read_table(truth, folder=root)
 
 
@@ -184,7 +184,7 @@ def _draw_validation(
     for number, key in enumerate(sorted(by_class)):
         members = by_class[key]
         if len(members) < 2:
-            raise DataError(f"{root}: class {key!r} has one picture only, which cannot be both for train and for val")
+            raise DataError(f"{root}: class {key!r} has one image only, which cannot be both for train and for val")
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         drawn = set(np.random.default_rng((seed, number)).permutation(len(members))[:count].tolist())
         for position, entry in enumerate(members):
@@ -197,7 +197,7 @@ def _require_trainable(root: Path, listing: Listing, training: Sequence[Entry], 
     names = [listing.class_names.get(key, key) for key in keys]
     absent = [name for key, name in zip(keys, names, strict=True) if key not in present]
     if absent:
-        raise DataError(f"{root}: no training pictures of {listed(map(repr, absent))}")
+        raise DataError(f"{root}: no training images of {listed(map(repr, absent))}")
     if len(keys) < 2:
         raise DataError(f"{root}: one class only ({names[0]!r}); there is nothing to tell apart")
 
@@ -210,6 +210,6 @@ def _require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[
 
 def _missing_split_message(listing: Listing, split: str) -> str:
     if not listing.entries:
-        return "no pictures in folders named by their classes, no idx files, no labels.csv"
+        return "no images in folders named by their classes, no idx files, no labels.csv"
     present = sorted({entry.split or "CLASS" for entry in listing.entries})
-    return f"no {split} pictures, only those in {', '.join(f'{name}/' for name in present)}"
+    return f"no {split} images, only those in {', '.join(f'{name}/' for name in present)}"

@@ -42,7 +42,7 @@ def _read_rows(path: Path) -> list[tuple[int, Mapping[str, str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable CSV in UTF-8: {error}") from None
     if not rows:
-        raise DataError(f"{path}: lists no pictures")
+        raise DataError(f"{path}: lists no images")
     for line, row in rows:
         if None in row or None in row.values():
             raise DataError(f"{path}: line {line} has another number of columns than the first one")

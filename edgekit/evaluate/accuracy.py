@@ -38,41 +38,41 @@ class Accuracy:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
-        return {"pictures": len(self.truth), "top1": self.top1, "top5": self.top(5)}
+        return {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
 
 
 def measure_accuracy(
     classifier: Classifier,
-    pictures: ImageSet,
+    images: ImageSet,
     *,
     plan: str | int | CropPlan = "center",
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> Accuracy:
-    """Predict every image as an application would. on_picture is called after each.
+    """Predict every image as an application would. on_image is called after each.
 
     Classes are matched by name. Raises DataError for a class that the model does not have, ImageError for an image
     that cannot be read.
     """
-    truth = class_indexes(pictures, classifier.info.labels)
+    truth = class_indexes(images, classifier.info.labels)
     probabilities = []
-    for source in pictures.sources:
+    for source in images.sources:
         probabilities.append(classifier.predict(source, plan=plan).probabilities)
-        on_picture()
+        on_image()
     return Accuracy(truth, np.stack(probabilities))
 
 
 def class_indexes(
-    pictures: ImageSet, labels: tuple[str, ...], *, synonyms: Mapping[str, str] | None = None
+    images: ImageSet, labels: tuple[str, ...], *, synonyms: Mapping[str, str] | None = None
 ) -> npt.NDArray[np.int64]:
     """(N,) the images' class indexes among the model's labels, matched by name.
 
     synonyms: the model's label for a class of the images, if their names differ. Raises DataError listing the names
     that only one side has.
     """
-    if not len(pictures):
-        raise DataError("there are no pictures to measure on")
-    names = rename_classes(pictures.classes, labels, synonyms or {})
-    used = {names[label] for label in pictures.labels}
+    if not len(images):
+        raise DataError("there are no images to measure on")
+    names = rename_classes(images.classes, labels, synonyms or {})
+    used = {names[label] for label in images.labels}
     owners, hint = ("the images", "the model"), "; --map OLD=NEW matches two names"
     index = match_labels(names, labels, owners=owners, subset=True, used=used, hint=hint)
-    return np.array([index[label] for label in pictures.labels], np.int64)
+    return np.array([index[label] for label in images.labels], np.int64)

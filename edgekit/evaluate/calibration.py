@@ -27,7 +27,7 @@ class Bin:
 
     low: float
     high: float
-    pictures: int
+    images: int
     confidence: float | None
     accuracy: float | None
 
@@ -117,7 +117,7 @@ def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
         Bin(
             low=number / _BIN_COUNT,
             high=(number + 1) / _BIN_COUNT,
-            pictures=int(count),
+            images=int(count),
             confidence=means[0][number] if count else None,
             accuracy=means[1][number] if count else None,
         )
@@ -127,9 +127,9 @@ def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
 
 def _expected_calibration_error(bins: tuple[Bin, ...]) -> float:
     gaps = [
-        b.pictures * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
+        b.images * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
     ]
-    return math.fsum(gaps) / sum(b.pictures for b in bins)
+    return math.fsum(gaps) / sum(b.images for b in bins)
 
 
 def _nll(truth: Indexes, probabilities: Probabilities) -> float:

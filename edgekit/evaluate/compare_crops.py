@@ -14,7 +14,7 @@ from edgekit.errors import DataError
 from edgekit.evaluate.fit_adaptive_crops import ClassIndexes, cumulative_predictions, fit_adaptive_plan
 from edgekit.evaluate.intervals import Z_95, Interval, mean_interval
 from edgekit.image.source import ImageSource
-from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan
+from edgekit.preprocess.adaptive_crops import VIEW_RULES, AdaptivePlan
 from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import softmax
 from edgekit.runtime.classifier import Classifier
@@ -22,18 +22,18 @@ from edgekit.runtime.classifier import Classifier
 Shares: TypeAlias = npt.NDArray[np.float64]
 
 BASELINES = ("center", "ten")
-_MAX_LOOKS = 4
-_LEAST_PICTURES = 4
+_MAX_VIEWS = 4
+_LEAST_IMAGES = 4
 _ROUNDING = 1e-9  # of a mean of differences that is 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropPredictions:
-    """A model's predictions for each image, by every look and by every fixed plan.
+    """A model's predictions for each image, by every view and by every fixed plan.
 
-    logits: float32 (images, looks, classes) of the looks in LOOKS. by_plan: (images,) class indexes of each fixed plan
-    by name; views: its mean number of different views. consensus: (images,) class indexes by the mean over all looks,
-    the plans' included. first_ms, further_ms: medians of a prediction of one view, and of each further view.
+    logits: float32 (images, views, classes) of the views in VIEW_RULES. by_plan: (images,) class indexes of each fixed
+    plan by name; views: its mean number of different views. consensus: (images,) class indexes by the mean over all
+    views, the plans' included. first_ms, further_ms: medians of a prediction of one view, and of each further view.
     """
 
     logits: npt.NDArray[np.float32]
@@ -49,70 +49,72 @@ def predict_crops(
     sources: Sequence[ImageSource],
     plans: Sequence[CropPlan],
     *,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> CropPredictions:
-    """Run every look of the plans, and those that adaptive plans are made of, on every image.
+    """Run every view of the plans, and those that adaptive plans are made of, on every image.
 
     Raises ImageError for an image that cannot be read, DataError if there are none.
     """
     if not sources:
-        raise DataError("there are no pictures to look at")
-    every = CropPlan("every", tuple(dict.fromkeys((*LOOKS.values(), *(look for plan in plans for look in plan.looks)))))
-    logits, views, consensus, times = [], [], [], []
+        raise DataError("there are no images to predict")
+    every = CropPlan(
+        "every", tuple(dict.fromkeys((*VIEW_RULES.values(), *(rule for plan in plans for rule in plan.rules))))
+    )
+    logits, view_counts, consensus, times = [], [], [], []
     by_plan: dict[str, list[int]] = {plan.name: [] for plan in plans}
     for source in sources:
-        looks = _LookLogits(classifier, source, every)
-        logits.append([looks.logits[look] for look in LOOKS.values()])
+        image = _ViewLogits(classifier, source, every)
+        logits.append([image.logits[rule] for rule in VIEW_RULES.values()])
         for plan in plans:
-            by_plan[plan.name].append(looks.predicted(plan))
-        views.append([looks.view_count(plan) for plan in plans])
-        consensus.append(looks.predicted(every))
-        times.append((looks.first_ms, looks.further_ms))
-        on_picture()
+            by_plan[plan.name].append(image.predicted(plan))
+        view_counts.append([image.view_count(plan) for plan in plans])
+        consensus.append(image.predicted(every))
+        times.append((image.first_ms, image.further_ms))
+        on_image()
     first_ms, further_ms = np.median(times, axis=0).tolist()
     return CropPredictions(
         logits=np.array(logits),
         by_plan={name: np.array(indexes) for name, indexes in by_plan.items()},
-        views=dict(zip(by_plan, np.mean(views, axis=0).tolist(), strict=True)),
+        views=dict(zip(by_plan, np.mean(view_counts, axis=0).tolist(), strict=True)),
         consensus=np.array(consensus),
         first_ms=first_ms,
         further_ms=further_ms,
     )
 
 
-class _LookLogits:
-    """The logits of one image by every look. Equal views of it run once."""
+class _ViewLogits:
+    """The logits of one image by every view. Equal views of it run once."""
 
     def __init__(self, classifier: Classifier, source: ImageSource, every: CropPlan) -> None:
         start = time.perf_counter()
         image, preprocess = classifier.load(source, [every]), classifier.info.preprocess
         load_ms = (time.perf_counter() - start) * 1e3
-        self._views = dict(zip(every.looks, every.views(image.size, preprocess), strict=True))
+        self._views = dict(zip(every.rules, every.views(image.size, preprocess), strict=True))
         by_view, view_ms = {}, []
         for view in dict.fromkeys(self._views.values()):
             start = time.perf_counter()
             by_view[view] = classifier.logits(preprocess.pixels(image, [view], whole=classifier.exact))[0]
             view_ms.append((time.perf_counter() - start) * 1e3)
-        self.logits = {look: by_view[view] for look, view in self._views.items()}
+        self.logits = {rule: by_view[view] for rule, view in self._views.items()}
         self.first_ms, self.further_ms = load_ms + view_ms[0], float(np.median(view_ms))
 
     def predicted(self, plan: CropPlan) -> int:
-        """The class with the highest mean probability over the plan's looks."""
-        return int(softmax(np.stack([self.logits[look] for look in plan.looks])).mean(axis=0).argmax())
+        """The class with the highest mean probability over the plan's views."""
+        return int(softmax(np.stack([self.logits[rule] for rule in plan.rules])).mean(axis=0).argmax())
 
     def view_count(self, plan: CropPlan) -> int:
         """How many different views of this image the plan has."""
-        return len({self._views[look] for look in plan.looks})
+        return len({self._views[rule] for rule in plan.rules})
 
 
 def fit_plan(
-    predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float, pictures: ClassIndexes | None = None
+    predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float, images: ClassIndexes | None = None
 ) -> AdaptivePlan:
     """Adaptive crops fitted to the images, or to those of the given numbers. truth: None if it is not known."""
     logits = predictions.logits
-    if pictures is not None:
-        logits, truth = logits[pictures], None if truth is None else truth[pictures]
-    return fit_adaptive_plan(logits, truth, tuple(LOOKS), max_looks=_MAX_LOOKS, budget=budget)
+    if images is not None:
+        logits, truth = logits[images], None if truth is None else truth[images]
+    return fit_adaptive_plan(logits, truth, tuple(VIEW_RULES), max_views=_MAX_VIEWS, budget=budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +143,13 @@ def score_plans(
 ) -> tuple[PlanScore, ...]:
     """Every fixed plan, then adaptive crops for every budget, all on the same images.
 
-    Correct is the truth, or if that is not known the consensus of all looks. Adaptive crops are scored on images that
+    Correct is the truth, or if that is not known the consensus of all views. Adaptive crops are scored on images that
     they were not fitted to: `halves` times the images are halved by the seed, and what is fitted to one half is scored
     on the other, both ways. Raises DataError for fewer than 4 images.
     """
     target = predictions.consensus if truth is None else truth
-    if len(target) < _LEAST_PICTURES:
-        raise DataError(
-            f"{len(target)} pictures are too few to fit on one half and judge on the other; give some dozens"
-        )
+    if len(target) < _LEAST_IMAGES:
+        raise DataError(f"{len(target)} images are too few to fit on one half and judge on the other; give some dozens")
     correct = {name: (indexes == target).astype(np.float64) for name, indexes in predictions.by_plan.items()}
     further = predictions.further_ms / predictions.first_ms
 
@@ -174,20 +174,20 @@ def _cross_validate(
     predictions: CropPredictions, truth: ClassIndexes | None, budgets: Sequence[float], halves: int, seed: int
 ) -> tuple[list[Shares], list[float]]:
     """For each budget, (images,) share of the times that the image was predicted correctly, and the mean of views."""
-    target, names = predictions.consensus if truth is None else truth, tuple(LOOKS)
+    target, names = predictions.consensus if truth is None else truth, tuple(VIEW_RULES)
     rng, count = np.random.default_rng(seed), len(target)
-    correct, looks = np.zeros((2, len(budgets), count))
+    correct, views = np.zeros((2, len(budgets), count))
     for _ in range(halves):
         first, second = np.array_split(rng.permutation(count), 2)
         for fitted, held_out in ((first, second), (second, first)):
-            plan = fit_plan(predictions, truth, budget=1.0, pictures=fitted)
-            order = [names.index(name) for name in plan.looks]
+            plan = fit_plan(predictions, truth, budget=1.0, images=fitted)
+            order = [names.index(name) for name in plan.view_names]
             cumulative = cumulative_predictions(predictions.logits[held_out][:, order], plan.temperature)
             for number, budget in enumerate(budgets):
                 predicted, used = cumulative.stopped_at(plan.with_budget(budget).margin)
                 correct[number, held_out] += predicted == target[held_out]
-                looks[number, held_out] += used
-    return list(correct / halves), (looks / halves).mean(axis=1).tolist()
+                views[number, held_out] += used
+    return list(correct / halves), (views / halves).mean(axis=1).tolist()
 
 
 def recommended(scores: Sequence[PlanScore]) -> PlanScore:

@@ -19,14 +19,14 @@ from edgekit.runtime.classifier import Classifier
 class Flip:
     """An image for which the two models predict different labels, each with its own probability."""
 
-    picture: str
+    image: str
     first: Score
     second: Score
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         scores = (("first", self.first), ("second", self.second))
-        return {"picture": self.picture} | {
+        return {"image": self.image} | {
             model: {"label": score.label, "probability": score.probability} for model, score in scores
         }
 
@@ -35,11 +35,11 @@ class Flip:
 class ModelComparison:
     """How two models differ on the same images.
 
-    pictures: how many both predicted. flips: those for which the labels differ. probability_difference: the largest,
+    images: how many both predicted. flips: those for which the labels differ. probability_difference: the largest,
     of any class of any image, which is `most_different`. unreadable: images that were left out.
     """
 
-    pictures: int
+    images: int
     flips: tuple[Flip, ...]
     probability_difference: float
     most_different: str
@@ -48,12 +48,12 @@ class ModelComparison:
     @property
     def agreement(self) -> float:
         """Share of the images with the same label."""
-        return 1 - len(self.flips) / self.pictures
+        return 1 - len(self.flips) / self.images
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
         return {
-            "pictures": self.pictures,
+            "images": self.images,
             "agreement": self.agreement,
             "probability_difference": self.probability_difference,
             "most_different": self.most_different,
@@ -63,33 +63,33 @@ class ModelComparison:
 
 
 def compare_models(
-    first: Classifier, second: Classifier, pictures: ImageSet, *, on_picture: Callable[[], None] = lambda: None
+    first: Classifier, second: Classifier, images: ImageSet, *, on_image: Callable[[], None] = lambda: None
 ) -> ModelComparison:
     """Both predictions for every image, each by its own preprocessing; labels are matched by name, in any order.
 
-    on_picture is called after each. Raises DataError for models with different labels, and if no image can be read.
+    on_image is called after each. Raises DataError for models with different labels, and if no image can be read.
     """
     second_index = np.array(match_labels(first.info.labels, second.info.labels))
     flips, unreadable = [], []
     largest, most_different, count = 0.0, "", 0
-    for name, source in zip(pictures.names, pictures.sources, strict=True):
+    for name, source in zip(images.names, images.sources, strict=True):
         try:
             ours, theirs = (classifier.predict(source, top=1) for classifier in (first, second))
         except ImageError:
             unreadable.append(name)
             continue
         finally:
-            on_picture()
+            on_image()
         count += 1
         difference = float(np.abs(ours.probabilities - theirs.probabilities[second_index]).max())
         if difference >= largest:
             largest, most_different = difference, name
         if second_index[ours.top[0].index] != theirs.top[0].index:
-            flips.append(Flip(picture=name, first=ours.top[0], second=theirs.top[0]))
+            flips.append(Flip(image=name, first=ours.top[0], second=theirs.top[0]))
     if not count:
-        raise DataError(f"none of {len(pictures)} pictures can be read")
+        raise DataError(f"none of {len(images)} images can be read")
     return ModelComparison(
-        pictures=count,
+        images=count,
         flips=tuple(flips),
         probability_difference=largest,
         most_different=most_different,
@@ -102,10 +102,10 @@ def require_agreement(comparison: ModelComparison, *, tolerance: float, max_diff
 
     tolerance: a share, 0 to 1. max_difference: the largest difference of probabilities that is allowed as well.
     """
-    flipped, pictures = len(comparison.flips), comparison.pictures
-    if flipped > tolerance * pictures:
+    flipped, images = len(comparison.flips), comparison.images
+    if flipped > tolerance * images:
         raise QualityGateError(
-            f"{flipped} of {pictures} labels differ ({flipped / pictures:.4f}), more than --tolerance {tolerance:g}"
+            f"{flipped} of {images} labels differ ({flipped / images:.4f}), more than --tolerance {tolerance:g}"
         )
     if max_difference is not None and comparison.probability_difference > max_difference:
         raise QualityGateError(

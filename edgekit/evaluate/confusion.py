@@ -20,7 +20,7 @@ def confusion_matrix(truth: Indexes, predicted: Indexes, *, classes: int) -> Cou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMetrics:
-    """One class. pictures: the images that are of it; predicted: those that were predicted to be.
+    """One class. images: the images that are of it; predicted: those that were predicted to be.
 
     precision: share of the predicted images that are of the class; recall: share of the class's images that were
     predicted; f1: their harmonic mean. None if there is nothing to divide by.
@@ -28,7 +28,7 @@ class ClassMetrics:
 
     label: str
     index: int
-    pictures: int
+    images: int
     predicted: int
     precision: float | None
     recall: float | None
@@ -41,16 +41,16 @@ class ClassMetrics:
 
 def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
     """Of every class, in the order of the labels."""
-    correct, pictures, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
+    correct, images, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
     return tuple(
         ClassMetrics(
             label=label,
             index=index,
-            pictures=pictures[index],
+            images=images[index],
             predicted=predicted[index],
             precision=_share(correct[index], predicted[index]),
-            recall=_share(correct[index], pictures[index]),
-            f1=_share(2 * correct[index], pictures[index] + predicted[index]),
+            recall=_share(correct[index], images[index]),
+            f1=_share(2 * correct[index], images[index] + predicted[index]),
         )
         for index, label in enumerate(labels)
     )
@@ -58,7 +58,7 @@ def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetr
 
 def macro_f1(classes: tuple[ClassMetrics, ...]) -> float:
     """The mean F1 of the classes that have images: each class counts as much as any other."""
-    return float(np.mean([row.f1 for row in classes if row.pictures and row.f1 is not None]))
+    return float(np.mean([row.f1 for row in classes if row.images and row.f1 is not None]))
 
 
 class ConfusedPair(NamedTuple):
@@ -66,7 +66,7 @@ class ConfusedPair(NamedTuple):
 
     truth: int
     predicted: int
-    pictures: int
+    images: int
 
 
 def confused_pairs(confusion: Counts) -> tuple[ConfusedPair, ...]:

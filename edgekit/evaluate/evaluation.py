@@ -16,7 +16,7 @@ from edgekit.evaluate.confusion import ClassMetrics, Counts, class_metrics, conf
 from edgekit.evaluate.intervals import Interval, PairedTest, paired_test, wilson_interval
 from edgekit.evaluate.predictions import EvaluatedModel, Predictions
 
-_SCHEMA = 1
+_SCHEMA = 2
 _MAX_MISTAKES = 24
 
 
@@ -24,11 +24,11 @@ _MAX_MISTAKES = 24
 class Mistake:
     """An image that was predicted wrongly.
 
-    picture: its number among the images. truth, predicted: class indexes of the model. probability: of the predicted
+    image: its number among the images. truth, predicted: class indexes of the model. probability: of the predicted
     class; truth_probability: of the true one.
     """
 
-    picture: int
+    image: int
     truth: int
     predicted: int
     probability: float
@@ -58,7 +58,7 @@ class ModelMetrics:
     def recorded_top1(self) -> float | None:
         """The top-1 accuracy in the file, if that is of as many images and of one crop; else None."""
         recorded = self.model.classifier.info.metrics or {}
-        comparable = recorded.get("pictures") == len(self.accuracy.truth) and self.model.crops == "center"
+        comparable = recorded.get("images") == len(self.accuracy.truth) and self.model.crops == "center"
         top1 = recorded.get("top1") if comparable else None
         return float(top1) if isinstance(top1, int | float) else None
 
@@ -86,18 +86,18 @@ class Evaluation:
     """One evaluation; data: what it was made on, for people."""
 
     data: str
-    pictures: ImageSet
+    images: ImageSet
     unreadable: tuple[Unreadable, ...]
     models: tuple[ModelMetrics, ...]
     comparisons: tuple[Comparison, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready figures."""
-        names = self.pictures.names
+        names = self.images.names
         return {
             "schema": _SCHEMA,
             "data": self.data,
-            "pictures": len(self.pictures),
+            "images": len(self.images),
             "failed": [{"name": name, "error": reason} for name, reason in self.unreadable],
             "models": [_metrics_dict(metrics, names) for metrics in self.models],
             "comparisons": [_comparison_dict(comparison, names) for comparison in self.comparisons],
@@ -109,7 +109,7 @@ def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evalu
     models = tuple(_metrics(*pair) for pair in zip(predictions.models, predictions.accuracies, strict=True))
     return Evaluation(
         data=os.fspath(data),
-        pictures=predictions.pictures,
+        images=predictions.images,
         unreadable=predictions.unreadable,
         models=models,
         comparisons=tuple(_compare(models[0], other) for other in models[1:]),
@@ -139,7 +139,7 @@ def _mistakes(accuracy: Accuracy) -> tuple[Mistake, ...]:
     most_confident = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_MISTAKES].tolist()
     return tuple(
         Mistake(
-            picture=number,
+            image=number,
             truth=int(accuracy.truth[number]),
             predicted=int(predicted[number]),
             probability=float(confidence[number]),
@@ -170,7 +170,7 @@ def _metrics_dict(metrics: ModelMetrics, names: tuple[str, ...]) -> dict[str, An
         "macro_f1": metrics.macro_f1,
         "calibration": metrics.calibration.to_dict(),
         "classes": [row.to_dict() for row in metrics.classes],
-        # [true class, predicted class, pictures] of every cell that is not 0: of 1000 classes most are.
+        # [true class, predicted class, images] of every cell that is not 0: of 1000 classes most are.
         "confusion": [
             [t, p, int(metrics.confusion[t, p])] for t, p in zip(truth.tolist(), predicted.tolist(), strict=True)
         ],
@@ -180,7 +180,7 @@ def _metrics_dict(metrics: ModelMetrics, names: tuple[str, ...]) -> dict[str, An
 
 def _mistake_dict(mistake: Mistake, labels: tuple[str, ...], names: tuple[str, ...]) -> dict[str, Any]:
     return {
-        "name": names[mistake.picture],
+        "name": names[mistake.image],
         "truth": labels[mistake.truth],
         "predicted": labels[mistake.predicted],
         "probability": mistake.probability,

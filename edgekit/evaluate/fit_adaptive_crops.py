@@ -1,4 +1,4 @@
-"""Adaptive crops fitted to a network's logits for some images: order of the looks, temperature, margins."""
+"""Adaptive crops fitted to a network's logits for some images: order of the views, temperature, margins."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _MARGINS = (0.0, *np.linspace(0.02, 1.0, 50).round(2).tolist())
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CumulativePredictions:
-    """The predictions after each look of a plan, by the mean logits of the looks so far.
+    """The predictions after each view of a plan, by the mean logits of the views so far.
 
-    margin: (images, looks), by how much the best class leads. best: (images, looks) class indexes.
+    margin: (images, views), by how much the best class leads. best: (images, views) class indexes.
     """
 
     margin: Floats
     best: ClassIndexes
 
     def stopped_at(self, margin: float) -> tuple[ClassIndexes, Counts]:
-        """(images,) class indexes and numbers of looks, if each image stops at that margin or after the last look."""
+        """(images,) class indexes and numbers of views, if each image stops at that margin or after the last view."""
         is_sure = self.margin >= margin
         is_sure[:, -1] = True
         last = is_sure.argmax(axis=1)
@@ -38,45 +38,47 @@ class CumulativePredictions:
 
 
 def cumulative_predictions(logits: Floats, temperature: float) -> CumulativePredictions:
-    """Of logits (images, looks, classes), with the looks in their order."""
+    """Of logits (images, views, classes), with the views in their order."""
     total = np.zeros((len(logits), logits.shape[2]))
     leads, best = [], []
-    for look in range(logits.shape[1]):
-        total += logits[:, look]
-        probabilities = softmax(total / (look + 1) / temperature)
+    for view in range(logits.shape[1]):
+        total += logits[:, view]
+        probabilities = softmax(total / (view + 1) / temperature)
         leads.append(margins(probabilities))
         best.append(probabilities.argmax(axis=1))
     return CumulativePredictions(np.stack(leads, axis=1), np.stack(best, axis=1))
 
 
 def fit_adaptive_plan(
-    logits: Floats, truth: ClassIndexes | None, looks: Sequence[str], *, max_looks: int, budget: float
+    logits: Floats, truth: ClassIndexes | None, views: Sequence[str], *, max_views: int, budget: float
 ) -> AdaptivePlan:
-    """The plan of at most `max_looks` looks for logits (images, looks, classes); the first look stays the first.
+    """The plan of at most `max_views` views for logits (images, views, classes); the first view stays the first.
 
-    The temperature is the likeliest for the first look. Each next look is the one that brings the prediction nearest to
-    the target, as long as one does: the mean over all looks, and if the truth is known, half way from there to it.
+    The temperature is the likeliest for the first view. Each next view is the one that brings the prediction nearest to
+    the target, as long as one does: the mean over all views, and if the truth is known, half way from there to it.
     Alone, the truth of some hundred images is too rough a guide.
     """
     consensus = softmax(logits).mean(axis=1)
     known = consensus if truth is None else np.eye(logits.shape[2])[truth]
     first = logits[:, 0]
     temperature = float(f"{fit_temperature(first, (first * known).sum(axis=1)):.3g}")
-    order = _choose_looks(logits / temperature, (consensus + known) / 2, max_looks)
+    order = _choose_views(logits / temperature, (consensus + known) / 2, max_views)
     curve = _budget_curve(cumulative_predictions(logits[:, order], temperature))
-    return AdaptivePlan(looks=tuple(looks[look] for look in order), temperature=temperature, curve=curve, budget=budget)
+    return AdaptivePlan(
+        view_names=tuple(views[view] for view in order), temperature=temperature, curve=curve, budget=budget
+    )
 
 
-def _choose_looks(logits: Floats, target: Floats, max_looks: int) -> list[int]:
+def _choose_views(logits: Floats, target: Floats, max_views: int) -> list[int]:
     target_logits = (logits * target[:, None]).sum(axis=2)
     order, total = [0], logits[:, 0].astype(np.float64)
     loss = _cross_entropy(total, target_logits[:, 0])
-    while len(order) < max_looks:
+    while len(order) < max_views:
         count = len(order) + 1
         losses = {
-            look: _cross_entropy((total + logits[:, look]) / count, target_logits[:, [*order, look]].mean(axis=1))
-            for look in range(logits.shape[1])
-            if look not in order
+            view: _cross_entropy((total + logits[:, view]) / count, target_logits[:, [*order, view]].mean(axis=1))
+            for view in range(logits.shape[1])
+            if view not in order
         }
         best = min(losses, key=losses.__getitem__, default=0)
         if not losses or losses[best] >= loss:
@@ -92,10 +94,10 @@ def _cross_entropy(logits: Floats, target_logits: Floats) -> float:
 
 
 def _budget_curve(predictions: CumulativePredictions) -> tuple[tuple[float, float], ...]:
-    """(mean number of looks, margin), only for margins at which the number grows."""
+    """(mean number of views, margin), only for margins at which the number grows."""
     curve: list[tuple[float, float]] = []
     for margin in _MARGINS:
-        looks = float(predictions.stopped_at(margin)[1].mean().round(4))
-        if not curve or looks > curve[-1][0]:
-            curve.append((looks, margin))
+        views = float(predictions.stopped_at(margin)[1].mean().round(4))
+        if not curve or views > curve[-1][0]:
+            curve.append((views, margin))
     return tuple(curve)

@@ -29,12 +29,12 @@ class Interval:
         return dataclasses.asdict(self)
 
 
-def wilson_interval(correct: int, pictures: int) -> Interval:
+def wilson_interval(correct: int, images: int) -> Interval:
     """The accuracy with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few images."""
-    share = correct / pictures
-    scale = 1 + Z_95**2 / pictures
-    center = (share + Z_95**2 / (2 * pictures)) / scale
-    spread = Z_95 / scale * math.sqrt(share * (1 - share) / pictures + Z_95**2 / (4 * pictures**2))
+    share = correct / images
+    scale = 1 + Z_95**2 / images
+    center = (share + Z_95**2 / (2 * images)) / scale
+    spread = Z_95 / scale * math.sqrt(share * (1 - share) / images + Z_95**2 / (4 * images**2))
     return Interval(value=share, low=min(max(center - spread, 0.0), share), high=max(min(center + spread, 1.0), share))
 
 

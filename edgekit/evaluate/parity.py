@@ -25,7 +25,7 @@ class Parity:
     probability_difference: largest absolute. agreement: share of the images with the same best class.
     """
 
-    pictures: int
+    images: int
     logit_difference: float
     relative_difference: float
     probability_difference: float
@@ -34,7 +34,7 @@ class Parity:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, rounded up to two digits: the last bits depend on the machine, not on the model."""
         return {
-            "pictures": self.pictures,
+            "images": self.images,
             "logit_difference": rounded_up(self.logit_difference),
             "relative_difference": rounded_up(self.relative_difference),
             "probability_difference": rounded_up(self.probability_difference),
@@ -74,7 +74,7 @@ def compare_logits(parent: Floats, child: Floats) -> Parity:
         difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
         probability_difference = float(np.abs(softmax(ours) - softmax(theirs)).max())
     return Parity(
-        pictures=len(ours),
+        images=len(ours),
         logit_difference=difference,
         relative_difference=difference / max(largest, float(np.finfo(np.float32).tiny)),
         probability_difference=probability_difference,
@@ -100,7 +100,7 @@ def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
     if not parity.relative_difference <= tolerance:
         raise ParityError(
             f"{step} changed the answers: the logits differ by {parity.logit_difference:.2g}, "
-            f"{parity.relative_difference:.2g} of the largest, on {parity.pictures} pictures "
+            f"{parity.relative_difference:.2g} of the largest, on {parity.images} images "
             f"(allowed {tolerance:.2g}); nothing was written",
             measured=parity.relative_difference,
             tolerance=tolerance,

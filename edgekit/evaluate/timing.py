@@ -102,9 +102,9 @@ class PredictionSpeed:
     speedup: Interval
 
 
-def prediction_speeds(models: Sequence[EvaluatedModel], pictures: ImageSet) -> tuple[PredictionSpeed, ...]:
+def prediction_speeds(models: Sequence[EvaluatedModel], images: ImageSet) -> tuple[PredictionSpeed, ...]:
     """Of each model, on the same few of the (readable) images."""
-    sources = pictures.sample(_SPEED_IMAGES, seed=0).sources
+    sources = images.sample(_SPEED_IMAGES, seed=0).sources
     timings = time_in_turn([partial(_predict_all, model, sources) for model in models], rounds=_SPEED_ROUNDS)
     return tuple(
         PredictionSpeed(median_ms=float(np.median(seconds)) * 1e3 / len(sources), speedup=speedup(timings[0], seconds))

@@ -66,17 +66,17 @@ def adopt(
     output_kind: OutputKind | None = None,
     background: Background | None = None,
     model: str | None = None,
-    licence: str = "unknown",
-    pictures: ImageSet | None = None,
+    license: str = "unknown",
+    images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> Adoption:
     """Write the classifier that `read_third_party` read as an artifact to a new path.
 
     preprocess: how images become its input, mean and std in the order of red, green, blue; bgr: its channels are in
     the other order. output_kind: determined by default, from its last nodes and its outputs. background: "first" leaves
     its first class out; by default if it has one class more than there are labels. model: the network's name in the
-    file (the source file's name). pictures: labeled ones, on which every step is compared and the accuracy measured;
+    file (the source file's name). images: labeled ones, on which every step is compared and the accuracy measured;
     synthetic images for the steps by default. interface: further outputs, or a fixed batch.
 
     Raises SpecError for options that do not fit the file, ArtifactError for a file that is not a single-label
@@ -84,7 +84,7 @@ def adopt(
     """
     require_new_path(source.name, path)
     _check_preprocess(source, preprocess)
-    pixels, origin = parity_pixels(preprocess, pictures)
+    pixels, origin = parity_pixels(preprocess, images)
     outputs = source.outputs(pixels, preprocess, bgr=bgr)
     kind = _determine_output_kind(source, outputs, output_kind)
     labels, first = _labels_and_first_class(source, outputs.shape[1], check_labels(labels), background)
@@ -97,7 +97,7 @@ def adopt(
         model=model or Path(source.name).stem,
         labels=labels,
         preprocess=preprocess,
-        licence=licence,
+        license=license,
         precision=_precision(source.model.graph),
         weights_sha256=digest,
         parity={"adopt": parity.to_dict() | {"on": origin}},
@@ -105,10 +105,8 @@ def adopt(
     with tempfile.TemporaryDirectory() as folder:
         unsimplified, simplified = Path(folder, "adopted.onnx"), Path(folder, "simplified.onnx")
         write_info(adopted, info, unsimplified)
-        simplifier = simplify(unsimplified, simplified, pictures=pictures)
-        info = finalize(
-            simplified, path, parent_sha256=digest, pictures=pictures, interface=interface, on_picture=on_picture
-        )
+        simplifier = simplify(unsimplified, simplified, images=images)
+        info = finalize(simplified, path, parent_sha256=digest, images=images, interface=interface, on_image=on_image)
     return Adoption(
         path=Path(path),
         info=info,

@@ -49,7 +49,7 @@ class Interface:
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch not in range(1, MAX_FIXED_BATCH + 1):
-            raise SpecError(f"batch must be 1 to {MAX_FIXED_BATCH} pictures, or any number, not {self.batch!r:.40}")
+            raise SpecError(f"batch must be 1 to {MAX_FIXED_BATCH} images, or any number, not {self.batch!r:.40}")
 
 
 DEFAULT_INTERFACE = Interface()
@@ -60,25 +60,25 @@ def finalize(
     path: str | os.PathLike[str],
     *,
     parent_sha256: str | None,
-    pictures: ImageSet | None = None,
+    images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> ArtifactInfo:
     """Write the simplified artifact with that interface and its measured accuracy to a new path; its metadata.
 
-    parent_sha256: of the file that the user knows, because `source` is temporary. pictures: if they have classes, the
+    parent_sha256: of the file that the user knows, because `source` is temporary. images: if they have classes, the
     accuracy is measured on them. Raises as change_interface.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory() as folder:
         changed = Path(folder, "changed.onnx")
         if interface != DEFAULT_INTERFACE:
-            change_interface(source, changed, pictures=pictures, interface=interface)
+            change_interface(source, changed, images=images, interface=interface)
             source = changed
         model = read_model(source)
         info = dataclasses.replace(parse_info(model, name=str(path)), parent_sha256=parent_sha256)
-        if pictures is not None and pictures.classes:
-            accuracy = measure_accuracy(Classifier(source), pictures, on_picture=on_picture)
+        if images is not None and images.classes:
+            accuracy = measure_accuracy(Classifier(source), images, on_image=on_image)
             info = dataclasses.replace(info, metrics=accuracy.to_dict())
     write_info(model, info, path)
     return info
@@ -88,7 +88,7 @@ def change_interface(
     source: str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
-    pictures: ImageSet | None = None,
+    images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
 ) -> ArtifactInfo:
     """Write the artifact with that interface to a new path; its metadata.
@@ -105,7 +105,7 @@ def change_interface(
     if interface.batch is not None:
         parsed = set_batch(parsed, batch=interface.batch)
     changed = model if interface == DEFAULT_INTERFACE else serialized(parsed)
-    pixels, origin = parity_pixels(info.preprocess, pictures)
+    pixels, origin = parity_pixels(info.preprocess, images)
     before, after = onnx_logits(model, name=os.fspath(source)), onnx_logits(changed, name="the refitted model")
     parity = measure_parity(before, after, pixels)
     require_parity(parity, step="refitting", tolerance=TOLERANCE)

@@ -44,13 +44,13 @@ def from_torch(
     info: ArtifactInfo,
     path: str | os.PathLike[str],
     *,
-    pictures: ImageSet | None = None,
+    images: ImageSet | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> Parity:
     """Write `module` as an artifact: uint8 (batch, height, width, channels) `pixels` in, (batch, classes) `logits` out.
 
     module: float32 (N, C, H, W) normalized by its preprocessing in. It is exported in evaluation mode and left in
-    the mode it was in. info: the file's metadata; its parity is measured here. pictures: the logits are compared on
+    the mode it was in. info: the file's metadata; its parity is measured here. images: the logits are compared on
     these, on synthetic images by default. Raises SpecError for a module that does not return one logit for each label,
     and ParityError if the logits of onnxruntime differ from torch's; then nothing is written.
     """
@@ -59,7 +59,7 @@ def from_torch(
     if opset not in range(LEAST_OPSET, newest + 1):
         raise SpecError(f"opset must be from {LEAST_OPSET} to {newest}, not {opset!r:.100}")
     network = _ContiguousPixels(_uncompiled(module), mean=info.preprocess.mean, std=info.preprocess.std)
-    pixels, origin = parity_pixels(info.preprocess, pictures)
+    pixels, origin = parity_pixels(info.preprocess, images)
     with _evaluation_mode(network):
         _check_outputs(network, info, pixels[:2])
         model = _export(network, pixels, opset)

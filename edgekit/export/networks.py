@@ -18,7 +18,7 @@ from edgekit.zoo.specs import spec_named
 from edgekit.zoo.weights import load_weights
 
 
-def network_from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tuple[Network, ArtifactInfo]:
+def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tuple[Network, ArtifactInfo]:
     """The trained network and its metadata. Raises WeightsError for a file that is not a checkpoint."""
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
@@ -27,7 +27,7 @@ def network_from_checkpoint(path: str | os.PathLike[str], *, licence: str) -> tu
         arguments=recipe.arguments,
         labels=checkpoint.classes,
         preprocess=recipe.preprocess,
-        licence=licence,
+        license=license,
         weights_sha256=sha256(Path(path).read_bytes()),
     )
     return checkpoint.network(), info
@@ -40,7 +40,7 @@ def network_from_weights(
     labels: tuple[str, ...],
     arguments: Mapping[str, Any],
     preprocess: Preprocess,
-    licence: str,
+    license: str,
 ) -> tuple[Network, ArtifactInfo]:
     """The zoo's network `model`, built with `arguments` for these labels, with the weights of a file.
 
@@ -54,7 +54,7 @@ def network_from_weights(
         arguments=arguments,
         labels=labels,
         preprocess=preprocess,
-        licence=licence,
+        license=license,
         weights_sha256=sha256(Path(path).read_bytes()),
     )
     return network.eval(), info

@@ -15,17 +15,17 @@ from edgekit.preprocess.spec import Preprocess
 _PARITY_IMAGES = 16
 
 
-def parity_pixels(preprocess: Preprocess, pictures: ImageSet | None) -> tuple[Pixels, str]:
+def parity_pixels(preprocess: Preprocess, images: ImageSet | None) -> tuple[Pixels, str]:
     """uint8 (N, height, width, channels) of at most 16 images, and their origin, for the record in the file."""
-    sources, _ = sample_sources(pictures, _PARITY_IMAGES)
-    return center_crops(sources, preprocess), "drawings" if pictures is None else "given pictures"
+    sources, _ = sample_sources(images, _PARITY_IMAGES)
+    return center_crops(sources, preprocess), "drawings" if images is None else "given images"
 
 
-def sample_sources(pictures: ImageSet | None, count: int) -> tuple[Sequence[ImageSource], tuple[str, ...]]:
+def sample_sources(images: ImageSet | None, count: int) -> tuple[Sequence[ImageSource], tuple[str, ...]]:
     """At most `count` of the images, always the same, or as many synthetic ones if None; and their names."""
-    if pictures is None:
+    if images is None:
         return draw_scenes(count), tuple(f"drawing {seed}" for seed in range(count))
-    sample = pictures.sample(count, seed=0)
+    sample = images.sample(count, seed=0)
     return sample.sources, sample.names
 
 

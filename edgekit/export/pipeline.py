@@ -40,8 +40,8 @@ def to_onnx(
     labels: Sequence[str],
     model: str | None = None,
     arguments: Mapping[str, Any] = MappingProxyType({}),
-    licence: str = "unknown",
-    pictures: ImageSet | None = None,
+    license: str = "unknown",
+    images: ImageSet | None = None,
     batch: int | None = None,
     opset: int = DEFAULT_OPSET,
     features: bool = False,
@@ -51,7 +51,7 @@ def to_onnx(
 
     module: float32 (N, C, H, W) in, (N, classes) logits out; it is exported in evaluation mode. preprocess: how images
     become its input; the normalization goes into the graph. labels: one for each logit, in order. model, arguments:
-    the network's name in the file (its class, by default) and what it was built with. licence: of the weights, an SPDX
+    the network's name in the file (its class, by default) and what it was built with. license: of the weights, an SPDX
     name. batch, features, activation_maps: see Interface. The others, and what is raised: see `convert`.
     """
     info = ArtifactInfo(
@@ -59,10 +59,10 @@ def to_onnx(
         arguments=dict(arguments),
         labels=check_labels(labels),
         preprocess=preprocess,
-        licence=licence,
+        license=license,
     )
     interface = Interface(batch=batch, features=features, activation_maps=activation_maps)
-    return convert(module, info, path, pictures=pictures, opset=opset, interface=interface)
+    return convert(module, info, path, images=images, opset=opset, interface=interface)
 
 
 def convert(
@@ -70,29 +70,29 @@ def convert(
     info: ArtifactInfo,
     path: str | os.PathLike[str],
     *,
-    pictures: ImageSet | None = None,
+    images: ImageSet | None = None,
     opset: int = DEFAULT_OPSET,
     interface: Interface = DEFAULT_INTERFACE,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> Conversion:
     """Export, simplify and finalize: one self-contained float32 file at `path`.
 
-    info: the network's metadata. pictures: labeled ones, on which every step is compared with its parent and the file's
+    info: the network's metadata. images: labeled ones, on which every step is compared with its parent and the file's
     accuracy is measured; without them the steps are compared on synthetic images and the accuracy stays unknown.
-    on_picture is called after each image measured. Raises SpecError for a module that does not fit its labels or
+    on_image is called after each image measured. Raises SpecError for a module that does not fit its labels or
     cannot have that interface, and ParityError if a step changes the logits; then nothing is written.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory() as folder:
         exported, simplified = Path(folder, "exported.onnx"), Path(folder, "simplified.onnx")
-        parity = from_torch(network, info, exported, pictures=pictures, opset=opset)
-        simplifier = simplify(exported, simplified, pictures=pictures)
+        parity = from_torch(network, info, exported, images=images, opset=opset)
+        simplifier = simplify(exported, simplified, images=images)
         info = finalize(
             simplified,
             path,
             parent_sha256=None,  # what it was made from is the checkpoint, known by weights_sha256
-            pictures=pictures,
+            images=images,
             interface=interface,
-            on_picture=on_picture,
+            on_image=on_image,
         )
     return Conversion(path=path, info=info, parity=parity, simplified_by=simplifier)

@@ -30,7 +30,7 @@ _SIMPLIFIERS = {
 }
 
 
-def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, pictures: ImageSet | None = None) -> str:
+def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, images: ImageSet | None = None) -> str:
     """Write the simplified artifact to a new path; the simplifier that was used: onnxsim, onnxslim or none.
 
     A result is used only if its logits and its batch size (any, as a rule) are those of its parent; else the next
@@ -38,7 +38,7 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, pi
     """
     model = read_model(source)
     info = parse_info(model, name=os.fspath(source))
-    pixels, origin = parity_pixels(info.preprocess, pictures)
+    pixels, origin = parity_pixels(info.preprocess, images)
     parent = onnx_logits(model, name=os.fspath(source))
     simplifier, simplified, parity = "none", model, measure_parity(parent, parent, pixels)
     for tool, program in _SIMPLIFIERS.items():

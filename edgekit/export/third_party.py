@@ -68,7 +68,7 @@ class ThirdPartyModel:
         shape, dtype = rows[0].shape, rows[0].dtype
         if shape[:1] != (1,) or len(shape) < 2 or rows[0].size != max(shape) or dtype != np.float32:
             raise ArtifactError(
-                f"{self.name}: for one picture its output {self.output!r:.60} is {dtype} of shape {shape}; "
+                f"{self.name}: for one image its output {self.output!r:.60} is {dtype} of shape {shape}; "
                 f"a classifier gives float32 of (1, classes)"
             )
         outputs = np.concatenate([row.reshape(1, -1) for row in rows]).astype(np.float32)
@@ -105,7 +105,7 @@ def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = No
     if inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT or len(shape) != 4:
         raise ArtifactError(f"{name}: its input is {_describe(inputs[0])}; adopt takes float32 of four axes")
     if (shape[0] or 1) > MAX_FIXED_BATCH:
-        raise ArtifactError(f"{name}: takes {shape[0]} pictures at a time; at most {MAX_FIXED_BATCH} are allowed")
+        raise ArtifactError(f"{name}: takes {shape[0]} images at a time; at most {MAX_FIXED_BATCH} are allowed")
     layout = _determine_layout(shape, layout, name)
     channels, height, width = (shape[axis] for axis in _AXES[layout])
     del model.graph.input[:]

@@ -25,7 +25,7 @@ _BASE_URL = "https://download.pytorch.org/models"
 class PublishedWeights:
     """One checkpoint. `size_mib` is as its publisher states it; top1 and top5 are percent of ImageNet's validation set.
 
-    licence: that of the package that publishes the file, torchvision, which adds that weights may come under further
+    license: that of the package that publishes the file, torchvision, which adds that weights may come under further
     terms, those of the data that they were trained on. It made GoogLeNet's and EfficientNet's by conversion from other
     projects' weights. padding: the rule of the strided convolutions that the weights belong to.
     """
@@ -35,7 +35,7 @@ class PublishedWeights:
     size_mib: float
     top1: float
     top5: float
-    licence: str = "BSD-3-Clause"
+    license: str = "BSD-3-Clause"
     padding: Literal["symmetric", "tf_same"] = "symmetric"
 
     @property

@@ -13,7 +13,7 @@ _STRIP_ROWS = 64
 
 
 def to_color(image: Image.Image, color: Color) -> Image.Image:
-    """The picture in mode `color`, untouched where it is so already (converting costs 28 ms at 12 megapixels).
+    """The image in mode `color`, untouched where it is so already (converting costs 28 ms at 12 megapixels).
 
     Raises ValueError for pixels of no known range, and what Pillow raises where it knows no way.
     """

@@ -24,11 +24,11 @@ REDUCED_JPEG_REACH = 4
 # whole image, so thousands of them in a small file take minutes.
 _USUAL_JPEG_SCANS, _MAX_JPEG_SCANS = 20, 100  # CMYK has 18
 _MAX_SCANNED_PIXELS = 400_000_000  # pixels times scans: about 3 s
-# Reads of a file, for its header and then for its pixels. A usual picture takes a hundred; each may be of a part that
+# Reads of a file, for its header and then for its pixels. A usual image takes a hundred; each may be of a part that
 # costs some microseconds, or of a run of equal pixels.
 _MAX_HEADER_READS, _MAX_READS = 2**17, 2**20
 _MAX_LINE_ENDS = 2**23  # pixels of a BMP in runs: those behind the end of a line are filled in one by one
-_MAX_RUN_WIDTH = 2**16  # a jump over up to 255 rows is filled with black before the end of the picture is looked for
+_MAX_RUN_WIDTH = 2**16  # a jump over up to 255 rows is filled with black before the end of the image is looked for
 _MAX_SCALED_VALUES = 2**20  # pixels times channels, of another maximum than 255: about 2 s
 _MAX_TEXT_VALUES = 2**21  # pixels times channels, where each is written as text: the same
 _MAX_COMMENTS = 100  # in text, each is cut out of a megabyte
@@ -58,7 +58,7 @@ def check_size(size: Size, limits: ImageLimits, name: str, *, share: int = 1, re
     share: how many times the image counts. reach: how many times the limit is allowed.
     """
     if min(size) < 1:
-        raise ImageError(f"{name}: the picture is {size}: it has no pixels")
+        raise ImageError(f"{name}: the image is {size}: it has no pixels")
     allowed = limits.max_pixels * reach // share
     if size.height * size.width > allowed:
         raise ImageError(f"{name}: {size} is more than the limit of {allowed} pixels; raise max_pixels to allow it")
@@ -78,10 +78,10 @@ def check_scans(scans: int, size: Size, name: str) -> None:
 
 
 class TooManyReads(Exception):  # noqa: N818  (it reads as what happened)
-    """A decoder has read the file in more pieces than any picture needs."""
+    """A decoder has read the file in more pieces than any image needs."""
 
     def __init__(self) -> None:
-        super().__init__("refused: it is made of more parts than any picture needs; save it as PNG")
+        super().__init__("refused: it is made of more parts than any image needs; save it as PNG")
 
 
 class CountedFile(BytesIO):
@@ -110,7 +110,7 @@ def check_header(data: bytes, name: str) -> None:
     else:
         is_split_up = _tiff_strips(data) > _MAX_STRIPS
     if is_split_up:
-        raise ImageError(f"{name}: refused: its header has far more parts than any picture's; save it as PNG")
+        raise ImageError(f"{name}: refused: its header has far more parts than any image's; save it as PNG")
 
 
 def check_loops(image: Image.Image, data: bytes, name: str) -> None:

@@ -18,8 +18,8 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def count_scans(data: bytes) -> int:
-    """How many passes over the whole picture a decoder makes at most; scans of thumbnails may count too."""
-    # A decoder takes what follows a scan of the whole picture for an error. Counting takes a fifteenth of decoding.
+    """How many passes over the whole image a decoder makes at most; scans of thumbnails may count too."""
+    # A decoder takes what follows a scan of the whole image for an error. Counting takes a fifteenth of decoding.
     return 1 if decodes_by_rows(data) else data.count(b"\xff\xda")
 
 
@@ -29,7 +29,7 @@ def header_of(data: bytes) -> bytes:
 
 
 def decodes_by_rows(data: bytes) -> bool:
-    """Whether its first scan holds the whole picture, so that a decoder needs memory for what it gives out only.
+    """Whether its first scan holds the whole image, so that a decoder needs memory for what it gives out only.
 
     Of any other JPEG, progressive ones above all, decoders keep every coefficient, at whatever scale they answer.
     """

@@ -107,7 +107,7 @@ class OpenedImage(NamedTuple):
         try:
             pixels = to_color(turn.upright(image), color)
         except Exception as error:  # Pillow knows no way from some modes to others, and asserts palettes that it lacks
-            raise ImageError(f"{self.name}: a picture in mode {image.mode} cannot be used: {reason(error)}") from None
+            raise ImageError(f"{self.name}: an image in mode {image.mode} cannot be used: {reason(error)}") from None
         if scale == 1 or self.jpeg is None:
             return LoadedImage.of(pixels)
         return LoadedImage(pixels, upright_frame(in_file, scale, size_of(image), turn), (self.jpeg, self.limits))
@@ -164,7 +164,7 @@ def _read_header(data: bytes, name: str) -> Image.Image:
     try:
         image = _identify(file, data)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not a picture of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything at all on broken bytes
@@ -216,5 +216,5 @@ def _from_array(array: npt.NDArray[Any], limits: ImageLimits, channels: Channels
 
 
 def _broken(error: Exception, name: str) -> ImageError:
-    kind = "" if isinstance(error, TooManyReads) else "broken picture: "
+    kind = "" if isinstance(error, TooManyReads) else "broken image: "
     return ImageError(f"{name}: {kind}{reason(error)}")

@@ -37,7 +37,7 @@ def read_encoded(source: str | os.PathLike[str] | bytes | IO[bytes], *, max_byte
         data = _read_file_object(source, name, max_bytes)
     else:
         raise ImageError(
-            f"cannot read a picture from {type(source).__name__}; give a path, bytes, a binary file, "
+            f"cannot read an image from {type(source).__name__}; give a path, bytes, a binary file, "
             "a PIL image or a uint8 array"
         )
     if not data:

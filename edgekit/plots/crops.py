@@ -33,7 +33,7 @@ def write_plot(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, metr
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}x" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set(xlabel="time of a picture, in predictions of one crop", ylabel=f"{metric} in %")
+    axes.set(xlabel="time of an image, in predictions of one crop", ylabel=f"{metric} in %")
     axes.margins(0.08)
     axes.legend(loc="lower right", frameon=False)
     style_axes(axes, grid="both")

@@ -1,4 +1,4 @@
-"""Adaptive crops: one look at most pictures, more looks at those that stay in doubt."""
+"""Adaptive crops: one view at most images, more views at those that stay in doubt."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import numpy as np
 
 from edgekit.errors import SpecError, unknown
 from edgekit.image.size import Size
-from edgekit.preprocess.crops import Geometry, Look, View
+from edgekit.preprocess.crops import Geometry, View, ViewRule
 from edgekit.preprocess.scores import Average, Floats, softmax
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 # What the steps of an adaptive plan are chosen from, by the names that stand in model files: their meaning is fixed.
-# start and end are the left and right of a wide picture, the top and bottom of a tall one.
-LOOKS = {
-    "center": Look(),
-    "near": Look(zoom=1.0625),
-    "far": Look(zoom=0.9375),
-    "wide": Look(fit="cover"),
-    "start": Look(fit="cover", down=0.0, across=0.0),
-    "end": Look(fit="cover", down=1.0, across=1.0),
+# start and end are the left and right of a wide image, the top and bottom of a tall one.
+VIEW_RULES = {
+    "center": ViewRule(),
+    "near": ViewRule(zoom=1.0625),
+    "far": ViewRule(zoom=0.9375),
+    "wide": ViewRule(fit="cover"),
+    "start": ViewRule(fit="cover", down=0.0, across=0.0),
+    "end": ViewRule(fit="cover", down=1.0, across=1.0),
 }
-LOOKS |= {f"{name}-mirrored": look._replace(mirrored=True) for name, look in LOOKS.items()}
+VIEW_RULES |= {f"{name}-mirrored": rule._replace(mirrored=True) for name, rule in VIEW_RULES.items()}
 _MAX_STEPS = 64
 
 
@@ -36,46 +36,46 @@ _MAX_STEPS = 64
 class AdaptivePlan:
     """Looks taken one after the other, until their answer is sure or the last one is taken.
 
-    A picture's answer is softmax(mean of the logits of the looks so far / temperature), and it is sure when its best
-    class leads the second by `margin` (0 to 1). looks: names in LOOKS, the first of which every picture gets. curve:
-    (mean number of looks, margin) as measured on some pictures, both ascending: it says the margin for a budget.
-    budget: how many looks a picture may take in the mean; from 1.
+    An image's answer is softmax(mean of the logits of the views so far / temperature), and it is sure when its best
+    class leads the second by `margin` (0 to 1). view_names: names in VIEW_RULES, the first of which every image gets.
+    curve: (mean number of views, margin) as measured on some images, both ascending: it says the margin for a budget.
+    budget: how many views an image may take in the mean; from 1.
     """
 
-    looks: tuple[str, ...]
+    view_names: tuple[str, ...]
     temperature: float
     curve: tuple[tuple[float, float], ...]
     budget: float
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.looks) <= _MAX_STEPS:
-            raise SpecError(f"adaptive crops have 1 to {_MAX_STEPS} looks, not {len(self.looks)}")
-        for name in self.looks:
-            if name not in LOOKS:
-                raise SpecError(unknown("look", str(name), LOOKS))
+        if not 1 <= len(self.view_names) <= _MAX_STEPS:
+            raise SpecError(f"adaptive crops have 1 to {_MAX_STEPS} views, not {len(self.view_names)}")
+        for name in self.view_names:
+            if name not in VIEW_RULES:
+                raise SpecError(unknown("view", str(name), VIEW_RULES))
         if not (_is_finite(self.temperature) and self.temperature > 0):
             raise SpecError(f"the temperature must be above 0, not {self.temperature!r:.100}")
         if not _is_curve(self.curve):
-            raise SpecError("the curve of adaptive crops must be ascending pairs of a number of looks and a margin")
+            raise SpecError("the curve of adaptive crops must be ascending pairs of a number of views and a margin")
         if not (_is_finite(self.budget) and self.budget >= 1):
             raise SpecError(f"the budget must be a number of views from 1, not {self.budget!r:.100}")
 
     def __len__(self) -> int:
-        return len(self.looks)
+        return len(self.view_names)
 
     @property
     def margin(self) -> float:
-        """What the best class must lead by, 0 to 1, for the budget to be kept; past 1 where it allows every look."""
-        looks, margins = zip(*self.curve, strict=True)
-        return float(np.interp(self.budget, looks, margins))
+        """What the best class must lead by, 0 to 1, for the budget to be kept; past 1 where it allows every view."""
+        views, margins = zip(*self.curve, strict=True)
+        return float(np.interp(self.budget, views, margins))
 
     def with_budget(self, budget: float) -> AdaptivePlan:
-        """The same plan with another budget. Raises SpecError for less than one look."""
+        """The same plan with another budget. Raises SpecError for less than one view."""
         return replace(self, budget=budget)
 
     def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
-        """All views that a picture of `size` may get, in their order."""
-        return tuple(LOOKS[name].view(size, geometry) for name in self.looks)
+        """All views that an image of `size` may get, in their order."""
+        return tuple(VIEW_RULES[name].view(size, geometry) for name in self.view_names)
 
     def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
         """The views that are run before the plan is asked whether they are enough: one by one."""
@@ -92,7 +92,7 @@ class AdaptivePlan:
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready values; from_dict is its inverse."""
         return {
-            "looks": list(self.looks),
+            "views": list(self.view_names),
             "temperature": self.temperature,
             "curve": [list(pair) for pair in self.curve],
             "budget": self.budget,
@@ -101,11 +101,11 @@ class AdaptivePlan:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AdaptivePlan:
         """From to_dict's values. Raises SpecError for a missing or impossible one."""
-        looks, curve = values.get("looks"), values.get("curve")
-        if not (_is_list_of(looks, str) and _is_list_of(curve, list)):
-            raise SpecError("adaptive crops must have a list of looks and a curve of pairs")
+        views, curve = values.get("views"), values.get("curve")
+        if not (_is_list_of(views, str) and _is_list_of(curve, list)):
+            raise SpecError("adaptive crops must have a list of views and a curve of pairs")
         return cls(
-            looks=tuple(looks or ()),
+            view_names=tuple(views or ()),
             temperature=values.get("temperature", 0.0),
             curve=tuple(tuple(pair) for pair in curve or ()),
             budget=values.get("budget", 0.0),

@@ -1,7 +1,7 @@
-"""Which parts of a picture a network looks at: geometry only, before any pixel is resampled.
+"""Which parts of an image a network rules at: geometry only, before any pixel is resampled.
 
-A plan is data: a row of looks, which hold for pictures of any size. `plan.views(size, preprocess)` says, for a picture
-of that size, to which size the whole picture is resized and which boxes of it are cut; `preprocess.pixels` then cuts
+A plan is data: a row of rules, which hold for images of any size. `plan.views(size, preprocess)` says, for an image
+of that size, to which size the whole image is resized and which boxes of it are cut; `preprocess.pixels` then cuts
 them.
 """
 
@@ -35,7 +35,7 @@ class Geometry(Protocol):
 
 
 class Box(NamedTuple):
-    """Half-open box [top, bottom) x [left, right) in pixels of the resized picture; outside of it lies black."""
+    """Half-open box [top, bottom) x [left, right) in pixels of the resized image; outside of it lies black."""
 
     top: int
     left: int
@@ -44,20 +44,20 @@ class Box(NamedTuple):
 
 
 class View(NamedTuple):
-    """One look at one picture: resize the whole to `resize`, cut `box`, then mirror left-right if `mirrored`."""
+    """One view of one image: resize the whole to `resize`, cut `box`, then mirror left-right if `mirrored`."""
 
     resize: Size
     box: Box
     mirrored: bool = False
 
 
-class Look(NamedTuple):
-    """A view of pictures of any size.
+class ViewRule(NamedTuple):
+    """A view of images of any size.
 
-    fit: what the whole picture is resized to. `resize`: the short edge that the preprocessing says, times `zoom`;
+    fit: what the whole image is resized to. `resize`: the short edge that the preprocessing says, times `zoom`;
     `cover`: the smallest size that fills the crop; `inside`: the largest that lies in the crop, with black around it;
     `stretch`: the crop, whatever becomes of the proportions. down, across: where the crop lies, 0 at the top or left, 1
-    at the bottom or right. part: where given, the crop lies so in the largest part of the resized picture that has the
+    at the bottom or right. part: where given, the crop lies so in the largest part of the resized image that has the
     crop's proportions, and that part lies at `part` of what it leaves free (0 top or left, 1 bottom or right).
     """
 
@@ -69,7 +69,7 @@ class Look(NamedTuple):
     mirrored: bool = False
 
     def view(self, size: Size, geometry: Geometry) -> View:
-        """This look at a picture of `size`."""
+        """The view of an image of `size`."""
         resized = self._resized(size, geometry)
         return View(resized, self._box(resized, geometry), self.mirrored)
 
@@ -86,7 +86,7 @@ class Look(NamedTuple):
         return Size(*(max(1, side * needed // extent) for side in size))
 
     def _box(self, resized: Size, geometry: Geometry) -> Box:
-        """Offsets are round((extent - crop) * share), half to even, within the padded picture."""
+        """Offsets are round((extent - crop) * share), half to even, within the padded image."""
         pad, crop = geometry.pad, geometry.crop
         room, top, left = Size(resized.height + 2 * pad, resized.width + 2 * pad), -pad, -pad
         if self.part is not None:
@@ -101,14 +101,14 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CropPlan:
-    """A named row of looks, all of which are averaged."""
+    """A named row of rules, all of which are averaged."""
 
     name: str
-    looks: tuple[Look, ...]
+    rules: tuple[ViewRule, ...]
 
     def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
-        """The views of a picture of `size`, in the order of the looks; small pictures may give equal ones."""
-        return tuple(look.view(size, geometry) for look in self.looks)
+        """The views of an image of `size`, in the order of the rules; small images may give equal ones."""
+        return tuple(rule.view(size, geometry) for rule in self.rules)
 
     def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
         """The views that are run together before the plan is asked whether they are enough: all of them."""
@@ -123,29 +123,29 @@ class CropPlan:
         return averaged(logits, average)
 
     def __len__(self) -> int:
-        return len(self.looks)
+        return len(self.rules)
 
 
-def mirrored(looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    """The same looks, mirrored left-right."""
-    return tuple(look._replace(mirrored=not look.mirrored) for look in looks)
+def mirrored(rules: tuple[ViewRule, ...]) -> tuple[ViewRule, ...]:
+    """The same rules, mirrored left-right."""
+    return tuple(rule._replace(mirrored=not rule.mirrored) for rule in rules)
 
 
-_CENTER = (Look(),)
-_FIVE = (*(Look(down=down, across=across) for down, across in product((0.0, 1.0), repeat=2)), *_CENTER)
+_CENTER = (ViewRule(),)
+_FIVE = (*(ViewRule(down=down, across=across) for down, across in product((0.0, 1.0), repeat=2)), *_CENTER)
 _SCALES = (1.0, 1.125, 1.25, 1.375)  # short edges of 256, 288, 320 and 352 where the network's own is 256
 
 
-def _multi_scale() -> tuple[Look, ...]:
+def _multi_scale() -> tuple[ViewRule, ...]:
     """At each scale, of the left, middle and right (or top, middle and bottom) square, its 5 crops and the whole of it.
 
     The whole square, resized to the crop, is the same at every scale; it counts four times, as in the paper.
     """
-    looks: list[Look] = []
+    rules: list[ViewRule] = []
     for zoom, part in product(_SCALES, (0.0, 0.5, 1.0)):
-        looks += [look._replace(zoom=zoom, part=part) for look in _FIVE]
-        looks.append(Look(fit="cover", down=part, across=part))
-    return (*looks, *mirrored(tuple(looks)))
+        rules += [rule._replace(zoom=zoom, part=part) for rule in _FIVE]
+        rules.append(ViewRule(fit="cover", down=part, across=part))
+    return (*rules, *mirrored(tuple(rules)))
 
 
 PLANS = {
@@ -155,8 +155,8 @@ PLANS = {
         CropPlan("flip", (*_CENTER, *mirrored(_CENTER))),
         CropPlan("five", _FIVE),
         CropPlan("ten", (*_FIVE, *mirrored(_FIVE))),  # AlexNet paper, section 4.1
-        CropPlan("wide", (Look(fit="cover"),)),
-        CropPlan("whole", (Look(fit="inside"),)),
+        CropPlan("wide", (ViewRule(fit="cover"),)),
+        CropPlan("whole", (ViewRule(fit="inside"),)),
         CropPlan("multi-scale", _multi_scale()),  # GoogLeNet paper, section 7: 144 crops
     )
 }
@@ -168,7 +168,7 @@ _MAX_GRID = 16
 def plan_named(name: str | int | CropPlan) -> CropPlan:
     """The plan of that name; 1, 2, 5, 10 and 144 are aliases of center, flip, five, ten and multi-scale.
 
-    `grid:RxC` is R rows of C crops, spread evenly over the picture. Raises SpecError for an unknown name.
+    `grid:RxC` is R rows of C crops, spread evenly over the image. Raises SpecError for an unknown name.
     """
     if isinstance(name, CropPlan):
         return name
@@ -181,7 +181,7 @@ def plan_named(name: str | int | CropPlan) -> CropPlan:
     rows, columns = int(grid[1]), int(grid[2])
     if max(rows, columns) > _MAX_GRID:
         raise SpecError(f"crop plan {key!r}: a grid has at most {_MAX_GRID} rows and columns")
-    return CropPlan(key, tuple(Look(down=d, across=a) for d, a in product(_spread(rows), _spread(columns))))
+    return CropPlan(key, tuple(ViewRule(down=d, across=a) for d, a in product(_spread(rows), _spread(columns))))
 
 
 def _spread(count: int) -> tuple[float, ...]:
@@ -190,10 +190,10 @@ def _spread(count: int) -> tuple[float, ...]:
 
 
 def resized_size(size: Size, geometry: Geometry, *, zoom: float = 1.0) -> Size:
-    """The size of the whole picture after resizing: short edge = resize * zoom, long edge truncated.
+    """The size of the whole image after resizing: short edge = resize * zoom, long edge truncated.
 
-    Where the crop would not fit even with the padding (a crop that is not square), the picture is enlarged until it
-    does: a picture smaller than the crop is no error.
+    Where the crop would not fit even with the padding (a crop that is not square), the image is enlarged until it
+    does: an image smaller than the crop is no error.
     """
     short = min(size)
     resized = Size(*(round(geometry.resize * zoom) * extent // short for extent in size))

@@ -1,4 +1,4 @@
-"""From an upright picture to the pixels that a network takes: the spec, and its only implementation."""
+"""From an upright image to the pixels that a network takes: the spec, and its only implementation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FILTERS: dict[str, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-# A very long picture would grow to gigabytes when its short edge is enlarged, so past this many pixels only the
+# A very long image would grow to gigabytes when its short edge is enlarged, so past this many pixels only the
 # crop's own box is resampled: the same filter on the same places, equal but for rounding.
 _MAX_RESIZED_PIXELS = 2**24
 # Of a crop and of a short edge, in pixels: what a network takes is far below, and past it a file is out for the memory.
@@ -39,11 +39,11 @@ _IMAGENET_CROP = Size(224, 224)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocess:
-    """How pictures become network input.
+    """How images become network input.
 
-    The arithmetic, in this order, for one view of an upright picture:
+    The arithmetic, in this order, for one view of an upright image:
 
-    1. resize the whole picture so that its short edge is `resize` pixels, the long edge int(long * resize / short),
+    1. resize the whole image so that its short edge is `resize` pixels, the long edge int(long * resize / short),
        with Pillow's antialiased filter `interpolation`;
     2. lay `pad` black pixels around it;
     3. cut `crop` (the center: offset round((extent - crop) / 2), half to even); mirror if the view says so;
@@ -94,7 +94,7 @@ class Preprocess:
         image = image if isinstance(image, LoadedImage) else LoadedImage.of(image)
         mode = image.pixels.mode
         if mode != self.color:
-            raise SpecError(f"a picture in mode {mode} for a {self.color} network; load_image converts it")
+            raise SpecError(f"an image in mode {mode} for a {self.color} network; load_image converts it")
         if views is None:
             views = PLANS["center"].views(image.size, self)
         pixels = np.empty((len(views), *self.crop, self.channels), np.uint8)
@@ -123,7 +123,7 @@ class Preprocess:
         return np.asarray(resized[view.resize].crop((box.left, box.top, box.right, box.bottom)))
 
     def _resample_box(self, image: LoadedImage, view: View) -> Image.Image:
-        """Only the view's box, resampled straight from the source; what lies outside of the picture stays black."""
+        """Only the view's box, resampled straight from the source; what lies outside of the image stays black."""
         top, left = max(view.box.top, 0), max(view.box.left, 0)
         bottom, right = min(view.box.bottom, view.resize.height), min(view.box.right, view.resize.width)
         first, upper, last, lower = image.frame.box

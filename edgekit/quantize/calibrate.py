@@ -86,7 +86,7 @@ def activation_statistics(
             statistics[name] = _updated(statistics.get(name), _of_one_image(values, name), count)
         on_image()
     if not count:
-        raise DataError("there are no pictures to calibrate on")
+        raise DataError("there are no images to calibrate on")
     return statistics
 
 
@@ -115,7 +115,7 @@ def _of_one_image(values: npt.NDArray[np.float32], name: str) -> ActivationStati
     channel_highest = channels.max(axis=1).astype(np.float64)
     lowest, highest = float(channels.min()), float(channel_highest.max())
     if not np.isfinite((lowest, highest)).all():
-        raise ArtifactError(f"the network's tensor {name!r:.100} is not finite for a calibration picture")
+        raise ArtifactError(f"the network's tensor {name!r:.100} is not finite for a calibration image")
     return ActivationStatistics(
         lowest=lowest,
         highest=highest,

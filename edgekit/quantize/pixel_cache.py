@@ -112,22 +112,22 @@ def check_calibration(cache: PixelCache, preprocess: Preprocess) -> list[str]:
     reasons = listed(map(str, cache.unreadable), most=_LISTED, separator="; ")
     if cache.distinct < MIN_CALIBRATION_IMAGES:
         raise DataError(
-            f"{len(cache)} calibration pictures, {cache.distinct} of them different, say too little about the ranges; "
+            f"{len(cache)} calibration images, {cache.distinct} of them different, say too little about the ranges; "
             f"give at least {MIN_CALIBRATION_IMAGES} different ones"
             + (f" (unreadable: {reasons})" if cache.unreadable else "")
         )
     if cache.spread < _ALIKE_LEVELS:
         raise DataError(
-            f"the calibration pictures are all alike: they vary by {cache.spread:.1f} of 255 levels; give pictures as "
+            f"the calibration images are all alike: they vary by {cache.spread:.1f} of 255 levels; give images as "
             f"different as those that the model will see"
         )
     warnings = []
     if cache.unreadable:
-        warnings.append(f"{len(cache.unreadable)} calibration pictures cannot be read and are left out ({reasons})")
+        warnings.append(f"{len(cache.unreadable)} calibration images cannot be read and are left out ({reasons})")
     if cache.distinct < len(cache) / 2:
-        warnings.append(f"only {cache.distinct} of the {len(cache)} calibration pictures are different")
+        warnings.append(f"only {cache.distinct} of the {len(cache)} calibration images are different")
     if preprocess.color == "RGB" and not cache.colored:
-        warnings.append("the calibration pictures are all gray, and the model takes color")
+        warnings.append("the calibration images are all gray, and the model takes color")
     if preprocess.color == "L" and cache.colored:
-        warnings.append("the calibration pictures are in color, and the model takes gray; they were converted")
+        warnings.append("the calibration images are in color, and the model takes gray; they were converted")
     return warnings

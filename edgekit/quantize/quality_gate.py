@@ -92,7 +92,7 @@ class HeldOutResult:
         """What goes into the file: measured on the images, the same on every machine of a kind; no timings."""
         figures, interval = self.parity.to_dict() | {"divergence": rounded_up(self.divergence)}, self.drop_interval
         if self.parent is None or self.child is None or interval is None:
-            return figures | {"held_out": self.parity.pictures}
+            return figures | {"held_out": self.parity.images}
         return figures | {
             "parent_top1": self.parent.top1,
             "top1": self.child.top1,
@@ -132,8 +132,8 @@ def _labeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
         return []
     before, after = (100 * accuracy.top1 for accuracy in (result.parent, result.child) if accuracy is not None)
     message = (
-        f"loses {result.drop:.2f} points of top-1 ({before:.2f}% -> {after:.2f}% on {result.parity.pictures} held-out "
-        f"pictures), more than --max-drop {gate.max_drop:g}"
+        f"loses {result.drop:.2f} points of top-1 ({before:.2f}% -> {after:.2f}% on {result.parity.images} held-out "
+        f"images), more than --max-drop {gate.max_drop:g}"
     )
     return [Failure(message, result.drop - gate.max_drop)]
 
@@ -143,7 +143,7 @@ def _unlabeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
     agreement = 100 * result.parity.agreement
     if agreement < gate.min_agreement:
         message = (
-            f"gives its parent's label to {agreement:.2f}% of {result.parity.pictures} held-out pictures, less than "
+            f"gives its parent's label to {agreement:.2f}% of {result.parity.images} held-out images, less than "
             f"--min-agreement {gate.min_agreement:g}"
         )
         failures.append(Failure(message, gate.min_agreement - agreement))

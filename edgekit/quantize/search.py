@@ -91,8 +91,8 @@ def quantize(
     parent = model if against is None else _original(against, info)
     _check_apart(calibration, held_out)
     with (
-        _cached(calibration, info, stage="reading calibration pictures", progress=progress) as calibration_pixels,
-        _cached(held_out, info, stage="reading held-out pictures", progress=progress) as held_out_pixels,
+        _cached(calibration, info, stage="reading calibration images", progress=progress) as calibration_pixels,
+        _cached(held_out, info, stage="reading held-out images", progress=progress) as held_out_pixels,
     ):
         for warning in (*check_calibration(calibration_pixels, info.preprocess), *_check_held_out(held_out_pixels)):
             on_warning(warning)
@@ -134,7 +134,7 @@ def _check_source(model: bytes, info: ArtifactInfo, name: str) -> None:
         raise ArtifactError(f"{name}: is of opset {opset}; quantizing needs {_LEAST_OPSET} or later, so export it anew")
     batch = parsed.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     if batch > 1:
-        raise ArtifactError(f"{name}: takes {batch} pictures at a time; quantize a file with an open batch")
+        raise ArtifactError(f"{name}: takes {batch} images at a time; quantize a file with an open batch")
 
 
 def _original(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
@@ -150,17 +150,17 @@ def _original(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
 def _check_apart(calibration: ImageSet, held_out: ImageSet) -> None:
     shared = set(calibration.names) & set(held_out.names)
     if shared:
-        raise DataError(f"{len(shared)} pictures are to calibrate and to judge ({min(shared)}); keep them apart")
+        raise DataError(f"{len(shared)} images are to calibrate and to judge ({min(shared)}); keep them apart")
 
 
 def _check_held_out(cache: PixelCache) -> list[str]:
     """Warnings about the held-out images, a line each. Raises DataError if there are none."""
     if not len(cache):
         reason = f"; the first: {cache.unreadable[0].reason}" if cache.unreadable else ""
-        raise DataError(f"no held-out picture to judge on{reason}")
-    warnings = [f"{len(cache.unreadable)} held-out pictures cannot be read and are left out"] * bool(cache.unreadable)
+        raise DataError(f"no held-out image to judge on{reason}")
+    warnings = [f"{len(cache.unreadable)} held-out images cannot be read and are left out"] * bool(cache.unreadable)
     if len(cache) < _FEW_HELD_OUT:
-        warnings.append(f"{len(cache)} held-out pictures judge coarsely: one of them is {100 / len(cache):.1f} points")
+        warnings.append(f"{len(cache)} held-out images judge coarsely: one of them is {100 / len(cache):.1f} points")
     return warnings
 
 
@@ -196,7 +196,7 @@ def _refusal(trial: Trial, count: int) -> str:
 
 
 def _child_info(info: ArtifactInfo, model: bytes, scheme: Scheme, images: PixelCache) -> ArtifactInfo:
-    calibration = {"pictures": len(images), "sha256": images.sha256, "method": scheme.calibrator}
+    calibration = {"images": len(images), "sha256": images.sha256, "method": scheme.calibrator}
     return dataclasses.replace(
         info,
         precision=scheme.precision,

@@ -28,8 +28,8 @@ def calibration_and_held_out(
     images = dataset.read_images(path, truth=truth)
     if len(images) <= samples:
         raise DataError(
-            f"{os.fspath(path)}: {len(images)} pictures, and {samples} are to calibrate; none is left to judge on; "
-            f"give more pictures or fewer --samples"
+            f"{os.fspath(path)}: {len(images)} images, and {samples} are to calibrate; none is left to judge on; "
+            f"give more images or fewer --samples"
         )
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     return images.subset(sorted(order[:samples])), images.subset(sorted(order[samples:]))

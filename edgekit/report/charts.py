@@ -14,7 +14,7 @@ _WIDTH, _HEIGHT = 320, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 10, 34
 _COUNTS_HEIGHT = 54
 _POINTS = 160
-_LEAST_PICTURES, _LEAST_SHARE = 10, 0.02  # behind a point of the coverage curve
+_LEAST_IMAGES, _LEAST_SHARE = 10, 0.02  # behind a point of the coverage curve
 
 
 class Plot:
@@ -89,13 +89,13 @@ def reliability_curve(calibration: Calibration) -> Markup:
 
 def confidence_histogram(calibration: Calibration) -> Markup:
     """How many images are predicted with each confidence."""
-    counts = [b.pictures for b in calibration.bins]
+    counts = [b.images for b in calibration.bins]
     most, total = max(counts), sum(counts)
     plot = Plot((0, 1), (0, most / total), height=_COUNTS_HEIGHT + _TOP + _BOTTOM)
-    plot.grid((0, 0.25, 0.5, 0.75, 1), (0, most / total), x_title="confidence, %", y_title="pictures, %")
+    plot.grid((0, 0.25, 0.5, 0.75, 1), (0, most / total), x_title="confidence, %", y_title="images, %")
     for b in calibration.bins:
-        plot.bar((b.low, b.high), (0, b.pictures / total), "count", _bin_tooltip(b))
-    return plot.svg("how many pictures are answered with each confidence")
+        plot.bar((b.low, b.high), (0, b.images / total), "count", _bin_tooltip(b))
+    return plot.svg("how many images are answered with each confidence")
 
 
 def coverage_curve(models: Sequence[ModelMetrics]) -> Markup:
@@ -106,10 +106,10 @@ def coverage_curve(models: Sequence[ModelMetrics]) -> Markup:
     step = 0.01 if floor >= 0.95 else 0.05 if floor >= 0.7 else 0.1 if floor >= 0.45 else 0.25
     plot = Plot((0, 1), (floor, 1))
     levels = [1 - n * step for n in range(round((1 - floor) / step) + 1)]
-    plot.grid((0, 0.25, 0.5, 0.75, 1), levels, x_title="pictures answered, surest first, %", y_title="right, %")
+    plot.grid((0, 0.25, 0.5, 0.75, 1), levels, x_title="images answered, surest first, %", y_title="right, %")
     for number, curve in enumerate(curves):
         plot.line(curve, f"curve c{number % 6}")
-    return plot.svg("accuracy over the share of pictures answered")
+    return plot.svg("accuracy over the share of images answered")
 
 
 def interval_whiskers(models: Sequence[ModelMetrics], number: int) -> Markup:
@@ -137,13 +137,13 @@ def _coverage_points(metrics: ModelMetrics) -> list[tuple[float, float]]:
     correct = metrics.correct()[np.argsort(-confidence, kind="stable")]
     count = len(correct)
     shares = np.cumsum(correct) / np.arange(1, count + 1)
-    first = min(max(_LEAST_PICTURES, round(_LEAST_SHARE * count)), count) - 1
+    first = min(max(_LEAST_IMAGES, round(_LEAST_SHARE * count)), count) - 1
     points = np.unique(np.linspace(first, count - 1, _POINTS).round().astype(int))
     return [((n + 1) / count, float(shares[n])) for n in points.tolist()]
 
 
 def _bin_tooltip(b: Bin) -> str:
-    tooltip = f"confidence {100 * b.low:.0f} to {100 * b.high:.0f}%: {b.pictures} pictures"
+    tooltip = f"confidence {100 * b.low:.0f} to {100 * b.high:.0f}%: {b.images} images"
     return tooltip if b.accuracy is None else f"{tooltip}, {100 * b.accuracy:.1f}% right"
 
 

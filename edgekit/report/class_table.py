@@ -8,18 +8,18 @@ from edgekit.report.html import Markup, concatenate, element
 
 _MAX_OPEN_CLASSES = 20  # if there are more, all but the weakest are folded away
 _WEAKEST = 12
-_FEW_PICTURES = 10  # of a class, on average: fewer mean little
+_FEW_IMAGES = 10  # of a class, on average: fewer mean little
 
 
 def class_table(metrics: ModelMetrics, first: ModelMetrics) -> Markup:
     """The classes that have images, the weakest first; with the change of F1 unless the model is the first one."""
-    rows = sorted((row for row in metrics.classes if row.pictures), key=lambda row: (row.f1 or 0.0, row.index))
+    rows = sorted((row for row in metrics.classes if row.images), key=lambda row: (row.f1 or 0.0, row.index))
     f1_before = None if metrics is first else _f1_before(metrics, first)
     cells = [_row(row, f1_before) for row in rows]
     note = _note(rows)
     if len(cells) <= _MAX_OPEN_CLASSES:
         return concatenate((note, _table(cells, changes=f1_before is not None)))
-    folded = element("summary", {}, f"all {len(cells):,} classes that have pictures, the weakest first")
+    folded = element("summary", {}, f"all {len(cells):,} classes that have images, the weakest first")
     weakest = element("p", {"class": "note"}, f"The {_WEAKEST} weakest:")
     few, every = (_table(part, changes=f1_before is not None) for part in (cells[:_WEAKEST], cells))
     return concatenate((note, weakest, few, element("details", {"class": "more"}, folded, every)))
@@ -32,15 +32,15 @@ def _f1_before(metrics: ModelMetrics, first: ModelMetrics) -> dict[int, float]:
 
 
 def _note(rows: list[ClassMetrics]) -> Markup:
-    pictures = sum(row.pictures for row in rows) / len(rows)
-    if pictures >= _FEW_PICTURES:
+    images = sum(row.images for row in rows) / len(rows)
+    if images >= _FEW_IMAGES:
         return Markup()
-    note = f"A class has {pictures:.2g} pictures in the mean: too few to say much of any one class."
+    note = f"A class has {images:.2g} images in the mean: too few to say much of any one class."
     return element("p", {"class": "note"}, note)
 
 
 def _table(rows: list[Markup], *, changes: bool) -> Markup:
-    names = ("class", "pictures", "precision", "recall", "F1", *(("change",) if changes else ()))
+    names = ("class", "images", "precision", "recall", "F1", *(("change",) if changes else ()))
     head = element("thead", {}, element("tr", {}, [element("th", {}, name) for name in names]))
     return element("div", {"class": "scroll"}, element("table", {"class": "classes"}, head, element("tbody", {}, rows)))
 
@@ -49,7 +49,7 @@ def _row(row: ClassMetrics, f1_before: dict[int, float] | None) -> Markup:
     shares = [_share_cell(share) for share in (row.precision, row.recall, row.f1)]
     change = Markup() if f1_before is None else _change_cell((row.f1 or 0.0) - f1_before[row.index])
     name = element("th", {"title": row.label}, element("bdi", {}, row.label))
-    return element("tr", {}, name, element("td", {}, f"{row.pictures:,}"), shares, change)
+    return element("tr", {}, name, element("td", {}, f"{row.images:,}"), shares, change)
 
 
 def _share_cell(share: float | None) -> Markup:

@@ -18,14 +18,14 @@ def confusion_section(metrics: ModelMetrics) -> Markup:
     """The matrix of all classes, or of those that are confused most; and the most confused pairs."""
     shown = _shown_classes(metrics)
     count = len(metrics.labels)
-    title = "Each row is a true class, each column an answer; figures are pictures."
+    title = "Each row is a true class, each column an answer; figures are images."
     if len(shown) < count:
         title = f"The {len(shown)} classes that are confused most, of {count}. {title}"
     matrix = element("div", {"class": "scroll"}, _table(metrics, shown)) if len(shown) > 1 else Markup()
     pairs = confused_pairs(metrics.confusion)[:_MAX_PAIRS]
     if not pairs:
         return concatenate([element("p", {"class": "note"}, title), matrix, element("p", {}, "No class is confused.")])
-    heading = element("h4", {}, "Most confused" if pairs[0].pictures > 1 else "Confused once each")
+    heading = element("h4", {}, "Most confused" if pairs[0].images > 1 else "Confused once each")
     block = element("div", {"class": "pairs"}, heading, element("ol", {}, [_pair(metrics, pair) for pair in pairs]))
     left = element("div", {"class": "matrix"}, matrix, element("p", {"class": "note"}, title))
     return element("div", {"class": "split"}, left, block)
@@ -55,7 +55,7 @@ def _row(metrics: ModelMetrics, truth: int, shown: list[int]) -> Markup:
     total = int(metrics.confusion[truth].sum())
     label = element(
         "th",
-        {"title": f"{metrics.labels[truth]}: {total} pictures"},
+        {"title": f"{metrics.labels[truth]}: {total} images"},
         element("span", {}, short_label(metrics.labels[truth])),
     )
     return element("tr", {}, label, [_cell(metrics, truth, predicted, total) for predicted in shown])
@@ -66,7 +66,7 @@ def _cell(metrics: ModelMetrics, truth: int, predicted: int, total: int) -> Mark
     if not count:
         return element("td", {"class": "right"} if truth == predicted else {}, "")
     share = count / total
-    # By the root: of ten thousand pictures the interesting confusions are a few percent.
+    # By the root: of ten thousand images the interesting confusions are a few percent.
     shade = float(np.sqrt(share))
     kind = f"{'right' if truth == predicted else 'wrong'}{' dark' if shade > _DARK else ''}"
     tooltip = (
@@ -88,8 +88,8 @@ def _pair(metrics: ModelMetrics, pair: ConfusedPair) -> Markup:
             short_label(metrics.labels[pair.predicted]),
         ),
     )
-    amount = element("span", {"class": "amount"}, f"{pair.pictures} of {total}")
+    amount = element("span", {"class": "amount"}, f"{pair.images} of {total}")
     if total == 1:  # a full strip would look like much
         return element("li", {}, names, amount)
-    strip = element("span", {"class": "strip", "style": f"--share:{pair.pictures / total:.3f}"}, "")
+    strip = element("span", {"class": "strip", "style": f"--share:{pair.images / total:.3f}"}, "")
     return element("li", {}, names, amount, strip)

@@ -13,17 +13,15 @@ from edgekit.runtime.activation_maps import ClassMaps
 _MAX_FLIPS = 18
 
 
-def mistakes_gallery(metrics: ModelMetrics, pictures: ImageSet) -> Markup:
+def mistakes_gallery(metrics: ModelMetrics, images: ImageSet) -> Markup:
     """The most confident mistakes; with class activation maps, if the file has them."""
     if not metrics.mistakes:
-        return element("p", {}, "There is none: every picture is answered right.")
+        return element("p", {}, "There is none: every image is answered right.")
     maps = ClassMaps(metrics.model.path)
-    cards = [_mistake(metrics, mistake, pictures, maps if maps.present else None) for mistake in metrics.mistakes]
+    cards = [_mistake(metrics, mistake, images, maps if maps.present else None) for mistake in metrics.mistakes]
     if not maps.present:
         return element("div", {"class": "gallery"}, cards)
-    note = (
-        "Beside each picture its middle: red are the places that speak for the answer, then those for the true class."
-    )
+    note = "Beside each image its middle: red are the places that speak for the answer, then those for the true class."
     return concatenate((element("p", {"class": "note"}, note), element("div", {"class": "gallery wide"}, cards)))
 
 
@@ -39,19 +37,19 @@ def flips_gallery(evaluation: Evaluation) -> Markup:
         note = element(
             "p",
             {"class": "note"},
-            f"{_picture_count(comparison.flipped)}{more}. Above the answer of ",
+            f"{_image_count(comparison.flipped)}{more}. Above the answer of ",
             element("b", {}, element("bdi", {}, first)),
             ", below that of ",
             element("b", {}, element("bdi", {}, second)),
             ".",
         )
-        cards = [_flip(comparison, number, evaluation.pictures) for number in shown]
+        cards = [_flip(comparison, number, evaluation.images) for number in shown]
         parts.append(concatenate((note, element("div", {"class": "gallery"}, cards))))
     return concatenate(parts)
 
 
-def _picture_count(pictures: Sequence[int]) -> str:
-    return "1 picture" if len(pictures) == 1 else f"{len(pictures):,} pictures"
+def _image_count(images: Sequence[int]) -> str:
+    return "1 image" if len(images) == 1 else f"{len(images):,} images"
 
 
 def _shown_flips(comparison: Comparison) -> Sequence[int]:
@@ -59,24 +57,24 @@ def _shown_flips(comparison: Comparison) -> Sequence[int]:
     return sorted(comparison.flipped, key=lambda number: bool(first[number] == second[number]))[:_MAX_FLIPS]
 
 
-def _mistake(metrics: ModelMetrics, mistake: Mistake, pictures: ImageSet, maps: ClassMaps | None) -> Markup:
-    images = [thumbnail(pictures, mistake.picture)]
+def _mistake(metrics: ModelMetrics, mistake: Mistake, images: ImageSet, maps: ClassMaps | None) -> Markup:
+    shots = [thumbnail(images, mistake.image)]
     if maps:
         preprocess, classes = metrics.model.classifier.info.preprocess, (mistake.predicted, mistake.truth)
-        images += heat_maps(pictures, mistake.picture, maps=maps, classes=classes, preprocess=preprocess)
+        shots += heat_maps(images, mistake.image, maps=maps, classes=classes, preprocess=preprocess)
     lines = (
         _line("answer", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
         _line("truth", metrics.labels[mistake.truth], mistake.truth_probability, "right"),
     )
-    return _card(images, lines, pictures.names[mistake.picture])
+    return _card(shots, lines, images.names[mistake.image])
 
 
-def _flip(comparison: Comparison, number: int, pictures: ImageSet) -> Markup:
+def _flip(comparison: Comparison, number: int, images: ImageSet) -> Markup:
     lines = [_prediction_line(metrics, number) for metrics in (comparison.first, comparison.second)]
     if not (comparison.first.correct()[number] or comparison.second.correct()[number]):
         truth = int(comparison.first.accuracy.truth[number])
         lines.append(_line("truth", comparison.first.labels[truth], None, "truth"))
-    return _card([thumbnail(pictures, number)], lines, pictures.names[number])
+    return _card([thumbnail(images, number)], lines, images.names[number])
 
 
 def _prediction_line(metrics: ModelMetrics, number: int) -> Markup:
@@ -97,8 +95,8 @@ def _line(role: str, label: str, probability: float | None, kind: str) -> Markup
     )
 
 
-def _card(images: Sequence[Markup], lines: Sequence[Markup], name: str) -> Markup:
+def _card(shots: Sequence[Markup], lines: Sequence[Markup], name: str) -> Markup:
     caption = element(
         "figcaption", {}, concatenate(lines), element("p", {"class": "name", "title": name}, element("bdi", {}, name))
     )
-    return element("figure", {"class": "shot"}, element("div", {"class": "seen"}, concatenate(images)), caption)
+    return element("figure", {"class": "shot"}, element("div", {"class": "seen"}, concatenate(shots)), caption)

@@ -47,7 +47,7 @@ def page(evaluation: Evaluation) -> str:
 
 def _header(evaluation: Evaluation) -> Markup:
     classes = max(len(metrics.labels) for metrics in evaluation.models)
-    facts = [f"{len(evaluation.pictures):,} pictures", f"{classes:,} classes"]
+    facts = [f"{len(evaluation.images):,} images", f"{classes:,} classes"]
     if evaluation.unreadable:
         facts.append(f"{len(evaluation.unreadable):,} more could not be read")
     heading = element("h1", {}, element("bdi", {}, evaluation.data))
@@ -57,7 +57,7 @@ def _header(evaluation: Evaluation) -> Markup:
 
 
 def _sections(evaluation: Evaluation) -> list[Markup]:
-    speeds = prediction_speeds([metrics.model for metrics in evaluation.models], evaluation.pictures)
+    speeds = prediction_speeds([metrics.model for metrics in evaluation.models], evaluation.images)
     sections = [element("section", {}, verdicts(evaluation, speeds), model_cards(evaluation, speeds))]
     flips = flips_gallery(evaluation)
     if flips:
@@ -68,7 +68,7 @@ def _sections(evaluation: Evaluation) -> list[Markup]:
         _section("Class by class", _each_model(evaluation, lambda metrics: class_table(metrics, evaluation.models[0]))),
         _section(
             "The most confident mistakes",
-            _each_model(evaluation, lambda metrics: mistakes_gallery(metrics, evaluation.pictures)),
+            _each_model(evaluation, lambda metrics: mistakes_gallery(metrics, evaluation.images)),
         ),
     ]
     if evaluation.unreadable:
@@ -125,9 +125,9 @@ def _confidence_sentence(metrics: ModelMetrics) -> str:
 
 def _footer() -> Markup:
     text = (
-        "Top-1: share of the pictures whose most probable class is the true one, with its 95% interval (Wilson). "
-        "Models are compared picture by picture by the exact test of McNemar. Calibration: 15 bins of equal width; the "
-        "temperature is fitted on these pictures by negative log-likelihood. Times are of this machine, from picture "
+        "Top-1: share of the images whose most probable class is the true one, with its 95% interval (Wilson). "
+        "Models are compared image by image by the exact test of McNemar. Calibration: 15 bins of equal width; the "
+        "temperature is fitted on these images by negative log-likelihood. Times are of this machine, from image "
         f"file to label, all models in turn. edgekit {__version__}."
     )
     return element("footer", {}, element("p", {}, text))

@@ -36,8 +36,8 @@ def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Mar
     )
     bar = element(
         "div",
-        {"class": "duel", "role": "img", "aria-label": "pictures by who is right"},
-        *(_bar_part(pictures, name, kind) for pictures, name, kind in parts),
+        {"class": "duel", "role": "img", "aria-label": "images by who is right"},
+        *(_bar_part(images, name, kind) for images, name, kind in parts),
     )
     sentence = element(
         "p",
@@ -45,9 +45,9 @@ def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Mar
         element("b", {}, element("bdi", {}, second)),
         " against ",
         element("b", {}, element("bdi", {}, first)),
-        f": pictures won {paired.won}, lost {paired.lost}; {paired.verdict}. {_speed_sentence(speed)}",
+        f": images won {paired.won}, lost {paired.lost}; {paired.verdict}. {_speed_sentence(speed)}",
     )
-    legend = [_legend(kind, f"{name}: {pictures:,}") for pictures, name, kind in parts]
+    legend = [_legend(kind, f"{name}: {images:,}") for images, name, kind in parts]
     return element("div", {"class": "verdict"}, sentence, bar, element("p", {"class": "legends"}, legend))
 
 
@@ -59,8 +59,8 @@ def _speed_sentence(speed: PredictionSpeed) -> str:
     return f"From file to label it is {value:.2f} times as {word}."
 
 
-def _bar_part(pictures: int, name: str, kind: str) -> Markup:
-    return element("span", {"class": kind, "style": f"flex-grow:{pictures}", "title": f"{name}: {pictures}"}, "")
+def _bar_part(images: int, name: str, kind: str) -> Markup:
+    return element("span", {"class": kind, "style": f"flex-grow:{images}", "title": f"{name}: {images}"}, "")
 
 
 def _legend(kind: str, text: str) -> Markup:
@@ -75,7 +75,7 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
         _fact("Top-5", f"{100 * metrics.top5.value:.2f}%"),
         _fact("Macro F1", f"{metrics.macro_f1:.4f}"),
         _fact("ECE", f"{100 * metrics.calibration.ece:.1f}%"),
-        _fact("Time a picture", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        _fact("Time an image", f"{times[number]:.1f} ms", share=times[number] / max(times)),
         _fact("File", _size(sizes[number]), share=sizes[number] / max(sizes)),
         _fact("Computes in", f"{model.classifier.info.precision}, {model.crops}"),
     ]

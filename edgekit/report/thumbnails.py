@@ -23,18 +23,18 @@ _HEAT = np.array((255, 72, 0), np.float32)
 _HEAT_OPACITY = 0.72
 
 
-def thumbnail(pictures: ImageSet, number: int) -> Markup:
+def thumbnail(images: ImageSet, number: int) -> Markup:
     """An img of one image, at most 184 pixels wide and high."""
-    image = load_image(pictures.sources[number]).pixels
+    image = load_image(images.sources[number]).pixels
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return _img(image, pictures.names[number])
+    return _img(image, images.names[number])
 
 
 def heat_maps(
-    pictures: ImageSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
+    images: ImageSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
 ) -> list[Markup]:
     """For each class an img of the network's input, with the places that speak for the class in red."""
-    pixels = preprocess.pixels(load_image(pictures.sources[number], color=preprocess.color))[0]
+    pixels = preprocess.pixels(load_image(images.sources[number], color=preprocess.color))[0]
     model_input = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
     return [_img(_overlay_heat(model_input, heat), "where it looks") for heat in maps.of(pixels, list(classes))]
 
@@ -61,4 +61,4 @@ def _img(image: Image.Image, name: str) -> Markup:
     kind = "png" if tiny else "jpeg"
     source = f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode()}"
     attributes = {"src": source, "alt": name, "width": image.width, "height": image.height}
-    return element("span", {"class": "picture tiny" if tiny else "picture"}, void_element("img", attributes))
+    return element("span", {"class": "image tiny" if tiny else "image"}, void_element("img", attributes))

@@ -1,4 +1,4 @@
-"""Class activation maps: which places of a picture speak for a class (Zhou et al. 2016, arXiv 1512.04150).
+"""Class activation maps: which places of an image speak for a class (Zhou et al. 2016, arXiv 1512.04150).
 
 A network that ends in global average pooling and one linear layer can put out, beside the logits, that layer at every
 place of its last grid: the mean of a class's map over the places is its logit. Such a file has an output `maps`,
@@ -31,7 +31,7 @@ class ClassMaps:
         return _OUTPUT in self._classifier.outputs
 
     def of(self, pixels: Pixels, classes: list[int]) -> npt.NDArray[np.float32]:
-        """(len(classes), height, width) of one picture's pixels (height, width, channels). Raises ArtifactError."""
+        """(len(classes), height, width) of one image's pixels (height, width, channels). Raises ArtifactError."""
         maps = self._classifier.output(_OUTPUT, pixels[None])
         if maps.ndim != 4 or maps.shape[1] != len(self._classifier.labels):
             raise ArtifactError(f"{self._classifier.path}: its maps are {maps.shape}, not (1, classes, height, width)")

@@ -44,7 +44,7 @@ def predict_many(
     than one worker the network runs in a twin of the classifier with one thread. Raises SpecError for a wrong argument.
     """
     if isinstance(sources, str | bytes):
-        raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
+        raise SpecError("predict_many takes several images; put the one into a list, or call predict")
     with for_workers(classifier, workers) as (shared, count):
         yield from predict_each(lambda source: shared.predict(source, top=top, plan=plan), sources, workers=count)
 
@@ -65,7 +65,7 @@ def predict_or_error(
     try:
         return predict(source)
     except ImageError as error:
-        # Its frames hold the picture's bytes: thousands of kept errors would fill the memory.
+        # Its frames hold the image's bytes: thousands of kept errors would fill the memory.
         error.__traceback__ = error.__context__ = None
         return error
 
@@ -79,7 +79,7 @@ def overlapped(
     turn. If the caller stops early, what is in work is finished and the rest never starts; only an interruption by
     the keyboard waits for nothing.
     """
-    from concurrent.futures import ThreadPoolExecutor  # here, because one picture goes without
+    from concurrent.futures import ThreadPoolExecutor  # here, because one image goes without
 
     futures: deque[Future[Result]] = deque()
     pool, waits = ThreadPoolExecutor(workers, thread_name_prefix="edgekit"), True

@@ -123,7 +123,7 @@ class Predictor(ABC):
     ) -> Iterator[Prediction | ImageError]:
         """One prediction for each image, in order, as they are ready; an image that fails yields its ImageError."""
         if isinstance(images, str | bytes):
-            raise SpecError("predict_many takes several pictures; put the one into a list, or call predict")
+            raise SpecError("predict_many takes several images; put the one into a list, or call predict")
         request = Request(
             top=top, plan=plan, budget=budget, average=average, unknown_below=unknown_below, channels=channels
         )

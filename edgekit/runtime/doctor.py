@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.errors import EdgekitError
+from edgekit.errors import DISTRIBUTION, EdgekitError
 from edgekit.hub.cache import is_offline, weights_folder
 from edgekit.hub.shipped import DEFAULT_MODEL
 from edgekit.runtime.classifier import Classifier
@@ -164,7 +164,7 @@ def _predict_once() -> tuple[float | None, str | None]:
         with Classifier(threads=1) as classifier:
             classifier.predict(np.zeros((32, 32, 3), np.uint8))
     except EdgekitError as error:
-        return None, f"the default model does not answer: {error}; run: pip install --force-reinstall edgekit"
+        return None, f"the default model does not answer: {error}; run: pip install --force-reinstall {DISTRIBUTION}"
     return (time.perf_counter() - start) * 1e3, None
 
 

@@ -22,7 +22,7 @@ class Ensemble(Predictor):
 
     members: with the same labels, in any order; predictions have the order of the first's. weights: one for each, of
     which only the proportions count; equal by default. It answers as a Classifier does, with as many decodings of a
-    picture as the members want different ones, and closes its members. Raises SpecError for labels that disagree.
+    image as the members want different ones, and closes its members. Raises SpecError for labels that disagree.
     """
 
     def __init__(self, members: Sequence[Classifier], *, weights: Sequence[float] | None = None) -> None:

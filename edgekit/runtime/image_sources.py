@@ -1,4 +1,4 @@
-"""What a user names as pictures: files, folders, patterns, addresses, standard input; and what there is to predict."""
+"""What a user names as images: files, folders, patterns, addresses, standard input; and what there is to predict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile("[0-9]+")
 
 
 class NamedSource(NamedTuple):
-    """One picture: what it is called in the answers, and what to predict, or why there is nothing."""
+    """One image: what it is called in the answers, and what to predict, or why there is nothing."""
 
     name: str
     source: ImageSource | ImageError
@@ -34,9 +34,9 @@ def find_images(
     timeout_s: float | None = None,
     skipped: str | os.PathLike[str] | None = None,
 ) -> Iterator[NamedSource]:
-    """The pictures behind the names, in their order, found as they are asked for.
+    """The images behind the names, in their order, found as they are asked for.
 
-    A name is a file; a folder, of which every picture is taken, those of its folders too, in the order of their names,
+    A name is a file; a folder, of which every image is taken, those of its folders too, in the order of their names,
     2 before 10; a pattern of *, ?, [...] and **, in that order as well; an http or https address; or - for `stdin`. A
     name behind which there is nothing is a NamedSource whose source is an ImageError. Links are followed, but no folder
     is entered twice, and hidden ones never. timeout_s: how long fetching one address may take, 30 by default. skipped:
@@ -50,7 +50,7 @@ def find_images(
         elif os.path.lexists(name):
             yield NamedSource(name, name)
         elif _SCHEME.match(name):
-            yield NamedSource(name, _web_picture(name, timeout_s))
+            yield NamedSource(name, _web_image(name, timeout_s))
         elif _MAGIC.search(name):
             yield from _of_pattern(name, skipped)
         else:
@@ -71,17 +71,17 @@ def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
     return [os.fsdecode(line) for line in lines if line]
 
 
-def _web_picture(name: str, timeout_s: float | None) -> ImageSource | ImageError:
+def _web_image(name: str, timeout_s: float | None) -> ImageSource | ImageError:
     scheme = name.partition(":")[0].lower()
     if scheme not in ("http", "https"):
-        return ImageError(f"{name}: pictures are fetched by http and https, not by {scheme}")
-    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebImage  # here: most pictures are files
+        return ImageError(f"{name}: images are fetched by http and https, not by {scheme}")
+    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebImage  # here: most images are files
 
     return WebImage(name, timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
 
 
 def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
-    from pathlib import Path, PurePosixPath  # here, because most pictures are files
+    from pathlib import Path, PurePosixPath  # here, because most images are files
 
     from edgekit.dataset.folders import is_image_path  # its package reads archives too
 
@@ -91,7 +91,7 @@ def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[
             found = True
             yield entry
     if not found:
-        yield NamedSource(folder, ImageError(f"{folder}: no pictures in this folder"))
+        yield NamedSource(folder, ImageError(f"{folder}: no images in this folder"))
 
 
 def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:

@@ -82,7 +82,7 @@ class LoadedModel:
         shape = (images, len(self.info.labels)) if output == LOGITS else (images, *values.shape[1:])
         if values.dtype != np.float32 or values.ndim < 2 or values.shape != shape:
             raise ArtifactError(
-                f"{self.path}: its {output} are {values.dtype} {values.shape} for {images} pictures of "
+                f"{self.path}: its {output} are {values.dtype} {values.shape} for {images} images of "
                 f"{len(self.info.labels)} labels"
             )
         if not np.isfinite(values).all():
@@ -143,7 +143,7 @@ def _check_interface(session: ort.InferenceSession, info: ArtifactInfo, name: st
         raise ArtifactError(f"{name}: its input is {inputs}, but its metadata says {expected}")
     batch = fixed_batch(session)
     if batch is not None and not 1 <= batch <= MAX_FIXED_BATCH:
-        raise ArtifactError(f"{name}: it takes {batch} pictures at a time; at most {MAX_FIXED_BATCH} are allowed")
+        raise ArtifactError(f"{name}: it takes {batch} images at a time; at most {MAX_FIXED_BATCH} are allowed")
     outputs = {o.name: (o.type, tuple(o.shape[1:])) for o in session.get_outputs()}
     if outputs.get(LOGITS) != ("tensor(float)", (len(info.labels),)):
         raise ArtifactError(f"{name}: its outputs are {outputs}, but it has {len(info.labels)} labels")

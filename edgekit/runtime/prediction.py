@@ -121,9 +121,9 @@ class Request:
         """The plan as it is for the model of `info`, whose file is called `name` in messages."""
         plan = self.plan
         if plan == ADAPTIVE:
-            if info.crops is None:
+            if info.adaptive_crops is None:
                 raise SpecError(f"{name}: holds no adaptive crops; `edgekit crops` writes a file that does")
-            plan = info.crops
+            plan = info.adaptive_crops
         if isinstance(plan, AdaptivePlan):
             return plan if self.budget is None else plan.with_budget(self.budget)
         if self.budget is not None:

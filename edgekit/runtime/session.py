@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _FATAL_SEVERITY = 4  # what is less comes back as an exception; onnxruntime would write it to stderr as well
 _SPIN_US = 20
 _CPU = "CPUExecutionProvider"
-MAX_FIXED_BATCH = 256  # where the graph fixes it, one picture costs as much as the whole batch, in memory too
+MAX_FIXED_BATCH = 256  # where the graph fixes it, one image costs as much as the whole batch, in memory too
 
 # Every session of this process, so that a forked child can keep its hands off them.
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
@@ -88,7 +88,7 @@ def _session_settings(threads: int, model_format: str) -> ort.SessionOptions:
 
 
 def fixed_batch(session: ort.InferenceSession) -> int | None:
-    """How many pictures the graph takes at a time; None where it takes any number."""
+    """How many images the graph takes at a time; None where it takes any number."""
     batch = session.get_inputs()[0].shape[0]
     return batch if isinstance(batch, int) else None
 

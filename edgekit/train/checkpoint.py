@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from edgekit.artifact.older_schemas import with_schema_2
 from edgekit.errors import WeightsError
 from edgekit.files import write_atomically
 from edgekit.train.recipe import Recipe
@@ -24,7 +25,7 @@ from edgekit.zoo.network import Network
 _METADATA_KEY = "edgekit"
 _CHECKSUM = "sha256"
 _FACT_NAMES = dict.fromkeys(("schema", "recipe", "classes", "state")).keys()
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     expected = document.pop(_CHECKSUM, None)  # files written before there was one have none
     if expected is not None and expected != _checksum(document, tensors):
         raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
+    document = with_schema_2(document)
     if document.get("schema") != SCHEMA:
         raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
     if document.keys() != _FACT_NAMES:  # a damaged name of the checksum, for one

@@ -13,7 +13,7 @@ from edgekit.errors import EdgekitError
 # How torch's messages begin or what they contain, and what to do. A worker named by its pid is dead; what a living
 # one has raised is "Caught ... in DataLoader worker process 0.", and its cause is in the lines below.
 _ADVICE = {
-    "DataLoader worker (": "a process that prepares pictures died, often for want of memory; fewer workers take less",
+    "DataLoader worker (": "a process that prepares images died, often for want of memory; fewer workers take less",
     "out of memory": "a smaller batch_size or crop takes less memory",
     "can't allocate memory": "a smaller batch_size or crop takes less memory",
 }

@@ -40,7 +40,7 @@ class Progress:
     steps: int
     loss: float
     accuracy: float
-    pictures_per_s: float
+    images_per_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def train(
         files = RunFolder(Path(run), writes=process.writes)
         saved = files.checkpoint_to_resume(resume=resume)
         state = initial_state(recipe, training.classes, device=process_device, on_note=callbacks.on_note)
-        state.position.pictures = training.fingerprint() + validation.fingerprint()
+        state.position.images = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
             callbacks.on_note(f"going on after {state.position.epoch} of {recipe.optimize.epochs} epochs")
@@ -108,7 +108,7 @@ def _checked_steps(training: ImageSet, recipe: Recipe, process: TrainingProcess)
     """Steps of an epoch. Raises DataError if there is a process for which some step has no image."""
     steps = steps_per_epoch(len(training), recipe)
     if len(training) // steps < process.world:
-        raise DataError(f"{process.world} processes need at least as many pictures in a batch and in all")
+        raise DataError(f"{process.world} processes need at least as many images in a batch and in all")
     return steps
 
 
@@ -217,7 +217,7 @@ class _Loop:
                     steps=self.steps,
                     loss=position.loss_sum / position.seen,
                     accuracy=position.correct / position.seen,
-                    pictures_per_s=self.process.world * (position.seen - seen_before) / (time.perf_counter() - began),
+                    images_per_s=self.process.world * (position.seen - seen_before) / (time.perf_counter() - began),
                 )
             )
         if not self.state.is_finite():

@@ -34,7 +34,7 @@ _DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
         "augment": {},
     },
     "partial": {"optimize": _FINE_TUNING | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
-    # With 0.05, 245 pictures of ants and bees ended 4 points lower.
+    # With 0.05, 245 images of ants and bees ended 4 points lower.
     "full": {
         "optimize": _FINE_TUNING | {"backbone_rate": 0.01, "layer_decay": 0.9},
         "augment": {"crop_scale": (0.4, 1.0)},

@@ -39,22 +39,22 @@ def screen_images(
     preprocess: Preprocess,
     *,
     max_bad: int = 0,
-    on_picture: Callable[[], None] = lambda: None,
+    on_image: Callable[[], None] = lambda: None,
 ) -> ScreenedImages:
     """Decode every image once.
 
     Raises DataError when more than `max_bad` cannot be read, naming the first of them, or when a class loses all.
     """
-    results = _decode_all(images, preprocess, on_picture)
+    results = _decode_all(images, preprocess, on_image)
     unreadable = tuple(result for result in results if isinstance(result, Unreadable))
     reasons = listed(map(str, unreadable), most=5, separator="; ")
     if len(unreadable) > max_bad:
         raise DataError(
-            f"{len(unreadable)} of {len(images)} pictures cannot be read, and max_bad allows {max_bad}: {reasons}"
+            f"{len(unreadable)} of {len(images)} images cannot be read, and max_bad allows {max_bad}: {reasons}"
         )
     sizes = [result for result in results if isinstance(result, Size)]
     if not sizes:
-        raise DataError(f"none of the {len(images)} pictures can be read: {reasons}")
+        raise DataError(f"none of the {len(images)} images can be read: {reasons}")
     readable = (
         images.subset(i for i, result in enumerate(results) if isinstance(result, Size)) if unreadable else images
     )
@@ -62,7 +62,7 @@ def screen_images(
     all_counts = np.bincount(images.labels, minlength=len(images.classes))
     for name, count, all_count in zip(images.classes, counts, all_counts, strict=True):
         if all_count and not count:
-            raise DataError(f"no picture of class {name!r} can be read: {reasons}")
+            raise DataError(f"no image of class {name!r} can be read: {reasons}")
     mean = np.mean(sizes, axis=0)
     return ScreenedImages(
         images=readable,
@@ -74,7 +74,7 @@ def screen_images(
     )
 
 
-def _decode_all(images: ImageSet, preprocess: Preprocess, on_picture: Callable[[], None]) -> list[Size | Unreadable]:
+def _decode_all(images: ImageSet, preprocess: Preprocess, on_image: Callable[[], None]) -> list[Size | Unreadable]:
     """The size of each image, or why it cannot be read."""
 
     def decode(index: int) -> Size | Unreadable:
@@ -91,7 +91,7 @@ def _decode_all(images: ImageSet, preprocess: Preprocess, on_picture: Callable[[
         for task_results in pool.map(decode_task, range(0, len(images), _IMAGES_PER_TASK)):
             for result in task_results:
                 results.append(result)
-                on_picture()
+                on_image()
     return results
 
 

@@ -27,7 +27,7 @@ SCHEDULES = ("cosine", "step", "constant")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """The top of a recipe: what is started from, what of it learns, which pictures count.
+    """The top of a recipe: what is started from, what of it learns, which images count.
 
     weights: None starts from random initialization. unfreeze: for tune "partial", the names of the stages that are
     trained, or how many of the last ones.
@@ -43,7 +43,7 @@ class Choices:
     val_fraction: float = setting(
         0.0, "Share of each class that is kept for val, where the data has no val of its own."
     )
-    max_bad: int = setting(0, "How many unreadable pictures of train, and of val, are left out before it is an error.")
+    max_bad: int = setting(0, "How many unreadable images of train, and of val, are left out before it is an error.")
 
     def __post_init__(self) -> None:
         check_field_types(self)
@@ -70,8 +70,8 @@ class Optimize:
     Weight decay is laid on convolution and linear weights only, never on norms or biases.
     """
 
-    epochs: int = setting(20, "Passes over the pictures.")
-    batch_size: int = setting(128, "Pictures in one step, over all processes together.")
+    epochs: int = setting(20, "Passes over the images.")
+    batch_size: int = setting(128, "Images in one step, over all processes together.")
     optimizer: str = setting("sgd", "sgd (Nesterov momentum), adamw or rmsprop (MobileNet, EfficientNet).")
     learning_rate: float = setting(0.1, "The peak of the schedule.")
     momentum: float = setting(0.9, "Of sgd and rmsprop; adamw's first beta.")
@@ -117,29 +117,29 @@ class Optimize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augment:
-    """What is done to a training picture, in this order; mixup and cutmix then join two pictures of a batch.
+    """What is done to a training image, in this order; mixup and cutmix then join two images of a batch.
 
-    crop_scale: smallest and largest share of the picture's area; the box of random shape is stretched to the crop
+    crop_scale: smallest and largest share of the image's area; the box of random shape is stretched to the crop
     (Szegedy et al. 2014, arXiv 1409.4842, section 6). Without it, the crop is cut at a random place of the resized and
-    padded picture. progressive: (from this share of the epochs, crop height and width) pairs: small crops cost less
+    padded image. progressive: (from this share of the epochs, crop height and width) pairs: small crops cost less
     and come first (Tan and Le 2021, arXiv 2104.00298, section 4.2).
     """
 
     crop_scale: tuple[float, float] | tuple[()] = setting(
         (), "Random resized crop: least and largest share of the area."
     )
-    crop_padding: int = setting(0, "Random crop: black pixels around the resized picture before it is cut.")
+    crop_padding: int = setting(0, "Random crop: black pixels around the resized image before it is cut.")
     progressive: tuple[tuple[float, int], ...] = setting((), "Crops by progress: [[0.0, 24], [0.5, 28], [0.7, 32]].")
     mirror: bool = setting(False, "Mirror left-right by a coin.")
     rotate: float = setting(0.0, "Rotation of up to so many degrees either way.")
     shear: float = setting(0.0, "Shear of up to so many degrees either way.")
     color: float = setting(0.0, "Brightness, contrast, saturation: each times a factor in [1 - color, 1 + color].")
     hue: float = setting(0.0, "Hue shift of up to this share of the circle (at most 0.5).")
-    pca_color: float = setting(0.0, "Color noise along the training pictures' principal axes: AlexNet's has 0.1.")
+    pca_color: float = setting(0.0, "Color noise along the training images' principal axes: AlexNet's has 0.1.")
     erase: float = setting(0.0, "Probability that a rectangle is overwritten with noise.")
-    mixup: float = setting(0.0, "Mixup of two pictures, their share drawn from Beta(mixup, mixup).")
-    cutmix: float = setting(0.0, "Cutmix of two pictures, the box's share drawn from Beta(cutmix, cutmix).")
-    feature_copies: int = setting(0, "For --tune head: augmented copies that are cached; 0: the plain picture.")
+    mixup: float = setting(0.0, "Mixup of two images, their share drawn from Beta(mixup, mixup).")
+    cutmix: float = setting(0.0, "Cutmix of two images, the box's share drawn from Beta(cutmix, cutmix).")
+    feature_copies: int = setting(0, "For --tune head: augmented copies that are cached; 0: the plain image.")
 
     def __post_init__(self) -> None:
         check_field_types(self)

@@ -23,7 +23,7 @@ class Position:
     """How far a training is: `step` steps of epoch `epoch` (from 0) are done, with these sums over them.
 
     history: one row for each finished epoch. best: the best val accuracy so far, reached after best_epoch epochs.
-    pictures: fingerprint of the training and validation images.
+    images: fingerprint of the training and validation images.
     """
 
     epoch: int = 0
@@ -34,7 +34,7 @@ class Position:
     best: float = -1.0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-    pictures: str = ""
+    images: str = ""
 
     def add_step(self, *, loss_sum: float, correct: int, seen: int) -> None:
         """Count one more finished step."""
@@ -110,14 +110,14 @@ class TrainingState:
             raise DataError(
                 f"the checkpoint to resume from has {_first_difference(saved, self.recipe)}; start a new run"
             )
-        pictures = self.position.pictures
-        if saved.state.get("pictures", pictures) != pictures:
-            raise DataError("the checkpoint to resume from saw other pictures, or with other labels; start a new run")
+        images = self.position.images
+        if saved.state.get("images", images) != images:
+            raise DataError("the checkpoint to resume from saw other images, or with other labels; start a new run")
         self.network.load_state_dict(_with_prefix(saved.tensors, "live."))
         if self.averaged is not self.network:
             self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
         restore_optimizer(self.optimizer, self.network, _with_prefix(saved.tensors, "optimizer."))
-        self.position = Position(**{**saved.state, "pictures": pictures})
+        self.position = Position(**{**saved.state, "images": images})
 
     def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:

@@ -29,7 +29,7 @@ _STAGES = (
     (            6,      3,      320,      1),
 )
 # fmt: on
-# An argument, because small pictures need some of them to be 1.
+# An argument, because small images need some of them to be 1.
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _STEM, _LAST, _RESOLUTION = 32, 1280, 224
 # Section 5, step 1: found by a grid search under alpha * beta^2 * gamma^2 = 2, so that each phi doubles the cost.

@@ -27,7 +27,7 @@ def lenet5(
     form: Literal["modern", "classic"] = "modern",
     dropout: float = 0.0,
 ) -> Network:
-    """32x32 pictures: C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120, F6 84, output.
+    """32x32 images: C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120, F6 84, output.
 
     classic: the paper's average pooling with a trainable gain, sigmoid after it and tanh elsewhere. modern: max pooling
     and ReLU. Departures from the paper, in both: C3 sees all six maps of S2 (its table I connects some, to break a

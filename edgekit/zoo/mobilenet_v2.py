@@ -10,7 +10,7 @@ from edgekit.errors import SpecError
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
 from edgekit.zoo.network import Network
 
-# Table 2 of the paper, rows 2 to 8. The strides are an argument, because small pictures need some of them to be 1.
+# Table 2 of the paper, rows 2 to 8. The strides are an argument, because small images need some of them to be 1.
 #   expand_ratio t, channels c, blocks n
 _STAGES = (
     (1, 16, 1),

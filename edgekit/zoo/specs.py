@@ -109,7 +109,7 @@ _LITE = _Paper(
     "symmetric padding, as in the rest of the zoo; padding tf_same is the authors'",
 )
 
-# How the pictures come to the published weights of each network, or as in its paper where there are none.
+# How the images come to the published weights of each network, or as in its paper where there are none.
 _DIGITS = Preprocess(color="L", resize=28, pad=2, crop=Size(32, 32), mean=(0.1307,), std=(0.3081,))
 _CIFAR = Preprocess(resize=32, crop=Size(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 _IMAGENET = Preprocess(resize=256, crop=Size(224, 224))

@@ -43,7 +43,7 @@ INFOS = st.builds(
     model=NAMES,
     labels=st.lists(NAMES, min_size=1, max_size=5).map(tuple),
     preprocess=st.builds(Preprocess, resize=st.integers(1, 500), color=st.just("RGB")),
-    licence=NAMES,
+    license=NAMES,
     arguments=OBJECTS,
     precision=st.sampled_from(["float32", "float16", "int8"]),
     weights_sha256=st.none() | NAMES,
@@ -51,10 +51,10 @@ INFOS = st.builds(
     parity=OBJECTS,
     calibration=st.none() | OBJECTS,
     metrics=st.none() | OBJECTS,
-    crops=st.none()
+    adaptive_crops=st.none()
     | st.builds(
         AdaptivePlan,
-        looks=st.just(("center", "wide")),
+        view_names=st.just(("center", "wide")),
         temperature=st.floats(0.1, 10),
         curve=st.just(((1.0, 0.0), (2.0, 1.0))),
         budget=st.floats(1, 9),
@@ -128,7 +128,7 @@ def test_changed_documents_are_refused():
         with pytest.raises(ArtifactError):
             ArtifactInfo.from_dict(entry | {name: 7})
     with pytest.raises(ArtifactError, match="newer edgekit"):
-        ArtifactInfo.from_dict(entry | {"schema": 2})
+        ArtifactInfo.from_dict(entry | {"schema": 3})
     for labels in ("abcd", [], [""], [1], {"a": 1}, None):
         with pytest.raises(ArtifactError, match="labels"):
             ArtifactInfo.from_dict(entry | {"labels": labels})
@@ -201,12 +201,12 @@ def test_the_tiny_artifact_is_a_valid_onnx_file(tiny_artifact):
 
 def test_a_file_without_adaptive_crops_is_as_it_was_before_there_were_any():
     assert "crops" not in tiny_info().to_dict()
-    assert ArtifactInfo.from_dict(tiny_info().to_dict()).crops is None
+    assert ArtifactInfo.from_dict(tiny_info().to_dict()).adaptive_crops is None
 
 
-@pytest.mark.parametrize("wrong", ["center", [], {}, {"looks": ["center"]}, 5, True], ids=str)
+@pytest.mark.parametrize("wrong", ["center", [], {}, {"views": ["center"]}, 5, True], ids=str)
 def test_broken_adaptive_crops_are_said(wrong):
-    document = json.dumps(tiny_info().to_dict() | {"crops": wrong})
+    document = json.dumps(tiny_info().to_dict() | {"adaptive_crops": wrong})
     model = with_metadata(tiny_model().SerializeToString(), {"edgekit": document})
     with pytest.raises(ArtifactError, match=r"a\.onnx: .*crops"):
         parse_info(model, name="a.onnx")

@@ -16,7 +16,7 @@ def test_measure_covers_every_figure(tmp_path):
     bench = measure(
         [open_naive(subject), subject],
         {1: 0},
-        picture=write_synthetic_photo(tmp_path),
+        image=write_synthetic_photo(tmp_path),
         threads=[1],
         rounds=6,
         on_step=lambda: calls.append(1),

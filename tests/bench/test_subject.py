@@ -26,5 +26,5 @@ def test_open_subject_refuses_other_inputs(tmp_path):
         open_subject(write_tiny(tmp_path / "int64.onnx", model))
     batch = tiny_model()
     batch.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 7
-    with pytest.raises(ArtifactError, match="one picture"):
+    with pytest.raises(ArtifactError, match="one image"):
         open_subject(write_tiny(tmp_path / "seven.onnx", batch))

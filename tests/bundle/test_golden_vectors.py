@@ -17,7 +17,7 @@ from edgekit.errors import ArtifactError
 def read_vectors(document: Path) -> tuple[np.ndarray, np.ndarray]:
     """The pixels and the logits, by the documented format."""
     facts = json.loads(document.read_text())
-    assert facts["schema"] == 1
+    assert facts["schema"] == 2
     raw = (document.parent / facts["input"]["file"]).read_bytes()
     assert sha256(raw).hexdigest() == facts["input"]["sha256"]
     shape = facts["input"]["shape"][1:]
@@ -37,8 +37,8 @@ def test_the_vectors_are_what_the_model_answers(model):
     facts = json.loads(document.read_text())
     pixels, logits = read_vectors(document)
     session = onnxruntime.InferenceSession(model)
-    for picture, row, vector in zip(pixels, logits, facts["vectors"], strict=True):
-        answer = session.run(["logits"], {"pixels": picture[None]})[0][0]
+    for image, row, vector in zip(pixels, logits, facts["vectors"], strict=True):
+        answer = session.run(["logits"], {"pixels": image[None]})[0][0]
         np.testing.assert_allclose(answer, row, atol=1e-5)
         shares = np.exp(answer - answer.max()) / np.exp(answer - answer.max()).sum()
         assert vector["index"] == answer.argmax()
@@ -57,12 +57,12 @@ def test_a_port_that_is_wrong_is_found(model):
     assert np.abs(mirrored - logits).max() > 1e-2
 
 
-def test_same_model_same_vectors_and_given_pictures_are_named(model):
+def test_same_model_same_vectors_and_given_images_are_named(model):
     first = [path.read_bytes() for path in write_golden(model, count=2)]
     assert [path.read_bytes() for path in write_golden(model, count=2)] == first
     black = ImageSet(("red",), [np.zeros((9, 9), np.uint8)] * 2, ("a.png", "b.png"), (0, 0))
-    document, _ = write_golden(model, count=9, pictures=black)
-    assert [vector["picture"] for vector in json.loads(document.read_text())["vectors"]] == ["a.png", "b.png"]
+    document, _ = write_golden(model, count=9, images=black)
+    assert [vector["image"] for vector in json.loads(document.read_text())["vectors"]] == ["a.png", "b.png"]
     assert not read_vectors(document)[0].any()
 
 

@@ -33,7 +33,7 @@ def test_it_answers_as_the_onnx_file_and_keeps_what_it_says(converted):
     with Classifier(path, trusted=True) as classifier:
         np.testing.assert_allclose(classifier.logits(PIXELS), tiny_logits(PIXELS), atol=1e-4)
         info = classifier.info
-    assert (info.preprocess, info.licence) == (tiny_info().preprocess, tiny_info().licence)
+    assert (info.preprocess, info.license) == (tiny_info().preprocess, tiny_info().license)
     assert info.parent_sha256 == sha256(source.read_bytes())
     assert info.parity["ort"]["agreement"] == 1
 

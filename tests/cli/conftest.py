@@ -1,4 +1,4 @@
-"""Commands run in this process, and pictures that they may spoil."""
+"""Commands run in this process, and images that they may spoil."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ def mistake(edgekit):
 
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:
-    """An image folder of upright and lying bars in noise: 60 pictures in train/, 20 in val/."""
+    """An image folder of upright and lying bars in noise: 60 images in train/, 20 in val/."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 30), ("val", 10)):
         for name in ("bar", "line"):
@@ -59,7 +59,7 @@ def bars(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three pictures of each of the tiny model's classes."""
+    """Three images of each of the tiny model's classes."""
     from made_models import LABELS  # here, because it needs the onnx package and most tests go without it
 
     rng = np.random.default_rng(0)

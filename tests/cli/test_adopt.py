@@ -13,10 +13,10 @@ def test_adopt_reports_what_it_found_and_writes_a_file_that_predicts(edgekit, tm
     monkeypatch.chdir(tmp_path)
     Path("plain.onnx").write_bytes(plain_model(end="softmax", classes=5).SerializeToString())
     Path("l.txt").write_text("\n".join(LABELS))
-    code, out, err = edgekit("adopt", "plain.onnx", *ADOPTING, "--licence", "MIT")
+    code, out, err = edgekit("adopt", "plain.onnx", *ADOPTING, "--license", "MIT")
     assert code == 0
     assert "plain.onnx: nchw 12x14, gives probabilities, its first class left out" in out
-    assert "any number of pictures at a time" in out
+    assert "any number of images at a time" in out
     assert "next: edgekit quantize new.onnx" in err
     assert edgekit("predict", SHIP, "--model", "new.onnx")[0] == 0
     document = json.loads(edgekit("adopt", "plain.onnx", *ADOPTING, "--activation-maps", "--json")[1] or "null")

@@ -34,7 +34,7 @@ def test_bench_accepts_a_third_party_file(edgekit, shared):
         (("bench", "missing.onnx"), 4, "missing.onnx"),
         (("bench", "lenet5-mnist", "--against", "fp32"), 4, "no float32 parent"),
         (("bench", "lenet5-mnist", "--threads", "0"), 2, "whole numbers"),
-        (("bench", "lenet5-mnist", "--picture", "missing.jpg"), 1, "error: missing.jpg: cannot be opened"),
+        (("bench", "lenet5-mnist", "--image", "missing.jpg"), 1, "error: missing.jpg: cannot be opened"),
         (("bench", "photos/red/0.png"), 4, "0.png"),
         (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown ending of a plot '.jpgg'"),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_images import noise
 from made_models import LABELS
-from made_pictures import noise
 
 from edgekit import Classifier
 from edgekit.artifact.info import read_info, write_info
@@ -17,7 +17,7 @@ from edgekit.preprocess.adaptive_crops import AdaptivePlan
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Three pictures of each class of the tiny model, one of them in a folder below."""
+    """Three images of each class of the tiny model, one of them in a folder below."""
     for number in range(12):
         folder = tmp_path / "photos" / LABELS[number % 4] / ("more" if number == 11 else "")
         folder.mkdir(parents=True, exist_ok=True)
@@ -35,13 +35,13 @@ def test_crops_compares_plans_and_stores_the_recommended_one(edgekit, tiny_artif
     assert f"wrote {output}" in err
     assert plot.read_text().count("<svg") == 1
     info = read_info(output)
-    assert info.crops is not None
-    assert info.crops.budget in (1.5, 2)
+    assert info.adaptive_crops is not None
+    assert info.adaptive_crops.budget in (1.5, 2)
     assert info.parent_sha256 == sha256(tiny_artifact.read_bytes())
-    picture = np.asarray(noise(40, 30))
-    answer = Classifier(output).predict(picture, plan="adaptive")
+    image = np.asarray(noise(40, 30))
+    answer = Classifier(output).predict(image, plan="adaptive")
     np.testing.assert_array_equal(
-        answer.probabilities, Classifier(tiny_artifact).predict(picture, plan=info.crops).probabilities
+        answer.probabilities, Classifier(tiny_artifact).predict(image, plan=info.adaptive_crops).probabilities
     )
 
 
@@ -49,7 +49,7 @@ def test_crops_json_is_one_document(edgekit, tiny_artifact, photos):
     options = ("--plans", "", "--budgets", "1.5", "--halves", 2, "--json")
     code, out, err = edgekit("crops", tiny_artifact, photos, *options)
     document = json.loads(out)
-    assert (code, err, document["schema"], document["pictures"]) == (0, "", 1, 12)
+    assert (code, err, document["schema"], document["images"]) == (0, "", 2, 12)
     assert [row["plan"] for row in document["plans"]] == ["center", "ten", "adaptive"]
     assert document["judged_by"] == "top-1"
     predictions = [Classifier(tiny_artifact).predict(path) for path in sorted(photos.rglob("*.png"))]
@@ -59,10 +59,10 @@ def test_crops_json_is_one_document(edgekit, tiny_artifact, photos):
 
 
 def test_crops_unlabeled_accepts_any_folder(edgekit, tiny_artifact, photos):
-    (photos / "notes.txt").write_text("no picture")
-    options = ("--unlabeled", "--plans", "", "--halves", 2, "--pictures", 8, "--json")
+    (photos / "notes.txt").write_text("no image")
+    options = ("--unlabeled", "--plans", "", "--halves", 2, "--images", 8, "--json")
     code, out, _ = edgekit("crops", tiny_artifact, photos, *options)
-    assert (code, json.loads(out)["pictures"], json.loads(out)["judged_by"]) == (0, 8, "agreement")
+    assert (code, json.loads(out)["images"], json.loads(out)["judged_by"]) == (0, 8, "agreement")
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,21 @@ def test_crops_refuses_empty_folders_and_the_model_as_output(edgekit, tiny_artif
     assert (code, "no such folder" in err) == (1, True)
     (tmp_path / "empty").mkdir()
     code, _, err = edgekit("crops", tiny_artifact, tmp_path / "empty", "--unlabeled")
-    assert (code, "no pictures" in err) == (1, True)
+    assert (code, "no images" in err) == (1, True)
     code, _, err = edgekit("crops", tiny_artifact, photos, "-o", tiny_artifact)
     assert (code, "the model itself" in err) == (2, True)
 
 
 def test_evaluate_compares_the_adaptive_crops_of_a_file(edgekit, tiny_artifact, photos, tmp_path):
-    plan = AdaptivePlan(looks=("center", "wide"), temperature=1.0, curve=((1.0, 0.0), (2.0, 1.0)), budget=2.0)
-    write_info(tiny_artifact.read_bytes(), replace(read_info(tiny_artifact), crops=plan), tmp_path / "crops.onnx")
+    plan = AdaptivePlan(view_names=("center", "wide"), temperature=1.0, curve=((1.0, 0.0), (2.0, 1.0)), budget=2.0)
+    write_info(
+        tiny_artifact.read_bytes(), replace(read_info(tiny_artifact), adaptive_crops=plan), tmp_path / "crops.onnx"
+    )
     options = ("--crops", "1", "--crops", "adaptive", "--json")
     code, out, _ = edgekit("evaluate", tmp_path / "crops.onnx", photos, *options)
     models = json.loads(out)["models"]
-    classifier, pictures = Classifier(tmp_path / "crops.onnx"), sorted(photos.rglob("*.png"))
-    right = [classifier.predict(p, plan=plan).label == p.relative_to(photos).parts[0] for p in pictures]
+    classifier, images = Classifier(tmp_path / "crops.onnx"), sorted(photos.rglob("*.png"))
+    right = [classifier.predict(p, plan=plan).label == p.relative_to(photos).parts[0] for p in images]
     assert (code, [m["crops"] for m in models]) == (0, ["center", "adaptive"])
     assert models[1]["top1"]["value"] == np.mean(right)
     code, out, err = edgekit("evaluate", tiny_artifact, photos, *options)

@@ -15,10 +15,10 @@ from edgekit.hub.shipped import shipped_models
 def test_evaluate_agrees_with_the_library(edgekit, tiny_artifact, photos):
     code, out, err = edgekit("evaluate", tiny_artifact, photos, "--json")
     document = json.loads(out)
-    classifier, pictures = Classifier(tiny_artifact), dataset.read(photos, "all")
+    classifier, images = Classifier(tiny_artifact), dataset.read(photos, "all")
     right = sum(
-        classifier.predict(source).label == pictures.classes[label]
-        for source, label in zip(pictures.sources, pictures.labels, strict=True)
+        classifier.predict(source).label == images.classes[label]
+        for source, label in zip(images.sources, images.labels, strict=True)
     )
     assert (code, err) == (0, "")
     assert document["models"][0]["top1"]["value"] == right / 12
@@ -29,7 +29,7 @@ def test_evaluate_agrees_with_the_library(edgekit, tiny_artifact, photos):
 def test_evaluate_warns_if_the_recorded_accuracy_differs(edgekit, tiny_artifact, photos, tmp_path, recorded, is_warned):
     measured = json.loads(edgekit("evaluate", tiny_artifact, photos, "--json")[1])["models"][0]["top1"]["value"]
     content, top1 = tiny_artifact.read_bytes(), measured if recorded is None else recorded
-    info = replace(read_info(tiny_artifact), metrics={"pictures": 12, "top1": top1, "top5": 1.0})
+    info = replace(read_info(tiny_artifact), metrics={"images": 12, "top1": top1, "top5": 1.0})
     write_info(content, info, tmp_path / "other.onnx")
     code, out, err = edgekit("evaluate", tmp_path / "other.onnx", photos, "--json")
     assert (code, "the file says top-1 0.00%" in err) == (0, is_warned)
@@ -40,7 +40,7 @@ def test_evaluate_warns_if_the_recorded_accuracy_differs(edgekit, tiny_artifact,
 def test_evaluate_prints_tables(edgekit, tiny_artifact, photos):
     code, out, _ = edgekit("evaluate", tiny_artifact, photos)
     assert code == 0
-    assert all(message in out for message in ("12 pictures", "95% interval", "most confused", "precision", *LABELS))
+    assert all(message in out for message in ("12 images", "95% interval", "most confused", "precision", *LABELS))
 
 
 def test_evaluate_compares_several_models_and_plans(edgekit, tiny_artifact, photos, tmp_path):
@@ -57,10 +57,10 @@ def test_evaluate_compares_several_models_and_plans(edgekit, tiny_artifact, phot
 
 
 def test_evaluate_lists_unreadable_images_and_counts_the_others(edgekit, tiny_artifact, photos):
-    (photos / "red/0.png").write_bytes(b"no picture")
+    (photos / "red/0.png").write_bytes(b"no image")
     code, out, err = edgekit("evaluate", tiny_artifact, photos, "--json")
     document = json.loads(out)
-    assert (code, document["pictures"]) == (3, 11)
+    assert (code, document["images"]) == (3, 11)
     assert [failure["name"] for failure in document["failed"]] == ["red/0.png"]
     assert err.count("\n") == 1
     assert "red/0.png" in err
@@ -84,17 +84,17 @@ def test_evaluate_uses_val_as_held_out(edgekit, tmp_path, photos, tiny_artifact)
     whole = tmp_path / "whole"
     whole.mkdir()
     photos.rename(whole / "train")
-    assert "no held-out pictures" in edgekit("evaluate", tiny_artifact, whole)[2]
-    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--split", "train", "--json")[1])["pictures"] == 12
+    assert "no held-out images" in edgekit("evaluate", tiny_artifact, whole)[2]
+    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--split", "train", "--json")[1])["images"] == 12
     (whole / "test/red").mkdir(parents=True)
     (whole / "train/red/0.png").rename(whole / "test/red/0.png")
-    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--json")[1])["pictures"] == 1
+    assert json.loads(edgekit("evaluate", tiny_artifact, whole, "--json")[1])["images"] == 1
 
 
 def test_evaluate_writes_a_report(edgekit, tiny_artifact, photos, tmp_path):
     code, out, err = edgekit("evaluate", tiny_artifact, photos, "--report", tmp_path / "out.html", "--json")
     assert code == 0
-    assert json.loads(out)["pictures"] == 12
+    assert json.loads(out)["images"] == 12
     assert f"wrote {tmp_path / 'out.html'}" in err
     assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
 
@@ -124,6 +124,6 @@ def test_evaluate_reproduces_the_model_card(edgekit, shared):
     name = "mobilenet_v2-cifar10-int8"
     code, out, _ = edgekit("evaluate", name, shared / "data/cifar10-jpg.tar.gz", "--json")
     document, promised = json.loads(out), read_info(shipped_models()[name]).metrics
-    assert (code, document["pictures"]) == (0, promised["pictures"])
+    assert (code, document["images"]) == (0, promised["images"])
     assert document["models"][0]["top1"]["value"] == promised["top1"]
     assert document["models"][0]["top5"]["value"] == promised["top5"]

@@ -30,7 +30,7 @@ def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     code, out, err = edgekit("export", tmp_path / "model.safetensors", "-o", second)
     assert code == 0
     assert "10 labels" in out
-    assert f"next: edgekit predict PICTURE --model {second}" in err
+    assert f"next: edgekit predict IMAGE --model {second}" in err
     answers = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
     assert answers[0].tolist() == answers[1].tolist()
 

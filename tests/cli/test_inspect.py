@@ -13,7 +13,7 @@ def test_inspect_shows_the_metadata_of_a_file(edgekit, tiny_artifact):
     assert json.loads(edgekit("inspect", tiny_artifact, "--json")[1]) == info.to_dict()
     code, out, _ = edgekit("inspect", tiny_artifact)
     assert code == 0
-    assert all(text in out for text in (info.licence, str(info.preprocess.crop), ", ".join(info.labels)))
+    assert all(text in out for text in (info.license, str(info.preprocess.crop), ", ".join(info.labels)))
 
 
 def test_inspect_shows_how_a_file_was_made(edgekit):

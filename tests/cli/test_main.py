@@ -32,7 +32,7 @@ def test_main_exits_2_for_an_unknown_option(edgekit):
         (("export", "mobilenet_v3", "--weights", "w.pth", "--labels", "l.txt", "-o", "x.onnx"), 2, "mobilenet_v2"),
         (("export", "missing.onnx", "-o", "x.onnx"), 4, "missing.onnx"),
         (("export", "x.onnx", "--opset", "20", "--mean", "0.5", "-o", "y.onnx"), 2, "leave out --mean --opset"),
-        (("export", "x.onnx", "--batch", "0", "-o", "y.onnx"), 2, "batch must be 1 to 256 pictures"),
+        (("export", "x.onnx", "--batch", "0", "-o", "y.onnx"), 2, "batch must be 1 to 256 images"),
         (("export", "x.onnx", "--batch", "many", "-o", "y.onnx"), 2, "--batch is dynamic or a number"),
         (("export", "x.onnx", "--format", "ort", "-o", "y.ort"), 2, "y.ort: the file to write must end in .onnx"),
         (("export", "x.onnx", "-o", "/dev/null/y.onnx"), 1, "y.onnx: cannot be written: not into /dev/null"),

@@ -20,13 +20,13 @@ def network(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory, network) -> Path:
-    """Bare pictures, with a table of what the network says of them beside the folder."""
+    """Bare images, with a table of what the network says of them beside the folder."""
     folder = tmp_path_factory.mktemp("photos") / "photos"
     folder.mkdir()
     lines, classifier = ["file,label"], Classifier(network)
-    for number, picture in enumerate(noise(40)):
-        Image.fromarray(picture[0]).save(folder / f"{number}.png")
-        lines.append(f"{number}.png,{classifier.predict(picture[0]).label}")
+    for number, image in enumerate(noise(40)):
+        Image.fromarray(image[0]).save(folder / f"{number}.png")
+        lines.append(f"{number}.png,{classifier.predict(image[0]).label}")
     (folder.parent / "truth.csv").write_text("\n".join(lines))
     return folder
 
@@ -98,12 +98,12 @@ def test_verify_a_model_with_itself_and_with_another(network, photos, tmp_path):
     other = write_network(tmp_path / "other.onnx", conv_network(seed=3))
     same = edgekit("verify", network, network, photos)
     assert (same.returncode, same.stderr) == (0, "")
-    assert same.stdout.startswith("the same label on 100.00% of 40 pictures")
+    assert same.stdout.startswith("the same label on 100.00% of 40 images")
     done = edgekit("verify", network, other, photos, "--json")
     document = json.loads(done.stdout)
     assert done.returncode == 6
-    assert document["pictures"] == 40
+    assert document["images"] == 40
     assert 0 < len(document["flips"]) == round(40 * (1 - document["agreement"]))
-    assert {"picture", "first", "second"} == set(document["flips"][0])
+    assert {"image", "first", "second"} == set(document["flips"][0])
     assert edgekit("verify", network, other, photos, "--tolerance", 1).returncode == 0
     assert edgekit("verify", network, other, photos, "--tolerance", 1, "--max-difference", 0).returncode == 6

@@ -24,18 +24,18 @@ def test_train_prints_a_summary_first_and_the_next_command_last(train, bars, tmp
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
     assert code == 0, err
     lines = err.splitlines()
-    assert lines[0] == "train: 60 pictures of 2 classes (30 bar, 30 line); 28x28 to 28x28, mean 28x28; 0 unreadable"
-    assert lines[1].startswith("val: 20 pictures")
+    assert lines[0] == "train: 60 images of 2 classes (30 bar, 30 line); 28x28 to 28x28, mean 28x28; 0 unreadable"
+    assert lines[1].startswith("val: 20 images")
     assert "top-1" in lines[-2]
     model = tmp_path / "run" / "model.safetensors"
-    assert lines[-1].endswith(f"next: edgekit export {model} --pictures {bars} -o model.onnx")
+    assert lines[-1].endswith(f"next: edgekit export {model} --images {bars} -o model.onnx")
 
 
 def test_train_prints_a_next_command_that_can_be_copied(train, bars, tmp_path):
     shutil.rmtree(bars / "val")
     _, _, err = train(bars, *SMALL, "--val-fraction", "0.2", "--run", tmp_path / "my run")
     command = shlex.split(err.splitlines()[-1].partition("next: ")[2])
-    # Without --pictures: all of them, most of which it was trained on, would measure its accuracy.
+    # Without --images: all of them, most of which it was trained on, would measure its accuracy.
     assert command == ["edgekit", "export", str(tmp_path / "my run" / "model.safetensors"), "-o", "model.onnx"]
 
 
@@ -83,14 +83,14 @@ def test_train_writes_json_lines_and_splits_by_val_fraction(train, bars, tmp_pat
     assert code == 0, err
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert "val: 12 pictures" in err
+    assert "val: 12 images" in err
 
 
 def test_train_refuses_or_skips_unreadable_images(train, bars, tmp_path):
     (bars / "train/bar/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
     assert code == 1
-    assert "1 of 61 pictures cannot be read" in err
+    assert "1 of 61 images cannot be read" in err
     assert "broken.png" in err
     code, _, err = train(bars, *SMALL, "--max-bad", "1", "--run", tmp_path / "run")
     assert code == 0, err

@@ -17,7 +17,7 @@ from edgekit.image.load import load_image
 PIXELS = {"cats": 10, "dogs": 200}
 
 
-def write_picture(path: Path, value: int) -> None:
+def write_image(path: Path, value: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("L", (8, 6), value).save(path)
 
@@ -26,7 +26,7 @@ def make_folder(root: Path, splits: tuple[str, ...], count: int = 4) -> Path:
     for split in splits:
         for name, value in PIXELS.items():
             for number in range(count):
-                write_picture(root / split / name / f"{number}.png", value + number)
+                write_image(root / split / name / f"{number}.png", value + number)
     return root
 
 
@@ -45,10 +45,10 @@ def packed(folder: Path, path: Path, inside: str = "") -> Path:
     return path
 
 
-def assert_cats_and_dogs(pictures, count=8):
-    assert pictures.classes == ("cats", "dogs")
-    assert len(pictures) == count
-    for source, label in zip(pictures.sources, pictures.labels, strict=True):
+def assert_cats_and_dogs(images, count=8):
+    assert images.classes == ("cats", "dogs")
+    assert len(images) == count
+    for source, label in zip(images.sources, images.labels, strict=True):
         assert (value_of(source) >= 200) == (label == 1)
 
 
@@ -91,7 +91,7 @@ def test_val_is_not_mixed_with_test(tmp_path):
 def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
     assert len(read_held_out(make_folder(tmp_path / "both", ("train", "val"), 3))) == 6
     assert len(read_held_out(make_folder(tmp_path / "plain", ("",), 3))) == 6
-    with pytest.raises(DataError, match="no val pictures"):
+    with pytest.raises(DataError, match="no val images"):
         read_held_out(make_folder(tmp_path / "train_only", ("train",), 3))
     with pytest.raises(DataError, match="no such folder"):
         read_held_out(tmp_path / "nowhere")
@@ -100,7 +100,7 @@ def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
 @pytest.mark.parametrize("packing", [None, "data.tar.gz", "data.zip"])
 def test_a_fraction_of_each_class_is_kept_by_the_seed(tmp_path, packing):
     make_folder(tmp_path / "pets", ("",), count=10)
-    write_picture(tmp_path / "pets/cats/eleventh.png", 20)
+    write_image(tmp_path / "pets/cats/eleventh.png", 20)
     root = packed(tmp_path / "pets", tmp_path / packing, "top") if packing else tmp_path / "pets"
     training, validation = read_both(root, val_fraction=0.2, seed=3)
     assert_cats_and_dogs(training, 17)
@@ -119,21 +119,21 @@ def test_train_alone_is_divided_too(tmp_path):
 
 def test_a_class_that_val_lacks_shifts_no_index(tmp_path):
     make_folder(tmp_path, ("train",))
-    write_picture(tmp_path / "val/dogs/0.png", 200)
+    write_image(tmp_path / "val/dogs/0.png", 200)
     assert read(tmp_path, "val").labels == (1,)
     assert read_both(tmp_path)[1].labels == (1,)
 
 
 def test_what_lies_deeper_in_a_class_belongs_to_it(tmp_path):
     make_folder(tmp_path, ("train", "val"))
-    write_picture(tmp_path / "train/dogs/big/old/0.png", 220)
-    write_picture(tmp_path / "train/.cache/hidden/0.png", 0)
-    write_picture(tmp_path / "train/loose.png", 0)
+    write_image(tmp_path / "train/dogs/big/old/0.png", 220)
+    write_image(tmp_path / "train/.cache/hidden/0.png", 0)
+    write_image(tmp_path / "train/loose.png", 0)
     assert_cats_and_dogs(read(tmp_path, "train"), 9)
 
 
 def change_val_class(root):
-    write_picture(root / "val/horses/0.png", 5)
+    write_image(root / "val/horses/0.png", 5)
 
 
 def change_empty(root):
@@ -164,11 +164,11 @@ def change_nothing_there(root):
     ("change", "said"),
     [
         (change_val_class, r"val has classes that train does not have: 'horses'"),
-        (change_empty, r"no pictures in 'train/birds'"),
+        (change_empty, r"no images in 'train/birds'"),
         (change_one_class, r"one class only \('cats'\)"),
-        (change_no_val, r"no val pictures.*val_fraction 0\.2"),
-        (change_no_train, r"no train pictures, only those in val/"),
-        (change_nothing_there, r"no pictures in folders named by their classes"),
+        (change_no_val, r"no val images.*val_fraction 0\.2"),
+        (change_no_train, r"no train images, only those in val/"),
+        (change_nothing_there, r"no images in folders named by their classes"),
     ],
 )
 @pytest.mark.parametrize("archived", [False, True])
@@ -187,10 +187,10 @@ def test_a_fraction_beside_an_own_val_is_refused(tmp_path):
         read_both(make_folder(tmp_path, ("train", "val")), val_fraction=0.2)
 
 
-def test_a_class_of_one_picture_cannot_be_divided(tmp_path):
+def test_a_class_of_one_image_cannot_be_divided(tmp_path):
     make_folder(tmp_path, ("",))
-    write_picture(tmp_path / "birds/0.png", 1)
-    with pytest.raises(DataError, match="'birds' has one picture only"):
+    write_image(tmp_path / "birds/0.png", 1)
+    with pytest.raises(DataError, match="'birds' has one image only"):
         read_both(tmp_path, val_fraction=0.5)
 
 
@@ -245,8 +245,8 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 def make_idx(root: Path, labels=(3, 0, 11, 3), prefix="", suffix=".gz") -> Path:
     for split, own in (("train", labels), ("t10k", labels[:2])):
-        pictures = np.stack([np.full((5, 4), label) for label in own])
-        write_idx(root / f"{prefix}{split}-images-idx3-ubyte{suffix}", pictures)
+        images = np.stack([np.full((5, 4), label) for label in own])
+        write_idx(root / f"{prefix}{split}-images-idx3-ubyte{suffix}", images)
         write_idx(root / f"{prefix}{split}-labels-idx1-ubyte{suffix}", np.array(own))
     return root
 
@@ -266,7 +266,7 @@ def test_broken_idx_files_are_named(tmp_path):
     images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz"
     whole = labels.read_bytes()
     write_idx(labels, np.array([1, 2]))
-    with pytest.raises(DataError, match="4 pictures, but 2 labels"):
+    with pytest.raises(DataError, match="4 images, but 2 labels"):
         read(tmp_path, "train")
     labels.unlink()
     with pytest.raises(DataError, match="labels file that belongs to it is missing"):
@@ -279,24 +279,24 @@ def test_broken_idx_files_are_named(tmp_path):
 
 def make_table(root: Path, text: str, name="table.csv") -> Path:
     for number in range(6):
-        write_picture(root / f"pictures/{number}.png", number)
+        write_image(root / f"images/{number}.png", number)
     (root / name).write_text(text)
     return root / name
 
 
 def test_a_table_of_files_and_labels(tmp_path):
-    lines = "".join(f"pictures/{n}.png,{'even' if n % 2 == 0 else 'odd'}\n" for n in range(6))
+    lines = "".join(f"images/{n}.png,{'even' if n % 2 == 0 else 'odd'}\n" for n in range(6))
     table = make_table(tmp_path, "file,label\n" + lines)
-    pictures = read(table, "all")
-    assert pictures.classes == ("even", "odd")
-    assert pictures.labels == (0, 1, 0, 1, 0, 1)
-    assert [value_of(source) for source in pictures.sources] == [0, 1, 2, 3, 4, 5]
+    images = read(table, "all")
+    assert images.classes == ("even", "odd")
+    assert images.labels == (0, 1, 0, 1, 0, 1)
+    assert [value_of(source) for source in images.sources] == [0, 1, 2, 3, 4, 5]
     training, validation = read_both(table, val_fraction=0.3)
     assert (len(training), len(validation)) == (4, 2)
 
 
 def test_a_table_may_have_splits(tmp_path):
-    lines = "".join(f"pictures/{n}.png,{'ab'[n % 2]},{'val' if n < 2 else 'train'}\n" for n in range(6))
+    lines = "".join(f"images/{n}.png,{'ab'[n % 2]},{'val' if n < 2 else 'train'}\n" for n in range(6))
     training, validation = read_both(make_table(tmp_path, "file,label,split\n" + lines))
     assert (training.labels, validation.labels) == ((0, 1, 0, 1), (0, 1))
 
@@ -305,23 +305,23 @@ def test_a_table_may_have_splits(tmp_path):
 def test_class_indexes_keep_their_numbers(tmp_path, names):
     if names:
         (tmp_path / "classes.txt").write_text(names)
-    table = "file,class_index\npictures/0.png,2\npictures/1.png,0\n"
-    pictures = read(make_table(tmp_path, table, "labels.csv").parent, "all")
+    table = "file,class_index\nimages/0.png,2\nimages/1.png,0\n"
+    images = read(make_table(tmp_path, table, "labels.csv").parent, "all")
     if names:
-        assert (pictures.classes, pictures.labels) == (("zero", "one", "two"), (2, 0))
+        assert (images.classes, images.labels) == (("zero", "one", "two"), (2, 0))
     else:
-        assert (pictures.classes, pictures.labels) == (("0", "2"), (1, 0))
+        assert (images.classes, images.labels) == (("0", "2"), (1, 0))
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("name,what\na.png,b\n", "has no column file or filename or path; its first line has name, what"),
-        ("file,label\npictures/0.png,\n", "line 2 has no label"),
-        ("file,label\npictures/0.png,a,b\n", "line 2 has another number of columns"),
-        ("file,label,split\npictures/0.png,a,dev\n", "line 2: split 'dev'"),
-        ("file,class_index\npictures/0.png,first\n", "'first' is not a whole number"),
-        ("file,label\n", "lists no pictures"),
+        ("file,label\nimages/0.png,\n", "line 2 has no label"),
+        ("file,label\nimages/0.png,a,b\n", "line 2 has another number of columns"),
+        ("file,label,split\nimages/0.png,a,dev\n", "line 2: split 'dev'"),
+        ("file,class_index\nimages/0.png,first\n", "'first' is not a whole number"),
+        ("file,label\n", "lists no images"),
     ],
 )
 def test_a_wrong_table_is_named_with_its_line(tmp_path, text, said):
@@ -331,13 +331,13 @@ def test_a_wrong_table_is_named_with_its_line(tmp_path, text, said):
 
 def test_read_unlabeled_lists_every_visible_image_in_order(tmp_path):
     for name in ("b/1.png", "a.png", "b/.hidden/2.png"):
-        write_picture(tmp_path / name, 1)
+        write_image(tmp_path / name, 1)
     (tmp_path / "notes.txt").write_text("hello")
     assert read_unlabeled(tmp_path) == (tmp_path / "a.png", tmp_path / "b/1.png")
     with pytest.raises(DataError, match="no such folder"):
         read_unlabeled(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="there are no pictures in it"):
+    with pytest.raises(DataError, match="there are no images in it"):
         read_unlabeled(tmp_path / "empty")
 
 

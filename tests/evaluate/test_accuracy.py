@@ -13,7 +13,7 @@ from edgekit.evaluate.accuracy import Accuracy, class_indexes, measure_accuracy
 def random_images(classes: tuple[str, ...], labels: tuple[int, ...]) -> ImageSet:
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in labels]
-    return ImageSet(classes, sources, tuple(f"picture {n}" for n in range(len(labels))), labels)
+    return ImageSet(classes, sources, tuple(f"image {n}" for n in range(len(labels))), labels)
 
 
 def test_top_k_counts_and_breaks_ties_by_index():
@@ -23,7 +23,7 @@ def test_top_k_counts_and_breaks_ties_by_index():
     assert accuracy.top1 == 0.5
     assert accuracy.top(2) == 0.75
     assert accuracy.top(3) == 1
-    assert accuracy.to_dict() == {"pictures": 4, "top1": 0.5, "top5": 1.0}
+    assert accuracy.to_dict() == {"images": 4, "top1": 0.5, "top5": 1.0}
 
 
 def test_measure_accuracy_counts_the_classifiers_predictions(tiny_artifact):
@@ -31,7 +31,7 @@ def test_measure_accuracy_counts_the_classifiers_predictions(tiny_artifact):
     images = random_images(LABELS, (0, 1, 2, 3, 0))
     predicted = [classifier.predict(source).top[0].index for source in images.sources]
     calls = []
-    accuracy = measure_accuracy(classifier, images, on_picture=lambda: calls.append(1))
+    accuracy = measure_accuracy(classifier, images, on_image=lambda: calls.append(1))
     assert accuracy.top1 == np.mean([p == t for p, t in zip(predicted, images.labels, strict=True)])
     assert len(calls) == 5
 
@@ -71,5 +71,5 @@ def test_class_indexes_refuse_a_name_that_two_labels_share():
 
 
 def test_class_indexes_refuse_an_empty_set():
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         class_indexes(random_images(LABELS, ()), LABELS)

@@ -10,10 +10,10 @@ from edgekit.evaluate.calibration import calibration, fit_temperature, with_temp
 from edgekit.preprocess.scores import softmax
 
 
-def drawn(pictures=2000, classes=7, sharpness=3.0, seed=0):
+def drawn(images=2000, classes=7, sharpness=3.0, seed=0):
     """(truth, logits) of a model that is right about as often as it says at sharpness 1."""
     rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 2, (pictures, classes))
+    logits = rng.normal(0, 2, (images, classes))
     truth = np.array([rng.choice(classes, p=p) for p in softmax(logits)])
     return truth, logits * sharpness
 
@@ -40,7 +40,7 @@ def test_the_temperature_is_the_minimum_and_heals(sharpness):
 
 
 def test_with_temperature_divides_the_logits_of_one_view():
-    _, logits = drawn(pictures=20)
+    _, logits = drawn(images=20)
     np.testing.assert_allclose(with_temperature(softmax(logits), 1.7), softmax(logits / 1.7), atol=1e-12)
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from made_images import noise
 from made_models import LABELS
-from made_pictures import noise
 
 from edgekit import Classifier
 from edgekit.errors import DataError
@@ -18,10 +18,10 @@ from edgekit.evaluate.compare_crops import (
 )
 from edgekit.evaluate.fit_adaptive_crops import cumulative_predictions
 from edgekit.evaluate.intervals import Interval
-from edgekit.preprocess.adaptive_crops import LOOKS
+from edgekit.preprocess.adaptive_crops import VIEW_RULES
 from edgekit.preprocess.crops import PLANS, plan_named
 
-NAMES = tuple(LOOKS)
+NAMES = tuple(VIEW_RULES)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_predict_crops_predicts_every_plan_as_the_classifier_does(classifier, im
 def test_cumulative_predictions_are_those_of_the_classifier(classifier, images, predictions):
     plan = fit_plan(predictions, np.arange(10) % len(LABELS), budget=1.5)
     cumulative = cumulative_predictions(
-        predictions.logits[:, [NAMES.index(name) for name in plan.looks]], plan.temperature
+        predictions.logits[:, [NAMES.index(name) for name in plan.view_names]], plan.temperature
     )
     best, used = cumulative.stopped_at(plan.margin)
     expected = [classifier.predict(image, plan=plan) for image in images]
@@ -118,7 +118,7 @@ def test_better_fixed_needs_a_clear_gain():
 
 
 def test_too_few_images_are_refused(classifier, predictions):
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         predict_crops(classifier, [], [PLANS["center"]])
-    with pytest.raises(DataError, match="3 pictures are too few"):
+    with pytest.raises(DataError, match="3 images are too few"):
         score_plans(predictions, np.zeros(3, np.int64), budgets=(1.5,), halves=1)

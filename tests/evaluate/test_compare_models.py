@@ -13,7 +13,7 @@ from edgekit.evaluate.compare_models import compare_models, require_agreement
 
 
 @pytest.fixture(scope="module")
-def pictures() -> ImageSet:
+def images() -> ImageSet:
     rng = np.random.default_rng(0)
     arrays = [rng.integers(0, 256, (12, 14, 3)).astype(np.uint8) for _ in range(20)]
     return ImageSet((), arrays, tuple(f"p{i}" for i in range(20)), (0,) * 20)
@@ -28,31 +28,31 @@ def with_weights(weights: np.ndarray) -> onnx.ModelProto:
     return model
 
 
-def test_a_model_is_like_itself_whatever_the_order_of_its_labels(tiny_artifact, pictures, tmp_path):
+def test_a_model_is_like_itself_whatever_the_order_of_its_labels(tiny_artifact, images, tmp_path):
     reversed_labels = write_tiny(tmp_path / "reversed.onnx", with_weights(WEIGHT[:, ::-1]), labels=LABELS[::-1])
-    comparison = compare_models(Classifier(tiny_artifact), Classifier(reversed_labels), pictures)
-    assert (comparison.pictures, comparison.agreement, comparison.flips) == (20, 1.0, ())
+    comparison = compare_models(Classifier(tiny_artifact), Classifier(reversed_labels), images)
+    assert (comparison.images, comparison.agreement, comparison.flips) == (20, 1.0, ())
     assert comparison.probability_difference < 1e-5
     require_agreement(comparison, tolerance=0, max_difference=1e-5)
 
 
-def test_flips_are_those_of_numpy(tiny_artifact, pictures, tmp_path):
+def test_flips_are_those_of_numpy(tiny_artifact, images, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
     first, second = Classifier(tiny_artifact), Classifier(changed)
-    comparison = compare_models(first, second, pictures)
-    predictions = [[c.predict(source) for c in (first, second)] for source in pictures.sources]
+    comparison = compare_models(first, second, images)
+    predictions = [[c.predict(source) for c in (first, second)] for source in images.sources]
     expected = [f"p{i}" for i, (a, b) in enumerate(predictions) if a.label != b.label]
-    assert [flip.picture for flip in comparison.flips] == expected
+    assert [flip.image for flip in comparison.flips] == expected
     assert 0 < len(expected) < 20
     differences = [np.abs(a.probabilities - b.probabilities).max() for a, b in predictions]
     assert comparison.probability_difference == max(differences)
     assert comparison.most_different == f"p{int(np.argmax(differences))}"
-    assert comparison.to_dict()["flips"][0]["picture"] == expected[0]
+    assert comparison.to_dict()["flips"][0]["image"] == expected[0]
 
 
-def test_the_tolerances(tiny_artifact, pictures, tmp_path):
+def test_the_tolerances(tiny_artifact, images, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
-    comparison = compare_models(Classifier(tiny_artifact), Classifier(changed), pictures)
+    comparison = compare_models(Classifier(tiny_artifact), Classifier(changed), images)
     share = len(comparison.flips) / 20
     require_agreement(comparison, tolerance=share)
     with pytest.raises(QualityGateError, match=f"{len(comparison.flips)} of 20 labels differ .* --tolerance"):
@@ -61,25 +61,25 @@ def test_the_tolerances(tiny_artifact, pictures, tmp_path):
         require_agreement(comparison, tolerance=1, max_difference=comparison.probability_difference / 2)
 
 
-def test_other_labels_are_named(tiny_artifact, pictures, tmp_path):
+def test_other_labels_are_named(tiny_artifact, images, tmp_path):
     other = write_tiny(tmp_path / "other.onnx", labels=("red", "green", "blue", "white"))
     with pytest.raises(DataError, match="only in the first model: 'black'; only in the second model: 'white'"):
-        compare_models(Classifier(tiny_artifact), Classifier(other), pictures)
+        compare_models(Classifier(tiny_artifact), Classifier(other), images)
 
 
-def test_labels_that_stand_twice_match_only_in_the_same_order(pictures, tmp_path):
+def test_labels_that_stand_twice_match_only_in_the_same_order(images, tmp_path):
     labels = ("crane", "green", "blue", "crane")
     first = Classifier(write_tiny(tmp_path / "first.onnx", labels=labels))
-    assert compare_models(first, first, pictures).agreement == 1
+    assert compare_models(first, first, images).agreement == 1
     reordered = Classifier(write_tiny(tmp_path / "reordered.onnx", labels=("blue", "crane", "green", "crane")))
     with pytest.raises(DataError, match="several labels"):
-        compare_models(first, reordered, pictures)
+        compare_models(first, reordered, images)
 
 
-def test_unreadable_pictures_are_left_out_and_named(tiny_artifact, pictures):
-    broken = ImageSet((), [b"no picture", *pictures.sources[:3]], ("broken", "a", "b", "c"), (0,) * 4)
+def test_unreadable_images_are_left_out_and_named(tiny_artifact, images):
+    broken = ImageSet((), [b"no image", *images.sources[:3]], ("broken", "a", "b", "c"), (0,) * 4)
     model = Classifier(tiny_artifact)
     comparison = compare_models(model, model, broken)
-    assert (comparison.pictures, comparison.unreadable) == (3, ("broken",))
-    with pytest.raises(DataError, match="none of 1 pictures can be read"):
+    assert (comparison.images, comparison.unreadable) == (3, ("broken",))
+    with pytest.raises(DataError, match="none of 1 images can be read"):
         compare_models(model, model, broken.subset([0]))

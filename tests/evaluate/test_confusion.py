@@ -9,9 +9,9 @@ from edgekit.evaluate.confusion import confused_pairs
 
 
 @given(st.integers(2, 12), st.integers(1, 60), st.integers(0, 2**32 - 1))
-def test_random_predictions(classes, pictures, seed):
+def test_random_predictions(classes, images, seed):
     rng = np.random.default_rng(seed)
-    assert_confused_as_scikit_learn(rng.integers(0, classes, pictures), rng.integers(0, classes, pictures), classes)
+    assert_confused_as_scikit_learn(rng.integers(0, classes, images), rng.integers(0, classes, images), classes)
 
 
 def test_a_thousand_classes():

@@ -7,23 +7,23 @@ from hypothesis import given, settings
 
 from edgekit.evaluate.calibration import fit_temperature
 from edgekit.evaluate.fit_adaptive_crops import cumulative_predictions, fit_adaptive_plan
-from edgekit.preprocess.adaptive_crops import LOOKS
+from edgekit.preprocess.adaptive_crops import VIEW_RULES
 from edgekit.preprocess.scores import softmax
 
-NAMES = tuple(LOOKS)
+NAMES = tuple(VIEW_RULES)
 
 
-def random_logits(seed: int, *, pictures: int = 60, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """(pictures, looks, classes) logits with noise, and the truth, which is as likely as softmax(logits / scale)."""
+def random_logits(seed: int, *, images: int = 60, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """(images, looks, classes) logits with noise, and the truth, which is as likely as softmax(logits / scale)."""
     rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 2, (pictures, len(NAMES), 5))
+    logits = rng.normal(0, 2, (images, len(NAMES), 5))
     truth = np.array([rng.choice(5, p=shares) for shares in softmax(logits[:, 0] / scale)])
     return logits.astype(np.float32), truth
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
 def test_fit_temperature_finds_that_of_the_truth(scale):
-    logits, truth = random_logits(0, pictures=20_000, scale=scale)
+    logits, truth = random_logits(0, images=20_000, scale=scale)
     target_logits = (logits[:, 0] * np.eye(5)[truth]).sum(axis=1)
     assert fit_temperature(logits[:, 0], target_logits) == pytest.approx(scale, rel=0.05)
 
@@ -32,33 +32,33 @@ def test_fit_adaptive_plan_takes_the_look_that_knows_the_truth_first():
     logits, truth = random_logits(1)
     best = NAMES.index("wide-mirrored")
     logits[:, best] = 4 * np.eye(5)[truth]
-    plan = fit_adaptive_plan(logits, truth, NAMES, max_looks=4, budget=1.5)
-    assert plan.looks[:2] == ("center", "wide-mirrored")
-    assert len(fit_adaptive_plan(logits, truth, NAMES, max_looks=2, budget=1.5)) == 2
+    plan = fit_adaptive_plan(logits, truth, NAMES, max_views=4, budget=1.5)
+    assert plan.view_names[:2] == ("center", "wide-mirrored")
+    assert len(fit_adaptive_plan(logits, truth, NAMES, max_views=2, budget=1.5)) == 2
 
 
 def test_fit_adaptive_plan_without_the_truth_follows_the_consensus():
     rng = np.random.default_rng(4)
     logits = rng.normal(0, 2, (60, 1, 5)) + rng.normal(0, 1, (60, len(NAMES), 5))  # they see the same, each a little of
     logits[:, NAMES.index("end")] = 9 * np.eye(5)[rng.integers(0, 5, 60)]  # sure of anything
-    plan = fit_adaptive_plan(logits, None, NAMES, max_looks=4, budget=1.5)
-    assert len(plan.looks) == 4
-    assert "end" not in plan.looks
+    plan = fit_adaptive_plan(logits, None, NAMES, max_views=4, budget=1.5)
+    assert len(plan.view_names) == 4
+    assert "end" not in plan.view_names
 
 
 def test_fit_adaptive_plan_leaves_out_looks_that_add_nothing():
     logits, truth = random_logits(2)
     logits[:] = logits[:, :1]
-    plan = fit_adaptive_plan(logits, truth, NAMES, max_looks=4, budget=1.5)
-    assert (plan.looks, plan.curve) == (("center",), ((1.0, 0.0),))
+    plan = fit_adaptive_plan(logits, truth, NAMES, max_views=4, budget=1.5)
+    assert (plan.view_names, plan.curve) == (("center",), ((1.0, 0.0),))
 
 
 @given(st.integers(0, 99))
 @settings(max_examples=20)
 def test_budget_is_kept_on_the_images_it_was_fitted_to(seed):
     logits, truth = random_logits(seed)
-    plan = fit_adaptive_plan(logits, truth, NAMES, max_looks=4, budget=1.0)
-    order = [NAMES.index(name) for name in plan.looks]
+    plan = fit_adaptive_plan(logits, truth, NAMES, max_views=4, budget=1.0)
+    order = [NAMES.index(name) for name in plan.view_names]
     cumulative = cumulative_predictions(logits[:, order], plan.temperature)
     for budget in (1, 1.1, 1.5, 2, 3, 9):
         used = cumulative.stopped_at(plan.with_budget(budget).margin)[1].mean()
@@ -69,11 +69,11 @@ def test_budget_is_kept_on_the_images_it_was_fitted_to(seed):
 
 def test_cumulative_predictions_follow_the_plans_own_rule():
     logits, truth = random_logits(3)
-    plan = fit_adaptive_plan(logits, truth, NAMES, max_looks=4, budget=2.0)
-    order = [NAMES.index(name) for name in plan.looks]
+    plan = fit_adaptive_plan(logits, truth, NAMES, max_views=4, budget=2.0)
+    order = [NAMES.index(name) for name in plan.view_names]
     best, used = cumulative_predictions(logits[:, order], plan.temperature).stopped_at(plan.margin)
-    for picture in range(len(truth)):
-        rows = logits[picture, order]
+    for image in range(len(truth)):
+        rows = logits[image, order]
         count = next((n for n in range(1, len(order)) if plan.is_sure(rows[:n])), len(order))
-        assert used[picture] == count
-        assert best[picture] == plan.probabilities(rows[:count]).argmax()
+        assert used[image] == count
+        assert best[image] == plan.probabilities(rows[:count]).argmax()

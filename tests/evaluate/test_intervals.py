@@ -10,9 +10,9 @@ from edgekit.evaluate.intervals import median_interval, paired_test, sign_test, 
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1))
-def test_wilson_interval_is_scipys(pictures, share):
-    right = round(share * pictures)
-    ours, theirs = wilson_interval(right, pictures), binomtest(right, pictures).proportion_ci(method="wilson")
+def test_wilson_interval_is_scipys(images, share):
+    right = round(share * images)
+    ours, theirs = wilson_interval(right, images), binomtest(right, images).proportion_ci(method="wilson")
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
     assert 0 <= ours.low <= ours.value <= ours.high <= 1
 

@@ -15,7 +15,7 @@ def constant_logits(*rows):
 
 def test_differences_are_of_the_worst_logit():
     parity = measure_parity(constant_logits([4.0, 0.0], [0.0, 2.0]), constant_logits([4.0, 0.5], [0.0, 2.0]), PIXELS)
-    assert parity.pictures == 2
+    assert parity.images == 2
     assert parity.logit_difference == 0.5
     assert parity.relative_difference == 0.125
     assert parity.agreement == 1

@@ -12,23 +12,23 @@ from edgekit.evaluate.predictions import predict_all
 
 def test_predict_all_leaves_a_broken_image_out_for_all_models(tiny_artifact):
     images = random_images(6)
-    images.sources[2] = b"not a picture"
+    images.sources[2] = b"not an image"
     calls = []
     models = (evaluated_model(tiny_artifact), evaluated_model(tiny_artifact, "ten", "tiny, ten"))
-    predictions = predict_all(models, images, on_picture=lambda: calls.append(1))
+    predictions = predict_all(models, images, on_image=lambda: calls.append(1))
     assert [image.name for image in predictions.unreadable] == ["p2"]
-    assert predictions.pictures.names == ("p0", "p1", "p3", "p4", "p5")
+    assert predictions.images.names == ("p0", "p1", "p3", "p4", "p5")
     assert len(calls) == 12
     for model, accuracy in zip(models, predictions.accuracies, strict=True):
         assert accuracy.truth.tolist() == [0, 1, 3, 0, 1]
-        sources = predictions.pictures.sources
+        sources = predictions.images.sources
         expected = [model.classifier.predict(source, plan=model.crops).probabilities for source in sources]
         np.testing.assert_array_equal(accuracy.probabilities, expected)
 
 
 def test_predict_all_refuses_a_set_without_readable_images(tiny_artifact):
     images = ImageSet(LABELS, [b"x", b"y"], ("a", "b"), (0, 1))
-    with pytest.raises(DataError, match="none of the 2 pictures"):
+    with pytest.raises(DataError, match="none of the 2 images"):
         predict_all([evaluated_model(tiny_artifact)], images)
 
 

@@ -36,7 +36,7 @@ def saved(folder: Path, model: onnx.ModelProto) -> Path:
 
 
 def plain_outputs(path: Path, pixels: np.ndarray) -> np.ndarray:
-    """By numpy and onnxruntime alone, one picture after the other; as many times as the file takes at a time."""
+    """By numpy and onnxruntime alone, one image after the other; as many times as the file takes at a time."""
     session = onnxruntime.InferenceSession(path)
     given = session.get_inputs()[0]
     values = (pixels / 255.0 - MEAN) / STD
@@ -110,14 +110,14 @@ def test_blue_first_is_red_first_with_turned_pixels(tmp_path):
 def test_the_file_says_where_it_is_from_and_nothing_of_the_stranger(tmp_path):
     source = saved(tmp_path, plain_model())
     path = tmp_path / "new.onnx"
-    adopt(read_third_party(source), path, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
+    adopt(read_third_party(source), path, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="theirs")
     info = read_info(path)
-    assert (info.model, info.licence, info.labels, info.preprocess) == ("theirs", "MIT", LABELS, PREPROCESS)
+    assert (info.model, info.license, info.labels, info.preprocess) == ("theirs", "MIT", LABELS, PREPROCESS)
     assert info.weights_sha256 == info.parent_sha256 == sha256(source.read_bytes())
-    assert info.parity["adopt"]["pictures"] == 16
+    assert info.parity["adopt"]["images"] == 16
     assert b"stranger" not in path.read_bytes()
     again = tmp_path / "again.onnx"
-    adopt(read_third_party(source), again, preprocess=PREPROCESS, labels=LABELS, licence="MIT", model="theirs")
+    adopt(read_third_party(source), again, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="theirs")
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -244,7 +244,7 @@ def test_the_real_plain_file_adopted_quantized_and_predicted_with_without_torch(
     shared, photos, tmp_path, without_torch
 ):
     plain, names = shared / "weights/mobilenet_v2_imagenet_plain.onnx", photos / "imagenet_classes.txt"
-    normal = ("--mean", "0.5", "--std", "0.5", "--resize", "256", "--licence", "Apache-2.0")
+    normal = ("--mean", "0.5", "--std", "0.5", "--resize", "256", "--license", "Apache-2.0")
     said = without_torch("adopt", plain, "--labels", names, *normal, "-o", "adopted.onnx")
     assert "gives logits" in said
     gate = ("--samples", "32", "--max-drop", "10", "--min-speedup", "0")

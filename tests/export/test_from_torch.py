@@ -19,7 +19,7 @@ from edgekit.zoo.specs import SPECS
 
 def info() -> ArtifactInfo:
     return ArtifactInfo(
-        model="lenet5", labels=tuple("0123456789"), preprocess=SPECS["lenet5"].preprocess, licence="Apache-2.0"
+        model="lenet5", labels=tuple("0123456789"), preprocess=SPECS["lenet5"].preprocess, license="Apache-2.0"
     )
 
 
@@ -37,14 +37,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_parity_is_measured_and_written_into_the_file(exported):
     figures = read_info(exported).parity["to_onnx"]
-    assert figures["pictures"] == 16
+    assert figures["images"] == 16
     assert figures["on"] == "drawings"
     assert 0 <= figures["relative_difference"] <= TOLERANCE
     assert figures["agreement"] == 1
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_batch_is_dynamic_and_equals_single_pictures(exported, batch):
+def test_batch_is_dynamic_and_equals_single_images(exported, batch):
     pixels = np.random.default_rng(0).integers(0, 256, (batch, 32, 32, 1), np.uint8)
     classifier = Classifier(exported)
     together = classifier.logits(pixels)

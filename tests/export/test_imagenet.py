@@ -20,7 +20,7 @@ from edgekit.runtime.prediction import Prediction
 
 pytestmark = pytest.mark.slow
 
-Golden: TypeAlias = tuple[list[Path], np.ndarray]  # pictures, and their logits by torchvision
+Golden: TypeAlias = tuple[list[Path], np.ndarray]  # images, and their logits by torchvision
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def test_large_photographs_are_answered_alike_at_reduced_scale(artifact: Path, g
     """Every tenth, six times as large: decoded at a quarter."""
     fast, exact = Classifier(artifact), Classifier(artifact, exact=True)
     for path in golden[0][::10]:
-        picture, file = load_image(path).pixels, io.BytesIO()
-        picture.resize((picture.width * 6, picture.height * 6), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+        image, file = load_image(path).pixels, io.BytesIO()
+        image.resize((image.width * 6, image.height * 6), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
         answer, expected = (classifier.predict(file.getvalue()) for classifier in (fast, exact))
         assert answer.label == expected.label or expected.top[0].probability - expected.top[1].probability < 0.05
 

@@ -52,11 +52,11 @@ def test_the_public_function_is_this_one():
 def test_a_module_of_ones_own_with_every_output_and_a_fixed_batch(tmp_path):
     module, path = small().train(), tmp_path / "small.onnx"
     conversion = to_onnx(
-        module, path, preprocess=PREPROCESS, labels=LABELS, licence="MIT", batch=2, features=True, activation_maps=True
+        module, path, preprocess=PREPROCESS, labels=LABELS, license="MIT", batch=2, features=True, activation_maps=True
     )
     assert all(part.training for part in module.modules())  # left as it was
     info = read_info(path)
-    assert (info.model, info.labels, info.licence) == ("Sequential", LABELS, "MIT")
+    assert (info.model, info.labels, info.license) == ("Sequential", LABELS, "MIT")
     assert list(info.parity) == ["refit", "simplify", "to_onnx"]
     assert conversion.simplified_by == info.parity["simplify"]["by"] == "onnxsim"
     classifier = Classifier(path)
@@ -88,7 +88,7 @@ class Two(nn.Module):
 
 
 class Squeezed(nn.Module):
-    """Of one picture it answers no batch."""
+    """Of one image it answers no batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.squeeze()
@@ -126,7 +126,7 @@ def test_a_torchscript_module_is_refused(tmp_path):
     [
         ({"labels": "cat"}, "not the text 'cat'"),
         ({"labels": ["cat"]}, "one class of several, but labels has 1"),
-        ({"batch": 0}, "batch must be 1 to 256 pictures, or any number, not 0"),
+        ({"batch": 0}, "batch must be 1 to 256 images, or any number, not 0"),
         ({"batch": 257}, "not 257"),
         ({"batch": "8"}, "not '8'"),
     ],

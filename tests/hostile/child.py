@@ -1,7 +1,7 @@
 """Runs in a process of its own with limits: answers each file of a folder, and says what it cost.
 
-python child.py MODEL FOLDER       predicts every picture in FOLDER with MODEL
-python child.py --models FOLDER    opens every .onnx of FOLDER and predicts a gray picture
+python child.py MODEL FOLDER       predicts every image in FOLDER with MODEL
+python child.py --models FOLDER    opens every .onnx of FOLDER and predicts a gray image
 """
 
 import json

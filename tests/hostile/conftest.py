@@ -15,7 +15,7 @@ SECONDS, MEGABYTES = 5.0, 600.0
 
 @pytest.fixture
 def answers(tmp_path: Path, tiny_artifact: Path) -> Callable[..., dict[str, dict[str, object]]]:
-    """A function that gives the outcomes, by name, of (name, bytes) pictures or, with models=True, models."""
+    """A function that gives the outcomes, by name, of (name, bytes) images or, with models=True, models."""
 
     def run(files: Iterable[tuple[str, bytes]], *, models: bool = False) -> dict[str, dict[str, object]]:
         folder = tmp_path / "files"

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_images import encoded, quadrants
 from made_models import write_tiny
 from made_names import HOSTILE_NAMES
-from made_pictures import encoded, quadrants
 
 ADDRESS_SPACE = 4 * 2**30
 WAIT_S = 120
@@ -37,7 +37,7 @@ def predicted(*arguments, cwd):
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """A folder of good pictures with hostile names."""
+    """A folder of good images with hostile names."""
     folder = tmp_path_factory.mktemp("names")
     for name in HOSTILE_NAMES:
         (folder / f"{name}.png").write_bytes(encoded(quadrants(), "PNG"))
@@ -87,7 +87,7 @@ def test_hostile_names_make_harmless_files(names, model, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="FIFOs and links of POSIX")
 def test_pipes_links_and_broken_files_hold_nothing_up(tiny_artifact, tmp_path):
-    """Of 100 pictures 5 are broken in as many ways; every good one is answered, every bad one listed, in its place."""
+    """Of 100 images 5 are broken in as many ways; every good one is answered, every bad one listed, in its place."""
     for number in range(100):
         (tmp_path / f"{number}.png").write_bytes(encoded(quadrants(), "PNG"))
     bad = {"7.png", "20.png", "33.png", "48.png", "99.png"}

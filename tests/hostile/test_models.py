@@ -80,7 +80,7 @@ def _documents(entry):
     yield "deep-in-parity", changed(parity={"x": 0}).replace('"x": 0', '"x": ' + "[" * 500 + "]" * 500)
     yield "long", json.dumps([[]] * 4_000_000)
     yield "long-number", '{"schema": ' + "9" * 10**6 + "}"
-    yield "schema-2", changed(schema=2)
+    yield "schema-3", changed(schema=3)
     yield "schema-list", changed(schema=[1])
     for name in entry:
         if name != "schema":

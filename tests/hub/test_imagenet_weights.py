@@ -89,7 +89,7 @@ def test_row_is_plausible(row: PublishedWeights):
     assert re.fullmatch("[0-9a-f]{8}", row.sha256)
     assert row.url.startswith("https://")
     assert row.url.endswith(f"-{row.sha256}.pth")
-    assert row.licence == "BSD-3-Clause"
+    assert row.license == "BSD-3-Clause"
     assert 50 < row.top1 < row.top5 < 100
 
 

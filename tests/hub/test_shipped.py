@@ -1,4 +1,4 @@
-"""The models that ship are as good as their cards say, on real pictures and on the examples."""
+"""The models that ship are as good as their cards say, on real images and on the examples."""
 
 import io
 import tarfile
@@ -27,9 +27,9 @@ def test_four_models_ship_and_the_default_is_one_of_them():
 def test_fit_to_ship(name):
     info, size = read_info(path := shipped_models()[name]), shipped_models()[name].stat().st_size
     assert size <= 4e6
-    assert info.licence == "Apache-2.0"
+    assert info.license == "Apache-2.0"
     assert info.weights_sha256
-    assert info.metrics["pictures"] == 10_000
+    assert info.metrics["images"] == 10_000
     assert info.precision == ("int8" if name.endswith("-int8") else "float32")
     assert str(Path(__file__).parents[2]).encode() not in path.read_bytes()
 
@@ -43,47 +43,47 @@ def test_accuracy_promised(base, least):
 
 @pytest.mark.parametrize("suffix", ["", "-int8"])
 @pytest.mark.parametrize(
-    ("base", "picture", "label"), [("lenet5-mnist", "seven.png", "7"), ("mobilenet_v2-cifar10", "ship.png", "ship")]
+    ("base", "image", "label"), [("lenet5-mnist", "seven.png", "7"), ("mobilenet_v2-cifar10", "ship.png", "ship")]
 )
-def test_examples_are_answered_right(base, suffix, picture, label):
-    assert Classifier(base + suffix).predict(EXAMPLES / picture).label == label
+def test_examples_are_answered_right(base, suffix, image, label):
+    assert Classifier(base + suffix).predict(EXAMPLES / image).label == label
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_accuracy_is_what_the_file_says(name, shared):
-    """On all 10,000 test pictures; a handful may tip over where another processor rounds otherwise."""
-    pictures = dataset.read(shared / DATA[name.removesuffix("-int8")], "val")
-    measured = measure_accuracy(Classifier(name), pictures)
+    """On all 10,000 test images; a handful may tip over where another processor rounds otherwise."""
+    images = dataset.read(shared / DATA[name.removesuffix("-int8")], "val")
+    measured = measure_accuracy(Classifier(name), images)
     assert measured.top1 == pytest.approx(read_info(shipped_models()[name]).metrics["top1"], abs=0.0005)
 
 
-def correct_of_twenty(name: str, pictures: list[tuple[bytes, str]]) -> int:
+def correct_of_twenty(name: str, images: list[tuple[bytes, str]]) -> int:
     classifier = Classifier(name)
-    return sum(classifier.predict(data).label == label for data, label in pictures)
+    return sum(classifier.predict(data).label == label for data, label in images)
 
 
-# Of twenty pictures at the promised accuracy p, fewer than this are right in one case of a thousand.
+# Of twenty images at the promised accuracy p, fewer than this are right in one case of a thousand.
 LEAST_OF_TWENTY = {"lenet5-mnist-int8": 17, "mobilenet_v2-cifar10-int8": 12}
 
 
-def test_twenty_pictures_out_of_the_archive(shared):
-    pictures = []
+def test_twenty_images_out_of_the_archive(shared):
+    images = []
     with tarfile.open(shared / DATA["mobilenet_v2-cifar10"]) as archive:
         members = [m for m in archive if m.isfile() and m.name.split("/")[-3] == "test"]
         for member in members[:: len(members) // 20][:20]:
-            pictures.append((archive.extractfile(member).read(), member.name.split("/")[-2]))
+            images.append((archive.extractfile(member).read(), member.name.split("/")[-2]))
     name = "mobilenet_v2-cifar10-int8"
-    assert len(pictures) == 20
-    assert correct_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
+    assert len(images) == 20
+    assert correct_of_twenty(name, images) >= LEAST_OF_TWENTY[name]
 
 
 def test_twenty_digits_as_png(shared):
     digits = dataset.read(shared / DATA["lenet5-mnist"], "val").sample(20, seed=1)
-    pictures = []
+    images = []
     for source, label in zip(digits.sources, digits.labels, strict=True):
         file = io.BytesIO()
         Image.fromarray(np.asarray(source)).save(file, "PNG")
-        pictures.append((file.getvalue(), digits.classes[label]))
+        images.append((file.getvalue(), digits.classes[label]))
     name = "lenet5-mnist-int8"
-    assert correct_of_twenty(name, pictures) >= LEAST_OF_TWENTY[name]
+    assert correct_of_twenty(name, images) >= LEAST_OF_TWENTY[name]

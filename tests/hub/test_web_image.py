@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from made_pictures import encoded, quadrants
+from made_images import encoded, quadrants
 from made_server import QuietHandler, QuietServer
 
 from edgekit.errors import ImageError
@@ -14,7 +14,7 @@ from edgekit.hub.web_image import WebImage
 from edgekit.image.decode_limits import ImageLimits
 from edgekit.image.load import load_image
 
-PICTURE = encoded(quadrants(), "PNG")
+IMAGE = encoded(quadrants(), "PNG")
 DRIP_S = 0.05
 
 
@@ -28,12 +28,12 @@ class Handler(QuietHandler):
         getattr(self, self.path.strip("/").replace("-", "_"))()
 
     def good(self):
-        self.head(Content_Length=len(PICTURE))
-        self.wfile.write(PICTURE)
+        self.head(Content_Length=len(IMAGE))
+        self.wfile.write(IMAGE)
 
     def without_length(self):
         self.head()
-        self.wfile.write(PICTURE)
+        self.wfile.write(IMAGE)
 
     def moved(self):
         self.head(302, Location="/good")
@@ -62,8 +62,8 @@ class Handler(QuietHandler):
             self.wfile.write(bytes(2**12))
 
     def cut(self):
-        self.head(Content_Length=len(PICTURE))
-        self.wfile.write(PICTURE[:20])
+        self.head(Content_Length=len(IMAGE))
+        self.wfile.write(IMAGE[:20])
 
     def page(self):
         self.head()
@@ -115,7 +115,7 @@ def test_web_image_is_the_image_at_its_address(server, path):
         ("huge", "limit of 100000 bytes"),
         ("endless", "limit of 100000 bytes"),
         ("cut", "cut"),
-        ("page", "not a picture"),
+        ("page", "not an image"),
     ],
 )
 def test_web_image_refuses_other_responses_in_one_line(server, path, message):

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from made_pictures import encoded, exif, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
+from made_images import encoded, exif, gray_tiff_tags, png, png_header, quadrants, run_length_bmp, tiff
 from PIL import Image
 
 from edgekit.errors import ImageError
@@ -28,7 +28,7 @@ def test_a_file_is_read_so_many_times(monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF"])
-def test_usual_pictures_take_few_reads(form, monkeypatch):
+def test_usual_images_take_few_reads(form, monkeypatch):
     monkeypatch.setattr(decode_limits, "_MAX_HEADER_READS", 80)
     monkeypatch.setattr(decode_limits, "_MAX_READS", 80)
     assert load_image(encoded(quadrants(), form)).size == (32, 48)
@@ -65,7 +65,7 @@ def test_text(header, most):
 
 def test_a_palette_that_is_not_there_is_one_line():
     rows = zlib.compress((b"\0" + bytes(48)) * 32)
-    with pytest.raises(ImageError, match="bytes: a picture in mode P cannot be used"):
+    with pytest.raises(ImageError, match="bytes: an image in mode P cannot be used"):
         load_image(png([png_header(48, 32, 8, 3), (b"IDAT", rows), (b"IEND", b"")]))
 
 

@@ -3,9 +3,9 @@
 import io
 import time
 
-import made_pictures
+import made_images
 import pytest
-from made_pictures import encoded, exif, many_scans, noise, quadrants
+from made_images import encoded, exif, many_scans, noise, quadrants
 from PIL import Image, JpegImagePlugin
 
 from edgekit.image.jpeg import count_scans, decodes_by_rows, header_of, is_jpeg
@@ -13,12 +13,12 @@ from edgekit.image.jpeg import count_scans, decodes_by_rows, header_of, is_jpeg
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_baseline_decodes_by_rows_and_progressive_does_not(mode):
-    picture = quadrants().convert(mode)
-    assert decodes_by_rows(encoded(picture, "JPEG"))
-    assert not decodes_by_rows(encoded(picture, "JPEG", progressive=True))
+    image = quadrants().convert(mode)
+    assert decodes_by_rows(encoded(image, "JPEG"))
+    assert not decodes_by_rows(encoded(image, "JPEG", progressive=True))
 
 
-def test_thumbnails_fill_bytes_and_restarts_are_no_scans_of_the_picture():
+def test_thumbnails_fill_bytes_and_restarts_are_no_scans_of_the_image():
     thumbnail = encoded(Image.new("RGB", (16, 16)), "JPEG", progressive=True)
     data = encoded(noise(60, 40), "JPEG", exif=exif(1) + thumbnail, restart_marker_blocks=1)
     assert count_scans(data) == 1
@@ -26,12 +26,12 @@ def test_thumbnails_fill_bytes_and_restarts_are_no_scans_of_the_picture():
     assert decodes_by_rows(data[:2] + b"\xff\xff" + data[2:])
 
 
-def test_every_scan_of_a_progressive_picture_counts():
+def test_every_scan_of_a_progressive_image_counts():
     data = encoded(quadrants(), "JPEG", progressive=True)
     assert count_scans(many_scans(data, 100)) == count_scans(data) + 100 > 101
 
 
-def test_what_follows_a_scan_of_the_whole_picture_is_not_decoded():
+def test_what_follows_a_scan_of_the_whole_image_is_not_decoded():
     """Why it need not be counted."""
     data = encoded(quadrants(), "JPEG")
     assert count_scans(many_scans(data, 100)) == 1
@@ -49,7 +49,7 @@ def test_millions_of_segments_are_not_followed():
         assert time.process_time() - start < 0.5
 
 
-def test_a_scan_of_some_components_is_not_the_whole_picture():
+def test_a_scan_of_some_components_is_not_the_whole_image():
     data = bytearray(encoded(quadrants(), "JPEG"))
     at = data.index(b"\xff\xda")
     assert data[at + 4] == 3
@@ -66,7 +66,7 @@ def test_nothing_is_said_of_what_is_cut_or_foreign():
     assert not decodes_by_rows(data[:2] + b"\xff\xd0" + data[2:])  # decoders skip it, and it has no length
     assert header_of(data[:2] + b"\xff\xd0" + data[2:]) == data[:2] + b"\xff\xd0" + data[2:]
     assert header_of(data) == data[:start]
-    assert not is_jpeg(made_pictures.png([]))
+    assert not is_jpeg(made_images.png([]))
 
 
 @pytest.mark.parametrize("marker", range(0xFF))

@@ -1,4 +1,4 @@
-"""Opening pictures: every kind of source, every mode, every orientation, every refusal."""
+"""Opening images: every kind of source, every mode, every orientation, every refusal."""
 
 import io
 import os
@@ -8,10 +8,10 @@ import zlib
 from operator import ge
 from pathlib import Path
 
-import made_pictures
+import made_images
 import numpy as np
 import pytest
-from made_pictures import BROKEN_EXIF, CORNERS, WRITERS, encoded, exif, quadrants
+from made_images import BROKEN_EXIF, CORNERS, WRITERS, encoded, exif, quadrants
 from PIL import Image
 
 from edgekit.errors import ImageError
@@ -20,7 +20,7 @@ from edgekit.image.load import load_image, open_image
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
-# Where EXIF says that the first row and the first column of the stored picture lie, for each orientation
+# Where EXIF says that the first row and the first column of the stored image lie, for each orientation
 # (CIPA DC-008, table 6), as what turns the upright array into the stored one.
 STORED = {
     1: lambda upright: upright,
@@ -39,14 +39,14 @@ def load(source, *, color="RGB", enough=None, **options) -> Image.Image:
     return open_image(source, **options).decode(color, enough=enough).pixels
 
 
-def corners(picture: Image.Image) -> list[tuple[int, ...]]:
-    width, height = picture.size
-    return [picture.getpixel(at) for at in ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))]
+def corners(image: Image.Image) -> list[tuple[int, ...]]:
+    width, height = image.size
+    return [image.getpixel(at) for at in ((2, 2), (width - 3, 2), (2, height - 3), (width - 3, height - 3))]
 
 
-def assert_quadrants(picture: Image.Image, *, within: int = 12) -> None:
-    assert picture.mode == "RGB"
-    np.testing.assert_allclose(corners(picture), CORNERS, atol=within)
+def assert_quadrants(image: Image.Image, *, within: int = 12) -> None:
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(corners(image), CORNERS, atol=within)
 
 
 @pytest.mark.parametrize("form", WRITERS)
@@ -56,13 +56,13 @@ def test_every_format_answers_its_pixels(form):
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", STORED)
-def test_pictures_are_turned_upright(form, orientation):
+def test_images_are_turned_upright(form, orientation):
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(quadrants()))))
     block = Image.Exif()
     block[0x0112] = orientation
-    picture = load(encoded(stored, form, exif=block.tobytes()))
-    assert (picture.height, picture.width) == (32, 48)
-    assert_quadrants(picture)
+    image = load(encoded(stored, form, exif=block.tobytes()))
+    assert (image.height, image.width) == (32, 48)
+    assert_quadrants(image)
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
@@ -73,7 +73,7 @@ def test_orientations_that_do_not_exist_turn_nothing(orientation):
 @pytest.mark.filterwarnings("ignore:.*EXIF")
 @pytest.mark.parametrize("broken", BROKEN_EXIF)
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_broken_exif_block_does_not_hide_the_picture(form, broken):
+def test_a_broken_exif_block_does_not_hide_the_image(form, broken):
     assert_quadrants(load(encoded(quadrants(), form, exif=exif(1, broken=broken))))
 
 
@@ -85,17 +85,17 @@ def test_a_pil_image_is_turned_and_left_as_it_was():
 
 def test_every_kind_of_source_answers_alike(tmp_path):
     data = encoded(quadrants(), "PNG")
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(data)
     with path.open("rb") as file:
-        pictures = [load(source) for source in (str(path), path, data, bytearray(data), memoryview(data), file)]
-    pictures += [load(quadrants()), load(np.asarray(quadrants())), load(io.BytesIO(data))]
-    for picture in pictures:
-        np.testing.assert_array_equal(np.asarray(picture), np.asarray(quadrants()))
+        images = [load(source) for source in (str(path), path, data, bytearray(data), memoryview(data), file)]
+    images += [load(quadrants()), load(np.asarray(quadrants())), load(io.BytesIO(data))]
+    for image in images:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(quadrants()))
 
 
 def test_a_pipe_that_answers_in_pieces_is_read_to_its_end():
-    data = encoded(made_pictures.noise(200, 200), "PNG")
+    data = encoded(made_images.noise(200, 200), "PNG")
     reader, writer = os.pipe()
     thread = threading.Thread(
         target=lambda: (os.write(writer, data[:50_000]), os.write(writer, data[50_000:]), os.close(writer))
@@ -113,35 +113,35 @@ def test_16_bit_gray_is_scaled_and_not_clipped():
     values = np.array([[0, 128, 129, 257 * 7, 32768, 65535]], np.uint16)
     expected = [[0, 0, 1, 7, 128, 255]]  # value / 257, rounded
     for form in ("PNG", "TIFF"):
-        picture = load(encoded(Image.fromarray(values), form), color="L")
-        np.testing.assert_array_equal(np.asarray(picture), expected)
+        image = load(encoded(Image.fromarray(values), form), color="L")
+        np.testing.assert_array_equal(np.asarray(image), expected)
     pgm = b"P5 6 1 65535\n" + values.astype(">u2").tobytes()
     np.testing.assert_array_equal(np.asarray(load(pgm, color="L")), expected)
     np.testing.assert_array_equal(np.asarray(load(pgm))[..., 1], expected)
 
 
-def test_tall_16_bit_pictures_are_scaled_in_every_row():
+def test_tall_16_bit_images_are_scaled_in_every_row():
     values = np.arange(300 * 5, dtype=np.uint16).reshape(300, 5) * 43
-    picture = load(encoded(Image.fromarray(values), "PNG"), color="L")
-    np.testing.assert_array_equal(np.asarray(picture), np.rint(values / 257).astype(np.uint8))
+    image = load(encoded(Image.fromarray(values), "PNG"), color="L")
+    np.testing.assert_array_equal(np.asarray(image), np.rint(values / 257).astype(np.uint8))
 
 
 def test_16_bit_rgb_keeps_its_colors():
     values = np.array([[[65535, 0, 257 * 9], [257 * 200, 257 * 100, 0]]], np.uint16)
-    np.testing.assert_array_equal(np.asarray(load(made_pictures.png16_rgb(values))), values // 257)
+    np.testing.assert_array_equal(np.asarray(load(made_images.png16_rgb(values))), values // 257)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF"])
 def test_a_transparent_palette_color_becomes_white(form):
-    picture = Image.new("P", (4, 4), 1)
-    picture.putpalette([10, 20, 30, 200, 0, 0])
-    picture.putpixel((0, 0), 0)
-    loaded = load(encoded(picture, form, transparency=0))
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([10, 20, 30, 200, 0, 0])
+    image.putpixel((0, 0), 0)
+    loaded = load(encoded(image, form, transparency=0))
     assert loaded.getpixel((0, 0)) == (255, 255, 255)
     assert loaded.getpixel((3, 3)) == (200, 0, 0)
 
 
-def test_a_transparent_color_of_an_rgb_picture_becomes_white():
+def test_a_transparent_color_of_an_rgb_image_becomes_white():
     loaded = load(encoded(quadrants(), "PNG", transparency=CORNERS[0]))
     assert loaded.getpixel((0, 0)) == (255, 255, 255)
     assert loaded.getpixel((40, 30)) == CORNERS[3]
@@ -159,10 +159,10 @@ def test_transparency_is_laid_on_white(mode, color, expected, form):
     assert gray.mode == "L"
 
 
-def test_one_bit_pictures_are_black_and_white():
-    picture = Image.new("1", (9, 2), 1)
-    picture.putpixel((0, 0), 0)
-    loaded = load(encoded(picture, "PNG"))
+def test_one_bit_images_are_black_and_white():
+    image = Image.new("1", (9, 2), 1)
+    image.putpixel((0, 0), 0)
+    loaded = load(encoded(image, "PNG"))
     assert loaded.getpixel((0, 0)) == (0, 0, 0)
     assert loaded.getpixel((8, 1)) == (255, 255, 255)
 
@@ -182,7 +182,7 @@ def test_of_several_frames_the_first_is_taken(form):
     assert_quadrants(load(encoded(quadrants(), form, save_all=True, append_images=others)))
 
 
-def test_gray_pictures_stay_gray_and_become_rgb_where_asked():
+def test_gray_images_stay_gray_and_become_rgb_where_asked():
     gray = Image.linear_gradient("L")
     np.testing.assert_array_equal(np.asarray(load(encoded(gray, "PNG"), color="L")), np.asarray(gray))
     np.testing.assert_array_equal(np.asarray(load(encoded(gray, "PNG")))[..., 2], np.asarray(gray))
@@ -234,7 +234,7 @@ def test_arrays_of_every_layout():
     ],
     ids=lambda array: f"{array.dtype}-{array.shape}",
 )
-def test_arrays_that_are_no_pictures_are_refused(array):
+def test_arrays_that_are_no_images_are_refused(array):
     with pytest.raises(ImageError) as caught:
         load(array)
     assert len(str(caught.value).splitlines()) == 1
@@ -242,7 +242,7 @@ def test_arrays_that_are_no_pictures_are_refused(array):
 
 @pytest.mark.parametrize("source", [None, 7, ["a.jpg"], {"path": "a.jpg"}, object()], ids=repr)
 def test_sources_of_another_type_are_refused(source):
-    with pytest.raises(ImageError, match="cannot read a picture from"):
+    with pytest.raises(ImageError, match="cannot read an image from"):
         load(source)
 
 
@@ -255,7 +255,7 @@ def strange_paths(folder: Path) -> dict[str, str]:
     (folder / "circle").symlink_to(folder / "circle")
     (folder / "empty").touch()
     paths = {name: str(folder / name) for name in ("folder", "fifo", "circle", "empty", "absent")}
-    paths["not a folder"] = str(folder / "empty" / "picture.jpg")
+    paths["not a folder"] = str(folder / "empty" / "image.jpg")
     return paths | {"device": "/dev/zero", "zero byte": "a\0b", "long": "x" * 5000, "surrogate": "a\udcff", "none": ""}
 
 
@@ -291,7 +291,7 @@ def test_a_file_object_that_fails_is_an_image_error():
 
 def test_limits_are_exact_and_said(tmp_path):
     data = encoded(quadrants(), "PNG")
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(data)
     for source in (data, path, io.BytesIO(data)):
         with pytest.raises(ImageError, match=f"limit of {len(data) - 1} bytes"):
@@ -333,13 +333,13 @@ def test_usual_progressive_jpegs_are_read_and_hundreds_of_scans_refused():
     data = encoded(quadrants(), "JPEG", progressive=True)
     assert_quadrants(load(data))
     with pytest.raises(ImageError, match="scans"):
-        load(made_pictures.many_scans(data, 100))
+        load(made_images.many_scans(data, 100))
 
 
 def test_a_text_that_unpacks_to_4_mb_is_not_unpacked():
     text = b"x\0\0" + zlib.compress(bytes(4 * 2**20))
-    data = made_pictures.png(
-        [made_pictures.png_header(1, 1), (b"zTXt", text), (b"IDAT", zlib.compress(bytes(4))), (b"IEND", b"")]
+    data = made_images.png(
+        [made_images.png_header(1, 1), (b"zTXt", text), (b"IDAT", zlib.compress(bytes(4))), (b"IEND", b"")]
     )
     with pytest.raises(ImageError, match="too large"):
         load(data)
@@ -392,7 +392,7 @@ def test_a_jpeg_in_which_pillow_finds_nothing_to_decode_is_one_line():
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_what_is_seen_of_a_reduced_jpeg_lies_where_the_whole_has_it(orientation):
-    """Of 65 columns at an eighth there are 9, which would be 72: a shift of a tenth of the picture at its end."""
+    """Of 65 columns at an eighth there are 9, which would be 72: a shift of a tenth of the image at its end."""
     across, down = np.meshgrid(np.linspace(30, 220, 129), np.linspace(30, 220, 65))
     upright = np.stack([across, down, np.full_like(down, 120)], axis=2).astype(np.uint8)
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](upright)))
@@ -402,7 +402,7 @@ def test_what_is_seen_of_a_reduced_jpeg_lies_where_the_whole_has_it(orientation)
     assert reduced.size == whole.size == Size(65, 129)
     spec = Preprocess(resize=16, crop=Size(16, 24))
     for only_box in (False, True):
-        seen = [spec.pixels(picture, whole=not only_box)[0].astype(int) for picture in (whole, reduced)]
+        seen = [spec.pixels(image, whole=not only_box)[0].astype(int) for image in (whole, reduced)]
         inner = np.abs(seen[0] - seen[1])[1:-1]  # at the border, the filter has less to take in
         assert inner.max() <= 6
         assert inner.mean() <= 2
@@ -414,13 +414,13 @@ def test_other_formats_are_decoded_in_full(form):
     assert load(quadrants(), enough=HALF).size == (48, 32)
 
 
-def test_a_reduced_picture_is_never_smaller_than_needed():
+def test_a_reduced_image_is_never_smaller_than_needed():
     for width, height in ((481, 321), (100, 3000), (17, 17)):
         data = encoded(quadrants(width, height), "JPEG")
         for needed in (Size(1, 1), Size(40, 12), Size(4000, 4000), Size(height, width)):
-            picture = open_image(data).decode(enough=needed)
-            decoded = Size(picture.pixels.height, picture.pixels.width)
-            assert picture.size == Size(height, width)
+            image = open_image(data).decode(enough=needed)
+            decoded = Size(image.pixels.height, image.pixels.width)
+            assert image.size == Size(height, width)
             assert decoded == Size(height, width) or all(map(ge, decoded, needed))
 
 

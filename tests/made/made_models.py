@@ -23,7 +23,7 @@ MEAN, STD = 0.25, 0.5
 def tiny_info(**changes: object) -> ArtifactInfo:
     """What the tiny artifact says of itself, with some of it changed."""
     preprocess = Preprocess(resize=12, crop=CROP, mean=(MEAN,), std=(STD,))
-    info = ArtifactInfo(model="tiny", labels=LABELS, preprocess=preprocess, licence="CC0-1.0")
+    info = ArtifactInfo(model="tiny", labels=LABELS, preprocess=preprocess, license="CC0-1.0")
     return dataclasses.replace(info, **changes)
 
 

@@ -98,7 +98,7 @@ def with_large_layer(*, gemm: bool) -> onnx.ModelProto:
 def network_info(crop: Size = CROP) -> ArtifactInfo:
     """What a file with such a network says of itself."""
     preprocess = Preprocess(resize=min(crop), crop=crop, mean=(0.5,), std=(0.25,))
-    return ArtifactInfo(model="made", labels=LABELS, preprocess=preprocess, licence="CC0-1.0")
+    return ArtifactInfo(model="made", labels=LABELS, preprocess=preprocess, license="CC0-1.0")
 
 
 def write_network(path: Path, model: onnx.ModelProto | None = None, crop: Size = CROP) -> Path:
@@ -108,23 +108,23 @@ def write_network(path: Path, model: onnx.ModelProto | None = None, crop: Size =
 
 
 def noise(count: int, *, seed: int = 1, crop: Size = CROP) -> list[np.ndarray]:
-    """Uint8 (1, height, width, 3) pictures of blurred noise, each with a color of its own."""
+    """Uint8 (1, height, width, 3) images of blurred noise, each with a color of its own."""
     rng = np.random.default_rng(seed)
     ground = rng.integers(0, 256, (count, 1, 1, 3))
     grain = rng.normal(0, 40, (count, *crop, 3))
     return list(np.clip(ground + grain, 0, 255).astype(np.uint8)[:, None])
 
 
-PICTURES = noise(12)
+IMAGES = noise(12)
 
 
 def logits(model: onnx.ModelProto) -> np.ndarray:
-    """What a model answers for PICTURES: (12, 4)."""
+    """What a model answers for IMAGES: (12, 4)."""
     session = ort.InferenceSession(model.SerializeToString())
-    return np.concatenate([session.run(["logits"], {"pixels": picture})[0] for picture in PICTURES])
+    return np.concatenate([session.run(["logits"], {"pixels": image})[0] for image in IMAGES])
 
 
 def minmax(model: onnx.ModelProto) -> dict[str, Range]:
-    """The ranges of the network's tensors over PICTURES."""
-    statistics = activation_statistics(model, quantized_tensors(model), images=PICTURES)
+    """The ranges of the network's tensors over IMAGES."""
+    statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
     return tensor_ranges(statistics, {}, calibrator="minmax")

@@ -14,11 +14,11 @@ def assert_calibrated_as_scikit_learn(truth, probabilities):
     ours = calibration(truth, probabilities)
     right, sure = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
     accuracy, confidence = calibration_curve(right, sure, n_bins=15)
-    filled = [one for one in ours.bins if one.pictures]
+    filled = [one for one in ours.bins if one.images]
     np.testing.assert_allclose([one.accuracy for one in filled], accuracy, rtol=1e-12)
     np.testing.assert_allclose([one.confidence for one in filled], confidence, rtol=1e-12)
-    weights = np.array([one.pictures for one in filled]) / len(truth)
-    assert sum(one.pictures for one in filled) == len(truth)
+    weights = np.array([one.images for one in filled]) / len(truth)
+    assert sum(one.images for one in filled) == len(truth)
     assert ours.ece == pytest.approx(float((weights * np.abs(accuracy - confidence)).sum()), rel=1e-9)
     assert ours.nll == pytest.approx(log_loss(truth, probabilities, labels=range(probabilities.shape[1])), rel=1e-9)
 
@@ -33,7 +33,7 @@ def assert_confused_as_scikit_learn(truth, predicted, classes):
     assert matrix.tolist() == theirs(truth, predicted, labels=named).tolist()
     rows = class_metrics(matrix, tuple(map(str, named)))
     expected = precision_recall_fscore_support(truth, predicted, labels=named, zero_division=np.nan)
-    for name, values in zip(("precision", "recall", "f1", "pictures"), expected, strict=True):
+    for name, values in zip(("precision", "recall", "f1", "images"), expected, strict=True):
         np.testing.assert_allclose([nan(getattr(row, name)) for row in rows], values, rtol=1e-12)
     present = np.unique(truth)
     assert macro_f1(rows) == pytest.approx(f1_score(truth, predicted, labels=present, average="macro"))

@@ -105,7 +105,7 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     channels = plain_model()
     channels.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
     yield "four-channels", channels, "neither axis 1 nor axis 3"
-    yield "batch-of-millions", plain_model(batch=10**7), "takes 10000000 pictures at a time"
+    yield "batch-of-millions", plain_model(batch=10**7), "takes 10000000 images at a time"
     grid = plain_model()
     grid.graph.output[0].CopyFrom(helper.make_tensor_value_info("active", TensorProto.FLOAT, ["N", 8, *SIZE]))
     yield "answers-a-grid", grid, r"shape \(1, 8, 12, 14\)"

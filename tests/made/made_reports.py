@@ -29,15 +29,15 @@ def random_images(count: int) -> ImageSet:
     return ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(count)), tuple(n % 4 for n in range(count)))
 
 
-def hostile_evaluation(folder: Path, *, pictures: int = 40) -> Evaluation:
-    """Two models whose labels, names and pictures' names try to be more than text; they differ in some answers."""
+def hostile_evaluation(folder: Path, *, images: int = 40) -> Evaluation:
+    """Two models whose labels, names and images' names try to be more than text; they differ in some answers."""
     first = write_tiny(folder / "first.onnx", labels=HOSTILE)
     second = write_tiny(folder / "second.onnx", labels=(HOSTILE[1], HOSTILE[0], *HOSTILE[2:]))
     rng = np.random.default_rng(0)
-    sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(pictures)]
-    names = tuple(f"{HOSTILE[n % 4]}{n}.png" for n in range(pictures))
+    sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(images)]
+    names = tuple(f"{HOSTILE[n % 4]}{n}.png" for n in range(images))
     shown = ImageSet(
-        HOSTILE, [*sources, b"broken"], (*names, SCRIPT), tuple(n % len(LABELS) for n in range(pictures + 1))
+        HOSTILE, [*sources, b"broken"], (*names, SCRIPT), tuple(n % len(LABELS) for n in range(images + 1))
     )
     models = [EvaluatedModel(f"{SCRIPT} {path.stem}", path, Classifier(path)) for path in (first, second)]
     return evaluate(predict_all(models, shown), data=f"data {SCRIPT}")

@@ -10,12 +10,15 @@ from hypothesis import given
 
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.preprocess.adaptive_crops import LOOKS, AdaptivePlan, margins
+from edgekit.preprocess.adaptive_crops import VIEW_RULES, AdaptivePlan, margins
 from edgekit.preprocess.crops import PLANS
 from edgekit.preprocess.spec import Preprocess
 
 PLAN = AdaptivePlan(
-    looks=("center", "end", "wide-mirrored"), temperature=2.0, curve=((1.0, 0.0), (1.5, 0.2), (3.0, 1.0)), budget=1.5
+    view_names=("center", "end", "wide-mirrored"),
+    temperature=2.0,
+    curve=((1.0, 0.0), (1.5, 0.2), (3.0, 1.0)),
+    budget=1.5,
 )
 
 
@@ -24,7 +27,7 @@ def plans(draw: st.DrawFn) -> AdaptivePlan:
     count = draw(st.integers(1, 12))
     ascending = st.lists(st.floats(0, 64), min_size=count, max_size=count, unique=True).map(sorted)
     return AdaptivePlan(
-        looks=tuple(draw(st.lists(st.sampled_from(sorted(LOOKS)), min_size=1, max_size=9))),
+        view_names=tuple(draw(st.lists(st.sampled_from(sorted(VIEW_RULES)), min_size=1, max_size=9))),
         temperature=draw(st.floats(0.1, 10)),
         curve=tuple(zip(draw(ascending), draw(ascending), strict=True)),
         budget=draw(st.floats(1, 20)),
@@ -81,14 +84,14 @@ def test_its_views_are_its_looks_in_order():
 
 
 def test_the_looks_of_stored_plans_are_different_ones():
-    views = [look.view(Size(375, 500), Preprocess()) for look in LOOKS.values()]
+    views = [look.view(Size(375, 500), Preprocess()) for look in VIEW_RULES.values()]
     assert not any(first == second for first, second in itertools.combinations(views, 2))
 
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        *(("looks", value) for value in ([], ["centre"], ["center"] * 65, "center", None, [1], {})),
+        *(("views", value) for value in ([], ["centre"], ["center"] * 65, "center", None, [1], {})),
         *(("temperature", value) for value in (0, -1, "2", None, True, float("inf"), float("nan"))),
         *(("curve", value) for value in ([], [[1.0]], [[1, 0], [1, 1]], [[2, 0], [1, 1]], [[1, "a"]], None, [1, 2])),
         *(("budget", value) for value in (0.99, 0, None, "2", float("nan"))),

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.preprocess.crops import PLANS, Box, CropPlan, Look, View, mirrored, plan_named, resized_size
+from edgekit.preprocess.crops import PLANS, Box, CropPlan, View, ViewRule, mirrored, plan_named, resized_size
 from edgekit.preprocess.spec import Preprocess
 
 EXTENTS = st.integers(1, 5000)
@@ -25,7 +25,7 @@ CUTTING = [*(plan for name, plan in PLANS.items() if name != "whole"), plan_name
 
 
 @given(SIZES, preprocesses(), st.sampled_from(CUTTING))
-def test_every_box_is_a_crop_inside_the_padded_picture(size, preprocess, plan):
+def test_every_box_is_a_crop_inside_the_padded_image(size, preprocess, plan):
     views = plan.views(size, preprocess)
     assert len(views) == len(plan)
     for resized, box, _ in views:
@@ -44,7 +44,7 @@ def unpadded(preprocess: Preprocess) -> Size:
 
 
 @given(SIZES, preprocesses())
-def test_whole_has_all_of_the_picture_as_large_as_fits(size, preprocess):
+def test_whole_has_all_of_the_image_as_large_as_fits(size, preprocess):
     (view,) = PLANS["whole"].views(size, preprocess)
     assert box_size(view.box) == preprocess.crop
     assert view.box.top <= 0 < view.resize.height <= view.box.bottom
@@ -68,7 +68,7 @@ def test_wide_fills_the_crop_and_loses_no_more_than_it_must(size, preprocess):
 
 @given(SIZES, preprocesses())
 def test_stretched_is_the_crop_without_its_padding(size, preprocess):
-    view = Look(fit="stretch").view(size, preprocess)
+    view = ViewRule(fit="stretch").view(size, preprocess)
     assert view.resize == unpadded(preprocess)
     assert box_size(view.box) == preprocess.crop
     if min(preprocess.crop) > 2 * preprocess.pad:
@@ -143,15 +143,15 @@ def test_the_center_is_rounded_half_to_even(width, left):
     assert view.box.left == left
 
 
-def test_padding_lies_around_the_picture():
+def test_padding_lies_around_the_image():
     (view,) = PLANS["center"].views(Size(28, 28), Preprocess(resize=28, crop=Size(32, 32), pad=2))
     assert view == View(Size(28, 28), Box(-2, -2, 30, 30))
 
 
 def test_plans_by_name_and_number():
     assert [plan_named(number).name for number in (1, 2, 5, 10, "10")] == ["center", "flip", "five", "ten", "ten"]
-    assert plan_named("grid:2x2").looks == PLANS["five"].looks[:4]
-    own = CropPlan("own", mirrored((Look(down=0.25),)))
+    assert plan_named("grid:2x2").rules == PLANS["five"].rules[:4]
+    own = CropPlan("own", mirrored((ViewRule(down=0.25),)))
     assert plan_named(own) is own
     with pytest.raises(SpecError, match="at most 16"):
         plan_named("grid:17x2")

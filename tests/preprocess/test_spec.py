@@ -21,7 +21,7 @@ def noise(height: int, width: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
-PICTURES = st.builds(noise, st.integers(1, 90), st.integers(1, 90), st.integers(0, 9))
+IMAGES = st.builds(noise, st.integers(1, 90), st.integers(1, 90), st.integers(0, 9))
 SMALL = Preprocess(resize=24, crop=Size(16, 20))
 
 
@@ -44,9 +44,9 @@ SIZES = [(375, 500), (500, 375), (256, 256), (257, 301), (255, 997), (997, 255),
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("resize", "crop"), [(256, 224), (232, 224), (224, 224), (255, 191)])
 def test_it_answers_as_torchvision_does_on_every_size(transforms, size, resize, crop):
-    picture = noise(*size)
-    ours = Preprocess(resize=resize, crop=crop).pixels(picture)
-    np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, resize, crop)(picture)))
+    image = noise(*size)
+    ours = Preprocess(resize=resize, crop=crop).pixels(image)
+    np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, resize, crop)(image)))
 
 
 @pytest.mark.parametrize("name", ["bicubic", "lanczos", "nearest", "box", "hamming"])
@@ -59,28 +59,28 @@ def test_it_answers_as_torchvision_does_on_photographs(transforms, shared):
     paths = sorted((shared / "data" / "imagenet-photos").rglob("*.[jJ]*"))[::25]
     assert len(paths) >= 10
     for path in paths:
-        picture = load_image(path).pixels
-        expected = np.asarray(peer(transforms, 256, 224)(picture))
-        np.testing.assert_array_equal(Preprocess().pixels(picture)[0], expected, err_msg=path.name)
+        image = load_image(path).pixels
+        expected = np.asarray(peer(transforms, 256, 224)(image))
+        np.testing.assert_array_equal(Preprocess().pixels(image)[0], expected, err_msg=path.name)
 
 
-@given(PICTURES)
-def test_mirrored_views_are_the_mirrored_pixels(picture):
-    ten = SMALL.pixels(picture, PLANS["ten"].views(size_of(picture), SMALL))
+@given(IMAGES)
+def test_mirrored_views_are_the_mirrored_pixels(image):
+    ten = SMALL.pixels(image, PLANS["ten"].views(size_of(image), SMALL))
     np.testing.assert_array_equal(ten[5:], ten[:5, :, ::-1])
-    np.testing.assert_array_equal(SMALL.pixels(picture), ten[4:5])
+    np.testing.assert_array_equal(SMALL.pixels(image), ten[4:5])
 
 
-@given(PICTURES, st.integers(0, 7))
+@given(IMAGES, st.integers(0, 7))
 @settings(max_examples=40)
-def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(picture, pad):
+def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(image, pad):
     spec = Preprocess(resize=24, crop=Size(16, 20), pad=pad)
-    views = PLANS["ten"].views(size_of(picture), spec)
-    whole = spec.pixels(picture, views).astype(int)
+    views = PLANS["ten"].views(size_of(image), spec)
+    whole = spec.pixels(image, views).astype(int)
     limit = preprocess._MAX_RESIZED_PIXELS
     try:
         preprocess._MAX_RESIZED_PIXELS = 0
-        box = spec.pixels(picture, views).astype(int)
+        box = spec.pixels(image, views).astype(int)
     finally:
         preprocess._MAX_RESIZED_PIXELS = limit
     assert np.abs(whole - box).max() <= 2  # Pillow rounds across and down
@@ -96,14 +96,14 @@ def test_strips_are_answered_without_gigabytes(size):
         assert there.any() if plan.name == "whole" else there.all()
 
 
-def test_padding_is_black_and_the_picture_lies_inside_it():
+def test_padding_is_black_and_the_image_lies_inside_it():
     spec = Preprocess(color="L", resize=28, crop=32, pad=2, mean=0.1, std=0.3)
     pixels = spec.pixels(Image.new("L", (28, 28), 200))[0, ..., 0]
     assert (pixels[2:-2, 2:-2] == 200).all()
     assert pixels.sum() == 200 * 28 * 28
 
 
-def test_gray_and_rgb_have_their_channels_and_refuse_each_others_pictures():
+def test_gray_and_rgb_have_their_channels_and_refuse_each_others_images():
     gray = Preprocess(color="L", resize=8, crop=8, mean=0.5, std=0.5)
     assert gray.pixels(Image.new("L", (9, 9))).shape == (1, 8, 8, 1)
     with pytest.raises(SpecError, match="mode RGB"):

@@ -1,4 +1,4 @@
-"""One picture at a time must come to what all at once would."""
+"""One image at a time must come to what all at once would."""
 
 import subprocess
 import sys
@@ -16,12 +16,12 @@ MADE = Path(__file__).parents[1] / "made"
 
 
 def test_streaming_agrees_with_all_at_once():
-    model, pictures = conv_network(), noise(12)
+    model, images = conv_network(), noise(12)
     names = quantized_tensors(model)
-    statistics = activation_statistics(model, names, images=pictures)
-    histograms = activation_histograms(model, statistics, images=pictures)
+    statistics = activation_statistics(model, names, images=images)
+    histograms = activation_histograms(model, statistics, images=images)
     session = ActivationSession(model, names)
-    runs = [session.run(picture) for picture in pictures]
+    runs = [session.run(image) for image in images]
     assert {"normalized", "stem_relu6", "expand_relu6", "residual", "flat"} <= names
     assert "stem" not in names  # its Clip is merged into it
     for name in names:
@@ -36,17 +36,17 @@ def test_streaming_agrees_with_all_at_once():
         assert np.abs(histograms[name].counts - expected).sum() <= 0.01 * whole.size + 4  # float32 at the edges of bins
 
 
-def test_the_moving_average_follows_the_pictures():
-    model, pictures = conv_network(), noise(3)
+def test_the_moving_average_follows_the_images():
+    model, images = conv_network(), noise(3)
     name = "stem_relu6"
-    highest = [float(run[name].max()) for run in map(ActivationSession(model, [name]).run, pictures)]
+    highest = [float(run[name].max()) for run in map(ActivationSession(model, [name]).run, images)]
     expected = 0.9 * (0.9 * highest[0] + 0.1 * highest[1]) + 0.1 * highest[2]
-    statistics = activation_statistics(model, [name], images=pictures)
+    statistics = activation_statistics(model, [name], images=images)
     assert statistics[name].average_highest == pytest.approx(expected)
 
 
-def test_no_pictures():
-    with pytest.raises(DataError, match="no pictures"):
+def test_no_images():
+    with pytest.raises(DataError, match="no images"):
         activation_statistics(conv_network(), ["stem_relu6"], images=[])
 
 
@@ -59,11 +59,11 @@ from edgekit.quantize.ranges import tensor_ranges
 from edgekit.quantize.calibrate import activation_histograms, activation_statistics
 crop = Size(112, 112)
 model, few = conv_network(crop=crop, channels=32), noise(2, crop=crop)
-def pictures():
+def images():
     for index in range(int(sys.argv[1])):
         yield few[index % 2]
-statistics = activation_statistics(model, quantized_tensors(model), images=pictures())
-histograms = activation_histograms(model, statistics, images=pictures())
+statistics = activation_statistics(model, quantized_tensors(model), images=images())
+histograms = activation_histograms(model, statistics, images=images())
 assert len(tensor_ranges(statistics, histograms, calibrator="mse")) == len(statistics)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -71,11 +71,11 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux's /proc")
-def test_memory_does_not_grow_with_the_number_of_pictures():
+def test_memory_does_not_grow_with_the_number_of_images():
     peaks = []
     for count in (8, 80):
         command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(MADE)!r})\n{PROGRAM}", str(count)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
         peaks.append(int(done.stdout) / 1024)
-    assert peaks[1] < peaks[0] + 20  # one picture's activations are 9 MB: 72 more would be 650 MB
+    assert peaks[1] < peaks[0] + 20  # one image's activations are 9 MB: 72 more would be 650 MB
     assert peaks[1] < 500

@@ -29,7 +29,7 @@ def result(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labeled: bool =
         parent=accuracy(right) if labeled else None,
         child=accuracy(child) if labeled else None,
         parity=Parity(
-            pictures=1000, logit_difference=0, relative_difference=0, probability_difference=0, agreement=agreement
+            images=1000, logit_difference=0, relative_difference=0, probability_difference=0, agreement=agreement
         ),
         divergence=0.01,
         latencies=(PairedLatency(baseline_ms=speedup, other_ms=1.0, speedup=speedup, threads=1),),
@@ -43,14 +43,14 @@ def result(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labeled: bool =
     [
         (result(), []),
         (result(lost=10), []),
-        (result(lost=11), ["loses 1.10 points of top-1 (90.00% -> 88.90% on 1000 held-out pictures)"]),
+        (result(lost=11), ["loses 1.10 points of top-1 (90.00% -> 88.90% on 1000 held-out images)"]),
         (result(lost=20, won=12), []),
         (result(speedup=0.985), []),  # no more than noise
         (result(speedup=0.9), ["is 0.90 times as fast"]),
         (result(labeled=False, agreement=0.95), []),
         (
             result(labeled=False, agreement=0.94),
-            ["gives its parent's label to 94.00% of 1000 held-out pictures"],
+            ["gives its parent's label to 94.00% of 1000 held-out images"],
         ),
         (result(lost=50, speedup=0.5), ["loses 5.00 points", "is 0.50 times"]),
     ],
@@ -80,7 +80,7 @@ def test_a_limit_that_is_no_number_is_refused():
 
 def test_the_interval_of_the_drop_is_that_of_paired_differences():
     interval = result(lost=30, won=10).drop_interval
-    # 40 pictures differ: the standard error is sqrt(40 - 20^2 / 1000) / 1000
+    # 40 images differ: the standard error is sqrt(40 - 20^2 / 1000) / 1000
     half = 1.96 * np.sqrt(40 - 0.4) / 10
     assert (interval.low, interval.high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
 

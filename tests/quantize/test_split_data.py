@@ -1,4 +1,4 @@
-"""Which pictures calibrate and which judge."""
+"""Which images calibrate and which judge."""
 
 import pytest
 from PIL import Image
@@ -38,7 +38,7 @@ def test_a_labels_csv_is_read(tmp_path):
     assert (len(few), len(rest), rest.classes) == (4, 6, ("a", "b"))
 
 
-def test_bare_pictures_have_no_classes_unless_a_table_tells_them(tmp_path):
+def test_bare_images_have_no_classes_unless_a_table_tells_them(tmp_path):
     fill(tmp_path / "bare", [f"{i}.png" for i in range(10)])
     few, rest = calibration_and_held_out(tmp_path / "bare", samples=4, seed=0)
     assert (len(few), len(rest), few.classes, rest.classes) == (4, 6, (), ())
@@ -51,7 +51,7 @@ def test_bare_pictures_have_no_classes_unless_a_table_tells_them(tmp_path):
 
 def test_what_cannot_be_read_is_said(tmp_path):
     fill(tmp_path / "bare", [f"{i}.png" for i in range(10)])
-    with pytest.raises(DataError, match="10 pictures, and 10 are to calibrate; none is left"):
+    with pytest.raises(DataError, match="10 images, and 10 are to calibrate; none is left"):
         calibration_and_held_out(tmp_path / "bare", samples=10, seed=0)
     with pytest.raises(DataError, match="no such folder"):
         calibration_and_held_out(tmp_path / "missing", samples=10, seed=0)

@@ -79,9 +79,9 @@ def test_in_a_browser(hostile_page, tmp_path, width):
 def test_two_models_on_the_photographs(shared, tmp_path, tiny_thousand):
     from edgekit import dataset
 
-    pictures = dataset.read(shared / "data/imagenet-photos", "held-out")
+    images = dataset.read(shared / "data/imagenet-photos", "held-out")
     models = [EvaluatedModel(name, tiny_thousand, Classifier(tiny_thousand), plan) for name, plan in PLANS.items()]
-    write_report(evaluate(predict_all(models, pictures), data="photographs"), tmp_path / "report.html")
+    write_report(evaluate(predict_all(models, images), data="photographs"), tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 5e6
     for width in (360, 1400):
         _, said, wide = opened(tmp_path / "report.html", width=width, scratch=tmp_path)
@@ -108,8 +108,8 @@ def test_class_activation_maps_are_shown_where_the_file_has_them(tmp_path):
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(12)]
     classes = Classifier(path).info.labels
-    pictures = ImageSet(classes, sources, tuple(f"p{n}" for n in range(12)), tuple(n % 4 for n in range(12)))
-    evaluation = evaluate(predict_all([EvaluatedModel("maps", path, Classifier(path))], pictures), data="drawn")
+    images = ImageSet(classes, sources, tuple(f"p{n}" for n in range(12)), tuple(n % 4 for n in range(12)))
+    evaluation = evaluate(predict_all([EvaluatedModel("maps", path, Classifier(path))], images), data="drawn")
     write_report(evaluation, tmp_path / "report.html")
     page = Reader((tmp_path / "report.html").read_text())
     mistakes = len(evaluation.models[0].mistakes)
@@ -132,7 +132,7 @@ def drawn_evaluation(folder, rows):
     orders, truth = (LABELS, LABELS[::-1]), [LABELS.index(row[0]) for row in rows]
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in rows]
-    pictures = ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(len(rows))), tuple(truth))
+    images = ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(len(rows))), tuple(truth))
     models, accuracies = [], []
     for number, labels in enumerate(orders):
         path = write_tiny(folder / f"m{number}.onnx", labels=labels)
@@ -140,7 +140,7 @@ def drawn_evaluation(folder, rows):
         predicted = np.array([labels.index(row[number + 1]) for row in rows])
         own_truth = np.array([labels.index(row[0]) for row in rows])
         accuracies.append(Accuracy(own_truth, np.eye(len(labels))[predicted] * 0.9 + 0.025))
-    return evaluate(Predictions(tuple(models), pictures, tuple(accuracies), ()), data="drawn")
+    return evaluate(Predictions(tuple(models), images, tuple(accuracies), ()), data="drawn")
 
 
 def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_path):
@@ -155,7 +155,7 @@ def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_pa
     assert "too few" not in class_table(second, first)
 
 
-def test_one_picture_of_a_class_is_called_too_few_and_no_confusion_the_most(tmp_path):
+def test_one_image_of_a_class_is_called_too_few_and_no_confusion_the_most(tmp_path):
     evaluation = drawn_evaluation(tmp_path, [(label, LABELS[0], label) for label in LABELS])
     assert "too few" in class_table(evaluation.models[0], evaluation.models[0])
     confusions = confusion_section(evaluation.models[0])
@@ -168,6 +168,6 @@ def test_a_models_color_is_the_same_in_the_verdict_and_on_its_card(tmp_path):
     text = page(evaluation)
     assert re.search(r'<span class="c1" style="flex-grow:1" title="only m1: 1">', text)
     assert re.search(r'<i class="key c1"></i><bdi>m1</bdi></h3>', text)
-    assert "1 picture. Above" in text
+    assert "1 image. Above" in text
     assert "92.5% sure in the mean, and right in 80.0%: too sure." in text
     assert "92.5% sure in the mean, and right in 100.0%: too modest." in text

@@ -1,4 +1,4 @@
-"""Many pictures at once: the answers of one after the other, in order, in bounded memory."""
+"""Many images at once: the answers of one after the other, in order, in bounded memory."""
 
 import gc
 import threading
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_pictures import encoded, noise
+from made_images import encoded, noise
 
 from edgekit import Classifier
 from edgekit.errors import ImageError, SpecError
 from edgekit.runtime.bulk import overlapped, predict_many
 
-PICTURES = [np.asarray(noise(20 + n, 31)) for n in range(12)]
+IMAGES = [np.asarray(noise(20 + n, 31)) for n in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def classifier(tiny_artifact):
 
 
 @pytest.mark.parametrize("workers", [None, 1, 3])
-def test_answers_are_those_of_single_pictures_in_order(classifier, workers):
-    sources = [*PICTURES, b"broken", ImageError("an error is its own answer"), encoded(noise(20, 20), "PNG")]
+def test_answers_are_those_of_single_images_in_order(classifier, workers):
+    sources = [*IMAGES, b"broken", ImageError("an error is its own answer"), encoded(noise(20, 20), "PNG")]
     answers = list(predict_many(classifier, sources, top=2, plan="flip", workers=workers))
     assert len(answers) == len(sources)
     assert [isinstance(answer, ImageError) for answer in answers] == [False] * 12 + [True, True, False]
@@ -37,10 +37,10 @@ def test_answers_are_those_of_single_pictures_in_order(classifier, workers):
             assert answer.top == single.top
 
 
-@given(order=st.permutations(range(len(PICTURES))))
-def test_shuffled_pictures_give_shuffled_answers(classifier, order):
-    answers = predict_many(classifier, [PICTURES[n] for n in order], workers=2)
-    expected = (classifier.predict(PICTURES[n]).to_dict() for n in order)
+@given(order=st.permutations(range(len(IMAGES))))
+def test_shuffled_images_give_shuffled_answers(classifier, order):
+    answers = predict_many(classifier, [IMAGES[n] for n in order], workers=2)
+    expected = (classifier.predict(IMAGES[n]).to_dict() for n in order)
     assert [answer.to_dict() for answer in answers] == list(expected)
 
 
@@ -62,7 +62,7 @@ def test_several_are_in_work_at_once_and_few_ahead():
         assert len(taken) <= count + 3 * 8
 
 
-def test_an_answer_does_not_wait_for_pictures_that_come_late():
+def test_an_answer_does_not_wait_for_images_that_come_late():
     def items():
         yield 1
         assert done.wait(timeout=30)
@@ -84,13 +84,13 @@ def test_what_is_raised_is_raised_in_its_turn_and_threads_end(classifier):
     with pytest.raises(ZeroDivisionError):
         answers.extend(overlapped(work, range(50), workers=2))
     assert threading.active_count() == before
-    first = predict_many(classifier, PICTURES * 20, workers=2)
+    first = predict_many(classifier, IMAGES * 20, workers=2)
     next(first)
     first.close()
     assert threading.active_count() == before
 
 
-def test_kept_errors_do_not_keep_the_pictures(classifier):
+def test_kept_errors_do_not_keep_the_images(classifier):
     class Bytes(bytearray):
         """Bytes that can be watched."""
 
@@ -98,7 +98,7 @@ def test_kept_errors_do_not_keep_the_pictures(classifier):
 
     def sources():
         for _ in range(20):
-            data = Bytes(b"not a picture" * 100)
+            data = Bytes(b"not an image" * 100)
             watched.append(weakref.ref(data))
             yield data
 
@@ -110,8 +110,8 @@ def test_kept_errors_do_not_keep_the_pictures(classifier):
 
 def test_wrong_arguments_are_said(classifier):
     with pytest.raises(SpecError, match="list"):
-        next(predict_many(classifier, "picture.jpg"))
+        next(predict_many(classifier, "image.jpg"))
     with pytest.raises(SpecError, match="workers"):
-        next(predict_many(classifier, PICTURES, workers=0))
+        next(predict_many(classifier, IMAGES, workers=0))
     with pytest.raises(SpecError, match="crop plan"):
-        next(predict_many(classifier, PICTURES, plan="all"))
+        next(predict_many(classifier, IMAGES, plan="all"))

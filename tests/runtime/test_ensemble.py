@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from made_images import encoded, noise
 from made_models import LABELS, tiny_info, tiny_model, write_tiny
-from made_pictures import encoded, noise
 from onnx import numpy_helper
 
 from edgekit import Classifier, Ensemble
 from edgekit.errors import EdgekitError, ImageError, SpecError
 from edgekit.preprocess.spec import Preprocess
 
-PICTURE = encoded(noise(90, 70), "JPEG")
+IMAGE = encoded(noise(90, 70), "JPEG")
 ORDER = [2, 0, 3, 1]  # of the second model's labels
 
 
@@ -33,8 +33,8 @@ def by_name(prediction) -> dict[str, float]:
 
 @pytest.mark.parametrize("weights", [None, (1, 1), (3, 1), (0.25, 0.75)])
 def test_probabilities_are_the_weighted_mean_by_name(members, weights):
-    ours, theirs = (by_name(member.predict(PICTURE, plan="five")) for member in members)
-    prediction = Ensemble(members, weights=weights).predict(PICTURE, plan="five")
+    ours, theirs = (by_name(member.predict(IMAGE, plan="five")) for member in members)
+    prediction = Ensemble(members, weights=weights).predict(IMAGE, plan="five")
     first, second = weights or (1, 1)
     expected = {label: (first * ours[label] + second * theirs[label]) / (first + second) for label in LABELS}
     assert by_name(prediction) == pytest.approx(expected)
@@ -43,8 +43,8 @@ def test_probabilities_are_the_weighted_mean_by_name(members, weights):
 
 
 def test_averaged_logits_are_those_of_the_mean(members):
-    prediction = Ensemble(members).predict(PICTURE, average="logits")
-    first, second = (member.predict(PICTURE).logits for member in members)
+    prediction = Ensemble(members).predict(IMAGE, average="logits")
+    first, second = (member.predict(IMAGE).logits for member in members)
     mean = (first + second[[ORDER.index(n) for n in range(len(LABELS))]]) / 2
     np.testing.assert_allclose(prediction.logits, mean, atol=1e-6)
     shares = np.exp(mean - mean.max())
@@ -53,27 +53,27 @@ def test_averaged_logits_are_those_of_the_mean(members):
 
 def test_one_member_answers_as_itself(members):
     alone, member = Ensemble(members[:1]), members[0]
-    np.testing.assert_array_equal(alone.predict(PICTURE).probabilities, member.predict(PICTURE).probabilities)
+    np.testing.assert_array_equal(alone.predict(IMAGE).probabilities, member.predict(IMAGE).probabilities)
 
 
-def test_a_gray_and_a_colored_network_share_a_picture(tmp_path, members):
+def test_a_gray_and_a_colored_network_share_a_image(tmp_path, members):
     gray = Preprocess(color="L", resize=12, crop=(8, 10), mean=0.5, std=0.5)
     model = tiny_model()
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 1
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.ones((80, len(LABELS)), np.float32), "weight"))
     member = Classifier(write_tiny(tmp_path / "gray.onnx", model, preprocess=gray), exact=True)
-    prediction = Ensemble([member, members[0]]).predict(PICTURE)
-    expected = (member.predict(PICTURE).probabilities + members[0].predict(PICTURE).probabilities) / 2
+    prediction = Ensemble([member, members[0]]).predict(IMAGE)
+    expected = (member.predict(IMAGE).probabilities + members[0].predict(IMAGE).probabilities) / 2
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
 
 
-def test_many_pictures_keep_their_order_and_failures_their_place(members):
+def test_many_images_keep_their_order_and_failures_their_place(members):
     ensemble = Ensemble(members)
-    answers = list(ensemble.predict_many([PICTURE, b"broken", PICTURE]))
+    answers = list(ensemble.predict_many([IMAGE, b"broken", IMAGE]))
     assert [isinstance(answer, ImageError) for answer in answers] == [False, True, False]
-    np.testing.assert_array_equal(answers[2].probabilities, ensemble.predict(PICTURE).probabilities)
+    np.testing.assert_array_equal(answers[2].probabilities, ensemble.predict(IMAGE).probabilities)
     with pytest.raises(SpecError, match="list"):
-        list(ensemble.predict_many("picture.jpg"))
+        list(ensemble.predict_many("image.jpg"))
 
 
 def test_labels_that_disagree_are_listed_for_both_sides(tmp_path, members):
@@ -89,7 +89,7 @@ def test_a_name_that_stands_twice_is_matched_only_in_the_same_order(tmp_path):
         Classifier(write_tiny(tmp_path / f"{number}.onnx", labels=labels))
         for number, labels in enumerate([("crane", "dog", "crane", "cat"), ("dog", "crane", "crane", "cat")])
     ]
-    assert Ensemble([twice[0], twice[0]]).predict(PICTURE).label in twice[0].labels
+    assert Ensemble([twice[0], twice[0]]).predict(IMAGE).label in twice[0].labels
     with pytest.raises(SpecError, match="several labels"):
         Ensemble(twice)
 
@@ -110,4 +110,4 @@ def test_it_closes_its_members(tiny_artifact):
     with Ensemble([member]) as ensemble:
         ensemble.warmup()
     with pytest.raises(EdgekitError, match="closed"):
-        member.predict(PICTURE)
+        member.predict(IMAGE)

@@ -1,4 +1,4 @@
-"""From what a user names to pictures: in order, once, and never without an end."""
+"""From what a user names to images: in order, once, and never without an end."""
 
 import io
 import os
@@ -33,7 +33,7 @@ def test_files_are_taken_as_they_are_named(tree):
     ]
 
 
-def test_a_folder_is_all_its_pictures_in_natural_order(tree):
+def test_a_folder_is_all_its_images_in_natural_order(tree):
     assert names(".") == ["./b9.JPG", "./b10.jpg", "./c/1.png", "./c/02.png", "./c/d/e.tiff"]
     assert names("c/", "b9.JPG") == ["c/1.png", "c/02.png", "c/d/e.tiff", "b9.JPG"]
     assert names(str(tree / "c" / "d")) == [str(tree / "c/d/e.tiff")]
@@ -64,11 +64,11 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree):
     assert names("b[1].jpg") == ["b[1].jpg"]
 
 
-def test_what_has_no_pictures_says_so_in_its_place(tree):
+def test_what_has_no_images_says_so_in_its_place(tree):
     Path("empty").mkdir()
     first, second, last = find_images(["empty", "b9.JPG", "file:///etc/passwd"])
     assert isinstance(first.source, ImageError)
-    assert "empty: no pictures" in str(first.source)
+    assert "empty: no images" in str(first.source)
     assert second.name == "b9.JPG"
     assert "not by file" in str(last.source)
 
@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(tree):
     assert "cannot be read" in str(found[-1].source)
 
 
-def test_stdin_is_a_picture_where_there_is_one(tree):
+def test_stdin_is_a_image_where_there_is_one(tree):
     stdin = io.BytesIO(b"x")
     assert list(find_images(["-"], stdin=stdin)) == [("-", stdin)]
 
@@ -118,5 +118,5 @@ def test_lists_of_names(tree):
 
 @given(st.lists(st.integers(0, 10**30)))
 def test_numbers_stand_in_their_order(numbers):
-    written = [f"picture {number} of 9" for number in numbers]
-    assert sorted(written, key=_natural) == [f"picture {number} of 9" for number in sorted(numbers)]
+    written = [f"image {number} of 9" for number in numbers]
+    assert sorted(written, key=_natural) == [f"image {number} of 9" for number in sorted(numbers)]

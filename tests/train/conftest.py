@@ -16,7 +16,7 @@ from edgekit.train.recipe import Recipe
 def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
     """28x28 gray images: a bright bar, upright (0), lying (1) or slanting (2), in noise."""
     rng = np.random.default_rng(seed)
-    pictures, labels = [], []
+    images, labels = [], []
     for number in range(count):
         label, at = number % 3, int(rng.integers(8, 20))
         pixels = rng.integers(0, 60, (28, 28))
@@ -27,14 +27,14 @@ def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
         else:
             for i in range(4, 24):
                 pixels[i, max(i + at - 16, 0) : i + at - 12] += 180
-        pictures.append(pixels.clip(0, 255).astype(np.uint8))
+        images.append(pixels.clip(0, 255).astype(np.uint8))
         labels.append(label)
-    return pictures, labels
+    return images, labels
 
 
 def drawn_set(count: int, *, seed: int) -> ImageSet:
-    pictures, labels = drawn(count, seed=seed)
-    return ImageSet(("bar", "line", "slant"), pictures, tuple(map(str, range(count))), tuple(labels))
+    images, labels = drawn(count, seed=seed)
+    return ImageSet(("bar", "line", "slant"), images, tuple(map(str, range(count))), tuple(labels))
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def validation() -> ImageSet:
 
 
 @pytest.fixture(scope="session")
-def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same images as PNG files in train/CLASS/ and val/CLASS/."""
     root = tmp_path_factory.mktemp("bars")
     for split, count, seed in (("train", 90, 1), ("val", 30, 2)):
@@ -60,7 +60,7 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def picture_set() -> Callable[..., ImageSet]:
+def image_set() -> Callable[..., ImageSet]:
     """A function: N drawn images, by a seed."""
     return drawn_set
 

@@ -33,16 +33,16 @@ def finish(arguments, **options):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, picture_folder):
+def undisturbed(tmp_path_factory, image_folder):
     """A whole run: the seconds of its epochs, and the folder that holds its weights."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = finish(command(picture_folder, folder, "--json"))
+    done = finish(command(image_folder, folder, "--json"))
     assert done.returncode == 0, done.stderr
     return sum(json.loads(line)["seconds"] for line in done.stdout.splitlines()), folder
 
 
 @pytest.mark.slow
-def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, picture_folder, undisturbed):
+def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, image_folder, undisturbed):
     seconds, whole = undisturbed
     moments = random.Random()  # other ones in every run of this test; what the kills left is listed where it fails
     kills = []
@@ -50,7 +50,7 @@ def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, 
         for begun in tmp_path.glob("environment.json"):
             begun.unlink()  # written anew when the epochs begin
         process = subprocess.Popen(
-            command(picture_folder, tmp_path, "--resume"),
+            command(image_folder, tmp_path, "--resume"),
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -66,16 +66,16 @@ def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, 
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             kills.append(sorted(path.name for path in tmp_path.iterdir()))
-    done = finish(command(picture_folder, tmp_path, "--resume"))
+    done = finish(command(image_folder, tmp_path, "--resume"))
     assert done.returncode == 0, done.stderr
     digests = {sha256((folder / "model.safetensors").read_bytes()) for folder in (tmp_path, whole)}
     assert len(digests) == 1, kills
 
 
 @pytest.mark.slow
-def test_train_saves_and_exits_130_at_ctrl_c(tmp_path, picture_folder):
+def test_train_saves_and_exits_130_at_ctrl_c(tmp_path, image_folder):
     process = subprocess.Popen(
-        [*command(picture_folder, tmp_path, "--json"), "--epochs", "1000"],
+        [*command(image_folder, tmp_path, "--json"), "--epochs", "1000"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -99,37 +99,37 @@ def torchrun(data, folder, *options):
 
 
 @pytest.mark.slow
-def test_train_in_two_processes_ends_in_the_weights_of_one(tmp_path, picture_folder):
-    """Within 1e-5 in every weight after 33 steps: the same pictures in each; only the order of the sums differs."""
-    alone = finish(command(picture_folder, tmp_path / "one", "--epochs", "3"))
+def test_train_in_two_processes_ends_in_the_weights_of_one(tmp_path, image_folder):
+    """Within 1e-5 in every weight after 33 steps: the same images in each; only the order of the sums differs."""
+    alone = finish(command(image_folder, tmp_path / "one", "--epochs", "3"))
     assert alone.returncode == 0, alone.stderr
-    done = finish(torchrun(picture_folder, tmp_path / "two", "--epochs", "3"))
+    done = finish(torchrun(image_folder, tmp_path / "two", "--epochs", "3"))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("epoch 3/3") == 1  # the first process alone reports
     one, two = (load_checkpoint(folder / "model.safetensors") for folder in (tmp_path / "one", tmp_path / "two"))
     difference = max(float((one.tensors[name] - t).abs().max()) for name, t in two.tensors.items())
     assert difference <= 1e-5
-    assert one.state["val_accuracy"] == pytest.approx(two.state["val_accuracy"], abs=0.04)  # one picture of 30
+    assert one.state["val_accuracy"] == pytest.approx(two.state["val_accuracy"], abs=0.04)  # one image of 30
 
 
 @pytest.mark.slow
-def test_train_in_two_processes_shares_the_features_of_a_frozen_body(tmp_path, picture_folder, undisturbed):
+def test_train_in_two_processes_shares_the_features_of_a_frozen_body(tmp_path, image_folder, undisturbed):
     weights = undisturbed[1] / "model.safetensors"
     head = ("--tune", "head", "--weights", str(weights), "--epochs", "2")
     for options in (("--rotate", "0"), ("--feature-copies", "2")):  # only copies are rotated
         folders = [tmp_path / f"{name}{options[0]}" for name in ("one", "two")]
-        alone = finish(command(picture_folder, folders[0], *head, *options))
+        alone = finish(command(image_folder, folders[0], *head, *options))
         assert alone.returncode == 0, alone.stderr
-        done = finish(torchrun(picture_folder, folders[1], *head, *options))
+        done = finish(torchrun(image_folder, folders[1], *head, *options))
         assert done.returncode == 0, done.stderr
         one, two = (load_checkpoint(folder / "model.safetensors") for folder in folders)
         assert max(float((one.tensors[name] - t).abs().max()) for name, t in two.tensors.items()) <= 1e-5
 
 
 @pytest.mark.slow
-def test_train_reports_a_dead_loader_in_one_line(tmp_path, picture_folder):
+def test_train_reports_a_dead_loader_in_one_line(tmp_path, image_folder):
     process = subprocess.Popen(
-        [*command(picture_folder, tmp_path, "--json"), "--epochs", "10000"],
+        [*command(image_folder, tmp_path, "--json"), "--epochs", "10000"],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -145,9 +145,9 @@ def test_train_reports_a_dead_loader_in_one_line(tmp_path, picture_folder):
 
 
 @pytest.mark.slow
-def test_train_ends_within_a_minute_of_a_dead_process_and_resumes(tmp_path, picture_folder):
+def test_train_ends_within_a_minute_of_a_dead_process_and_resumes(tmp_path, image_folder):
     job = subprocess.Popen(
-        torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json"),
+        torchrun(image_folder, tmp_path, "--epochs", "10000", "--json"),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -162,7 +162,7 @@ def test_train_ends_within_a_minute_of_a_dead_process_and_resumes(tmp_path, pict
     reached = load_checkpoint(tmp_path / "last.safetensors").state["epoch"]
     assert reached >= 1
     again = subprocess.Popen(
-        torchrun(picture_folder, tmp_path, "--epochs", "10000", "--json", "--resume"),
+        torchrun(image_folder, tmp_path, "--epochs", "10000", "--json", "--resume"),
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -167,9 +167,9 @@ def test_train_notes_where_it_resumes_and_refuses_other_images(tmp_path, lenet_r
     run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
     assert "going on after 3 of 3 epochs" in notes
     fewer = training.subset(range(len(training) - 1))
-    relabelled = ImageSet(training.classes, training.sources, training.names, training.labels[::-1])
-    for other in (fewer, relabelled):
-        with pytest.raises(DataError, match="other pictures"):
+    relabeled = ImageSet(training.classes, training.sources, training.names, training.labels[::-1])
+    for other in (fewer, relabeled):
+        with pytest.raises(DataError, match="other images"):
             run(tmp_path, lenet_recipe(), other, validation, resume=True)
 
 

@@ -8,10 +8,10 @@ from edgekit.image.size import Size
 from edgekit.train.preview import write_preview
 
 
-def test_preview_of_head_tuning_shows_the_images_of_its_features(tmp_path, lenet_recipe, picture_set):
+def test_preview_of_head_tuning_shows_the_images_of_its_features(tmp_path, lenet_recipe, image_set):
     def sheet(augment):
         recipe = lenet_recipe(tune="head", weights="w", augment=augment)
-        write_preview(tmp_path / "sheet.png", picture_set(20, seed=0), recipe)
+        write_preview(tmp_path / "sheet.png", image_set(20, seed=0), recipe)
         pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
         return [pixels[:, column * 68 + 4 : column * 68 + 68] for column in range(8)]
 
@@ -21,6 +21,6 @@ def test_preview_of_head_tuning_shows_the_images_of_its_features(tmp_path, lenet
     assert len({column.tobytes() for column in copies}) == 2
 
 
-def test_preview_is_a_sheet_of_eight_by_eight(tmp_path, lenet_recipe, picture_set):
-    write_preview(tmp_path / "sheet.png", picture_set(20, seed=0), lenet_recipe(augment={"erase": 1.0}))
+def test_preview_is_a_sheet_of_eight_by_eight(tmp_path, lenet_recipe, image_set):
+    write_preview(tmp_path / "sheet.png", image_set(20, seed=0), lenet_recipe(augment={"erase": 1.0}))
     assert load_image(tmp_path / "sheet.png").size == Size(8 * 68 + 4, 8 * 68 + 4)

@@ -147,11 +147,11 @@ def test_drop_path_is_the_identity_in_evaluation():
     assert DropPath(0.0).train()(x) is x
 
 
-def test_drop_path_drops_whole_pictures_and_keeps_the_mean():
+def test_drop_path_drops_whole_images_and_keeps_the_mean():
     torch.manual_seed(0)
-    pictures, rate = 20_000, 0.2
+    images, rate = 20_000, 0.2
 
-    kept = DropPath(rate).train()(torch.ones(pictures, 2, 1, 1))
+    kept = DropPath(rate).train()(torch.ones(images, 2, 1, 1))
 
     assert set(kept.unique().tolist()) == {0.0, 1.25}
     assert torch.equal(kept[:, 0], kept[:, 1])
@@ -172,7 +172,7 @@ def test_evaluation_is_deterministic_and_training_is_not():
         assert torch.equal(network(x), network(x))
 
 
-def test_strides_and_activations_fit_small_pictures_and_integers(hollow):
+def test_strides_and_activations_fit_small_images_and_integers(hollow):
     activation = ["relu6"] * 5 + ["silu"] * 4
     network = hollow("efficientnet_b0", stem_stride=1, stage_strides=[1, 1, 2, 2, 1, 2, 1], activation=activation)
     assert network.body[:-1](torch.empty((1, 3, 32, 32), device="meta")).shape == (1, 1280, 4, 4)

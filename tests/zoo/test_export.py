@@ -27,13 +27,13 @@ def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
         model=name,
         labels=tuple(f"class {number}" for number in range(CLASSES)),
         preprocess=SPECS[name].preprocess,
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
     path = tmp_path / "model.onnx"
-    pictures = ImageSet(("any",), draw_scenes(2), ("first", "second"), (0, 0))
-    parity = from_torch(network, info, path, pictures=pictures)
-    assert parity.pictures == 2
+    images = ImageSet(("any",), draw_scenes(2), ("first", "second"), (0, 0))
+    parity = from_torch(network, info, path, images=images)
+    assert parity.images == 2
     assert parity.relative_difference <= TOLERANCE
-    assert read_info(path).parity["to_onnx"]["pictures"] == 2
+    assert read_info(path).parity["to_onnx"]["images"] == 2
     assert path.stat().st_size > 3.9 * sum(p.numel() for p in network.parameters())  # one file, with the weights in it
     path.unlink()  # half a gigabyte of VGG is not worth keeping

@@ -146,7 +146,7 @@ def test_an_export_has_no_auxiliary_classifiers(tmp_path):
     network = Network({**body, "pool": GlobalAveragePool()}, {"fc": nn.Linear(32, 2)}, auxiliary=heads)
     preprocess = Preprocess(resize=16, crop=size)
 
-    from_torch(network, ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, licence="none"), path)
+    from_torch(network, ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, license="none"), path)
 
     graph = onnx.load(path).graph
     learned = [tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")]

@@ -82,7 +82,7 @@ def test_takes_their_weights_and_answers_the_same(name, peer, hollow):
         expected, logits = theirs(pixels), ours(pixels)
         scale = expected.abs().max()
         assert (logits - expected).abs().max() <= 1e-4 * scale
-        assert (expected[0] - expected[1]).abs().max() > 1e-2 * scale  # or the pictures would not have mattered
+        assert (expected[0] - expected[1]).abs().max() > 1e-2 * scale  # or the images would not have mattered
 
 
 @pytest.mark.parametrize("name", ["googlenet", "mobilenet_v2", "resnet18"])

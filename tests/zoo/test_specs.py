@@ -66,7 +66,7 @@ def test_takes_its_largest_and_refuses_more_in_one_line(name, hollow):
 
 @pytest.mark.parametrize("name", [name for name, spec in SPECS.items() if spec.macs < 250e6])
 def test_answers_and_learns(name):
-    """Real numbers through the cheap ones: the logits depend on the picture, and every weight gets a gradient."""
+    """Real numbers through the cheap ones: the logits depend on the image, and every weight gets a gradient."""
     torch.manual_seed(0)
     spec = SPECS[name]
     network = build(name)

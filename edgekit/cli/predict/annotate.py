@@ -39,7 +39,7 @@ class AnnotatedImages:
         file = BytesIO()
         annotated(image, lines).save(file, "JPEG", quality=_JPEG_QUALITY)
         stem = "".join(c if c.isalnum() or c in "-_. " else "_" for c in Path(name).stem)
-        stem = stem[:_MAX_NAME_LENGTH] or "picture"
+        stem = stem[:_MAX_NAME_LENGTH] or "image"
         while True:
             self._name_counts[stem] += 1
             number = self._name_counts[stem]

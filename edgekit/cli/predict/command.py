@@ -9,11 +9,11 @@ from edgekit.cli.typer_options import with_options_of
 
 EXAMPLES = """Examples:
 
-edgekit predict picture.jpg
+edgekit predict image.jpg
 
 edgekit predict photos/ --top 3 --crops 10 --json
 
-cat picture.jpg | edgekit predict -
+cat image.jpg | edgekit predict -
 
 edgekit predict photos/ --resume answers.jsonl
 
@@ -23,7 +23,7 @@ edgekit predict photos/ --model one.onnx --model two.onnx --model-weights 2,1 --
 
 @with_options_of(Options)
 def run(**values: Any) -> None:
-    """Say what is on each picture. Exits 3 when some of them could not be read; the others are answered."""
+    """Say what is on each image. Exits 3 when some of them could not be read; the others are answered."""
     from edgekit.cli.predict.run import predict
 
     predict(Options(**values))

@@ -36,14 +36,14 @@ _NUMBERS = {int: "[0-9]{1,18}", float: r"[0-9]{1,9}(\.[0-9]{1,9})?"}
 
 def parse(arguments: list[str]) -> Options | None:
     """The options after `edgekit predict`; None if typer should parse them: help, mistakes and unusual spellings."""
-    pictures: list[str] = []
+    images: list[str] = []
     values: dict[str, Any] = {}
     rest = iter(arguments)
     for argument in rest:
         if argument == "--":
-            pictures += rest
+            images += rest
         elif argument == "-" or not argument.startswith("-"):
-            pictures.append(argument)
+            images.append(argument)
         else:
             name, equals, text = argument.partition("=")
             flag = _FLAGS.get(name)
@@ -53,7 +53,7 @@ def parse(arguments: list[str]) -> Options | None:
             if value is None:
                 return None
             values[flag.field] = (*values.get(flag.field, ()), value) if flag.is_repeated else value
-    return Options(pictures=tuple(pictures), **values) if pictures or "list" in values else None
+    return Options(images=tuple(images), **values) if images or "list" in values else None
 
 
 def _value(flag: _Flag, text: str, is_joined: bool) -> Any:

@@ -11,11 +11,9 @@ from edgekit.cli.options import Argument, Option
 class Options(NamedTuple):
     """The values of a command line, or the defaults."""
 
-    pictures: Annotated[
+    images: Annotated[
         tuple[str, ...],
-        Argument(
-            "Picture files, folders of them, patterns like '**/*.jpg', http(s) addresses; - reads one from stdin."
-        ),
+        Argument("Image files, folders of them, patterns like '**/*.jpg', http(s) addresses; - reads one from stdin."),
     ] = ()
     list: Annotated[
         str | None,
@@ -34,7 +32,7 @@ class Options(NamedTuple):
     ] = None
     top: Annotated[
         int | None,
-        Option("Classes to show: 5 for one picture, 1 for several, unless said.", least=1),
+        Option("Classes to show: 5 for one image, 1 for several, unless said.", least=1),
     ] = None
     crops: Annotated[
         str,
@@ -55,35 +53,35 @@ class Options(NamedTuple):
         float, Option("Answer unknown where no class is as probable as this, 0 to 1.", least=0)
     ] = 0.0
     exact: Annotated[
-        bool, Option("Decode and resize all of every picture, as training does: slower, a hair more exact.")
+        bool, Option("Decode and resize all of every image, as training does: slower, a hair more exact.")
     ] = False
     threads: Annotated[
         int | None,
-        Option("CPU threads; of several pictures, how many at once.", least=1, default_text="the cores there are"),
+        Option("CPU threads; of several images, how many at once.", least=1, default_text="the cores there are"),
     ] = None
     provider: Annotated[
         str | None,
         Option("onnxruntime's execution provider, such as cuda.", default_text="cpu"),
     ] = None
     trusted: Annotated[bool, Option("Load an .ort file, which cannot be looked through, because you made it.")] = False
-    json: Annotated[bool, Option("One JSON line for each picture.")] = False
+    json: Annotated[bool, Option("One JSON line for each image.")] = False
     csv: Annotated[bool, Option("CSV with one line for each class shown.")] = False
     logits: Annotated[bool, Option("The network's own figures instead of probabilities.")] = False
     short_names: Annotated[bool, Option("Of names like 'tench, Tinca tinca' only the first.")] = False
     save: Annotated[
         str | None,
-        Option("A folder to write the pictures to with their labels drawn on; nothing there is replaced."),
+        Option("A folder to write the images to with their labels drawn on; nothing there is replaced."),
     ] = None
     resume: Annotated[
         str | None,
-        Option("A file of JSON lines to write to, going on behind the pictures that it answers already."),
+        Option("A file of JSON lines to write to, going on behind the images that it answers already."),
     ] = None
     max_pixels: Annotated[
-        int | None, Option("Height times width that a picture may have.", least=1, default_text="50 million")
+        int | None, Option("Height times width that an image may have.", least=1, default_text="50 million")
     ] = None
-    max_bytes: Annotated[
-        int | None, Option("Bytes that a picture's file may have.", least=1, default_text="64 MiB")
-    ] = None
+    max_bytes: Annotated[int | None, Option("Bytes that an image's file may have.", least=1, default_text="64 MiB")] = (
+        None
+    )
     timeout: Annotated[
         float | None, Option("Seconds that fetching one address may take.", least=0, default_text="30")
     ] = None

@@ -37,7 +37,7 @@ def predict(options: Options) -> None:
     """Predict every image in order. Ends the process with exit code 3 if some of them failed."""
     _check_options(options)
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of broken files goes to stderr
-    names = [*options.pictures, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
+    names = [*options.images, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
         resume_file = stack.enter_context(_open_resume_file(options)) if options.resume else None
         folder = _annotated_images(options)
@@ -53,15 +53,15 @@ def predict(options: Options) -> None:
         stack.enter_context(closing(results))
         failed = _write_results(results, _result_writer(options, resume_file), folder=folder, options=options)
     if resume_file is not None:
-        write_message(f"{options.resume}: {resume_file.total} pictures answered, {resume_file.failed} failed")
+        write_message(f"{options.resume}: {resume_file.total} images answered, {resume_file.failed} failed")
     if failed or (resume_file is not None and resume_file.failed):
         sys.exit(EXIT_SOME_FAILED)
 
 
 def _check_options(options: Options) -> None:
     """Raises SpecError for options that exclude each other."""
-    if not options.pictures and options.list is None:
-        raise SpecError("no pictures; name files, folders or addresses, or give a --list of them")
+    if not options.images and options.list is None:
+        raise SpecError("no images; name files, folders or addresses, or give a --list of them")
     if options.json + options.csv + (options.resume is not None) > 1:
         raise SpecError("answers are written in one form: leave out all but one of --json, --csv and --resume")
 
@@ -207,7 +207,7 @@ def _open_resume_file(options: Options) -> ResumeFile:
     from edgekit.files import sha256
 
     models = [sha256(read_model(model_path(model))) for model in _models(options)]
-    left_out = {"pictures", "list", "model", "model_weights", "threads", "save", "resume", "timeout"}
+    left_out = {"images", "list", "model", "model_weights", "threads", "save", "resume", "timeout"}
     settings: dict[str, object] = {"weights": options.model_weights}  # its former name: older files can be resumed
     settings |= {name: value for name, value in options._asdict().items() if name not in left_out}
     return ResumeFile(options.resume or "", sha256(f"{models} {settings}".encode())[:16])

@@ -54,7 +54,7 @@ def color_axes(images: ImageSet, preprocess: Preprocess) -> ColorAxes:
     Of at most 512 images spread evenly over the set, so that the result depends on the set alone.
     """
     if not len(images):
-        raise DataError("there are no pictures to take colors from")
+        raise DataError("there are no images to take colors from")
     step = -(-len(images) // _MAX_AXES_IMAGES)
     colors = [_sample_colors(images, index, preprocess) for index in range(0, len(images), step)]
     covariance = np.atleast_2d(np.cov(np.concatenate(colors), rowvar=False))

@@ -36,18 +36,18 @@ def test_predict_save_annotates_an_image_from_stdin(edgekit, folder, tiny_artifa
 @pytest.mark.parametrize("size", [(1, 1), (1, 20_000), (5000, 40), (300, 200)])
 def test_annotated_fits_any_image_and_any_text(size):
     for lines in (["a"], ["x" * 5000, "\\x1b[31m", "日本語 ü ‮", ""]):
-        picture = annotated(Image.new("RGB", size, "red"), lines)
-        assert picture.mode == "RGB"
-        assert max(picture.size) <= 4096
-        values = np.asarray(picture)
+        image = annotated(Image.new("RGB", size, "red"), lines)
+        assert image.mode == "RGB"
+        assert max(image.size) <= 4096
+        values = np.asarray(image)
         assert (values == 255).all(axis=-1).any() or lines[0] == ""
 
 
 def test_annotated_images_stay_in_their_folder(tmp_path):
     folder = AnnotatedImages(str(tmp_path / "out"))
-    picture = Image.new("RGB", (9, 9))
+    image = Image.new("RGB", (9, 9))
     for name in ("../../up.png", "http://host/a/b.png?x=1", "..", "", "/", "a" * 400, "con\x1b[1m.png", "\udcff.jpg"):
-        path = folder.save(name, picture, ["x"])
+        path = folder.save(name, image, ["x"])
         assert path.resolve().parent == (tmp_path / "out").resolve()
         assert path.name.isprintable()
     assert len(list((tmp_path / "out").iterdir())) == 8

@@ -16,7 +16,7 @@ from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.predict.options import Options
 
 COMMAND = typer.main.get_command(app.app).commands["predict"]
-DECLARED_FLAGS = [flag_of(field) for field in Options._fields if field != "pictures"]
+DECLARED_FLAGS = [flag_of(field) for field in Options._fields if field != "images"]
 WORDS = st.sampled_from(["a.jpg", "-", "b c.png", "", "5", "0", "1.5", "-3", "x=y", "1_0", " 7", "٣", "1e3", "nan"])
 FLAGS = st.sampled_from([*DECLARED_FLAGS, "--help", "--nonsense", "-x", "--", "--js", "--no-json"])
 ARGUMENTS = st.lists(
@@ -66,7 +66,7 @@ def test_parse_leaves_help_and_mistakes_to_typer(arguments):
 
 
 def test_parse_knows_every_flag_that_typer_knows():
-    typer_flags = {flag for parameter in COMMAND.params for flag in parameter.opts} - {"pictures", "--help"}
+    typer_flags = {flag for parameter in COMMAND.params for flag in parameter.opts} - {"images", "--help"}
     assert typer_flags == set(DECLARED_FLAGS)
     for flag in typer_flags:
         assert parse(["a.jpg", f"{flag}=1"]) or parse(["a.jpg", flag]), flag
@@ -81,7 +81,7 @@ def test_both_parsers_lead_to_the_same_prediction(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["edgekit", "predict", "a.jpg", "--top", " 3"])  # typer's alone
     with pytest.raises(SystemExit):
         main.main()
-    assert calls == [Options(pictures=("a.jpg",), top=3)] * 3
+    assert calls == [Options(images=("a.jpg",), top=3)] * 3
 
 
 def test_predict_starts_without_typer(folder, tiny_artifact):

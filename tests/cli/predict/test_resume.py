@@ -20,7 +20,7 @@ def test_resume_continues_a_file_truncated_anywhere(edgekit, folder, tiny_artifa
     code, out, err = edgekit(*base, "whole.jsonl")
     whole = Path("whole.jsonl").read_bytes()
     assert (code, out) == (3, "")
-    assert err == "whole.jsonl: 12 pictures answered, 2 failed\n"
+    assert err == "whole.jsonl: 12 images answered, 2 failed\n"
     assert paths_of(whole.decode()) == [f"./{number}.png" for number in range(1, 13)]
     for kept in (0, 1, 200, len(whole) // 2, len(whole) - 1, len(whole)):
         Path("part.jsonl").write_bytes(whole[:kept])
@@ -70,7 +70,7 @@ def started(*arguments):
 
 @pytest.fixture
 def names(folder):
-    """A list of many pictures: there is time to interrupt."""
+    """A list of many images: there is time to interrupt."""
     Path("names.txt").write_text("1.png\n2.png\n3.png\n" * 20_000)
     return "names.txt"
 

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_images import gray_tiff_tags, tiff
 from made_json_lines import json_lines, paths_of
 from made_models import write_tiny
-from made_pictures import gray_tiff_tags, tiff
 from PIL import Image
 
 from edgekit import Classifier
@@ -45,7 +45,7 @@ def test_predict_json_agrees_with_the_library(edgekit, tiny_artifact):
 
 def test_predict_reports_a_failed_image_in_one_line_and_predicts_the_others(edgekit, tiny_artifact, tmp_path):
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff not a picture")
+    broken.write_bytes(b"\xff\xd8\xff not an image")
     code, out, err = edgekit("predict", SHIP, broken, "missing.png", SHIP, "--model", tiny_artifact)
     assert code == 3
     assert len(out.splitlines()) == 2
@@ -167,7 +167,7 @@ def test_predict_reads_a_list_from_stdin(edgekit, folder, tiny_artifact, monkeyp
         (("1.png", "--resume", "absent/r.jsonl"), 1, "absent/r.jsonl"),
         (("1.png", "--resume", "2.png"), 1, "2.png: line 1"),
         (("ftp://example.invalid/x.png",), 3, "not by ftp"),
-        (("empty",), 3, "no pictures in this folder"),
+        (("empty",), 3, "no images in this folder"),
         (("empty/*.jpg",), 3, "pattern"),
     ],
 )
@@ -187,7 +187,7 @@ def test_predict_hides_the_log_of_the_image_library(folder, tiny_artifact):
     command = [sys.executable, "-m", "edgekit", "predict", "255-samples.tif", "--model", str(tiny_artifact)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
-    assert "255-samples.tif: not a picture of a known format" in done.stderr
+    assert "255-samples.tif: not an image of a known format" in done.stderr
 
 
 def test_predict_offline_downloads_nothing(edgekit, folder, tiny_artifact, monkeypatch):

@@ -67,13 +67,13 @@ def test_they_survive_quantization(tmp_path):
     rng = np.random.default_rng(1)
     for split, count in (("train", 8), ("val", 4)):
         for label in LABELS:
-            folder = tmp_path / "pictures" / split / label
+            folder = tmp_path / "images" / split / label
             folder.mkdir(parents=True)
             for number in range(count):
                 Image.fromarray(rng.integers(0, 256, (14, 16, 3), np.uint8)).save(folder / f"{number}.png")
     path, int8 = adopted(tmp_path), tmp_path / "int8.onnx"
     gate = ("--samples", "16", "--max-drop", "100", "--min-speedup", "0")
-    command = ("quantize", str(path), "--calibration", str(tmp_path / "pictures"), *gate, "-o", str(int8))
+    command = ("quantize", str(path), "--calibration", str(tmp_path / "images"), *gate, "-o", str(int8))
     subprocess.run([sys.executable, "-m", "edgekit", *command], check=True, timeout=600)
     assert read_info(int8).precision == "int8"
     for name in ("logits", "features", "maps"):
@@ -129,7 +129,7 @@ def test_networks_that_end_otherwise_are_refused_with_what_was_found(tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_fixed_batch_answers_any_number_of_pictures(batch, tmp_path):
+def test_a_fixed_batch_answers_any_number_of_images(batch, tmp_path):
     path = tmp_path / "fixed.onnx"
     source = write_tiny(tmp_path / "tiny.onnx")
     info = change_interface(source, path, interface=Interface(batch=batch))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_networks import PICTURES, conv_network, minmax, with_large_layer
+from made_networks import IMAGES, conv_network, minmax, with_large_layer
 from onnx import ModelProto
 
 import edgekit
@@ -50,7 +50,7 @@ def test_pass_does_not_change_its_model(module):
         "batch": 2,
         "features": True,
         "maps": True,
-        "statistics": activation_statistics(model, quantized_tensors(model), images=PICTURES),
+        "statistics": activation_statistics(model, quantized_tensors(model), images=IMAGES),
         "ranges": minmax(model),
         "weight_format": WeightFormat(),
         "float_nodes": (),

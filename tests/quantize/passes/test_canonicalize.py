@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from made_networks import CROP, PICTURES, conv_network, logits
+from made_networks import CROP, IMAGES, conv_network, logits
 from onnx import helper, numpy_helper
 
 from edgekit.graph.edit import set_constant
@@ -53,7 +53,7 @@ def test_the_mean_over_height_and_width_is_pooling(keepdims):
     assert "ReduceMean" not in kinds
     assert "GlobalAveragePool" in kinds
     np.testing.assert_allclose(logits(fast), logits(model), rtol=1e-5, atol=1e-5)
-    assert len(logits(fast)) == len(PICTURES)
+    assert len(logits(fast)) == len(IMAGES)
 
 
 def test_other_means_stay():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import onnx
-from made_networks import PICTURES, conv_network
+from made_networks import IMAGES, conv_network
 
 from edgekit.graph.edit import copied, set_constant
 from edgekit.graph.index import Graph
@@ -19,11 +19,11 @@ def test_bias_correction_restores_the_mean_output():
     values = np.array(graph.constant("project.w"))
     values[0, 0] = 40 * np.abs(values).max()  # the others keep few levels
     set_constant(graph, "project.w", values)
-    statistics = activation_statistics(model, quantized_tensors(model), images=PICTURES)
+    statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
 
     def means(rounded: onnx.ModelProto) -> np.ndarray:
         session = ActivationSession(rounded, ["project"])
-        return np.mean([session.run(p)["project"].mean(axis=(0, 2, 3)) for p in PICTURES], axis=0)
+        return np.mean([session.run(p)["project"].mean(axis=(0, 2, 3)) for p in IMAGES], axis=0)
 
     expected, errors = means(model), []
     corrected = correct_bias(model, statistics=statistics, weight_format=coarse)
@@ -37,7 +37,7 @@ def test_bias_correction_restores_the_mean_output():
 
 def test_layers_that_stay_in_float_keep_their_bias():
     model, coarse = conv_network(), WeightFormat(per_channel=False)
-    statistics = activation_statistics(model, quantized_tensors(model), images=PICTURES)
+    statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
     layers = ["stem", "project"]
     corrected = correct_bias(model, statistics=statistics, weight_format=coarse, float_nodes=layers)
     names = {tensor.name for tensor in corrected.graph.initializer}

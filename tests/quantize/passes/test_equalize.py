@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from made_networks import PICTURES, conv_network, logits, minmax
+from made_networks import IMAGES, conv_network, logits, minmax
 
 from edgekit.graph.edit import set_constant
 from edgekit.graph.index import Graph
@@ -24,7 +24,7 @@ def with_uneven_channels(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def statistics_of(model: onnx.ModelProto) -> dict[str, ActivationStatistics]:
-    return activation_statistics(model, quantized_tensors(model), images=PICTURES)
+    return activation_statistics(model, quantized_tensors(model), images=IMAGES)
 
 
 def unevenness(model: onnx.ModelProto, name: str) -> float:

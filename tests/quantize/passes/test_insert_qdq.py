@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from made_networks import PICTURES, conv_network, logits, minmax
+from made_networks import IMAGES, conv_network, logits, minmax
 from onnx import numpy_helper
 
 from edgekit.graph.edit import set_constant
@@ -47,7 +47,7 @@ def test_the_integers_of_a_saturating_processor_answer_exactly():
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # no integer operators
     session = ort.InferenceSession(small.SerializeToString(), options)
-    exact = np.concatenate([session.run(["logits"], {"pixels": picture})[0] for picture in PICTURES])
+    exact = np.concatenate([session.run(["logits"], {"pixels": image})[0] for image in IMAGES])
     assert np.abs(logits(small) - exact).max() < 0.01 * np.abs(exact).max()
 
 
@@ -104,7 +104,7 @@ def test_an_answer_beside_the_logits_keeps_its_name_and_values():
     session = ort.InferenceSession(serialized(quantized(model)))
     parent = ort.InferenceSession(serialized(model))
     for name in ("project", "flat", "logits"):
-        found, expected = (s.run([name], {"pixels": PICTURES[0]})[0] for s in (session, parent))
+        found, expected = (s.run([name], {"pixels": IMAGES[0]})[0] for s in (session, parent))
         assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
 
 

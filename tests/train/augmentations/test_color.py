@@ -29,8 +29,8 @@ def test_hue_shift_keeps_gray_and_turns_red_to_green():
 def test_color_axes_are_those_of_the_covariance():
     rng = np.random.default_rng(0)
     direction = np.array([2.0, 1.0, 0.5])
-    pictures = [np.full((8, 8, 3), 128) + (rng.normal(0, 15) * direction) for _ in range(40)]
-    arrays = [p.clip(0, 255).astype(np.uint8) for p in pictures]
+    images = [np.full((8, 8, 3), 128) + (rng.normal(0, 15) * direction) for _ in range(40)]
+    arrays = [p.clip(0, 255).astype(np.uint8) for p in images]
     axes = color_axes(ImageSet(("a",), arrays, tuple("x" * 40), (0,) * 40), PREPROCESS)
     longest = axes[:, np.linalg.norm(axes, axis=0).argmax()]
     cosine = abs(longest @ direction) / np.linalg.norm(longest) / np.linalg.norm(direction)

@@ -1,6 +1,6 @@
-"""edgekit in a script: copy every picture of a folder into a folder named by what is on it.
+"""edgekit in a script: copy every image of a folder into a folder named by what is on it.
 
-python examples/sort_pictures.py PICTURES SORTED [MODEL]
+python examples/sort_images.py IMAGES SORTED [MODEL]
 """
 
 import shutil
@@ -13,10 +13,10 @@ from edgekit.runtime.bulk import predict_many
 
 def main() -> None:
     source, target, *model = sys.argv[1:]
-    pictures = sorted(path for path in Path(source).iterdir() if path.is_file())
+    images = sorted(path for path in Path(source).iterdir() if path.is_file())
     with Classifier(*model) as classifier:
-        for path, answer in zip(pictures, predict_many(classifier, pictures, top=1), strict=True):
-            if isinstance(answer, Exception):  # one picture that cannot be read does not stop the others
+        for path, answer in zip(images, predict_many(classifier, images, top=1), strict=True):
+            if isinstance(answer, Exception):  # one image that cannot be read does not stop the others
                 print(f"left out: {answer}", file=sys.stderr)
                 continue
             # A label is text from a model file: it may hold what no folder's name should.

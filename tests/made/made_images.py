@@ -1,4 +1,4 @@
-"""Pictures with a known content in every shape that files have, and pictures that mean harm."""
+"""Images with a known content in every shape that files have, and images that mean harm."""
 
 import io
 import random
@@ -25,17 +25,17 @@ CORNERS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (220, 220, 40))  # top l
 
 
 def quadrants(width: int = 48, height: int = 32) -> Image.Image:
-    """Four colors, one in each quarter: every mirroring and turning of it is another picture."""
+    """Four colors, one in each quarter: every mirroring and turning of it is another image."""
     pixels = np.empty((height, width, 3), np.uint8)
     top, left = height // 2, width // 2
     pixels[:top, :left], pixels[:top, left:], pixels[top:, :left], pixels[top:, left:] = CORNERS
     return Image.fromarray(pixels)
 
 
-def encoded(picture: Image.Image, form: str, **options: object) -> bytes:
-    """The picture's bytes in Pillow's format `form`."""
+def encoded(image: Image.Image, form: str, **options: object) -> bytes:
+    """The image's bytes in Pillow's format `form`."""
     file = io.BytesIO()
-    picture.save(file, form, **{**WRITERS.get(form, {}), **options})
+    image.save(file, form, **{**WRITERS.get(form, {}), **options})
     return file.getvalue()
 
 
@@ -53,7 +53,7 @@ def png_header(width: int, height: int, depth: int = 8, color: int = 2) -> tuple
 
 
 def flat_png(width: int, height: int, color: int, *, fill: int = 128) -> bytes:
-    """A PNG of one value everywhere; a picture of any size in few bytes. color: 0 gray, 2 RGB, 6 RGBA."""
+    """A PNG of one value everywhere; an image of any size in few bytes. color: 0 gray, 2 RGB, 6 RGBA."""
     row = b"\0" + bytes((fill,)) * (width * {0: 1, 2: 3, 6: 4}[color])
     packer, pieces = zlib.compressobj(1), []
     for _ in range(height):
@@ -121,7 +121,7 @@ def exif(orientation: int, *, broken: str = "") -> bytes:
 BROKEN_EXIF = ("cut", "empty", "garbage", "offset", "count", "type")
 
 
-def broken_pictures() -> Iterator[tuple[str, bytes]]:
+def broken_images() -> Iterator[tuple[str, bytes]]:
     """Every format cut off at many lengths and with bytes changed: answered or refused, as comes."""
     chance = random.Random(3)
     for form in WRITERS:
@@ -135,13 +135,13 @@ def broken_pictures() -> Iterator[tuple[str, bytes]]:
             yield f"{form}-changed-{number}", bytes(changed)
 
 
-def refused_pictures() -> Iterator[tuple[str, bytes]]:
-    """Pictures that must be refused, quickly and in little memory."""
+def refused_images() -> Iterator[tuple[str, bytes]]:
+    """Images that must be refused, quickly and in little memory."""
     idat = (b"IDAT", zlib.compress(b"\0" * 1000))
     yield "empty", b""
-    yield "text", b"not a picture\n" * 100
+    yield "text", b"not an image\n" * 100
     yield "zip", b"PK\x03\x04" + bytes(1000)
-    yield "gzip-of-a-picture", zlib.compress(encoded(quadrants(), "PNG"), wbits=31)
+    yield "gzip-of-a-image", zlib.compress(encoded(quadrants(), "PNG"), wbits=31)
     yield "svg", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>'
     yield "eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) (r) file\n"
     for width, height in ((2**31 - 1, 2**31 - 1), (100_000, 100_000), (13_300, 13_300), (0, 10), (2**31 - 1, 1)):
@@ -217,8 +217,8 @@ def refused_pictures() -> Iterator[tuple[str, bytes]]:
     yield "avif-says-2-billion", avif[:at] + struct.pack(">II", 2**31 - 1, 2**31 - 1) + avif[at + 8 :]
 
 
-def costly_pictures() -> Iterator[tuple[str, bytes]]:
-    """Pictures within the limits that cost as much as any does: answered, within time and memory."""
+def costly_images() -> Iterator[tuple[str, bytes]]:
+    """Images within the limits that cost as much as any does: answered, within time and memory."""
     yield "strip-1x20000", encoded(Image.new("RGB", (1, 20_000), "red"), "PNG")
     yield "strip-20000x1", encoded(Image.new("RGB", (20_000, 1), "red"), "PNG")
     yield "strip-60000x1", encoded(Image.new("RGB", (60_000, 1), "red"), "JPEG")
@@ -255,7 +255,7 @@ def costly_pictures() -> Iterator[tuple[str, bytes]]:
 
 
 def text_bombs() -> Iterator[tuple[str, bytes]]:
-    """Text that unpacks to 128 MB in a small picture: refused or answered, but never unpacked."""
+    """Text that unpacks to 128 MB in a small image: refused or answered, but never unpacked."""
     text = zlib.compress(bytes(128 * 2**20), 1)
     ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
     yield "png-icc-bomb", png([png_header(48, 32), (b"iCCP", b"x\0\0" + text), *ends])

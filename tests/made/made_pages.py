@@ -1,0 +1,176 @@
+"""Pages of documentation as tests read them: their code blocks, and whether a shown output is the printed one.
+
+A page is Markdown whose code blocks are fenced with three backticks at the start of a line:
+
+    sh        shell commands, run by bash; every one must succeed
+    console   lines that start with "$ " are commands (with "> " continued); what follows is their output. A command may
+              fail only if `$ echo $?` comes next
+    python    run in one namespace for each page. With a title, an excerpt of the file of that name
+    text      with the title "output", what the block before it prints
+    toml, ... not code to run; with a title, an excerpt of the file of that name
+
+<!-- not run: REASON --> on the line before a block leaves it out.
+"""
+
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+COMMANDS = ("sh", "console")
+LANGUAGES = (*COMMANDS, "python", "text", "toml", "json")
+OUTPUT = "output"
+
+_FENCE = re.compile(r'```(?P<language>[a-z]*)(?: title="(?P<title>[^"]+)")?')
+_NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
+_TOKEN = re.compile(r"(\.\.\.|\d+\.\d+(?:e[-+]?\d+)?)")
+_DECIMAL = r"(-?\d+\.?\d*(?:e[-+]?\d+)?)"
+
+
+class Block(NamedTuple):
+    """A code block. line: of its fence, from 1. not_run: the reason why it is left out, if it is."""
+
+    page: Path
+    line: int
+    language: str
+    title: str | None
+    text: str
+    not_run: str | None
+
+    def __str__(self) -> str:
+        return f"{self.page.name}:{self.line}"
+
+    @property
+    def is_excerpt(self) -> bool:
+        return self.title is not None and self.title != OUTPUT
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the block is there to be run."""
+        return self.language in (*COMMANDS, "python") and not self.is_excerpt
+
+
+class Command(NamedTuple):
+    """A command of a console block and the output below it."""
+
+    text: str
+    output: str
+
+
+def page_id(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def shell(command: str, folder: Path, *, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+    """The bash command as a reader would run it in `folder`, stderr in the midst of stdout, as a terminal shows it."""
+    settings = {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PYTHONUNBUFFERED": "1",
+        "EDGEKIT_OFFLINE": "1",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+    }
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env={**os.environ, **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def blocks(page: Path) -> list[Block]:
+    """The code blocks of a page, in their order. Raises ValueError for a fence that this module cannot read."""
+    found, lines = [], page.read_text(encoding="utf-8").splitlines()
+    numbered = enumerate(lines, 1)
+    for number, line in numbered:
+        if not line.lstrip().startswith("```"):
+            continue
+        fence = _FENCE.fullmatch(line)
+        if fence is None or fence["language"] not in LANGUAGES:
+            raise ValueError(f"{page.name}:{number}: {line!r} is not a fence of {', '.join(LANGUAGES)}")
+        content = []
+        for _, inner in numbered:
+            if inner == "```":
+                break
+            content.append(inner)
+        else:
+            raise ValueError(f"{page.name}:{number}: the block does not end")
+        not_run = _NOT_RUN.fullmatch(lines[number - 2]) if number > 1 else None
+        text = "\n".join(content)
+        found.append(Block(page, number, fence["language"], fence["title"], text, not_run and not_run["reason"]))
+    return found
+
+
+def commands(block: Block) -> list[Command]:
+    """The commands of a console block, in their order."""
+    parts = re.split(r"(?m)^\$ ", block.text)
+    if parts[0]:
+        raise ValueError(f"{block}: a console block starts with '$ '")
+    found = []
+    for part in parts[1:]:
+        command, *rest = part.split("\n")
+        while rest and rest[0].startswith("> "):
+            command += "\n" + rest.pop(0)[2:]
+        found.append(Command(command, "\n".join(rest)))
+    return found
+
+
+def is_shown(expected: str, printed: str) -> bool:
+    """Whether a page shows this output.
+
+    A line `...` stands for any number of lines, and `...` within a line for any text. Numbers with a decimal point may
+    differ by 5%, because processors round differently. Runs of spaces and dashes are equal: columns of a table are as
+    wide as their figures.
+    """
+    return _lines_match(_lines(expected), _lines(printed))
+
+
+def is_excerpt_of(text: str, content: str) -> bool:
+    """Whether the lines of `text` follow each other so in `content`; a line `...` leaves some out."""
+    position = 0
+    for part in re.split(r"(?m)^ *\.\.\.\n?", text):
+        start = content.find(part.rstrip("\n"), position)
+        if start < 0:
+            return False
+        position = start + len(part)
+    return True
+
+
+def _lines(text: str) -> list[str]:
+    return [re.sub(r"-{2,}", "--", re.sub(r"\s+", " ", line)).strip() for line in text.strip().splitlines()]
+
+
+def _lines_match(expected: list[str], printed: list[str]) -> bool:
+    if not expected:
+        return not printed
+    first, *rest = expected
+    if first == "...":
+        return any(_lines_match(rest, printed[skipped:]) for skipped in range(len(printed) + 1))
+    return bool(printed) and _line_matches(first, printed[0]) and _lines_match(rest, printed[1:])
+
+
+def _line_matches(expected: str, printed: str) -> bool:
+    pattern, numbers = "", []
+    for part in _TOKEN.split(expected):
+        if part == "...":
+            pattern += ".*?"
+        elif _TOKEN.fullmatch(part):
+            pattern += _DECIMAL
+            numbers.append(float(part))
+        else:
+            pattern += re.escape(part)
+    match = re.fullmatch(pattern, printed)
+    return match is not None and all(
+        math.isclose(float(text), number, rel_tol=0.05, abs_tol=0.01)
+        for text, number in zip(match.groups(), numbers, strict=True)
+    )

@@ -1,0 +1,80 @@
+"""The folder of a reader of the documentation: photos, a model trained on them, the examples."""
+
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+from made_pages import ROOT, shell
+from PIL import Image, ImageDraw, ImageFilter
+
+CLASSES = ("bolt", "nut", "washer")
+_COUNTS = {"train": 40, "val": 24}  # images of each class
+# As docs/guides/train.md trains: seconds on two cores.
+_TRAINING = (
+    *("--model", "mobilenet_v2", "--argument", "width_mult=0.5", "--resize", "48", "--crop", "48"),
+    *("--epochs", "10", "--batch-size", "16", "--learning-rate", "0.02"),
+)
+
+# The trained network as torch writes it: float32 (N, 3, 48, 48), normalized, in; logits out; no metadata.
+_WRITE_PLAIN = """
+import torch
+from edgekit.train import load_checkpoint
+torch.onnx.export(
+    load_checkpoint("run/model.safetensors").network(), (torch.zeros(2, 3, 48, 48),), "plain.onnx", verbose=False,
+    input_names=["input"], output_names=["scores"], dynamic_shapes=({0: torch.export.Dim("N")},), external_data=False,
+)
+"""
+
+
+def write_readers_folder(folder: Path) -> None:
+    """What the pages call yours.
+
+    photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), photo.jpg, model.onnx (trained on photos/), plain.onnx with
+    names.txt (the same network as another tool would write it), and the repository's examples/.
+    """
+    rng = np.random.default_rng(0)
+    for split, count in _COUNTS.items():
+        for kind in CLASSES:
+            (folder / "photos" / split / kind).mkdir(parents=True)
+            for number in range(count):
+                _photo(kind, rng).save(folder / "photos" / split / kind / f"{number:03}.jpg", quality=90)
+    (folder / "camera").mkdir()
+    for number in range(40):
+        _photo(CLASSES[number % len(CLASSES)], rng).save(folder / "camera" / f"frame-{number:03}.jpg", quality=90)
+    _photo("nut", rng, size=640).save(folder / "photo.jpg", quality=90)
+    shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    train = " ".join(("edgekit train photos/ --run run", *_TRAINING))
+    done = shell(f"{train} && edgekit export run/model.safetensors --images photos/ -o model.onnx", folder)
+    assert done.returncode == 0, done.stdout
+    done = shell(f"python -W ignore -c '{_WRITE_PLAIN}'", folder)
+    assert done.returncode == 0, done.stdout
+    (folder / "names.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
+    shutil.rmtree(folder / "run")
+
+
+def _photo(kind: str, rng: np.random.Generator, *, size: int = 96) -> Image.Image:
+    """A dark bolt, nut or washer somewhere on a bright table."""
+    side = 2 * size
+    table = tuple(rng.integers(150, 230, 3).tolist())
+    image = Image.new("RGB", (side, side), table)
+    pen, metal = ImageDraw.Draw(image), (int(rng.integers(40, 110)),) * 3
+    x, y = side / 2 + rng.uniform(-0.08, 0.08, 2) * side
+    radius, angle = side * rng.uniform(0.25, 0.36), rng.uniform(0, math.tau)
+    if kind == "bolt":
+        across, down = (1.2 * radius * turn(angle) for turn in (math.cos, math.sin))
+        pen.line((x - across, y - down, x + across, y + down), fill=metal, width=int(0.35 * radius))
+        pen.polygon(_hexagon(x - across, y - down, 0.42 * radius, angle), fill=metal)
+    else:
+        if kind == "nut":
+            pen.polygon(_hexagon(x, y, radius, angle), fill=metal)
+        else:
+            pen.circle((x, y), radius, fill=metal)
+        pen.circle((x, y), radius * (0.45 if kind == "nut" else 0.6), fill=table)
+    smooth = np.asarray(image.filter(ImageFilter.GaussianBlur(1)).resize((size, size)), np.float64)
+    return Image.fromarray((smooth + rng.normal(0, 4, smooth.shape)).clip(0, 255).astype(np.uint8))
+
+
+def _hexagon(x: float, y: float, radius: float, angle: float) -> list[tuple[float, float]]:
+    turns = (angle + corner * math.tau / 6 for corner in range(6))
+    return [(x + radius * math.cos(turn), y + radius * math.sin(turn)) for turn in turns]
