@@ -1,4 +1,4 @@
-"""edgekit in a Tk window with a camera: the window stays alive while a thread predicts the newest frame.
+"""A Tk window that classifies what a camera sees, with the predictions in a thread so that the window stays responsive.
 
 python examples/camera_window.py [MODEL]        (needs opencv-python)
 """
@@ -15,7 +15,7 @@ REFRESH_MS = 100
 
 
 class Camera(threading.Thread):
-    """Predicts frame after frame; `label` is always what was seen last."""
+    """Classifies frame after frame; `label` is always the latest result."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__(daemon=True)
@@ -26,12 +26,12 @@ class Camera(threading.Thread):
     def run(self) -> None:
         capture = cv2.VideoCapture(0)
         while not self.stopped.is_set():
-            there, frame = capture.read()
-            if not there:
+            is_open, frame = capture.read()
+            if not is_open:
                 self.label = "no camera"
                 break
-            answer = self._classifier.predict(frame, top=1, channels="BGR")  # as OpenCV has them
-            self.label = f"{answer.label} {answer.probability:.0%}"
+            prediction = self._classifier.predict(frame, top=1, channels="BGR")  # OpenCV's channel order
+            self.label = f"{prediction.label} {prediction.probability:.0%}"
         capture.release()
 
 
@@ -39,11 +39,11 @@ def main() -> None:
     camera = Camera(Classifier(*sys.argv[1:]))
     window = tkinter.Tk()
     window.title("edgekit")
-    shown = tkinter.Label(window, font=("", 32), width=24)
-    shown.pack()
+    text = tkinter.Label(window, font=("", 32), width=24)
+    text.pack()
 
     def refresh() -> None:
-        shown["text"] = camera.label
+        text["text"] = camera.label
         window.after(REFRESH_MS, refresh)
 
     camera.start()

@@ -1,14 +1,17 @@
-"""`edgekit adopt`: a third-party .onnx classifier becomes a file of edgekit."""
+"""`edgekit adopt`: convert a third-party .onnx classifier to an edgekit model."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.option_values import composite
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
     from edgekit.export.adopt import Adoption
@@ -16,50 +19,64 @@ if TYPE_CHECKING:
     from edgekit.preprocess.spec import Preprocess
 
 EXAMPLES = """Examples:
-
-edgekit adopt plain.onnx --labels names.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --resize 256 -o model.onnx
-
-edgekit adopt tensorflow.onnx --labels names.txt --mean 0.5 --std 0.5 --resize 256 --images photos/ -o model.onnx
-
-edgekit adopt caffe.onnx --labels names.txt --color BGR --mean 0.485,0.458,0.408 --std 0.00392157 --resize 256 -o m.onnx
+  edgekit adopt torchvision.onnx --labels names.txt --mean 0.485,0.456,0.406 \\
+      --std 0.229,0.224,0.225 --resize 256 -o model.onnx
+  edgekit adopt tensorflow.onnx --labels names.txt --mean 0.5 --std 0.5 \\
+      --resize 256 --images photos/ -o model.onnx
+  edgekit adopt caffe.onnx --labels names.txt --color BGR \\
+      --mean 0.485,0.458,0.408 --std 0.00392157 --resize 256 -o model.onnx
 """
 
 
+_FROM_MODEL = "read from the model"
+
+
 def run(
-    plain: Annotated[Path, Argument("A float32 classifier: one image batch in, one value a class out.")],
-    labels: Annotated[Path, Option("Class names, one a line, in the order of its outputs.")],
-    mean: Annotated[str, Option("What it wants subtracted, in 0..1 units, of red, green, blue: 0.485,0.456,0.406.")],
-    std: Annotated[str, Option("What it wants the rest divided by, in 0..1 units; 0.00392157 leaves 0..255 as it is.")],
-    resize: Annotated[int, Option("Short edge in pixels before the crop.", least=1)],
-    output: Annotated[Path, Option("The .onnx file to write.", flags=("--output", "-o"))],
-    crop: Annotated[
-        str | None, Option("Height and width of its input, or both: 96,128.", default_text="as it says")
-    ] = None,
+    plain: Annotated[
+        Path, Argument("ONNX classifier (float32): a batch of images in, one value per class out.", metavar="FILE")
+    ],
+    labels: Annotated[Path, Option("Text file of class names, one per line, in the order of the model's outputs.")],
+    mean: Annotated[
+        str, Option("Per-channel mean the model expects (0-1 scale, RGB order), e.g. 0.5.", metavar="R,G,B")
+    ],
+    std: Annotated[
+        str,
+        Option(
+            "Per-channel standard deviation the model expects (0-1 scale); 0.00392157 keeps the 0-255 scale.",
+            metavar="R,G,B",
+        ),
+    ],
+    resize: Annotated[int, Option("Short edge of the resized image in pixels.", metavar="PIXELS", least=1)],
+    output: Annotated[Path, shared.MODEL_OUTPUT],
+    crop: Annotated[str | None, shared.CROP._replace(default_text=_FROM_MODEL)] = None,
     layout: Annotated[
-        Literal["nchw", "nhwc"] | None, Option("Order of its input's axes.", default_text="as it says")
+        Literal["nchw", "nhwc"] | None, Option("Axis order of the model's input.", default_text=_FROM_MODEL)
     ] = None,
     color: Annotated[
         Literal["RGB", "BGR", "L"] | None,
-        Option("Order of its channels; L is gray.", default_text="RGB, or L for one channel"),
+        Option("Channel order the model expects; L is grayscale.", default_text="RGB, or L for one channel"),
     ] = None,
-    interpolation: Annotated[str, Option("bilinear, bicubic, ...")] = "bilinear",
+    interpolation: Annotated[str, shared.INTERPOLATION._replace(default_text=None)] = "bilinear",
     output_kind: Annotated[
-        Literal["logits", "probabilities"] | None, Option("What it gives.", default_text="found out")
+        Literal["logits", "probabilities"] | None,
+        Option("Kind of the model's outputs: logits or probabilities.", metavar="KIND", default_text="detected"),
     ] = None,
     background_class: Annotated[
         Literal["first", "none"] | None,
-        Option("Whether its first class is none of the labels.", default_text="by their number"),
+        Option(
+            "Whether class 0 is an unlabeled background class.",
+            default_text="inferred from the label count",
+            argument="background",
+        ),
     ] = None,
-    name: Annotated[str | None, Option("Of the network.", default_text="the file's")] = None,
-    license: Annotated[str, Option("Of the weights, as an SPDX name.")] = "unknown",
-    images: Annotated[
-        Path | None, Option("A labeled data set: its val images check every step and give the accuracy.")
-    ] = None,
-    features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
-    activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
-    json: Annotated[bool, Option("What was found and written, as one JSON document.")] = False,
+    name: Annotated[str | None, Option("Name of the network.", default_text="the file name", argument="model")] = None,
+    license: Annotated[str, shared.LICENSE] = "unknown",
+    images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
+    features: Annotated[bool, shared.FEATURES] = False,
+    activation_maps: Annotated[bool, shared.ACTIVATION_MAPS] = False,
+    json: Annotated[bool, Option("Print what was detected and written as one JSON document.")] = False,
 ) -> None:
-    """Put preprocessing, labels and license into a stranger's .onnx file, and check that it answers as before."""
+    """Convert a third-party ONNX classifier to an edgekit model and verify that its predictions are unchanged."""
     from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
@@ -68,6 +85,7 @@ def run(
     from edgekit.labels import read_labels
 
     require_onnx_path(output)
+    check_model_files(plain)
     third_party, names = read_third_party(plain, layout=layout), read_labels(labels)
     preprocess = _preprocess(
         third_party, color=color, resize=resize, crop=crop, interpolation=interpolation, mean=mean, std=std
@@ -105,7 +123,7 @@ def _preprocess(
     from edgekit.preprocess.spec import Preprocess
 
     if crop is None and third_party.size is None:
-        raise SpecError(f"{third_party.name}: leaves height and width open; give --crop")
+        raise SpecError(f"{third_party.name}: the input size is dynamic; --crop is required")
     gray = color == "L" or (color is None and third_party.channels == 1)
     values = {
         "color": "L" if gray else "RGB",
@@ -123,17 +141,17 @@ def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel) -> None:
 
     info, figures = adoption.info, adoption.info.parity["adopt"]
     size = adoption.path.stat().st_size / 1e6
-    batch = "any number of images" if adoption.batch is None else f"{adoption.batch} images"
-    background = ", its first class left out" if adoption.background else ""
-    write(f"{third_party.name}: {third_party.layout} {info.preprocess.crop}, gives {adoption.output_kind}{background}")
+    background = ", background class 0 removed" if adoption.background else ""
+    write(f"{third_party.name}: {third_party.layout} {info.preprocess.crop}, {adoption.output_kind}{background}")
     write(
-        f"{adoption.path}: {size:.2f} MB, {len(info.labels)} labels, {batch} at a time; logits within "
-        f"{figures['logit_difference']} of the plain file's on {figures['images']} {figures['on']}; "
+        f"{adoption.path}: {size:.2f} MB, {len(info.labels)} labels, batch size {adoption.batch or 'dynamic'}; logits "
+        f"within {figures['logit_difference']} of the original's on {figures['images']} {figures['on']}; "
         f"{describe_simplifier(adoption.simplified_by)}"
     )
     if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['images']} images, from file to label")
-    write_message(f"next: edgekit quantize {adoption.path} --calibration DATA -o SMALLER.onnx")
+        write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, from file to label")
+    path = shlex.quote(str(adoption.path))
+    write_message(f"wrote {adoption.path}; next: edgekit quantize {path} --calibration DATA")
 
 
 def _write_adoption_json(adoption: Adoption) -> None:

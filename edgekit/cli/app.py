@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from edgekit import __version__
 from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, quantize, train, verify
 from edgekit.cli.predict import command as predict
 from edgekit.cli.typer_options import typer_command
+from edgekit.errors import SpecError, quote, unknown
 
-_COMMANDS = {  # in the order of --help
+COMMANDS = {  # in the order of --help
     "models": models,
     "train": train,
     "export": export,
@@ -25,10 +28,75 @@ _COMMANDS = {  # in the order of --help
     "inspect": inspect,
     "doctor": doctor,
 }
+_EXIT_INTERRUPTED = 130
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for name, module in _COMMANDS.items():
-    app.command(name, epilog=module.EXAMPLES)(typer_command(module.run))
+
+def _without_types(params: list[Any]) -> list[Any]:
+    """Make --help show metavars alone: typer would add the names of Python types, such as <str>."""
+    for param in params:
+        if isinstance(param, TyperArgument):
+            param.display_type_rich = lambda ctx: ""  # type: ignore[method-assign]
+        elif param.metavar is None:  # of --help and typer's other flags
+            param.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The arguments in the usual notation: MODEL, or [IMAGE...] if it may be left out."""
+        arguments = [param for param in self.params if isinstance(param, TyperArgument)]
+        return ["[OPTIONS]", *(str(a.metavar) if a.required else f"[{a.metavar}]" for a in arguments)]
+
+
+class _Commands(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Look up the command. Raises SpecError for an unknown one, naming the closest ones."""
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            raise SpecError(unknown("command", args[0], self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(cls=_Commands, pretty_exceptions_enable=False)
+for _name, _module in COMMANDS.items():
+    app.command(_name, cls=_Command, epilog=_module.EXAMPLES)(typer_command(_module.run))
+
+
+def run() -> None:
+    """Run the command line; without a command, print --help.
+
+    Raises:
+        SpecError: the command line cannot be parsed.
+        KeyboardInterrupt: the command was interrupted.
+    """
+    try:
+        code = app(None if len(sys.argv) > 1 else ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        raise SpecError(_usage_message(error)) from None
+    if code == _EXIT_INTERRUPTED:  # how typer ends a command that was interrupted
+        raise KeyboardInterrupt
+    sys.exit(code)
+
+
+def _usage_message(error: Any) -> str:
+    """Return one line for an error of typer, whose classes are private and so known by their names."""
+    kind, context = type(error).__name__, getattr(error, "ctx", None)
+    hint = f"; run `{context.command_path} --help`" if context is not None else ""
+    if kind == "NoSuchOption":
+        close = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else hint
+        return f"unknown option {quote(error.option_name)}{close}"
+    if kind == "MissingParameter":
+        param = error.param
+        return f"{param.metavar if isinstance(param, TyperArgument) else param.opts[0]} is required{hint}"
+    if kind == "BadValue":
+        return str(error.format_message())
+    message = error.format_message().rstrip(".")
+    return f"{message[:1].lower()}{message[1:]}{hint}"
 
 
 def _print_version(value: bool) -> None:
@@ -40,7 +108,7 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def _global_options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Image classifiers as one self-contained ONNX file: train, export, quantize, predict."""
+    """Train, export, quantize and run image classifiers, each as one self-contained ONNX file."""

@@ -1,4 +1,4 @@
-"""`edgekit bench`: the cost of models on this machine, and how much faster one is than another."""
+"""`edgekit bench`: latency, memory and other costs of models on this machine, and speedups between them."""
 
 from __future__ import annotations
 
@@ -7,42 +7,50 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
-from edgekit.errors import printable
+from edgekit.cli.wrong_files import check_model_files
+from edgekit.errors import printable, quote
 
 if TYPE_CHECKING:
     from edgekit.bench.result import BenchResult, Speedup, SubjectResult
     from edgekit.bench.subject import Subject
 
 EXAMPLES = """Examples:
-
-edgekit bench model.onnx
-
-edgekit bench model-int8.onnx --against fp32 --plot bench.png
-
-edgekit bench strangers.onnx --against naive --image photo.jpg --json
+  edgekit bench model.onnx
+  edgekit bench model-int8.onnx --against fp32 --plot bench.png
+  edgekit bench third-party.onnx --against naive --image photo.jpg --json
 """
 _OPERATORS_SHOWN = 5
 
 
 def run(
-    models: Annotated[tuple[str, ...], Argument("Model files, names of shipped models, or any .onnx file.")],
+    models: Annotated[
+        tuple[str, ...],
+        Argument("Model files (.onnx, third-party ones too) or names of built-in models.", metavar="MODEL..."),
+    ],
     against: Annotated[
         str | None,
-        Option("What to compare with: naive, fp32, or another model.", default_text="the first model"),
+        Option("Baseline of the speedups: naive, fp32 or a model.", metavar="MODEL", default_text="the first model"),
     ] = None,
-    threads: Annotated[str | None, Option("Thread counts, such as 1,2.", default_text="1 to all")] = None,
-    image: Annotated[Path | None, Option("Predicted from its file.", default_text="a drawn one")] = None,
-    rounds: Annotated[int, Option("Turns of about 0.1 s for each figure.", least=6, most=1000)] = 15,
-    plot: Annotated[Path | None, Option("Draw it into this .png, .svg or .pdf.")] = None,
-    json: Annotated[bool, Option("One JSON document.")] = False,
+    threads: Annotated[
+        str | None,
+        Option("Comma-separated thread counts, e.g. 1,2.", metavar="N,...", default_text="1, 2, 4, ... all cores"),
+    ] = None,
+    image: Annotated[
+        Path | None, Option("Image to predict from its file.", default_text="a synthetic photo", metavar="IMAGE")
+    ] = None,
+    rounds: Annotated[int, Option("Rounds of about 0.1 s per figure, from 6 to 1000.", least=6, most=1000)] = 15,
+    plot: Annotated[Path | None, shared.PLOT] = None,
+    json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
-    """Measure cold start, latency, throughput, memory and operators, all in turn, so that ratios hold.
+    """Benchmark the latency, throughput, memory and cold start of models.
 
-    naive is the same file in a plain script: onnxruntime at its defaults. fp32 is the file that an int8 one was made
-    from, found beside it. Of a file that edgekit did not make, the network alone is measured.
+    Measurements are interleaved, so that comparisons are fair on a busy machine. For other ONNX files, only network
+    latency is measured. --against naive compares with the same file in a plain onnxruntime script; --against fp32
+    compares an int8 model with the float32 file beside it that it was made from.
     """
     from edgekit.bench.measure import measure, steps
     from edgekit.bench.subject import open_subject
@@ -54,7 +62,8 @@ def run(
 
         check_plot(plot)
     if image:
-        load_image(image)  # raises ImageError here, and not in a process that is timed
+        load_image(image)  # raises ImageError here instead of in a timed process
+    check_model_files(*models, against or "")
     counts = _parse_thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _with_unique_names(subjects)
@@ -70,7 +79,7 @@ def run(
 
 
 def _parse_thread_counts(text: str | None) -> list[int]:
-    """The given counts; by default 1, 2, 4, ... and all cores."""
+    """Return the thread counts of the list; by default 1, 2, 4, ... and all cores."""
     from edgekit.errors import SpecError
     from edgekit.runtime.cpu import available_threads
 
@@ -79,12 +88,12 @@ def _parse_thread_counts(text: str | None) -> list[int]:
         return sorted({2**power for power in range(cores.bit_length()) if 2**power <= cores} | {cores})
     parts = text.split(",")
     if not all(part.strip().isdecimal() and 1 <= int(part) <= 256 for part in parts):
-        raise SpecError(f"--threads {text!r}: write whole numbers from 1 to 256, such as 1,2")
+        raise SpecError(f"--threads must be integers from 1 to 256, e.g. 1,2 (got {quote(text)})")
     return sorted({int(part) for part in parts})
 
 
 def _with_baselines(subjects: list[Subject], against: str | None) -> tuple[list[Subject], dict[int, int]]:
-    """The subjects behind their baselines, and for each subject's position the position of its baseline."""
+    """Return baselines followed by subjects, and the position of the baseline by the position of each subject."""
     from edgekit.bench.subject import open_naive, open_parent, open_subject
 
     if against is None:
@@ -104,7 +113,7 @@ def _with_baselines(subjects: list[Subject], against: str | None) -> tuple[list[
 
 
 def _with_unique_names(subjects: list[Subject]) -> list[Subject]:
-    """Subjects that share a name are named by their paths."""
+    """Rename subjects that share a name to their paths."""
     from dataclasses import replace
 
     names = [subject.name for subject in subjects]
@@ -117,20 +126,30 @@ def _write_bench(bench: BenchResult) -> None:
     facts = machine()
     write(
         printable(
-            f"{facts['processor']}, {facts['cores']} cores, {', '.join(facts['int8_features']) or 'no int8 help'}"
+            f"{facts['processor']}, {facts['cores']} cores, "
+            f"{', '.join(facts['int8_features']) or 'no known int8 instructions'}"
         )
     )
-    rates = [f"{kind} {rate / 1e9:.1f} on {count}" for (kind, count), rate in bench.peaks.items()]
-    write(f"peak, billion MACs a second, by threads: {', '.join(rates)}")
+    rates = [f"{kind} {rate / 1e9:.1f} (threads: {count})" for (kind, count), rate in bench.peaks.items()]
+    write(f"peak performance in billion MACs per second: {', '.join(rates)}")
     write("")
-    header = ("model", "precision", "MB", "MACs, M", "cold start, ms", "session, ms", "peak MB", "file to label, ms")
+    header = (
+        "model",
+        "precision",
+        "MB",
+        "MACs (M)",
+        "cold start (ms)",
+        "session (ms)",
+        "peak MB",
+        "file to label (ms)",
+    )
     write(table((*header, "images/s"), map(_cost_row, bench.subjects)))
     write("")
-    latency_header = ("network alone", "threads", "p50, ms", "p95", "p99", "share of peak")
+    latency_header = ("network only", "threads", "p50 (ms)", "p95", "p99", "share of peak")
     write(table(latency_header, [row for result in bench.subjects for row in _latency_rows(result)]))
     if bench.speedups:
         write("")
-        write(table(("model", "against", "what", "times as fast", "interval", ""), map(_speedup_row, bench.speedups)))
+        write(table(("model", "baseline", "measure", "speedup", "interval", ""), map(_speedup_row, bench.speedups)))
     write("")
     for result in bench.subjects:
         shares = ", ".join(
@@ -139,7 +158,7 @@ def _write_bench(bench: BenchResult) -> None:
         write(printable(f"operators of {result.subject.name} (1 thread): {shares}"))
     if bench.is_noisy:
         write_message(
-            f"this machine was busy: the same work differed by {percent(bench.noise)} between rounds; trust ratios only"
+            f"note: the machine was busy (identical work varied by {percent(bench.noise)}); trust only the speedups"
         )
 
 

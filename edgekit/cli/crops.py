@@ -1,15 +1,18 @@
-"""`edgekit crops`: accuracy and cost of more views of an image, and adaptive crops fitted to a model."""
+"""`edgekit crops`: accuracy and cost of multi-crop plans, and adaptive crops fitted to a model."""
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,47 +25,71 @@ if TYPE_CHECKING:
     from edgekit.preprocess.crops import CropPlan
 
 EXAMPLES = """Examples:
-
-edgekit crops model.onnx photos/ -o model-crops.onnx
-
-edgekit crops model.onnx camera/ --unlabeled --plans five,ten --budgets 1.25,1.5 --json
-
-edgekit predict image.jpg --model model-crops.onnx --crops adaptive
+  edgekit crops model.onnx photos/ -o model-crops.onnx
+  edgekit crops model.onnx camera/ --unlabeled --plans five,ten --json
+  edgekit predict image.jpg --model model-crops.onnx --crops adaptive
 """
 _PLANS, _BUDGETS = "center,flip,five,ten,grid:3x3,wide,whole,multi-scale", "1.1,1.25,1.5,2"
 _METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --unlabeled
-_HINT = "-o NEW.onnx writes the model with the recommended adaptive crops"
+_HINT = "next: the same command with --output FILE, which writes the model with the recommended adaptive crops"
 
 
 def run(
-    model: Annotated[str, Argument("An .onnx file made by edgekit, or the name of a shipped model.")],
-    data: Annotated[Path, Argument("A data set, of which val is used where it has one; or see --unlabeled.")],
-    unlabeled: Annotated[bool, Option("Any folder of images: judge by what many views agree on.")] = False,
-    plans: Annotated[str, Option("The plans to compare, beside center and ten.")] = _PLANS,
-    budgets: Annotated[str, Option("Views an image in the mean, for adaptive crops.")] = _BUDGETS,
-    images: Annotated[int, Option("At most so many are looked at, drawn by the seed.", least=4)] = 1000,
-    halves: Annotated[int, Option("How often adaptive crops are fitted to half of them.", least=1)] = 20,
-    seed: Annotated[int, Option("Draws the images and the halves.", least=0)] = 0,
-    threads: Annotated[int | None, Option("CPU threads.", least=1, default_text="the cores there are")] = None,
-    plot: Annotated[Path | None, Option("Draw the curve into this .png, .svg or .pdf.")] = None,
+    model: Annotated[str, Argument("Model file (.onnx) or name of a built-in model.")],
+    data: Annotated[
+        Path, Argument("Labeled data set, whose val split is used if it has one; with --unlabeled, any images.")
+    ],
+    unlabeled: Annotated[
+        bool, Option("Accept any folder of images, and judge by what the mean of many views predicts.")
+    ] = False,
+    plans: Annotated[
+        str,
+        Option(
+            "Comma-separated crop plans to compare, besides center and ten.",
+            metavar="PLAN,...",
+            default_text=_PLANS.replace(",", ", "),
+        ),
+    ] = _PLANS,
+    budgets: Annotated[
+        str, Option("Comma-separated budgets of adaptive crops: mean number of views per image.", metavar="VIEWS,...")
+    ] = _BUDGETS,
+    images: Annotated[int, Option("Largest number of images to use, chosen at random.", least=4)] = 1000,
+    halves: Annotated[
+        int,
+        Option("Number of times adaptive crops are fitted to one half of the images and judged on the other.", least=1),
+    ] = 20,
+    seed: Annotated[int, Option("Random seed for choosing images and halves.", least=0)] = 0,
+    threads: Annotated[int | None, shared.THREADS] = None,
+    plot: Annotated[Path | None, shared.PLOT] = None,
     output: Annotated[
-        Path | None, Option("Write the model with the recommended adaptive crops.", flags=("--output", "-o"))
+        Path | None,
+        Option(
+            "Model file to write (.onnx), with the recommended adaptive crops.",
+            flags=("--output", "-o"),
+            default_text="none",
+        ),
     ] = None,
-    json: Annotated[bool, Option("The figures as one JSON document.")] = False,
+    json: Annotated[bool, Option("Print the results as one JSON document.")] = False,
 ) -> None:
-    """Compare crop plans on images, fit adaptive crops (more views only for images in doubt), and store them."""
+    """Compare multi-crop test-time augmentation (TTA) plans and fit adaptive crops.
+
+    Adaptive crops use more views only for images in doubt.
+    """
     from edgekit.evaluate.compare_crops import fit_plan, predict_crops, recommended, score_plans
+    from edgekit.hub.built_in import model_path
     from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
     from edgekit.runtime.classifier import Classifier
 
+    check_model_files(model)
     classifier = Classifier(model, threads=threads)
-    _check_output(output, classifier.path)
+    path = model_path(model)
+    _check_output(output, path)
     crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
     sources, truth = _read_images(data, classifier.labels, unlabeled=unlabeled, limit=images, seed=seed)
     if plot is not None:
         check_plot(plot)
-    with progress_bar("looking", len(sources)) as advance:
+    with progress_bar("predicting", len(sources)) as advance:
         predictions = predict_crops(classifier, sources, crop_plans, on_image=advance)
     scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed)
     best = recommended(scores)
@@ -70,24 +97,25 @@ def run(
     if plot is not None:
         write_plot(scores, best, plot, metric=_METRICS[unlabeled])
     if output is not None:
-        _write_model(classifier.path, plan, output=output)
+        _write_model(path, plan, output=output)
     if json:
         figures = {"images": len(sources), "judged_by": _METRICS[unlabeled], "plans": [s.to_dict() for s in scores]}
         write_json({"schema": 2, **figures, "recommended": plan.to_dict()})
         return
     _write_scores(scores, plan, images=len(sources), metric=_METRICS[unlabeled])
-    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {output} --crops adaptive" if output else _HINT)
+    next_command = f"edgekit predict IMAGE --model {shlex.quote(str(output))} --crops adaptive"
+    write_message(f"wrote {output}; next: {next_command}" if output else _HINT)
 
 
-def _check_output(output: Path | None, model: Path) -> None:
-    from edgekit.errors import SpecError
+def _check_output(output: Path | None, model: Path | None) -> None:
+    from edgekit.errors import SpecError, quote
 
     if output is not None and output.absolute() == model:
-        raise SpecError(f"{output}: is the model itself; write to another file")
+        raise SpecError(f"--output must not be the model itself (got {quote(str(output))})")
 
 
 def _parse_plans(text: str) -> list[CropPlan]:
-    """The plans of the list, behind the baselines that all are compared with."""
+    """Return the plans of the list, after the baselines that all plans are compared with."""
     from edgekit.evaluate.compare_crops import BASELINES
     from edgekit.preprocess.crops import plan_named
 
@@ -96,21 +124,21 @@ def _parse_plans(text: str) -> list[CropPlan]:
 
 
 def _parse_budgets(text: str) -> list[float]:
-    from edgekit.errors import SpecError
+    from edgekit.errors import SpecError, quote
 
     try:
         budgets = sorted({float(budget) for budget in text.split(",")})
     except ValueError:
         budgets = []
     if not budgets or not all(1 <= budget < math.inf for budget in budgets):
-        raise SpecError(f"--budgets {text!r}: write numbers of views from 1, such as {_BUDGETS}")
+        raise SpecError(f"--budgets must be numbers of views from 1, e.g. {_BUDGETS} (got {quote(text)})")
     return budgets
 
 
 def _read_images(
     data: Path, labels: tuple[str, ...], *, unlabeled: bool, limit: int, seed: int
 ) -> tuple[Sequence[ImageSource], npt.NDArray[np.int64] | None]:
-    """At most `limit` images and, if they are known, their classes as indexes into the labels of the model."""
+    """Return at most `limit` images and, if labeled, their classes as indexes into the model's labels."""
     import numpy as np
 
     from edgekit import dataset
@@ -123,7 +151,7 @@ def _read_images(
         return [sources[index] for index in sorted(sample)], None
     try:
         images = dataset.read(data, "val")
-    except DataError:  # it is not split, or it cannot be read at all: then this raises too
+    except DataError:  # it has no splits; if it cannot be read at all, this raises too
         images = dataset.read(data, "all")
     images = images.sample(limit, seed=seed)
     return images.sources, class_indexes(images, labels)
@@ -154,14 +182,14 @@ def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, images: in
         )
         for score in scores
     ]
-    write(table(("plan", "views", "time", metric, "over center, points", "over ten, points"), rows))
+    write(table(("plan", "views", "time", metric, "vs center (points)", "vs ten (points)"), rows))
     stages = f"{', then '.join(plan.view_names)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
     write(f"\nrecommended: adaptive crops with a budget of {plan.budget:g} ({stages})")
     better = better_fixed(scores, next(score for score in scores if score.budget == plan.budget))
     if better is not None:
-        write(f"{better.plan} is better still, at {better.time:.2f}x the time: --crops {better.plan}")
+        write(f"even more accurate, at {better.time:.2f}x the time: edgekit predict --crops {better.plan}")
     write_message(
-        f"on {images} images; intervals of 95%, paired; adaptive crops judged on images they were not fitted to"
+        f"note: {images} images; paired 95% intervals; adaptive crops are judged on images they were not fitted to"
     )
 
 

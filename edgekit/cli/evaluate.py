@@ -1,4 +1,4 @@
-"""`edgekit evaluate`: how accurate models are, what they confuse, and which of them is better."""
+"""`edgekit evaluate`: accuracy, calibration and confusion of models, and which of them is better."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.wrong_files import check_model_files, is_model_file
 from edgekit.errors import EXIT_SOME_FAILED, printable
 
 if TYPE_CHECKING:
@@ -19,14 +21,10 @@ if TYPE_CHECKING:
     from edgekit.runtime.classifier import Classifier
 
 EXAMPLES = """Examples:
-
-edgekit evaluate model.onnx photos/
-
-edgekit evaluate model.onnx model-int8.onnx photos.tar.gz --report report.html
-
-edgekit evaluate model.onnx photos/ --crops 1 --crops 10 --truth truth.csv --map automobile=car
-
-edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
+  edgekit evaluate model.onnx photos/
+  edgekit evaluate model.onnx model-int8.onnx photos.tar.gz --report report.html
+  edgekit evaluate model.onnx photos/ --truth truth.csv --map automobile=car
+  edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
 """
 _CLASSES_SHOWN, _PAIRS_SHOWN, _MISTAKES_SHOWN = 12, 5, 5
 
@@ -35,39 +33,53 @@ def run(
     models_and_data: Annotated[
         tuple[str, ...],
         Argument(
-            "Model files or names of shipped models, then the data: an image folder, an archive of one, idx "
-            "files or a CSV of file,label.",
+            "Model files (.onnx) or names of built-in models; last, the labeled data set: image folder, archive, idx "
+            "files or CSV file of file,label.",
             metavar="MODEL... DATA",
         ),
     ],
-    crops: Annotated[tuple[str, ...], Option("Crop plan, as in predict; several are compared.", default_text="1")] = (),
+    crops: Annotated[
+        tuple[str, ...],
+        Option(
+            "Crop plan, as in `edgekit predict`; repeat to compare several.",
+            metavar="PLAN",
+            default_text="1",
+            argument="plan",
+        ),
+    ] = (),
     split: Annotated[
-        str, Option("train, val, all, or held-out: val, or all images of data that is not split.")
+        str, Option("Images to use: train, val, all, or held-out (val if the data has splits, otherwise all).")
     ] = "held-out",
-    truth: Annotated[Path | None, Option("CSV of file,label for a folder of images.")] = None,
+    truth: Annotated[Path | None, shared.TRUTH] = None,
     synonyms: Annotated[
         tuple[str, ...],
-        Option("OLD=NEW: the data's class OLD is the model's NEW; or a CSV file of old,new.", flags=("--map",)),
+        Option(
+            "Match class OLD of the data to label NEW of the model; or a CSV file of old,new. May be repeated.",
+            metavar="OLD=NEW",
+            flags=("--map",),
+            default_text="none",
+        ),
     ] = (),
-    threads: Annotated[int | None, Option("CPU threads.", least=1, default_text="the cores there are")] = None,
-    report: Annotated[Path | None, Option("Also write one self-contained HTML page.")] = None,
-    json: Annotated[bool, Option("One JSON document.")] = False,
+    threads: Annotated[int | None, shared.THREADS] = None,
+    report: Annotated[Path | None, Option("Also write a self-contained HTML report.", default_text="none")] = None,
+    json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
-    """Measure accuracy, calibration and confusions on labeled images, and compare models image by image.
+    """Evaluate accuracy, calibration and confusion on labeled images, and compare models.
 
-    Exits 3 when some images could not be read; the others are counted.
+    Exit status 3 if some images could not be read; the figures are those of the rest.
     """
     from edgekit import dataset
-    from edgekit.errors import SpecError
+    from edgekit.errors import SpecError, quote
     from edgekit.evaluate.evaluation import evaluate
     from edgekit.evaluate.predictions import predict_all
     from edgekit.labels import read_synonyms
 
     *models, data = models_and_data
-    if not models:
-        raise SpecError(f"evaluate takes MODEL... DATA, not {data!r} alone")
+    if not models or is_model_file(data):
+        raise SpecError(f"DATA is required after MODEL... (got {quote(data)} as the last argument)")
+    check_model_files(*models)
     if report and report.is_dir():  # reported before minutes are spent
-        raise SpecError(f"--report {report}: is a folder; name a file, such as {report / 'report.html'}")
+        raise SpecError(f"--report must be a file, e.g. {report / 'report.html'} (got the folder {quote(str(report))})")
     evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
     images = dataset.read(data, split, truth=truth)
     with progress_bar("evaluating", len(evaluated) * len(images)) as advance:
@@ -88,9 +100,9 @@ def run(
 
 
 def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: int | None) -> list[EvaluatedModel]:
-    """Every model with every plan; the names differ."""
+    """Return every model with every plan, each with a name of its own."""
     from edgekit.evaluate.predictions import EvaluatedModel
-    from edgekit.hub.shipped import model_path
+    from edgekit.hub.built_in import model_path
     from edgekit.runtime.classifier import Classifier
 
     models = list(dict.fromkeys(models))
@@ -98,7 +110,7 @@ def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: i
     evaluated = []
     for model, stem in zip(models, stems, strict=True):
         classifier, short = Classifier(model, threads=threads), stem if stems.count(stem) == 1 else model
-        names = list(dict.fromkeys(_plan_name(plan, classifier) for plan in plans))  # 1 and center are one
+        names = list(dict.fromkeys(_plan_name(plan, classifier) for plan in plans))  # 1 and center are the same plan
         for plan in names:
             name = short if len(names) == 1 else f"{short}, {plan}"
             evaluated.append(EvaluatedModel(name, model_path(model), classifier, plan))
@@ -106,30 +118,30 @@ def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: i
 
 
 def _plan_name(plan: str, classifier: Classifier) -> str:
-    """The full name of the plan. Raises SpecError for an unknown one, and for one that the model does not hold."""
+    """Return the full name of a plan. Raises SpecError if it is unknown, or adaptive and not fitted to the model."""
     from edgekit.preprocess.crops import CropPlan
     from edgekit.runtime.prediction import Request
 
     request = Request(top=1, plan=plan, budget=None, average="probabilities", unknown_below=0.0, channels="RGB")
-    crop_plan = request.plan_for(classifier.info, str(classifier.path))
+    crop_plan = request.plan_for(classifier.info, classifier.name)
     return crop_plan.name if isinstance(crop_plan, CropPlan) else plan
 
 
 def _warn_of_other_accuracy(metrics: ModelMetrics) -> None:
-    """If the accuracy in the file is not within the measured interval: another processor may compute int8 otherwise."""
+    """Warn if the accuracy recorded in the file is outside the measured interval: int8 can differ by processor."""
     recorded, top1 = metrics.recorded_top1, metrics.top1
     if recorded is not None and not top1.low <= recorded <= top1.high:
         write_message(
-            f"{metrics.model.name}: the file says top-1 {percent(recorded)} of as many images, not "
-            f"{percent(top1.value)}: are these the same images, and what does edgekit doctor say of int8 here?"
+            f"warning: {metrics.model.name}: measured top-1 {percent(top1.value)}, but the file records "
+            f"{percent(recorded)}; check that the images are the same, and run `edgekit doctor` to check int8 support"
         )
 
 
 def _write_evaluation(evaluation: Evaluation) -> None:
-    unreadable = f", {len(evaluation.unreadable)} more could not be read" if evaluation.unreadable else ""
+    unreadable = f", {len(evaluation.unreadable)} more unreadable" if evaluation.unreadable else ""
     write(printable(f"{evaluation.data}: {len(evaluation.images)} images{unreadable}"))
     write("")
-    header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "ECE after it")
+    header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "scaled ECE")
     write(table(header, map(_metrics_row, evaluation.models)))
     for comparison in evaluation.comparisons:
         write("")
@@ -160,8 +172,8 @@ def _comparison_line(comparison: Comparison) -> str:
     paired = comparison.paired
     first, second = comparison.first.model.name, comparison.second.model.name
     return (
-        f"{second} against {first}: images won {paired.won}, lost {paired.lost} "
-        f"({len(comparison.flipped)} answered otherwise), {paired.verdict}"
+        f"{second} vs {first}: {paired.won} images gained, {paired.lost} lost "
+        f"({len(comparison.flipped)} predicted differently); {paired.verdict}"
     )
 
 
@@ -182,7 +194,7 @@ def _mistake_lines(metrics: ModelMetrics, names: tuple[str, ...]) -> Iterator[st
 
     labels = metrics.labels
     for number, pair in enumerate(confused_pairs(metrics.confusion)[:_PAIRS_SHOWN]):
-        yield from () if number else ("", "most confused (true -> answered):")
+        yield from () if number else ("", "most confused (true -> predicted):")
         yield f"  {pair.images:>4}  {labels[pair.truth]} -> {labels[pair.predicted]}"
     for number, mistake in enumerate(metrics.mistakes[:_MISTAKES_SHOWN]):
         yield from () if number else ("", "most confident mistakes:")

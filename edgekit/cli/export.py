@@ -1,14 +1,18 @@
-"""`edgekit export`: from weights to one .onnx file, and what goes beside it."""
+"""`edgekit export`: convert trained weights to one .onnx file, with optional files for other runtimes."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.option_values import composite, named_values
-from edgekit.cli.options import Argument, Option
+from edgekit.cli.options import Argument, Option, flag_of
 from edgekit.cli.progress import download_progress, progress_bar
 from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.wrong_files import check_no_image
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
@@ -17,51 +21,66 @@ if TYPE_CHECKING:
     from edgekit.zoo.network import Network
 
 EXAMPLES = """Examples:
-
-edgekit export runs/first/model.safetensors --images data/ -o model.onnx
-
-edgekit export resnet50 --weights imagenet --labels names.txt -o resnet50.onnx
-
-edgekit export mobilenet_v2 --weights tf.safetensors --padding tf_same --mean 0.5 --std 0.5 --labels names.txt -o m.onnx
-
-edgekit export model-int8.onnx --batch 1 --format ort --golden 8 -o phone.onnx
+  edgekit export runs/first/model.safetensors --images data/ -o model.onnx
+  edgekit export resnet50 --weights imagenet --labels names.txt -o resnet50.onnx
+  edgekit export mobilenet_v2 --weights tf.safetensors --padding tf_same \\
+      --mean 0.5 --std 0.5 --labels names.txt -o mobilenet.onnx
+  edgekit export model-int8.onnx --batch 1 --format ort --golden 8 -o phone.onnx
 """
 
 
 def run(
     source: Annotated[
         str,
-        Argument("A checkpoint of `edgekit train`, a network of `edgekit models`, or an .onnx of edgekit."),
+        Argument("Checkpoint of `edgekit train`, name of a network from `edgekit models`, or .onnx file of edgekit."),
     ],
-    output: Annotated[Path, Option("The .onnx file to write.", flags=("--output", "-o"))],
+    output: Annotated[Path, shared.MODEL_OUTPUT],
     weights: Annotated[
-        str | None, Option("For a network: a .safetensors or .pth file, or imagenet: the official ones.")
+        str | None,
+        Option(
+            "Weights of the network: .safetensors or .pth file, or imagenet for the official ones.",
+            metavar="FILE",
+            default_text="the checkpoint's",
+        ),
     ] = None,
-    labels: Annotated[Path | None, Option("Class names, one a line, in the order of the logits.")] = None,
-    padding: Annotated[str | None, Option("symmetric or tf_same, where the network has the choice.")] = None,
-    argument: Annotated[tuple[str, ...], Option("An argument of the network: width_mult=0.5. May be repeated.")] = (),
-    mean: Annotated[str | None, Option("In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
-    std: Annotated[str | None, Option("In 0..1 units: 0.5, or one a channel: 0.485,0.456,0.406.")] = None,
-    resize: Annotated[int | None, Option("Short edge in pixels before the crop.", least=1)] = None,
-    crop: Annotated[str | None, Option("Height and width of the input in pixels, or both: 96,128.")] = None,
-    interpolation: Annotated[str | None, Option("bilinear, bicubic, ...")] = None,
-    images: Annotated[
-        Path | None, Option("A labeled data set: its val images check every step and give the accuracy.")
+    labels: Annotated[
+        Path | None,
+        Option(
+            "Text file of class names, one per line, in the order of the logits.",
+            default_text="the checkpoint's",
+        ),
     ] = None,
-    license: Annotated[str | None, Option("Of the weights, as an SPDX name.", default_text="unknown")] = None,
-    opset: Annotated[int | None, Option("ONNX operator set, 18 or later.", default_text="20")] = None,
-    batch: Annotated[str, Option("Images at a time: dynamic (any number), or a number.")] = "dynamic",
-    features: Annotated[bool, Option("A further output `features`: the pooled vector before the last layer.")] = False,
-    activation_maps: Annotated[bool, Option("A further output `maps`: one for each class, to draw heat maps.")] = False,
+    padding: Annotated[str | None, shared.PADDING] = None,
+    argument: Annotated[tuple[str, ...], shared.ARGUMENT] = (),
+    mean: Annotated[str | None, shared.MEAN] = None,
+    std: Annotated[str | None, shared.STD] = None,
+    resize: Annotated[int | None, shared.RESIZE] = None,
+    crop: Annotated[str | None, shared.CROP] = None,
+    interpolation: Annotated[str | None, shared.INTERPOLATION] = None,
+    images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
+    license: Annotated[str | None, shared.LICENSE] = None,
+    opset: Annotated[int | None, Option("ONNX opset, 18 or later.", default_text="20")] = None,
+    batch: Annotated[str, Option("Batch size: dynamic (any number of images) or N.", metavar="N")] = "dynamic",
+    features: Annotated[bool, shared.FEATURES] = False,
+    activation_maps: Annotated[bool, shared.ACTIVATION_MAPS] = False,
     golden: Annotated[
-        int | None, Option("Write so many golden vectors beside it, for ports to other languages.", least=1)
+        int | None,
+        Option(
+            "Also write N golden test vectors for verifying ports to other languages.",
+            least=1,
+            default_text="none",
+            argument="count",
+        ),
     ] = None,
     format: Annotated[
-        Literal["onnx", "ort"], Option("ort: beside the .onnx also onnxruntime's own format, for phones.")
+        Literal["onnx", "ort"], Option("Format; ort also writes ONNX Runtime's own format, for phones.")
     ] = "onnx",
-    json: Annotated[bool, Option("The file's metadata as one JSON document.")] = False,
+    json: Annotated[bool, Option("Print the file's metadata as one JSON document.")] = False,
 ) -> None:
-    """Write one self-contained .onnx file: raw pixels in, logits out; labels, preprocessing and accuracy inside."""
+    """Export a trained or pretrained model to one self-contained ONNX file.
+
+    The file accepts raw pixels and returns logits. It contains labels, preprocessing, license and measured accuracy.
+    """
     from edgekit.optional import require
 
     require("onnx", extra="export")
@@ -70,6 +89,7 @@ def run(
     from edgekit.export.finalize import Interface
 
     require_onnx_path(output)
+    check_no_image(source, expected="a checkpoint or a model")
     options = {
         "labels": labels,
         "padding": padding,
@@ -91,25 +111,26 @@ def run(
         info, parity = _refit(Path(source), output, options=options, interface=interface, images=held_out)
     else:
         info, parity = _convert(source, output, weights=weights, options=options, interface=interface, images=held_out)
-    beside = _write_beside(output, golden=golden, ort=format == "ort", images=held_out)
+    companions = _write_companions(output, golden=golden, ort=format == "ort", images=held_out)
     if json:
-        write_json({"schema": 2, "path": str(output), "beside": [str(p) for p in beside], "info": info.to_dict()})
+        write_json({"schema": 2, "path": str(output), "beside": [str(p) for p in companions], "info": info.to_dict()})
         return
     write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {parity}")
     if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} of {info.metrics['images']} images, from file to label")
-    for path in beside:
+        write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, from file to label")
+    for path in companions:
         write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
-    write_message(f"next: edgekit predict IMAGE --model {output}")
+    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {shlex.quote(str(output))}")
 
 
 def _parse_batch(text: str) -> int | None:
-    from edgekit.errors import SpecError
+    from edgekit.errors import SpecError, quote
+    from edgekit.runtime.session import MAX_FIXED_BATCH
 
     if text == "dynamic":
         return None
-    if not text.isascii() or not text.isdecimal():
-        raise SpecError(f"--batch is dynamic or a number of images, not {text!r:.40}")
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= MAX_FIXED_BATCH:
+        raise SpecError(f"--batch must be dynamic or an integer from 1 to {MAX_FIXED_BATCH} (got {quote(text)})")
     return int(text)
 
 
@@ -120,9 +141,13 @@ def _refit(
     from edgekit.export.finalize import change_interface
 
     if options:
-        raise SpecError(f"an .onnx file has its own {', '.join(options)}; leave out --{' --'.join(options)}")
+        raise SpecError(f"an .onnx file already contains {', '.join(options)}; leave out {_flags(options)}")
     info = change_interface(source, output, images=images, interface=interface)
-    return info, _logit_difference(info.parity["refit"], "its parent's")
+    return info, _logit_difference(info.parity["refit"], "those of the original file")
+
+
+def _flags(options: Iterable[str]) -> str:
+    return " ".join(map(flag_of, options))
 
 
 def _convert(
@@ -148,7 +173,7 @@ def _convert(
         network, info = _from_weights(source, weights, options=options, license=license)
     with progress_bar("measuring", len(images) if images else None) as advance:
         conversion = convert(network, info, output, images=images, on_image=advance, interface=interface, **opset)
-    parity = _logit_difference(conversion.info.parity["to_onnx"], "torch's")
+    parity = _logit_difference(conversion.info.parity["to_onnx"], "PyTorch's")
     return conversion.info, f"{parity}; {describe_simplifier(conversion.simplified_by)}"
 
 
@@ -162,9 +187,9 @@ def _from_checkpoint(path: str, *, options: dict[str, Any], license: str) -> tup
     from edgekit.zoo.specs import SPECS
 
     if path in SPECS:
-        raise SpecError(f"{path}: its weights are missing; give --weights FILE, or a checkpoint in place of the name")
+        raise SpecError(f"--weights is required for the network {path}; or give a checkpoint instead of its name")
     if options:
-        raise SpecError(f"a checkpoint brings its own {', '.join(options)}; leave out --{' --'.join(options)}")
+        raise SpecError(f"a checkpoint already contains {', '.join(options)}; leave out {_flags(options)}")
     return network_from_checkpoint(path, license=license)
 
 
@@ -178,15 +203,15 @@ def _from_weights(model: str, weights: str, *, options: dict[str, Any], license:
     arguments = named_values(options.pop("argument", ())) | ({"padding": padding} if padding else {})
     preprocess = spec_preprocess(model, options)
     if names is None:
-        raise SpecError("the file must know its class names; give --labels FILE, one name a line")
+        raise SpecError("--labels is required with --weights: a text file of class names, one per line")
     labels = read_labels(names)
-    with download_progress() as on_bytes:  # last: a mistyped option is reported before half a gigabyte is downloaded
+    with download_progress() as on_bytes:  # last, so that a mistyped option is reported before a long download
         path = weights_path(model, weights, on_bytes=on_bytes)
     return network_from_weights(model, path, labels=labels, arguments=arguments, preprocess=preprocess, license=license)
 
 
-def _write_beside(output: Path, *, golden: int | None, ort: bool, images: ImageSet | None) -> list[Path]:
-    """The files of golden vectors and of onnxruntime's own format, if they are asked for."""
+def _write_companions(output: Path, *, golden: int | None, ort: bool, images: ImageSet | None) -> list[Path]:
+    """Write golden vectors and ONNX Runtime's own format, if requested; return the paths of all files."""
     from edgekit.bundle.golden_vectors import write_golden
 
     paths = [] if golden is None else list(write_golden(output, count=golden, images=images))

@@ -1,4 +1,4 @@
-"""`edgekit inspect`: the metadata of a model file, and its layers."""
+"""`edgekit inspect`: metadata and layers of a model file or a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from edgekit.cli.models import spec_facts
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, table, write, write_json
-from edgekit.errors import printable
+from edgekit.cli.wrong_files import check_model_files
+from edgekit.errors import printable, quote
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
@@ -19,30 +20,34 @@ if TYPE_CHECKING:
     from edgekit.zoo.specs import ModelSpec
 
 EXAMPLES = """Examples:
-
-edgekit inspect model.onnx
-
-edgekit inspect mobilenet_v2-cifar10 --json
-
-edgekit inspect resnet50 --layers
-
-edgekit inspect model-int8.onnx --mobile
+  edgekit inspect model.onnx
+  edgekit inspect mobilenet_v2-cifar10 --json
+  edgekit inspect resnet50 --layers
+  edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
-_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they happen
+_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they are made
 
 
 def run(
-    model: Annotated[str, Argument("An .onnx file, a shipped model, or a network of `edgekit models`.")],
-    layers: Annotated[bool, Option("Output shape, parameters and MACs of every layer.")] = False,
-    mobile: Annotated[bool, Option("Of a file: what the accelerators of phones would not take.")] = False,
-    json: Annotated[bool, Option("One JSON document.")] = False,
+    model: Annotated[
+        str, Argument("Model file (.onnx), or name of a built-in model or of a network from `edgekit models`.")
+    ],
+    layers: Annotated[bool, Option("Show output shape, parameters and MACs of each layer.")] = False,
+    mobile: Annotated[
+        bool, Option("Show which operators of a model file mobile accelerators (NNAPI, Core ML) do not support.")
+    ] = False,
+    json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
-    """Show what a model file or a network is: labels, preprocessing, license, accuracy; or, of any file, its layers."""
-    from edgekit.artifact.info import read_info
-    from edgekit.hub.shipped import model_path
+    """Show the labels, preprocessing, license and accuracy of a model, or its layers.
+
+    With --layers and --mobile, any ONNX file can be inspected.
+    """
+    from edgekit.artifact.info import parse_info, read_model
+    from edgekit.hub.built_in import model_path
     from edgekit.zoo.specs import SPECS
 
+    check_model_files(model)
     spec = SPECS.get(model)
     if mobile:
         _write_mobile(model_path(model), json)
@@ -53,8 +58,9 @@ def run(
         write_json({"schema": 1, **spec_facts(spec)}) if json else _write_facts(_spec_lines(spec))
     else:
         path = model_path(model)
-        info = read_info(path)
-        write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info))
+        content = read_model(path)
+        info = parse_info(content, name=str(path))
+        write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info, size_bytes=len(content)))
 
 
 def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
@@ -94,8 +100,8 @@ def _write_mobile(path: Path, json: bool) -> None:
         (r.provider, f"{r.taken}/{r.nodes}", str(r.partitions), ", ".join(r.refused).replace("ai.onnx:", "") or "none")
         for r in reports
     ]
-    write(table(("provider", "nodes taken", "pieces", "operators not taken"), cells))
-    write(f"For one image at a time, by the lists of {provider_source()}; there is none for XNNPACK.")
+    write(table(("provider", "supported nodes", "partitions", "unsupported operators"), cells))
+    write(f"For batch size 1, according to the operator lists of {provider_source()}; it has none for XNNPACK.")
 
 
 def _write_layers(rows: Sequence[LayerCost]) -> None:
@@ -136,41 +142,41 @@ def _input_text(preprocess: Preprocess) -> str:
     return f"{preprocess.crop} {preprocess.color}, {resized}{padded}"
 
 
-def _file_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
+def _file_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tuple[str, str]]:
     from edgekit.errors import ArtifactError
 
     try:
-        return _info_lines(path, info)
-    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: a third-party file may contain anything
-        raise ArtifactError(f"{path}: its figures are not as edgekit writes them: {error!r:.100}") from None
+        return _info_lines(path, info, size_bytes=size_bytes)
+    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: an untrusted file may contain anything
+        raise ArtifactError(f"{path}: malformed figures in the metadata: {quote(error)}") from None
 
 
-def _info_lines(path: Path, info: ArtifactInfo) -> list[tuple[str, str]]:
-    preprocess, shown = info.preprocess, ", ".join(info.labels[:_LABELS_SHOWN])
+def _info_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tuple[str, str]]:
+    preprocess, labels = info.preprocess, ", ".join(info.labels[:_LABELS_SHOWN])
     arguments = ", ".join(f"{name}={value}" for name, value in info.arguments.items())
     lines = [
-        ("file", f"{path} ({path.stat().st_size / 1e6:.2f} MB, {info.precision})"),
+        ("file", f"{path} ({size_bytes / 1e6:.2f} MB, {info.precision})"),
         ("network", f"{info.model}({arguments})"),
         ("input", _input_text(preprocess)),
         ("mean, std", f"{preprocess.mean}, {preprocess.std}"),
-        ("labels", f"{len(info.labels)}: {shown}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
+        ("labels", f"{len(info.labels)}: {labels}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
         ("license", info.license),
     ]
     if info.warning:
         lines.append(("warning", info.warning))
     if info.metrics:
-        lines.append(("top-1", f"{percent(info.metrics['top1'])} of {info.metrics['images']} images"))
+        lines.append(("top-1", f"{percent(info.metrics['top1'])} on {info.metrics['images']} images"))
     for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
-        parity = f"logits within {figures['logit_difference']}, the same label on {percent(figures['agreement'])}"
+        parity = f"logits within {figures['logit_difference']}, same label on {percent(figures['agreement'])}"
         lines.append((step, f"{parity} of {figures['images']} images{_provenance(figures)}"))
     if info.adaptive_crops:
-        lines.append(("crops", "fitted adaptive ones: edgekit predict --crops adaptive"))
+        lines.append(("crops", "adaptive crops fitted to this model; use edgekit predict --crops adaptive"))
     if info.calibration:
         lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['images']} images"))
     return lines
 
 
 def _provenance(figures: Mapping[str, Any]) -> str:
-    """The simplifier of the step, or its recipe and its processor, if it has one."""
-    by, target = figures.get("by") or figures.get("recipe"), figures.get("target")
-    return (f"; by {by}" if by else "") + (f" for {target}" if target else "")
+    """The simplifier or the quantization scheme of a step, and the target processor."""
+    tool, target = figures.get("by") or figures.get("recipe"), figures.get("target")
+    return (f"; by {tool}" if tool else "") + (f" for {target}" if target else "")

@@ -16,14 +16,14 @@ _EXIT_INTERRUPTED = 130
 
 
 def script() -> None:
-    """`main` as a process of its own, which after `predict` ends without clean-up: that would take 30 ms."""
+    """Run `main` as a process of its own, which skips the interpreter's cleanup after `predict`: that takes 30 ms."""
     code: str | int | None = 0
     try:
         main()
     except SystemExit as end:
         code = end.code
     if sys.argv[1:2] == ["predict"] and isinstance(code, int):
-        with contextlib.suppress(OSError):  # of help; every prediction was flushed when it was written
+        with contextlib.suppress(OSError):  # only --help is unflushed; predictions are flushed one by one
             sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
@@ -31,17 +31,19 @@ def script() -> None:
 
 def main() -> None:
     """Run the command line; every error that edgekit raises becomes one line on stderr and an exit code."""
-    warnings.simplefilter("ignore")  # an image library's warnings are not for the user of a command
+    warnings.simplefilter("ignore")  # warnings of the image library are not meant for the user of a command
     try:
         _run(sys.argv[1:])
     except EdgekitError as error:
-        write_message(f"error: {error}")
+        from edgekit.cli.flag_names import with_flags  # here, because few commands fail
+
+        write_message(f"error: {with_flags(str(error), command=sys.argv[1])}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         write_message("interrupted")
         sys.exit(_EXIT_INTERRUPTED)
-    except OSError as error:  # of stdout, most likely: what writes files raises its own errors
-        if not isinstance(error, BrokenPipeError):  # the reader of our output has closed it
+    except OSError as error:  # most likely of stdout: functions that write files raise EdgekitErrors
+        if not isinstance(error, BrokenPipeError):  # a closed pipe is how `head` ends the command
             write_message(f"error: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EdgekitError.exit_code)
@@ -50,15 +52,15 @@ def main() -> None:
 def _run(arguments: list[str]) -> None:
     options = parse(arguments[1:]) if arguments[:1] == ["predict"] else None
     if options is not None:
-        # No matrix is multiplied outside of onnxruntime, so numpy's library need not start threads for it.
+        # numpy multiplies no matrices here, so its library need not start threads for that.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        gc.disable()  # imports make many objects and no garbage
+        gc.disable()  # imports create many objects and no garbage
         from edgekit.cli.predict.run import predict
 
         gc.freeze()
         gc.enable()
         predict(options)
     else:
-        from edgekit.cli.app import app
+        from edgekit.cli.app import run
 
-        app()
+        run()

@@ -11,38 +11,36 @@ if TYPE_CHECKING:
     from edgekit.zoo.specs import ModelSpec
 
 EXAMPLES = """Examples:
-
-edgekit models
-
-edgekit models mobilenet --json
+  edgekit models
+  edgekit models mobilenet --json
 """
 
 
 def run(
-    name: Annotated[str, Argument("Only those whose name contains this.", default_text="all")] = "",
-    json: Annotated[bool, Option("One JSON document.")] = False,
+    name: Annotated[str, Argument("Show only names that contain this text.", default_text="all")] = "",
+    json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
-    """List the zoo's networks and the shipped models."""
+    """List built-in models, network architectures and pretrained weights."""
     from edgekit.artifact.info import read_info
-    from edgekit.hub.shipped import shipped_models
+    from edgekit.hub.built_in import built_in_models
     from edgekit.zoo.specs import SPECS
 
     specs = [spec for spec in SPECS.values() if name in spec.name]
-    shipped = [(model, read_info(path)) for model, path in shipped_models().items() if name in model]
+    built_in = [(model, read_info(path)) for model, path in built_in_models().items() if name in model]
     if json:
-        facts = [{"name": model, **info.to_dict()} for model, info in shipped]
+        facts = [{"name": model, **info.to_dict()} for model, info in built_in]
         write_json({"schema": 2, "networks": [spec_facts(spec) for spec in specs], "shipped": facts})
         return
-    write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_row, specs)))
-    if shipped:
+    write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_network_row, specs)))
+    if built_in:
         rows = [
             (model, info.precision, str(len(info.labels)), percent((info.metrics or {}).get("top1")), info.license)
-            for model, info in shipped
+            for model, info in built_in
         ]
-        write("\n" + table(("shipped model", "precision", "classes", "top-1", "license"), rows))
+        write("\n" + table(("built-in model", "precision", "classes", "top-1", "license"), rows))
 
 
-def _row(spec: ModelSpec) -> tuple[str, ...]:
+def _network_row(spec: ModelSpec) -> tuple[str, ...]:
     from edgekit.hub.imagenet_weights import PUBLISHED
 
     official = PUBLISHED.get(spec.name)
@@ -51,7 +49,7 @@ def _row(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def spec_facts(spec: ModelSpec) -> dict[str, Any]:
-    """A network of the zoo as JSON-ready values."""
+    """Return what is known of a network as JSON-ready values."""
     from edgekit.hub.imagenet_weights import PUBLISHED
 
     official = PUBLISHED.get(spec.name)

@@ -1,4 +1,4 @@
-"""Values of options that are more than one number or word."""
+"""Parsing of option values that may be more than one number or word."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def scalar(text: str) -> Any:
-    """A number, a truth value or a list as TOML writes it; any other text is itself."""
+    """Parse a number, boolean or list in TOML syntax; return any other text as it is."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -16,19 +16,19 @@ def scalar(text: str) -> Any:
 
 
 def composite(text: str) -> Any:
-    """[1, 2] as in TOML; 1,2 or a,b as a list; 1 as a number; a as a list of one word."""
+    """Parse [1, 2] as in TOML, 1,2 and a,b as a list, 1 as a number, a as a list of one word."""
     value = scalar(text)
     return [scalar(part.strip()) for part in text.split(",")] if value is text else value
 
 
 def named_values(pairs: Iterable[str]) -> dict[str, Any]:
-    """The values of --argument NAME=VALUE, by their names. Raises SpecError for one that is not written so."""
-    from edgekit.errors import SpecError
+    """Parse the values of --argument NAME=VALUE by name. Raises SpecError for any other form."""
+    from edgekit.errors import SpecError, quote
 
     values = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
-            raise SpecError(f"--argument {pair!r}: write NAME=VALUE")
+            raise SpecError(f"--argument must be NAME=VALUE (got {quote(pair)})")
         values[name] = scalar(value)
     return values

@@ -1,9 +1,9 @@
-"""How commands declare their options and arguments: in annotations, and without typer.
+"""How a command declares its options and arguments: as annotations of its parameters, without typer.
 
-    def run(image: Annotated[Path, Argument("An image.")], top: Annotated[int, Option("Classes to show.")] = 5) -> None
+    def run(image: Annotated[Path, Argument("Image file.")], top: Annotated[int, Option("Classes to show.")] = 5)
 
-When `app` registers a command, `typer_options` turns these declarations into typer's. `predict.fast_parser` reads them
-itself, because importing typer takes longer than a prediction: nothing slow is imported here.
+`typer_options` turns these declarations into typer's when `app` registers the command, and `predict.fast_parser` reads
+them directly. Importing typer takes longer than a prediction, so nothing slow is imported here.
 """
 
 from __future__ import annotations
@@ -14,28 +14,53 @@ from typing import Any, NamedTuple, get_origin
 class Option(NamedTuple):
     """An option of a command; it may be repeated if its type is `tuple[T, ...]`.
 
-    flags: as they are written on a command line, if not --NAME. least, most: bounds of its value. default_text: what
-    --help shows in place of the default. panel: the panel of --help that lists it, if not "Options".
+    Attributes:
+        help: one sentence for --help: what the option sets, and the unit or form of its value.
+        metavar: placeholder of the value in --help; by default from the type and the name of the option.
+        flags: as written on the command line; by default --NAME.
+        least: smallest value allowed.
+        most: largest value allowed.
+        default_text: default as shown in --help, if that is not the value itself.
+        panel: panel of --help that lists the option; by default "Options".
+        argument: name of the library's argument that the option sets, if it is not the option's own name.
     """
 
     help: str
+    metavar: str | None = None
     flags: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
     default_text: str | None = None
     panel: str | None = None
+    argument: str | None = None
 
     def flags_of(self, name: str) -> tuple[str, ...]:
-        """The flags of the option with this name."""
+        """The flags of the option if its parameter has this name."""
         return self.flags or (flag_of(name),)
+
+    def spelling(self, name: str) -> str:
+        """The option as messages call it: its first flag."""
+        return self.flags_of(name)[0].partition("/")[0]
 
 
 class Argument(NamedTuple):
-    """A positional argument of a command. metavar: its name in --help, if not NAME."""
+    """A positional argument of a command.
+
+    Attributes:
+        help: one sentence for --help: what the argument is, and in which forms it may be given.
+        metavar: placeholder in --help; by default the name in capitals.
+        default_text: default as shown in --help, if that is not the value itself.
+        argument: name of the library's argument that it sets, if it is not its own name.
+    """
 
     help: str
     metavar: str | None = None
     default_text: str | None = None
+    argument: str | None = None
+
+    def spelling(self, name: str) -> str:
+        """The argument as messages call it: its metavar."""
+        return self.metavar or name.upper()
 
 
 def flag_of(name: str) -> str:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgekit.train.loop import Progress as TrainingProgress
+    from edgekit.train.callbacks import Progress as TrainingProgress
 
 
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A function to call after each of `total` steps; the bar shows rate and remaining time on stderr."""
+    """Yield a function to call after each of `total` steps; the bar on stderr shows rate and remaining time."""
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -31,13 +31,13 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
     from rich.text import Text
 
     class Rate(ProgressColumn):
-        """Steps a second."""
+        """Steps per second."""
 
         def render(self, task: Task) -> Text:
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    # stdout is not redirected: rich would send its lines to the bar's terminal instead of the file they are meant for.
+    # stdout is not redirected: rich would print its lines on the terminal of the bar instead of stdout.
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(title, total=total)
         yield lambda: progress.advance(task)
@@ -45,7 +45,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A function to call with the name of a stage, the number of its finished steps and the number of all."""
+    """Yield a function to call with the name of a stage, the number of finished steps and the total."""
     if not sys.stderr.isatty():
         yield lambda stage, done, total: None
         return
@@ -68,7 +68,7 @@ def stage_progress() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def download_progress() -> Iterator[Callable[[int, int | None], None]]:
-    """A function to call with the number of bytes received and their total, if it is known."""
+    """Yield a function to call with the number of bytes received and the total, None if unknown."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -83,9 +83,9 @@ def download_progress() -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
-    """A function to call after each training step: loss, accuracy, images per second and remaining time.
+    """Yield a function to call after each training step; shows loss, accuracy, images per second, remaining time.
 
-    Of the processes that torchrun starts, only the first shows a bar.
+    Only the first of the processes that torchrun starts shows a bar.
     """
     if not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0":
         yield lambda step: None

@@ -1,71 +1,97 @@
-"""`edgekit quantize`: a smaller and faster model, if it passes the quality gate."""
+"""`edgekit quantize`: convert a model to int8, if it passes the quality gate."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli import shared_options as shared
+from edgekit.cli.flag_names import with_flags
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
 from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
     from edgekit.quantize import HeldOutResult, Trial
 
 EXAMPLES = """Examples:
-
-edgekit quantize model.onnx --calibration photos/
-
-edgekit quantize model.onnx --calibration photos/ --truth truth.csv --max-drop 0.5 --min-speedup 1.5 -o small.onnx
-
-edgekit quantize model.onnx --calibration data.tar.gz --target arm64 --all
+  edgekit quantize model.onnx --calibration photos/
+  edgekit quantize model.onnx --calibration photos/ --truth truth.csv \\
+      --max-drop 0.5 --min-speedup 1.5 -o small.onnx
+  edgekit quantize model.onnx --calibration data.tar.gz --target arm64 --all
 """
 _HEADER = ("scheme", "top-1", "agreement", "divergence", "ms 1T", "ms 2T", "speedup", "MB", "peak MB", "verdict")
 
 
 def run(
-    model: Annotated[Path, Argument("The float32 artifact.")],
+    model: Annotated[Path, Argument("Model file to quantize: a float32 .onnx file made by edgekit.")],
     calibration: Annotated[
         Path,
         Option(
-            "Images: train ones set the ranges and val ones judge; where they are not split so, --samples of "
-            "them set the ranges and the others judge."
+            "Data set: its train images set the value ranges and its val images judge the result. If it is not "
+            "split, --samples of the images set the ranges and the others judge.",
+            metavar="DATA",
         ),
     ],
-    truth: Annotated[Path | None, Option("A CSV of file,label for a folder of bare images.")] = None,
-    output: Annotated[
-        Path | None,
-        Option("The file to write.", flags=("--output", "-o"), default_text="MODEL-int8.onnx, if it is not there"),
-    ] = None,
+    truth: Annotated[Path | None, shared.TRUTH] = None,
+    output: Annotated[Path | None, shared.MODEL_OUTPUT._replace(default_text="MODEL-int8.onnx")] = None,
     against: Annotated[
         Path | None,
         Option(
-            "The float32 artifact that the result must not be worse than, such as the original of a network with "
-            "other activations.",
-            default_text="MODEL",
+            "Float32 model to compare accuracy and speed with, e.g. the original of a model whose activations were "
+            "replaced.",
+            metavar="MODEL",
+            default_text="the model itself",
         ),
     ] = None,
-    samples: Annotated[int, Option("Calibration images.", least=8)] = 100,
-    max_drop: Annotated[float, Option("Points of top-1 that may be lost.", least=-100, most=100)] = 1.0,
-    min_speedup: Annotated[float, Option("Times as fast as float32, on one thread here.", least=0)] = 1.0,
+    samples: Annotated[int, Option("Number of calibration images.", least=8)] = 100,
+    max_drop: Annotated[
+        float,
+        Option("Largest accuracy drop allowed, in percentage points of top-1.", metavar="POINTS", least=-100, most=100),
+    ] = 1.0,
+    min_speedup: Annotated[
+        float, Option("Smallest speedup allowed over float32, on one thread of this machine.", least=0)
+    ] = 1.0,
     min_agreement: Annotated[
-        float, Option("Without labels: percent of the images with float32's label.", least=0, most=100)
+        float,
+        Option(
+            "Without labels: smallest agreement with the float32 labels allowed, in percent of the images.",
+            metavar="PERCENT",
+            least=0,
+            most=100,
+        ),
     ] = 95.0,
     max_divergence: Annotated[
-        float, Option("Without labels: mean KL divergence of the probabilities, in nats.", least=0)
+        float,
+        Option(
+            "Without labels: largest mean KL divergence of the probabilities allowed, in nats.",
+            metavar="NATS",
+            least=0,
+        ),
     ] = 0.1,
-    target: Annotated[str | None, Option("x86-vnni, x86-avx2, arm64 or web.", default_text="this machine's")] = None,
-    scheme: Annotated[str | None, Option("This one only.", default_text="one after the other until one passes")] = None,
-    try_all: Annotated[bool, Option("Try every scheme; the best that passes is written.", flags=("--all",))] = False,
-    allow_worse: Annotated[bool, Option("Write the nearest miss where none passes; the file will say so.")] = False,
-    seed: Annotated[int, Option("Draws the calibration images.")] = 0,
-    json: Annotated[bool, Option("The figures as one JSON document.")] = False,
+    target: Annotated[
+        str | None,
+        Option("Processor to quantize for: x86-vnni, x86-avx2, arm64 or web.", default_text="this machine's"),
+    ] = None,
+    scheme: Annotated[
+        str | None,
+        Option("Quantization scheme to try, e.g. int8-percentile.", default_text="each in turn until one passes"),
+    ] = None,
+    try_all: Annotated[bool, Option("Try every scheme and write the best one that passes.", flags=("--all",))] = False,
+    allow_worse: Annotated[
+        bool, Option("If no scheme passes, write the closest one; the file records that it failed.")
+    ] = False,
+    seed: Annotated[int, Option("Random seed for choosing calibration images.")] = 0,
+    json: Annotated[bool, Option("Print the results as one JSON document.")] = False,
 ) -> None:
-    """Make the model smaller and faster, judged on held-out images. Exits 6, writing nothing, where it is worse.
+    """Quantize a model to int8 and verify its accuracy and speedup.
 
-    Schemes are tried one after the other: 8-bit integers with corrected biases, then with other ranges, equalized
-    channels, the most sensitive layers left in float; then smaller weights alone.
+    Schemes are tried in turn until one passes: 8-bit integers with bias correction, then with other value ranges, with
+    equalized channels, with the most sensitive layers in float32; then smaller weights only. Exit status 6 if no scheme
+    passes; then nothing is written.
     """
     from edgekit.artifact.paths import require_new_path, require_onnx_path
     from edgekit.quantize import Gate, quantize
@@ -73,6 +99,7 @@ def run(
     from edgekit.quantize.split_data import calibration_and_held_out
     from edgekit.quantize.targets import target_named, this_machine
 
+    check_model_files(model, against or "")
     path = output or _default_path(model)
     require_onnx_path(path)
     require_new_path(model, path)
@@ -96,11 +123,11 @@ def run(
                 try_all=try_all,
                 allow_worse=allow_worse,
                 on_trial=trials.append,
-                on_warning=lambda warning: write_message(f"warning: {warning}"),
+                on_warning=lambda warning: write_message(f"warning: {with_flags(warning, 'quantize')}"),
                 progress=progress,
             )
         written = True
-    finally:  # the table explains a refusal too
+    finally:  # the table also explains why nothing was written
         if trials:
             (_write_trials_json if json else _write_trials)(
                 trials, str(path) if written else None, target=for_target.name
@@ -109,19 +136,20 @@ def run(
 
 
 def _default_path(model: Path) -> Path:
-    """MODEL-int8.onnx. Raises SpecError if that file exists: only a file named by --output is overwritten."""
+    """Return MODEL-int8.onnx. Raises SpecError if it exists: only a file named by --output is overwritten."""
     from edgekit.errors import SpecError
 
     path = model.with_name(f"{model.stem}-int8.onnx")
     if path.exists():
-        raise SpecError(f"{path} is there already; name the file to write with --output")
+        raise SpecError(f"{path} already exists; to overwrite it, name it with --output")
     return path
 
 
 def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
     if best.failures:
-        write_message(f"warning: {path} is worse than asked for, and says so")
-    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: edgekit predict IMAGE --model {path}")
+        write_message(f"warning: {path} failed the quality gate, which its metadata records")
+    next_command = f"edgekit predict IMAGE --model {shlex.quote(str(path))}"
+    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: {next_command}")
 
 
 def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
@@ -131,11 +159,10 @@ def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str
 def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
     first = trials[0].result
     write(table(_HEADER, [_parent_row(first), *(_row(trial) for trial in trials)]))
-    images = f"{first.parity.images} held-out images"
     interval = trials[-1].result.drop_interval
     if interval is not None:
-        change = f"{-interval.high:+.2f} to {-interval.low:+.2f} points of top-1 (95%)"
-        write(f"{trials[-1].scheme.name} for {target}: {change} on {images}")
+        change = f"{-interval.high:+.2f} to {-interval.low:+.2f} percentage points of top-1 (95% interval)"
+        write(f"{trials[-1].scheme.name} for {target}: {change} on {first.parity.images} held-out images")
 
 
 def _parent_row(result: HeldOutResult) -> tuple[str, ...]:
@@ -155,5 +182,5 @@ def _row(trial: Trial) -> tuple[str, ...]:
         f"{result.speedup:.2f}x",
         f"{result.size_bytes / 1e6:.2f}",
         "-" if result.memory_bytes is None else f"{result.memory_bytes / 1e6:.0f}",
-        "; ".join(trial.failures) or "passes",
+        with_flags("; ".join(trial.failures), "quantize") or "passes",
     )

@@ -1,4 +1,4 @@
-"""How output is written: lines, bars, tables, JSON. stdout is for data, stderr for everything else."""
+"""Output of commands: lines, bars, tables, JSON. stdout is for data, stderr for everything else."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def write(text: str) -> None:
-    """One line of data on stdout, at once: in one call, so that Ctrl-C leaves whole lines."""
+    """Print one line of data on stdout and flush it, in one call, so that Ctrl-C leaves whole lines."""
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(f"{text.encode(encoding, 'replace').decode(encoding)}\n")
     sys.stdout.flush()
 
 
 def write_json(document: Any) -> None:
-    """One line of JSON on stdout, at once."""
+    """Print one line of JSON on stdout and flush it."""
     write(json.dumps(document, ensure_ascii=True, allow_nan=False))
 
 
 def write_message(text: str) -> None:
-    """One line for people on stderr."""
+    """Print one line on stderr."""
     print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def bar(share: float) -> str:
-    """A bar of `share` (0 to 1) of its full width, in eighths of a character."""
+    """Draw a bar whose length is a share (0 to 1) of the full width, in steps of an eighth of a character."""
     eighths = round(share * _BAR_WIDTH * 8)
     return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with two decimals; a dash for None."""
+    """Format a share as a percentage with two decimals, None as a dash."""
     return "-" if share is None else f"{100 * share:.2f}%"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; columns of numbers are right-aligned."""
+    """Format rows as columns that are as wide as their widest cell; numbers are right-aligned."""
     cells = [[printable(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     right = [all(_is_number(row[column]) for row in cells[1:]) and len(cells) > 1 for column in range(len(header))]

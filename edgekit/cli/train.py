@@ -1,4 +1,4 @@
-"""`edgekit train`: from a data set to weights."""
+"""`edgekit train`: train or fine-tune an image classifier."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edgekit.cli.flag_names import with_flags
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar, training_progress
 from edgekit.cli.recipe_options import RecipeOptions, recipe_of
@@ -16,23 +17,19 @@ from edgekit.errors import SpecError, listed
 
 if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
-    from edgekit.train.loop import EpochResult
+    from edgekit.train.callbacks import EpochResult
     from edgekit.train.recipe import Recipe
     from edgekit.train.screen_images import ScreenedImages
 
 EXAMPLES = """Examples:
-
-edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune head
-
-edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune partial --unfreeze stage7,last --epochs 10
-
-edgekit train photos/ --model mobilenet_v2 --epochs 30 --val-fraction 0.2 --run runs/first
-
-edgekit train mnist/ --recipe models/lenet5-mnist/recipe.toml --run runs/lenet5
-
-edgekit train photos/ --recipe recipe.toml --run runs/first --resume
-
-torchrun --nproc-per-node 2 -m -- edgekit train photos/ --recipe recipe.toml --run runs/first
+  edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune head
+  edgekit train photos/ --model mobilenet_v2 --weights imagenet \\
+      --tune partial --unfreeze stage7,last --epochs 10
+  edgekit train photos/ --model mobilenet_v2 --val-fraction 0.2 --run runs/first
+  edgekit train mnist/ --recipe models/lenet5-mnist/recipe.toml --run runs/mnist
+  edgekit train photos/ --recipe recipe.toml --run runs/first --resume
+  torchrun --nproc-per-node 2 -m -- \\
+      edgekit train photos/ --recipe recipe.toml --run runs/first
 """
 
 
@@ -40,19 +37,29 @@ torchrun --nproc-per-node 2 -m -- edgekit train photos/ --recipe recipe.toml --r
 def run(
     data: Annotated[
         Path,
-        Argument("An image folder, a tar or zip archive of one, MNIST-style idx files, or a CSV of file,label."),
+        Argument("Labeled images: a folder, a tar or zip archive, MNIST-style idx files, or a CSV file of file,label."),
     ],
-    run: Annotated[Path | None, Option("Folder of this run; by default runs/MODEL-TUNE-NUMBER.")] = None,
-    recipe: Annotated[Path | None, Option("A recipe.toml; the options override it.")] = None,
-    device: Annotated[str, Option("cpu, or cuda where torch has it.")] = "cpu",
-    workers: Annotated[int, Option("Processes that prepare images.", least=0)] = 1,
-    resume: Annotated[bool, Option("Go on from the run's last checkpoint.")] = False,
-    preview: Annotated[Path | None, Option("Write a PNG of what the network will see, and train nothing.")] = None,
-    find_lr: Annotated[bool, Option("Suggest a learning rate, and train nothing.")] = False,
-    json: Annotated[bool, Option("One JSON line for each epoch.")] = False,
+    run: Annotated[
+        Path | None,
+        Option("Folder for the checkpoints of this run.", metavar="FOLDER", default_text="runs/MODEL-TUNE-NUMBER"),
+    ] = None,
+    recipe: Annotated[
+        Path | None, Option("Recipe file (.toml); options override its values.", default_text="none")
+    ] = None,
+    device: Annotated[str, Option("Device to train on: cpu or cuda.")] = "cpu",
+    workers: Annotated[int, Option("Number of processes that load images.", least=0)] = 1,
+    resume: Annotated[bool, Option("Resume from the last checkpoint of the run.")] = False,
+    preview: Annotated[
+        Path | None, Option("Instead of training, write a .png file of augmented images.", default_text="none")
+    ] = None,
+    find_lr: Annotated[bool, Option("Instead of training, suggest a learning rate.")] = False,
+    json: Annotated[bool, Option("Print one JSON line per epoch.")] = False,
     **options: Any,
 ) -> None:
-    """Train a network, or tune one that is trained. The same command with --resume goes on after any interruption."""
+    """Train or fine-tune an image classifier.
+
+    Training can be resumed after a crash: rerun the same command with --resume.
+    """
     from edgekit.optional import require
 
     require("torch", extra="train")
@@ -61,7 +68,7 @@ def run(
 
     full_recipe = recipe_of(recipe, options)
     check_device(device)
-    # Before every image is read, which may take long.
+    # First all that can fail at once: reading every image may take long.
     folder = None if preview is not None or find_lr else _run_folder(run, full_recipe, resume=resume)
     if preview is None and full_recipe.weights is not None:
         weights_path(full_recipe.model, full_recipe.weights)
@@ -82,15 +89,13 @@ def run(
         from edgekit.train.preview import write_preview
 
         write_preview(preview, training, full_recipe)
-        write_message(
-            f"wrote {preview}: a row for each image, a column for each of 8 epochs from the first to the last"
-        )
+        write_message(f"wrote {preview}: one row per image, one column for each of 8 epochs from the first to the last")
     else:
         _sweep_learning_rate(full_recipe, training, workers=workers, device=device, json=json)
 
 
 def _read_screened(data: Path, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
-    """The images for training and for validation without unreadable ones, which are reported before work starts."""
+    """Return the readable images for training and validation, after reporting the unreadable ones."""
     from edgekit import dataset
     from edgekit.train.distributed import is_first_process
     from edgekit.train.screen_images import screen_images
@@ -98,7 +103,7 @@ def _read_screened(data: Path, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
     halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
     screened = []
     for name, images in zip(("train", "val"), halves, strict=True):
-        with progress_bar(f"looking at {name}", len(images)) as advance:
+        with progress_bar(f"checking {name} images", len(images)) as advance:
             screened.append(screen_images(images, recipe.preprocess, max_bad=recipe.max_bad, on_image=advance))
         if is_first_process():
             _write_screening(name, screened[-1])
@@ -130,17 +135,17 @@ def _train(
             device=device,
             on_step=on_step,
             on_epoch=_write_epoch_json if json else _write_epoch,
-            on_note=write_message,
+            on_note=lambda note: write_message(with_flags(note, "train")),
         )
     if is_first_process():
         accuracy = checkpoint.state["val_accuracy"]
         write_message(
-            f"top-1 {percent(accuracy)} of {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
+            f"top-1 {percent(accuracy)} on {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
         )
 
 
 def _write_next_command(model: Path, data: Path, recipe: Recipe) -> None:
-    """The next command, ready to copy; it measures accuracy on the val images if the data has its own."""
+    """Print the next command, ready to copy; it measures accuracy on the val images if the data has its own."""
     from edgekit.train.distributed import is_first_process
 
     images = [] if recipe.val_fraction else ["--images", str(data)]
@@ -151,9 +156,9 @@ def _write_next_command(model: Path, data: Path, recipe: Recipe) -> None:
 
 
 def _run_folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
-    """The folder of the run; a new one only if no other command or process must find it.
+    """Return the folder of the run; a new one unless --resume or another process has to find it.
 
-    Raises DataError if a training would be overwritten, SpecError if --run is missing and needed.
+    Raises DataError if a training would be overwritten, SpecError if --run is required and missing.
     """
     from edgekit.train.distributed import is_only_process
     from edgekit.train.run_folder import RunFolder, free_folder
@@ -162,7 +167,7 @@ def _run_folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:
         RunFolder(run).newest_checkpoint(resume=resume)
         return run
     if resume or not is_only_process():
-        raise SpecError("--resume, and a training in several processes, must be told its folder: give --run FOLDER")
+        raise SpecError("--run FOLDER is required with --resume and for multi-process training")
     return free_folder(Path("runs"), f"{recipe.model}-{recipe.tune}")
 
 
@@ -170,7 +175,7 @@ def _sweep_learning_rate(recipe: Recipe, training: ImageSet, *, workers: int, de
     from edgekit.train.lr_finder import find_learning_rate
 
     steps = 100
-    with progress_bar("sweeping", steps) as advance:
+    with progress_bar("testing learning rates", steps) as advance:
         sweep = find_learning_rate(recipe, training, steps=steps, workers=workers, device=device, on_step=advance)
     if json:
         write_json({"schema": 1, "suggestion": sweep.suggestion, "rates": sweep.rates, "losses": sweep.losses})
@@ -184,11 +189,11 @@ def _write_screening(name: str, screened: ScreenedImages) -> None:
     images, counts = screened.images, screened.counts
     by_class = listed((f"{count} {name}" for name, count in zip(images.classes, counts, strict=True)), most=10)
     write_message(
-        f"{name}: {len(images)} images of {len(counts)} classes ({by_class}); {screened.smallest} to "
+        f"{name}: {len(images)} images in {len(counts)} classes ({by_class}); sizes {screened.smallest} to "
         f"{screened.largest}, mean {screened.mean_size}; {len(screened.unreadable)} unreadable"
     )
     for unreadable in screened.unreadable:
-        write_message(f"  left out: {unreadable}")
+        write_message(f"  skipped: {unreadable}")
 
 
 def _write_epoch(result: EpochResult) -> None:

@@ -1,4 +1,4 @@
-"""`edgekit adopt` as its users see it."""
+"""`edgekit adopt` from the command line."""
 
 import json
 from pathlib import Path
@@ -15,9 +15,9 @@ def test_adopt_reports_what_it_found_and_writes_a_file_that_predicts(edgekit, tm
     Path("l.txt").write_text("\n".join(LABELS))
     code, out, err = edgekit("adopt", "plain.onnx", *ADOPTING, "--license", "MIT")
     assert code == 0
-    assert "plain.onnx: nchw 12x14, gives probabilities, its first class left out" in out
-    assert "any number of images at a time" in out
-    assert "next: edgekit quantize new.onnx" in err
+    assert "plain.onnx: nchw 12x14, probabilities, background class 0 removed" in out
+    assert "batch size dynamic" in out
+    assert "wrote new.onnx; next: edgekit quantize new.onnx --calibration DATA" in err
     assert edgekit("predict", SHIP, "--model", "new.onnx")[0] == 0
     document = json.loads(edgekit("adopt", "plain.onnx", *ADOPTING, "--activation-maps", "--json")[1] or "null")
     assert document is None  # the background's weights stand between the maps and the logits
@@ -27,4 +27,4 @@ def test_adopt_reports_what_it_found_and_writes_a_file_that_predicts(edgekit, tm
     Path("l.txt").write_text("one\ntwo\n")
     code, _, err = edgekit("adopt", "plain.onnx", *ADOPTING)
     assert (code, err.count("\n")) == (2, 1)
-    assert "answers 5 classes, but there are 2 labels" in err
+    assert "--labels must have one name for each of the model's 5 classes" in err

@@ -1,4 +1,4 @@
-"""`edgekit bench` as its users see it."""
+"""`edgekit bench` from the command line."""
 
 import json
 
@@ -32,11 +32,11 @@ def test_bench_accepts_a_third_party_file(edgekit, shared):
     ("arguments", "code", "message"),
     [
         (("bench", "missing.onnx"), 4, "missing.onnx"),
-        (("bench", "lenet5-mnist", "--against", "fp32"), 4, "no float32 parent"),
-        (("bench", "lenet5-mnist", "--threads", "0"), 2, "whole numbers"),
+        (("bench", "lenet5-mnist", "--against", "fp32"), 4, "does not state its float32 parent"),
+        (("bench", "lenet5-mnist", "--threads", "0"), 2, "--threads must be integers from 1 to 256"),
         (("bench", "lenet5-mnist", "--image", "missing.jpg"), 1, "error: missing.jpg: cannot be opened"),
         (("bench", "photos/red/0.png"), 4, "0.png"),
-        (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown ending of a plot '.jpgg'"),
+        (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown file format of a plot '.jpgg'"),
     ],
 )
 def test_bench_reports_a_mistake_in_one_line(mistake, photos, monkeypatch, arguments, code, message):

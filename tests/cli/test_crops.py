@@ -1,4 +1,4 @@
-"""`edgekit crops` as its users see it."""
+"""`edgekit crops` from the command line."""
 
 import json
 from dataclasses import replace
@@ -39,9 +39,9 @@ def test_crops_compares_plans_and_stores_the_recommended_one(edgekit, tiny_artif
     assert info.adaptive_crops.budget in (1.5, 2)
     assert info.parent_sha256 == sha256(tiny_artifact.read_bytes())
     image = np.asarray(noise(40, 30))
-    answer = Classifier(output).predict(image, plan="adaptive")
+    prediction = Classifier(output).predict(image, plan="adaptive")
     np.testing.assert_array_equal(
-        answer.probabilities, Classifier(tiny_artifact).predict(image, plan=info.adaptive_crops).probabilities
+        prediction.probabilities, Classifier(tiny_artifact).predict(image, plan=info.adaptive_crops).probabilities
     )
 
 
@@ -106,4 +106,4 @@ def test_evaluate_compares_the_adaptive_crops_of_a_file(edgekit, tiny_artifact, 
     assert models[1]["top1"]["value"] == np.mean(right)
     code, out, err = edgekit("evaluate", tiny_artifact, photos, *options)
     assert (code, out) == (2, "")
-    assert "holds no adaptive crops" in err
+    assert "has no adaptive crops" in err

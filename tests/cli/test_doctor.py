@@ -1,4 +1,4 @@
-"""`edgekit doctor` as its users see it."""
+"""`edgekit doctor` from the command line."""
 
 import json
 

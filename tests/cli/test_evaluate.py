@@ -1,4 +1,4 @@
-"""`edgekit evaluate` as its users see it."""
+"""`edgekit evaluate` from the command line."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from made_models import LABELS, write_tiny
 
 from edgekit import Classifier, dataset
 from edgekit.artifact.info import read_info, write_info
-from edgekit.hub.shipped import shipped_models
+from edgekit.hub.built_in import built_in_models
 
 
 def test_evaluate_agrees_with_the_library(edgekit, tiny_artifact, photos):
@@ -32,7 +32,7 @@ def test_evaluate_warns_if_the_recorded_accuracy_differs(edgekit, tiny_artifact,
     info = replace(read_info(tiny_artifact), metrics={"images": 12, "top1": top1, "top5": 1.0})
     write_info(content, info, tmp_path / "other.onnx")
     code, out, err = edgekit("evaluate", tmp_path / "other.onnx", photos, "--json")
-    assert (code, "the file says top-1 0.00%" in err) == (0, is_warned)
+    assert (code, "the file records 0.00%" in err) == (0, is_warned)
     assert json.loads(out)["models"][0]["recorded_top1"] == top1
     assert edgekit("evaluate", tmp_path / "other.onnx", photos, "--crops", "flip")[2] == ""
 
@@ -51,7 +51,7 @@ def test_evaluate_compares_several_models_and_plans(edgekit, tiny_artifact, phot
     assert code == 0
     assert [m["model"] for m in document["models"]] == ["tiny, center", "tiny, ten", "other, center", "other, ten"]
     assert [m["second"] for m in document["comparisons"]] == ["tiny, ten", "other, center", "other, ten"]
-    assert "against tiny" in edgekit("evaluate", *models, photos)[1]
+    assert "vs tiny" in edgekit("evaluate", *models, photos)[1]
     once = json.loads(edgekit("evaluate", other, other, photos, "--crops", "1", "--crops", "center", "--json")[1])
     assert [m["model"] for m in once["models"]] == ["other"]
 
@@ -102,14 +102,14 @@ def test_evaluate_writes_a_report(edgekit, tiny_artifact, photos, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("evaluate", "photos"), 2, "MODEL... DATA"),
+        (("evaluate", "photos"), 2, "DATA is required after MODEL..."),
         (("evaluate", "lenet5-mnist", "missing"), 1, "missing"),
         (("evaluate", "lenet5-mnits", "photos"), 4, "did you mean lenet5-mnist"),
         (("evaluate", "lenet5-mnist", "photos", "--crops", "7"), 2, "unknown crop plan '7'"),
         (("evaluate", "lenet5-mnist", "photos", "--split", "tset"), 1, "unknown split 'tset'"),
-        (("evaluate", "lenet5-mnist", "photos", "--map", "x"), 1, "neither OLD=NEW nor a file"),
+        (("evaluate", "lenet5-mnist", "photos", "--map", "x"), 1, "must be OLD=NEW or an existing CSV file"),
         (("evaluate", "lenet5-mnist", "photos"), 1, "only in the images: 'black'"),
-        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "is a folder"),
+        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "--report must be a file"),
     ],
 )
 def test_evaluate_reports_a_mistake_in_one_line(mistake, photos, monkeypatch, arguments, code, message):
@@ -123,7 +123,7 @@ def test_evaluate_reports_a_mistake_in_one_line(mistake, photos, monkeypatch, ar
 def test_evaluate_reproduces_the_model_card(edgekit, shared):
     name = "mobilenet_v2-cifar10-int8"
     code, out, _ = edgekit("evaluate", name, shared / "data/cifar10-jpg.tar.gz", "--json")
-    document, promised = json.loads(out), read_info(shipped_models()[name]).metrics
+    document, promised = json.loads(out), read_info(built_in_models()[name]).metrics
     assert (code, document["images"]) == (0, promised["images"])
     assert document["models"][0]["top1"]["value"] == promised["top1"]
     assert document["models"][0]["top5"]["value"] == promised["top5"]

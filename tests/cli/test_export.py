@@ -1,4 +1,4 @@
-"""`edgekit export` as its users see it."""
+"""`edgekit export` from the command line."""
 
 import json
 from pathlib import Path
@@ -31,8 +31,8 @@ def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     assert code == 0
     assert "10 labels" in out
     assert f"next: edgekit predict IMAGE --model {second}" in err
-    answers = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
-    assert answers[0].tolist() == answers[1].tolist()
+    probabilities = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
+    assert probabilities[0].tolist() == probabilities[1].tolist()
 
 
 def test_export_refuses_preprocessing_options_for_a_checkpoint(edgekit, tmp_path):
@@ -54,11 +54,11 @@ def test_export_of_a_file_fixes_its_batch_and_writes_golden_vectors_and_ort(edge
     code, _, err = edgekit("predict", SHIP, "--model", tmp_path / "phone.ort")
     assert (code, err.count("\n")) == (4, 1)
     assert "--trusted" in err
-    answers = [
+    results = [
         edgekit("predict", SHIP, "--model", model, "--json", *trusted)
         for model, *trusted in ((path,), (tmp_path / "phone.ort", "--trusted"), (tiny_artifact,))
     ]
-    assert {answer[0] for answer in answers} == {0}
-    shares = [[score["probability"] for score in json.loads(answer[1])["top"]] for answer in answers]
-    assert shares[0] == pytest.approx(shares[2], abs=1e-6)
-    assert shares[1] == pytest.approx(shares[2], abs=1e-6)
+    assert {result[0] for result in results} == {0}
+    probabilities = [[score["probability"] for score in json.loads(result[1])["top"]] for result in results]
+    assert probabilities[0] == pytest.approx(probabilities[2], abs=1e-6)
+    assert probabilities[1] == pytest.approx(probabilities[2], abs=1e-6)

@@ -1,4 +1,4 @@
-"""`edgekit inspect` as its users see it."""
+"""`edgekit inspect` from the command line."""
 
 import json
 

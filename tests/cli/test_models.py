@@ -1,4 +1,4 @@
-"""`edgekit models` as its users see it."""
+"""`edgekit models` from the command line."""
 
 import json
 

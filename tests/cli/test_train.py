@@ -1,4 +1,4 @@
-"""`edgekit train` as its users see it."""
+"""`edgekit train` from the command line."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ def test_train_prints_a_summary_first_and_the_next_command_last(train, bars, tmp
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
     assert code == 0, err
     lines = err.splitlines()
-    assert lines[0] == "train: 60 images of 2 classes (30 bar, 30 line); 28x28 to 28x28, mean 28x28; 0 unreadable"
+    assert lines[0] == "train: 60 images in 2 classes (30 bar, 30 line); sizes 28x28 to 28x28, mean 28x28; 0 unreadable"
     assert lines[1].startswith("val: 20 images")
     assert "top-1" in lines[-2]
     model = tmp_path / "run" / "model.safetensors"
@@ -42,10 +42,8 @@ def test_train_prints_a_next_command_that_can_be_copied(train, bars, tmp_path):
 def test_train_reports_wrong_options_before_it_reads_images(train, bars, tmp_path):
     assert train(bars, *SMALL, "--run", tmp_path / "run")[0] == 0
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
-    assert (code, err.splitlines()) == (
-        1,
-        [f"error: {tmp_path / 'run'}: holds a training already; go on with --resume, or choose another --run"],
-    )
+    message = "already has a training run; continue it with --resume, or choose another --run folder"
+    assert (code, err) == (1, f"error: {tmp_path / 'run'}: {message}\n")
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "other", "--device", "gpu")
     assert (code, len(err.splitlines())) == (2, 1)
 
@@ -120,21 +118,21 @@ def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        ((), 2, "nothing to train"),
+        ((), 2, "--model or --recipe is required"),
         (("--model", "lenet"), 2, "did you mean lenet5"),
         (("--model", "lenet5", "--tune", "head"), 2, "weights"),
         (("--model", "lenet5", "--weights", "nowhere.pth", "--tune", "head"), 4, "no such file"),
-        (("--model", "lenet5", "--unfreeze", "2"), 2, "--unfreeze goes with --tune partial, not with scratch"),
-        (("--model", "lenet5", "--feature-copies", "2"), 2, "--feature-copies goes with --tune head"),
+        (("--model", "lenet5", "--unfreeze", "2"), 2, "--unfreeze requires --tune partial (got scratch)"),
+        (("--model", "lenet5", "--feature-copies", "2"), 2, "--feature-copies requires --tune head"),
         (
             ("--model", "lenet5", "--weights", "w", "--tune", "head", "--rotate", "9"),
             2,
-            "with --feature-copies N it has",
+            "add --feature-copies N",
         ),
         (
             ("--model", "lenet5", "--weights", "w", "--tune", "head", "--feature-copies", "2", "--mixup", "1"),
             2,
-            "--mixup has no effect on the features",
+            "--mixup has no effect with --tune head",
         ),
         (("--model", "lenet5", "--optimizer", "sdg"), 2, "did you mean sgd"),
         (("--model", "lenet5", "--argument", "dropout"), 2, "NAME=VALUE"),

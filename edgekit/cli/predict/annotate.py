@@ -21,7 +21,10 @@ _JPEG_QUALITY = 90
 
 
 class AnnotatedImages:
-    """A folder of annotated images in which no file is replaced; created if it is missing, or EdgekitError."""
+    """A folder of annotated images in which no existing file is replaced; created if it is missing.
+
+    Raises EdgekitError if the folder cannot be created.
+    """
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
@@ -29,12 +32,12 @@ class AnnotatedImages:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            raise EdgekitError(f"{folder}: no folder can be made: {error}") from None
+            raise EdgekitError(f"{folder}: the folder cannot be created: {error}") from None
 
     def save(self, name: str, image: Image, lines: Sequence[str]) -> Path:
-        """Write the image with the lines drawn on as a JPEG named like the file `name`; the JPEG's path.
+        """Write the image with the lines drawn on as a JPEG named like the file `name`; return the JPEG's path.
 
-        A name that is taken gets a number. Raises EdgekitError if it cannot be written.
+        If the file exists, a number is appended to its name. Raises EdgekitError if it cannot be written.
         """
         file = BytesIO()
         annotated(image, lines).save(file, "JPEG", quality=_JPEG_QUALITY)
@@ -45,7 +48,7 @@ class AnnotatedImages:
             number = self._name_counts[stem]
             path = self._folder / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
             try:
-                with path.open("xb") as target:  # never over an existing file, above all not over an input
+                with path.open("xb") as target:  # never overwrites a file, least of all an input
                     target.write(file.getbuffer())
             except FileExistsError:
                 continue
@@ -55,7 +58,7 @@ class AnnotatedImages:
 
 
 def annotated(image: Image, lines: Sequence[str]) -> Image:
-    """The RGB image at a size fit for viewing, with the lines in a dark box in its lower left corner."""
+    """Return a copy of an RGB image at a size fit for viewing, with the lines in a dark box at the lower left."""
     from PIL import Image, ImageDraw, ImageFont
 
     base = _resized_for_viewing(image)
@@ -73,7 +76,7 @@ def annotated(image: Image, lines: Sequence[str]) -> Image:
 
 
 def _resized_for_viewing(image: Image) -> Image:
-    """The image, shrunk if it is huge, in larger pixels if it is tiny."""
+    """Shrink a huge image, enlarge the pixels of a tiny one."""
     from PIL import Image
 
     longest = max(image.size)

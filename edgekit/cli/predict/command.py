@@ -1,4 +1,4 @@
-"""`edgekit predict` as typer runs it; most command lines go past it, through `fast_parser`."""
+"""`edgekit predict` as typer runs it: --help, mistakes and unusual spellings, which `fast_parser` leaves to typer."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from edgekit.cli.predict.options import Options
 from edgekit.cli.typer_options import with_options_of
 
 EXAMPLES = """Examples:
-
-edgekit predict image.jpg
-
-edgekit predict photos/ --top 3 --crops 10 --json
-
-cat image.jpg | edgekit predict -
-
-edgekit predict photos/ --resume answers.jsonl
-
-edgekit predict photos/ --model one.onnx --model two.onnx --model-weights 2,1 --csv
+  edgekit predict image.jpg
+  edgekit predict photos/ --top 3 --crops 10 --json
+  cat image.jpg | edgekit predict -
+  edgekit predict photos/ --resume predictions.jsonl
+  edgekit predict photos/ --model a.onnx --model b.onnx --csv
 """
 
 
 @with_options_of(Options)
 def run(**values: Any) -> None:
-    """Say what is on each image. Exits 3 when some of them could not be read; the others are answered."""
+    """Classify images.
+
+    Exit status 3 if some images could not be read; results for the rest are still printed.
+    """
     from edgekit.cli.predict.run import predict
 
     predict(Options(**values))

@@ -1,4 +1,4 @@
-"""The command line of `edgekit predict` parsed without typer, whose import takes longer than a prediction."""
+"""A parser for `edgekit predict` without typer, whose import takes longer than a prediction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NUMBERS = {int: "[0-9]{1,18}", float: r"[0-9]{1,9}(\.[0-9]{1,9})?"}
 
 
 def parse(arguments: list[str]) -> Options | None:
-    """The options after `edgekit predict`; None if typer should parse them: help, mistakes and unusual spellings."""
+    """Parse what follows `edgekit predict`; return None for help, mistakes and unusual spellings, left to typer."""
     images: list[str] = []
     values: dict[str, Any] = {}
     rest = iter(arguments)
@@ -57,7 +57,7 @@ def parse(arguments: list[str]) -> Options | None:
 
 
 def _value(flag: _Flag, text: str, is_joined: bool) -> Any:
-    """The text as a value of the flag's type; None if typer should parse it."""
+    """Convert the text to the type of the flag; return None if typer should parse it."""
     if text.startswith("-") and text != "-" and not is_joined:  # perhaps the value is missing
         return None
     if flag.item_type is str:

@@ -1,6 +1,6 @@
 """What `edgekit predict` accepts: the one place where each of its options is declared.
 
-Read by typer for help and errors, and by `fast_parser` otherwise: nothing is imported here that takes time.
+Read by typer for help and errors, and by `fast_parser` otherwise, so nothing slow is imported here.
 """
 
 from typing import Annotated, NamedTuple
@@ -9,79 +9,113 @@ from edgekit.cli.options import Argument, Option
 
 
 class Options(NamedTuple):
-    """The values of a command line, or the defaults."""
+    """The values of the command line; options that are not given have their defaults."""
 
     images: Annotated[
         tuple[str, ...],
-        Argument("Image files, folders of them, patterns like '**/*.jpg', http(s) addresses; - reads one from stdin."),
+        Argument(
+            "Image files, folders, patterns like '**/*.jpg' or URLs; - reads one image from stdin.",
+            metavar="IMAGE...",
+            default_text="those of --list",
+        ),
     ] = ()
     list: Annotated[
         str | None,
-        Option("A text file with such names, one a line (or find -print0's); - reads it from stdin."),
+        Option(
+            "Text file of images, one per line or NUL-separated (find -print0); - reads it from stdin.",
+            metavar="FILE",
+            default_text="none",
+        ),
     ] = None
     model: Annotated[
         tuple[str, ...],
         Option(
-            "An .onnx file made by edgekit, or the name of a shipped model. Of several the mean counts.",
+            "Model file (.onnx) or name of a built-in model. Repeat to average several models.",
             default_text="mobilenet_v2-cifar10-int8",
         ),
     ] = ()
     model_weights: Annotated[
         str | None,
-        Option("With several models, the weight of each in the average: 2,1.", default_text="all the same"),
+        Option(
+            "Comma-separated weight of each --model in the average, e.g. 2,1.",
+            metavar="W,...",
+            default_text="equal",
+            argument="weights",
+        ),
     ] = None
     top: Annotated[
         int | None,
-        Option("Classes to show: 5 for one image, 1 for several, unless said.", least=1),
+        Option("Number of classes to show.", least=1, default_text="5 for one image, 1 for many"),
     ] = None
     crops: Annotated[
         str,
         Option(
-            "Views averaged: 1 (center), 2 (flip), 5 (five), 10 (ten), grid:RxC, multi-scale, wide, whole, or "
-            "adaptive, where `edgekit crops` has fitted it."
+            "Views of the image to average: 1 (center), 2 (flip), 5 (five), 10 (ten), grid:RxC, multi-scale, wide, "
+            "whole, or adaptive if fitted with `edgekit crops`.",
+            metavar="PLAN",
+            argument="plan",
         ),
     ] = "1"
     budget: Annotated[
         float | None,
-        Option("Views that --crops adaptive may take, in the mean.", least=1, default_text="the file's"),
+        Option("With --crops adaptive: mean number of views per image.", least=1, default_text="the model file's"),
     ] = None
     average: Annotated[
         str,
-        Option("What is averaged over views and models: probabilities or logits."),
+        Option("Scores to average over views and models: probabilities or logits.", metavar="SCORES"),
     ] = "probabilities"
     unknown_below: Annotated[
-        float, Option("Answer unknown where no class is as probable as this, 0 to 1.", least=0)
+        float,
+        Option("Print unknown if no class reaches this probability, from 0 to 1.", least=0),
     ] = 0.0
     exact: Annotated[
-        bool, Option("Decode and resize all of every image, as training does: slower, a hair more exact.")
+        bool,
+        Option("Decode and resize the full image exactly as in training (slower, marginally more accurate)."),
     ] = False
     threads: Annotated[
         int | None,
-        Option("CPU threads; of several images, how many at once.", least=1, default_text="the cores there are"),
+        Option(
+            "CPU threads; for several images, how many are processed in parallel.",
+            least=1,
+            default_text="all available cores",
+        ),
     ] = None
     provider: Annotated[
         str | None,
-        Option("onnxruntime's execution provider, such as cuda.", default_text="cpu"),
+        Option("Execution provider of ONNX Runtime, e.g. cuda.", default_text="cpu"),
     ] = None
-    trusted: Annotated[bool, Option("Load an .ort file, which cannot be looked through, because you made it.")] = False
-    json: Annotated[bool, Option("One JSON line for each image.")] = False
-    csv: Annotated[bool, Option("CSV with one line for each class shown.")] = False
-    logits: Annotated[bool, Option("The network's own figures instead of probabilities.")] = False
-    short_names: Annotated[bool, Option("Of names like 'tench, Tinca tinca' only the first.")] = False
+    trusted: Annotated[
+        bool, Option("Allow .ort files, which cannot be inspected before loading. Use only for files you created.")
+    ] = False
+    json: Annotated[bool, Option("Print one JSON line per image.")] = False
+    csv: Annotated[bool, Option("Print CSV, one line per class shown.")] = False
+    logits: Annotated[bool, Option("Show raw logits instead of probabilities.")] = False
+    short_names: Annotated[
+        bool, Option("Shorten labels such as 'tench, Tinca tinca' to the part before the comma.")
+    ] = False
     save: Annotated[
         str | None,
-        Option("A folder to write the images to with their labels drawn on; nothing there is replaced."),
+        Option(
+            "Folder for copies of the images with their labels drawn on; existing files are kept.",
+            metavar="FOLDER",
+            default_text="none",
+        ),
     ] = None
     resume: Annotated[
         str | None,
-        Option("A file of JSON lines to write to, going on behind the images that it answers already."),
+        Option(
+            "Append results to this JSON Lines file and skip images it already contains.",
+            metavar="FILE",
+            default_text="none",
+        ),
     ] = None
     max_pixels: Annotated[
-        int | None, Option("Height times width that an image may have.", least=1, default_text="50 million")
+        int | None, Option("Largest height x width of an image, in pixels.", least=1, default_text="50 million")
     ] = None
-    max_bytes: Annotated[int | None, Option("Bytes that an image's file may have.", least=1, default_text="64 MiB")] = (
-        None
-    )
+    max_bytes: Annotated[
+        int | None, Option("Largest size of an image file, in bytes.", least=1, default_text="64 MiB")
+    ] = None
     timeout: Annotated[
-        float | None, Option("Seconds that fetching one address may take.", least=0, default_text="30")
+        float | None,
+        Option("Timeout for downloading one image, in seconds.", metavar="SECONDS", least=0, default_text="30"),
     ] = None

@@ -1,4 +1,4 @@
-"""How predictions are written: lines for people, JSON, CSV."""
+"""Output of predictions as text, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     ResultWriter: TypeAlias = Callable[[str, Prediction | ImageError], None]
 
 _SCHEMA = 1
-# The first characters of a spreadsheet's formula, in their ASCII and in their full-width forms.
+# The first character of a spreadsheet formula, in ASCII and full-width form.
 _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 class ScoreFormat(NamedTuple):
-    """How a class is shown: by its logit or by its probability; of "tench, Tinca tinca" only "tench", or all."""
+    """How a class is shown: with its logit or its probability; as "tench" or "tench, Tinca tinca"."""
 
     logits: bool = False
     short_names: bool = False
 
     def label(self, label: str) -> str:
-        """The label as it is shown."""
+        """Return the label as it is shown."""
         return label.partition(",")[0].strip() or label if self.short_names else label
 
     def value(self, prediction: Prediction, score: Score) -> str:
-        """The logit or the probability, for people."""
+        """Format the logit or the probability."""
         return f"{prediction.logits[score.index]:.3f}" if self.logits else percent(score.probability)
 
 
 def json_record(path: str, result: Prediction | ImageError, score_format: ScoreFormat) -> dict[str, Any]:
-    """The content of one JSON line."""
+    """Return the content of one JSON line."""
     record: dict[str, Any] = {"schema": _SCHEMA, "path": path}
     if isinstance(result, Exception):
-        return record | {"error": {"type": type(result).__name__, "message": str(result)}}
+        return record | {"error": {"type": type(result).__name__, "message": _message(result)}}
     record |= result.to_dict()
     for entry in record["top"]:
         entry["label"] = score_format.label(entry["label"])
@@ -50,7 +50,7 @@ def json_record(path: str, result: Prediction | ImageError, score_format: ScoreF
 
 
 def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
-    """A line for each class, to be drawn on a saved image."""
+    """Return one line per class, to be drawn on a saved image."""
     return [
         f"{printable(score_format.label(score.label))}  {score_format.value(prediction, score)}"
         for score in prediction.top
@@ -58,12 +58,12 @@ def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
 
 
 def json_writer(score_format: ScoreFormat) -> ResultWriter:
-    """A function that writes a result as one JSON line on stdout."""
+    """Return a function that prints a result as one JSON line."""
     return lambda path, result: write_json(json_record(path, result, score_format))
 
 
 def csv_writer(score_format: ScoreFormat) -> ResultWriter:
-    """The same as CSV, a line for each class; the header is written at once."""
+    """Print the CSV header; return a function that prints a result as CSV, one line per class."""
     import csv
     from io import StringIO
 
@@ -88,11 +88,11 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
 
 
 def text_writer(score_format: ScoreFormat) -> ResultWriter:
-    """The same for people: one line for one class, a block with bars for several; failures on stderr."""
+    """Return a function that prints one line for one class, a block with bars for several, failures on stderr."""
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
         if isinstance(result, Exception):
-            write_message(f"error: {result}")
+            write_message(f"error: {_message(result)}")
         elif len(result.top) == 1:
             value = score_format.value(result, result.top[0])
             write(f"{printable(path)}  {printable(score_format.label(result.label))}  {value}")
@@ -107,7 +107,13 @@ def text_writer(score_format: ScoreFormat) -> ResultWriter:
     return write_result
 
 
+def _message(error: Exception) -> str:
+    from edgekit.cli.flag_names import with_flags  # here, because most predictions succeed
+
+    return with_flags(str(error), "predict")
+
+
 def _csv_text(text: str) -> str:
-    """The text so that no spreadsheet runs it as a formula and no terminal as an escape sequence."""
+    """Escape a text so that no spreadsheet runs it as a formula and no terminal as an escape sequence."""
     text = printable(text)
     return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

@@ -1,4 +1,4 @@
-"""The file of JSON lines from which an interrupted job is resumed."""
+"""The JSON Lines file from which an interrupted job is resumed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,24 @@ from typing import Any
 from edgekit.errors import DataError, EdgekitError
 from edgekit.runtime.image_sources import NamedSource
 
-_LINE_START = b'{"schema": 1, "path": "'  # of every record; a truncated last line must be a piece of one
+_LINE_START = b'{"schema": 1, "path": "'  # of every record; a truncated last line must begin like one
 
 
 class ResumeFile(AbstractContextManager["ResumeFile"]):
-    """The records in the file at `path`, which is created if it is missing, and those still to be written.
+    """Reads the records of the file at `path`, which is created if it is missing, and appends further ones.
 
-    settings: what the predictions depend on besides the images; every line has it. A truncated last line is removed.
-    total, failed: the records in the file, and those of them that are errors. Raises DataError for a file that has
-    anything but records of these settings.
+    A truncated last line is removed.
+
+    Args:
+        path: the file.
+        settings: what the predictions depend on besides the images; stored in every line.
+
+    Attributes:
+        total: number of records in the file.
+        failed: number of records that are errors.
+
+    Raises:
+        DataError: the file contains anything but records with these settings.
     """
 
     def __init__(self, path: str, settings: str) -> None:
@@ -27,7 +36,7 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
         self.total = self.failed = 0
         self._unmatched: Counter[str] = Counter()
         if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-            raise DataError(f"{path}: not a regular file; name a file for the answers")
+            raise DataError(f"{path}: not a regular file; choose a file for the predictions")
         try:
             self._file = open(path, "a+b")  # noqa: SIM115
             self._file.seek(0)
@@ -36,17 +45,17 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
             if isinstance(error, EdgekitError):
                 self._file.close()
                 raise
-            raise DataError(f"{path}: cannot be opened for the answers: {error}") from None
+            raise DataError(f"{path}: cannot be opened for the predictions: {error}") from None
 
     def is_missing(self, image: NamedSource) -> bool:
-        """Whether the file has no record of the image; each record stands for one image of its name."""
+        """Return whether the file lacks a record of the image; each record counts for one image of its name."""
         if not self._unmatched[image.name]:
             return True
         self._unmatched[image.name] -= 1
         return False
 
     def write(self, record: dict[str, Any]) -> None:
-        """Add a record; it is in the file when this returns."""
+        """Append a record; it is in the file when this returns."""
         line = json.dumps({**record, "settings": self._settings}, ensure_ascii=True, allow_nan=False)
         try:
             self._file.write(f"{line}\n".encode())
@@ -59,7 +68,7 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
         self._file.close()
 
     def _read(self) -> int:
-        """Read every whole line; the number of their bytes."""
+        """Read all complete lines; return their total size in bytes."""
         size = 0
         for number, line in enumerate(self._file, 1):
             if not line.endswith(b"\n"):
@@ -78,7 +87,7 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
             raise self._not_a_record(number) from None
         if settings != self._settings:
             raise DataError(
-                f"{self._path}: line {number} was answered by another model or with other options; name another file"
+                f"{self._path}: line {number} was predicted by another model or with other options; choose another file"
             )
         self._unmatched[str(name)] += 1
         self._count(record)
@@ -88,4 +97,6 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
         self.failed += "error" in record
 
     def _not_a_record(self, number: int) -> DataError:
-        return DataError(f"{self._path}: line {number} is no answer of `edgekit predict --resume`; name another file")
+        return DataError(
+            f"{self._path}: line {number} was not written by `edgekit predict --resume`; choose another file"
+        )

@@ -1,4 +1,4 @@
-"""What `edgekit predict` does, however its options were parsed."""
+"""What `edgekit predict` does, whichever parser read its options."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from io import BytesIO
 from itertools import chain, islice, tee
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from edgekit.cli.predict.options import Options
 from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_record, json_writer, text_writer
 from edgekit.cli.render import write_message
-from edgekit.errors import EXIT_SOME_FAILED, ImageError, SpecError
-from edgekit.hub.shipped import DEFAULT_MODEL, model_path
+from edgekit.errors import EXIT_SOME_FAILED, ArtifactError, ImageError, SpecError, quote
+from edgekit.hub.built_in import DEFAULT_MODEL, model_path
 from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits
 from edgekit.image.load import load_image
 from edgekit.image.source import ImageSource
-from edgekit.preprocess.scores import Average
-from edgekit.runtime.bulk import predict_each, predict_or_error
-from edgekit.runtime.classifier import Classifier, Predictor
-from edgekit.runtime.cpu import available_threads, overflow_warning
+from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.cpu import overflow_warning
 from edgekit.runtime.image_sources import STDIN, NamedSource, find_images, read_list
-from edgekit.runtime.prediction import Prediction, Request
+from edgekit.runtime.prediction import Prediction
+from edgekit.runtime.predictor import Predictor
 
 if TYPE_CHECKING:
     from edgekit.cli.predict.annotate import AnnotatedImages
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
 
 
 def predict(options: Options) -> None:
-    """Predict every image in order. Ends the process with exit code 3 if some of them failed."""
+    """Predict every image in order. Ends the process with exit status 3 if some of them failed."""
     _check_options(options)
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # else what it logs of broken files goes to stderr
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its log of broken files goes to stderr
     names = [*options.images, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
         resume_file = stack.enter_context(_open_resume_file(options)) if options.resume else None
@@ -45,15 +44,15 @@ def predict(options: Options) -> None:
         if resume_file is not None:
             images = filter(resume_file.is_missing, images)
         first_two = list(islice(images, 2))
-        if resume_file is None and len(first_two) == 1:
-            results = _predict_one(first_two[0], options)
+        if resume_file is None and len(first_two) == 1 and not isinstance(first_two[0].source, ImageError):
+            results = _predict_one(first_two[0].name, first_two[0].source, options)
         else:
             advance = stack.enter_context(_progress(names, options, resume_file=resume_file))
             results = _predict_many(chain(first_two, images), options, advance=advance)
         stack.enter_context(closing(results))
         failed = _write_results(results, _result_writer(options, resume_file), folder=folder, options=options)
     if resume_file is not None:
-        write_message(f"{options.resume}: {resume_file.total} images answered, {resume_file.failed} failed")
+        write_message(f"{options.resume}: {resume_file.total} images, {resume_file.failed} failed")
     if failed or (resume_file is not None and resume_file.failed):
         sys.exit(EXIT_SOME_FAILED)
 
@@ -61,38 +60,54 @@ def predict(options: Options) -> None:
 def _check_options(options: Options) -> None:
     """Raises SpecError for options that exclude each other."""
     if not options.images and options.list is None:
-        raise SpecError("no images; name files, folders or addresses, or give a --list of them")
+        raise SpecError("IMAGE... or --list is required; run `edgekit predict --help`")
     if options.json + options.csv + (options.resume is not None) > 1:
-        raise SpecError("answers are written in one form: leave out all but one of --json, --csv and --resume")
+        raise SpecError("--json, --csv and --resume are mutually exclusive")
 
 
 def _images(names: list[str], options: Options) -> Iterator[NamedSource]:
     stdin: IO[bytes] = sys.stdin.buffer
-    if options.save and STDIN in names:  # it is read a second time to be annotated
+    if options.save and STDIN in names:  # it is read a second time for annotation
         stdin = BytesIO(stdin.read(_image_limits(options).max_bytes + 1))
     return find_images(names, stdin=stdin, timeout_s=options.timeout, skipped=options.save)
 
 
-def _predict_one(image: NamedSource, options: Options) -> Results:
-    """One image with all threads."""
+def _predict_one(name: str, source: ImageSource, options: Options) -> Results:
+    """Predict one image with all threads."""
     with _open_predictor(options, threads=options.threads) as predictor:
-        yield image, predict_or_error(_predict_function(predictor, options, top=options.top or 5), image.source)
+        result: Prediction | ImageError
+        try:
+            result = predictor.predict(source, **_arguments(options, top=5))
+        except ImageError as error:
+            result = error
+        yield NamedSource(name, source), result
 
 
 def _predict_many(images: Iterator[NamedSource], options: Options, *, advance: Callable[[], None]) -> Results:
-    """Many images at once, each with one thread."""
+    """Predict several images in parallel, each with one thread."""
     written, predicted = tee(images)
     with _open_predictor(options, threads=1) as predictor:
-        predict_image = _predict_function(predictor, options, top=options.top or 1)
         sources = (image.source for image in predicted)
-        with closing(predict_each(predict_image, sources, workers=options.threads or available_threads())) as results:
+        predictions = predictor.predict_many(sources, workers=options.threads, **_arguments(options, top=1))
+        with closing(predictions) as results:
             for pair in zip(written, results, strict=True):
                 yield pair
                 advance()
 
 
+def _arguments(options: Options, *, top: int) -> dict[str, Any]:
+    """Return what both ways to predict have in common; `top` is the default number of classes."""
+    return {
+        "top": options.top or top,
+        "plan": options.crops,
+        "budget": options.budget,
+        "average": options.average,
+        "unknown_below": options.unknown_below,
+    }
+
+
 def _open_predictor(options: Options, *, threads: int | None) -> Predictor:
-    """The model, or the ensemble of several."""
+    """Open the model, or an ensemble of several."""
     classifiers = [_open_classifier(model, options, threads=threads) for model in _models(options)]
     if len(classifiers) == 1 and options.model_weights is None:
         return classifiers[0]
@@ -107,7 +122,7 @@ def _parse_model_weights(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise SpecError(
-            f"--model-weights {text!r:.60}: write a number for each model, with commas between: 2,1"
+            f"--model-weights must be comma-separated numbers, one for each --model, e.g. 2,1 (got {quote(text)})"
         ) from None
 
 
@@ -116,31 +131,24 @@ def _models(options: Options) -> tuple[str, ...]:
 
 
 def _open_classifier(model: str, options: Options, *, threads: int | None) -> Classifier:
-    classifier = Classifier(
-        model,
-        threads=threads,
-        limits=_image_limits(options),
-        exact=options.exact,
-        provider=options.provider,
-        trusted=options.trusted,
-    )
+    try:
+        classifier = Classifier(
+            model,
+            threads=threads,
+            limits=_image_limits(options),
+            exact=options.exact,
+            provider=options.provider,
+            trusted=options.trusted,
+        )
+    except ArtifactError:
+        from edgekit.cli.wrong_files import check_model_files  # here, because most models can be opened
+
+        check_model_files(model)
+        raise
     for warning in (classifier.info.warning, overflow_warning(classifier.info.target)):
         if warning:
-            write_message(f"warning: {classifier.path.name}: {warning}")
+            write_message(f"warning: {model}: {warning}")
     return classifier
-
-
-def _predict_function(predictor: Predictor, options: Options, *, top: int) -> Callable[[ImageSource], Prediction]:
-    """The function that predicts one image. Raises SpecError for what cannot be asked, before any image is read."""
-    request = Request(
-        top=top,
-        plan=options.crops,
-        budget=options.budget,
-        average=cast(Average, options.average),  # Request checks whether it is one
-        unknown_below=options.unknown_below,
-        channels="RGB",
-    )
-    return lambda source: predictor.predict_request(source, request)
 
 
 def _image_limits(options: Options) -> ImageLimits:
@@ -165,20 +173,24 @@ def _result_writer(options: Options, resume_file: ResumeFile | None) -> ResultWr
 def _write_results(
     results: Results, write_result: ResultWriter, *, folder: AnnotatedImages | None, options: Options
 ) -> bool:
-    """Write every result as it comes; whether some image failed."""
+    """Write every result as it comes; return whether some image failed."""
     failed = False
     for image, result in results:
-        write_result(image.name, result)
         if isinstance(result, ImageError):
+            from edgekit.cli.wrong_files import error_of_image  # here, because most images can be read
+
+            write_result(image.name, error_of_image(image.name) or result)
             failed = True
-        elif folder is not None:
+            continue
+        write_result(image.name, result)
+        if folder is not None:
             lines = caption(result, _score_format(options))
             failed |= not _save_annotated(image, lines, folder=folder, limits=_image_limits(options))
     return failed
 
 
 def _save_annotated(image: NamedSource, lines: list[str], *, folder: AnnotatedImages, limits: ImageLimits) -> bool:
-    """Write the image with the lines drawn on; whether it could be read a second time."""
+    """Write the image with the lines drawn on; return whether it could be read a second time."""
     name, source = image
     if isinstance(source, BytesIO):
         source.seek(0)
@@ -201,14 +213,14 @@ def _annotated_images(options: Options) -> AnnotatedImages | None:
 
 
 def _open_resume_file(options: Options) -> ResumeFile:
-    """The file, whose settings are the bytes of the models and every option that changes a prediction."""
+    """Open the file; its settings are the models' bytes and every option that changes a prediction."""
     from edgekit.artifact.info import read_model
     from edgekit.cli.predict.resume import ResumeFile
     from edgekit.files import sha256
 
     models = [sha256(read_model(model_path(model))) for model in _models(options)]
     left_out = {"images", "list", "model", "model_weights", "threads", "save", "resume", "timeout"}
-    settings: dict[str, object] = {"weights": options.model_weights}  # its former name: older files can be resumed
+    settings: dict[str, object] = {"weights": options.model_weights}  # its former name, so that older files are resumed
     settings |= {name: value for name, value in options._asdict().items() if name not in left_out}
     return ResumeFile(options.resume or "", sha256(f"{models} {settings}".encode())[:16])
 
@@ -216,7 +228,7 @@ def _open_resume_file(options: Options) -> ResumeFile:
 def _progress(
     names: list[str], options: Options, *, resume_file: ResumeFile | None
 ) -> AbstractContextManager[Callable[[], None]]:
-    """A bar if stderr is a terminal on which no results are written."""
+    """Show a bar if stderr is a terminal and no results are printed there."""
     if not sys.stderr.isatty() or (resume_file is None and sys.stdout.isatty()):
         return nullcontext(lambda: None)
     from edgekit.cli.progress import progress_bar

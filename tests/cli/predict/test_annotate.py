@@ -51,5 +51,5 @@ def test_annotated_images_stay_in_their_folder(tmp_path):
         assert path.resolve().parent == (tmp_path / "out").resolve()
         assert path.name.isprintable()
     assert len(list((tmp_path / "out").iterdir())) == 8
-    with pytest.raises(EdgekitError, match="no folder"):
+    with pytest.raises(EdgekitError, match="cannot be created"):
         AnnotatedImages("a\0b")

@@ -20,7 +20,7 @@ def test_resume_continues_a_file_truncated_anywhere(edgekit, folder, tiny_artifa
     code, out, err = edgekit(*base, "whole.jsonl")
     whole = Path("whole.jsonl").read_bytes()
     assert (code, out) == (3, "")
-    assert err == "whole.jsonl: 12 images answered, 2 failed\n"
+    assert err == "whole.jsonl: 12 images, 2 failed\n"
     assert paths_of(whole.decode()) == [f"./{number}.png" for number in range(1, 13)]
     for kept in (0, 1, 200, len(whole) // 2, len(whole) - 1, len(whole)):
         Path("part.jsonl").write_bytes(whole[:kept])
@@ -43,19 +43,19 @@ def test_resume_refuses_records_of_other_models_or_options(edgekit, folder, tiny
     for arguments in ((other,), (tiny_artifact, "--crops", "10"), (tiny_artifact, "--top", "3")):
         code, _, err = edgekit(*base, *arguments)
         assert code == 1
-        assert "line 1 was answered by another model or with other options" in err
+        assert "line 1 was predicted by another model or with other options" in err
     for line in (b"[]\n", b"{}\n", b"nonsense\n", b'{"path": 1}\n', b"\xff\n", b"[" * 10**5 + b"\n"):
         Path("r.jsonl").write_bytes(line + before)
         code, _, err = edgekit(*base, tiny_artifact)
         assert code == 1
-        assert "line 1 is no answer" in err
+        assert "line 1 was not written by" in err
         assert Path("r.jsonl").read_bytes() == line + before
     for end in (b"notes without a newline", b'{"other": 1'):
         for whole in (b"", before):
             Path("r.jsonl").write_bytes(whole + end)
             code, _, err = edgekit(*base, tiny_artifact)
             assert code == 1
-            assert "is no answer" in err
+            assert "was not written by" in err
             assert Path("r.jsonl").read_bytes() == whole + end
 
 

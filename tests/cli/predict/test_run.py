@@ -107,7 +107,7 @@ def test_predict_averages_models_by_model_weights(edgekit, folder, tiny_artifact
     assert {score["label"]: score["probability"] for score in document["top"]} == pytest.approx(both)
     code, _, err = edgekit("predict", "1.png", *models, "--model-weights", "1;2")
     assert (code, err.count("\n")) == (2, 1)
-    assert "with commas between" in err
+    assert "must be comma-separated numbers" in err
     code, _, err = edgekit("predict", "1.png", "--model", tiny_artifact, "--model", "lenet5-mnist")
     assert (code, err.count("\n")) == (2, 1)
 
@@ -131,7 +131,7 @@ def test_predict_passes_views_and_providers_on(edgekit, folder, tiny_artifact):
         assert json.loads(out)["top"] == exact.predict("1.png", **asked).to_dict()["top"]
     for options, message in (
         (("--provider", "abacus"), "no execution provider 'abacus'"),
-        (("--budget", "2"), "a budget goes with the plan adaptive"),
+        (("--budget", "2"), "--budget needs the plan 'adaptive'"),
         (("--crops", "adaptive"), "`edgekit crops`"),
         (("--average", "medians"), "medians"),
     ):
@@ -156,8 +156,8 @@ def test_predict_reads_a_list_from_stdin(edgekit, folder, tiny_artifact, monkeyp
     ("arguments", "code", "message"),
     [
         ((), 2, ""),
-        (("1.png", "--json", "--csv"), 2, "one form"),
-        (("1.png", "--json", "--resume", "r.jsonl"), 2, "one form"),
+        (("1.png", "--json", "--csv"), 2, "mutually exclusive"),
+        (("1.png", "--json", "--resume", "r.jsonl"), 2, "mutually exclusive"),
         (("--list", "absent.txt"), 1, "absent.txt"),
         (("1.png", "--top", "0"), 2, ""),
         (("1.png", "--max-pixels", "10"), 3, "limit of 10 pixels"),
@@ -187,7 +187,7 @@ def test_predict_hides_the_log_of_the_image_library(folder, tiny_artifact):
     command = [sys.executable, "-m", "edgekit", "predict", "255-samples.tif", "--model", str(tiny_artifact)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (3, "", 1)
-    assert "255-samples.tif: not an image of a known format" in done.stderr
+    assert "255-samples.tif: not an image in a supported format" in done.stderr
 
 
 def test_predict_offline_downloads_nothing(edgekit, folder, tiny_artifact, monkeypatch):

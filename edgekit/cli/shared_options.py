@@ -1,0 +1,48 @@
+"""Options that several commands declare in the same way."""
+
+from __future__ import annotations
+
+from edgekit.cli.options import Option
+
+_NETWORKS_OWN = "the network's"
+
+THREADS = Option("Number of CPU threads.", least=1, default_text="all available cores")
+PLOT = Option("Also write a chart to this .png, .svg or .pdf file.", default_text="none")
+TRUTH = Option("CSV file of file,label for a folder of unlabeled images.", default_text="none")
+MODEL_OUTPUT = Option("Model file to write (.onnx).", flags=("--output", "-o"))
+
+# How a network is built and what it expects of its input; by default as in `edgekit models`.
+PADDING = Option("Padding, for networks that have the choice: symmetric or tf_same.", default_text=_NETWORKS_OWN)
+ARGUMENT = Option(
+    "Argument of the network, e.g. width_mult=0.5; may be repeated.",
+    metavar="NAME=VALUE",
+    default_text=_NETWORKS_OWN,
+    argument="arguments",
+)
+MEAN = Option(
+    "Per-channel mean to subtract (0-1 scale, RGB order), e.g. 0.485,0.456,0.406; one number for all channels.",
+    metavar="R,G,B",
+    default_text=_NETWORKS_OWN,
+)
+STD = Option(
+    "Per-channel standard deviation to divide by (0-1 scale), e.g. 0.229,0.224,0.225; one number for all channels.",
+    metavar="R,G,B",
+    default_text=_NETWORKS_OWN,
+)
+RESIZE = Option("Short edge of the resized image in pixels.", metavar="PIXELS", least=1, default_text=_NETWORKS_OWN)
+CROP = Option("Input size in pixels: one number for a square, or H,W.", metavar="PIXELS", default_text=_NETWORKS_OWN)
+INTERPOLATION = Option(
+    "Resampling filter: nearest, box, bilinear, hamming, bicubic or lanczos.",
+    metavar="FILTER",
+    default_text=_NETWORKS_OWN,
+)
+
+# What is written into the file.
+LICENSE = Option("SPDX identifier of the weights' license, e.g. MIT.", metavar="SPDX", default_text="unknown")
+FEATURES = Option("Add an output named features: the pooled vector before the last layer.")
+ACTIVATION_MAPS = Option("Add an output named maps: an activation map per class, for heat maps.")
+VERIFICATION_IMAGES = Option(
+    "Labeled data set whose val images verify each step and measure the accuracy.",
+    metavar="DATA",
+    default_text="none",
+)
