@@ -1,6 +1,6 @@
-"""What a network costs, layer by layer.
+"""The cost of a network, per layer and in total.
 
-Counted by `zoo.network_cost` of torch modules and by `graph.layer_costs` of ONNX files.
+`zoo.network_cost` measures it for torch modules, `graph.layer_costs` for ONNX files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerCost:
-    """One layer. `kind`: the module's class or the ONNX operator; `output`: its shape without the batch."""
+    """The cost of one layer for one image.
+
+    Attributes:
+        name: of the module or node.
+        kind: class of the torch module, or ONNX operator.
+        output: shape of the output, without the batch.
+        parameters: number of trained values.
+        macs: number of multiply-accumulate operations.
+    """
 
     name: str
     kind: str
@@ -22,13 +30,18 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """Parameters, and multiply-accumulates for one image."""
+    """The cost of a network for one image.
+
+    Attributes:
+        parameters: number of trained values.
+        macs: number of multiply-accumulate operations.
+    """
 
     parameters: int
     macs: int
 
 
 def total(layers: Iterable[LayerCost]) -> Cost:
-    """The sums over the layers."""
-    table = tuple(layers)
-    return Cost(parameters=sum(layer.parameters for layer in table), macs=sum(layer.macs for layer in table))
+    """Add up the costs of the layers."""
+    costs = tuple(layers)
+    return Cost(parameters=sum(layer.parameters for layer in costs), macs=sum(layer.macs for layer in costs))

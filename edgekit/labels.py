@@ -1,4 +1,4 @@
-"""Class names: read from files, checked, renamed, matched between a data set and models."""
+"""Class names: reading and checking them, and matching those of a data set with those of a model."""
 
 from __future__ import annotations
 
@@ -8,23 +8,37 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from edgekit.errors import DataError, EdgekitError, SpecError, listed, unknown
+from edgekit.errors import DataError, EdgekitError, SpecError, listed, must_be, quote, unknown
 
 _MAX_LABELS_BYTES = 2**24
 
 
 def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Two or more class names. Raises SpecError for fewer, and for a text, whose letters would be taken for names."""
-    if isinstance(labels, str | bytes):
-        raise SpecError(f"labels must be a list of class names, not the text {labels!r:.100}")
+    """Return class names as a tuple.
+
+    Args:
+        labels: one name per class.
+
+    Raises:
+        SpecError: there are fewer than two, or `labels` is a string, whose letters would become the names.
+    """
+    if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
+        raise SpecError(must_be("labels", "a list of class names", labels))
     names = tuple(labels)
     if len(names) < 2:
-        raise SpecError(f"a classifier tells one class of several, but labels has {len(names)}: {names!r:.100}")
+        raise SpecError(f"`labels` must contain at least two class names (got {quote(names)})")
     return names
 
 
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Class names, one a line, in the order of the logits. Raises DataError for an empty line or a strange file."""
+    """Read class names from a UTF-8 text file: one per line, in the order of the logits.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        DataError: the file cannot be read, is not UTF-8 text, or has an empty line.
+    """
     name = os.fspath(path)
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -32,18 +46,28 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{name}: not a UTF-8 text file of class names") from None
+        raise DataError(f"{name}: not a UTF-8 text file; expected one class name per line") from None
     labels = tuple(line.strip() for line in text.splitlines())
     if not labels or not all(labels):
-        empty = labels.index("") + 1 if "" in labels else 1
-        raise DataError(f"{name}: line {empty} has no class name; give one name a line, in the order of the logits")
+        empty_line = labels.index("") + 1 if "" in labels else 1
+        raise DataError(
+            f"{name}: line {empty_line} is empty; expected one class name per line, in the order of the logits"
+        )
     return labels
 
 
 def read_synonyms(values: Sequence[str]) -> dict[str, str]:
-    """The model's label by the data's class, of values OLD=NEW or files.
+    """Read which label of a model each class of a data set corresponds to.
 
-    A file is a CSV in UTF-8 of two columns, old,new, without a header. Raises DataError for what is neither.
+    Args:
+        values: each is OLD=NEW, or the path of a CSV file in UTF-8 with two columns old,new and no header. OLD is a
+            class of the data set, NEW a label of the model.
+
+    Returns:
+        NEW by OLD.
+
+    Raises:
+        DataError: a value is neither, or a file cannot be read.
     """
     synonyms: dict[str, str] = {}
     for value in values:
@@ -54,7 +78,7 @@ def read_synonyms(values: Sequence[str]) -> dict[str, str]:
         elif path.is_file():
             synonyms |= _read_synonym_table(path)
         else:
-            raise DataError(f"--map {value!r}: neither OLD=NEW nor a file")
+            raise DataError(f"`synonyms` must be OLD=NEW or an existing CSV file of old,new (got {quote(value)})")
     return synonyms
 
 
@@ -63,20 +87,32 @@ def _read_synonym_table(path: Path) -> dict[str, str]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable CSV in UTF-8: {error}") from None
+        raise DataError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
     for number, row in enumerate(rows, 1):
         if len(row) != 2:
-            raise DataError(f"{path}: row {number} has {len(row)} columns; write old,new")
+            raise DataError(f"{path}: row {number} has {len(row)} columns; expected two: old,new")
     return {old.strip(): new.strip() for old, new in rows}
 
 
 def rename_classes(classes: Sequence[str], labels: Collection[str], synonyms: Mapping[str, str]) -> tuple[str, ...]:
-    """The classes of a data set by their names in the model. Raises DataError for a synonym that matches nothing."""
+    """Replace class names of a data set by the labels that a model uses for them.
+
+    Args:
+        classes: of the data set.
+        labels: of the model.
+        synonyms: label of the model by class of the data set, where they differ.
+
+    Returns:
+        One name per class, in the same order.
+
+    Raises:
+        DataError: a synonym names an unknown class or label.
+    """
     for old, new in synonyms.items():
         if old not in classes:
-            raise DataError(f"--map: {unknown('class of the images', old, classes)}")
+            raise DataError(f"`synonyms`: {unknown('class of the images', old, classes)}")
         if new not in labels:
-            raise DataError(f"--map: {unknown('label of the model', new, labels)}")
+            raise DataError(f"`synonyms`: {unknown('label of the model', new, labels)}")
     return tuple(synonyms.get(name, name) for name in classes)
 
 
@@ -90,24 +126,35 @@ def match_labels(
     error: type[EdgekitError] = DataError,
     hint: str = "",
 ) -> tuple[int, ...]:
-    """The index of each name among the labels.
+    """Return the index of each name among the labels.
 
-    owners: what has the names and what has the labels, for messages. subset: there may be labels without a name, as
-    where a data set has some of a model's classes. used: the names that must be unambiguous; all by default. Raises
-    `error`, with `hint` behind it, for names that only one side has and for a used name that several labels share.
+    Args:
+        names: to look up.
+        labels: to look them up in.
+        owners: what messages call the owner of the names and the owner of the labels.
+        subset: accept labels that no name matches, e.g. for a data set with some of a model's classes.
+        used: names that must be unambiguous; all by default.
+        error: class of the exception to raise.
+        hint: what its message ends with.
+
+    Returns:
+        One index into `labels` per name.
+
+    Raises:
+        EdgekitError: of class `error`: a name or label has no counterpart, or a used name matches several labels.
     """
-    if tuple(names) == tuple(labels):  # before all else: ImageNet has two classes called "crane"
+    if tuple(names) == tuple(labels):  # checked first, because names may repeat: ImageNet has two classes "crane"
         return tuple(range(len(labels)))
     counts, known = Counter(labels), Counter(names)
     only_names = [name for name in known if name not in counts]
     only_labels = [label for label in counts if label not in known]
     if only_names or (only_labels and not subset):
         sides = zip(owners, (only_names, only_labels), strict=True)
-        differences = "; ".join(f"only in {owner}: {listed(map(repr, side))}" for owner, side in sides)
+        differences = "; ".join(f"only in {owner}: {listed(map(quote, side))}" for owner, side in sides)
         raise error(f"the labels differ: {differences}{hint}")
     repeated = sorted(name for name in set(names if used is None else used) if counts[name] > 1)
     if repeated or (not subset and len(names) != len(labels)):
         owner, shared = (owners[1], repeated) if repeated else (owners[0], [name for name in known if known[name] > 1])
-        raise error(f"{owner} has several labels {listed(map(repr, shared))}, so they cannot be matched by name")
+        raise error(f"{owner} has several labels {listed(map(quote, shared))}, so labels cannot be matched by name")
     index = {label: number for number, label in enumerate(labels)}
     return tuple(index[name] for name in names)

@@ -1,11 +1,11 @@
-"""Adaptive crops against one crop and ten: accuracy on held-out halves, and measured time.
+"""Compare adaptive crops with one crop and ten crops: accuracy on held-out halves, and measured time.
 
     python scripts/bench_crops.py MODEL DATA [--budgets 1.25,1.5,1.75] [--halves 50] [--threads 1]
 
-The accuracy is that of `edgekit crops`: adaptive crops fitted to one half of the images, scored on the other, both
-ways, many times; differences to ten crops are paired, with intervals of 95%. The time is that of `Classifier.predict`
-from file to label: the plans take turns on each image, in an order that changes, after one warming round. Ratios are
-of sums over all images, since adaptive crops take longer for some. Prints one JSON line.
+Accuracy is measured as by `edgekit crops`: adaptive crops are fitted to one half of the images and scored on the other,
+both ways, many times; differences from ten crops are paired, with 95% intervals. Time is that of `Classifier.predict`
+from file to label: the plans take turns on each image, in random order, after a warm-up. Ratios are ratios of sums over
+all images, because adaptive crops take longer for some. Prints one line of JSON.
 """
 
 import argparse
@@ -45,11 +45,11 @@ def main() -> None:
     plans = ["center", "ten", *(adaptive.with_budget(budget) for budget in budgets)]
     for plan in plans:
         classifier.predict(images.sources[0], plan=plan)
-    rng, took = np.random.default_rng(0), np.zeros((len(plans), len(images)))
+    rng, times = np.random.default_rng(0), np.zeros((len(plans), len(images)))
     for number, source in enumerate(images.sources):
         for plan in rng.permutation(len(plans)):
-            took[plan, number] = seconds(classifier, source, plans[plan])
-    ratios = (took.sum(axis=1) / took[0].sum()).tolist()
+            times[plan, number] = seconds(classifier, source, plans[plan])
+    ratios = (times.sum(axis=1) / times[0].sum()).tolist()
     rows = [score.to_dict() | {"measured_time": ratio} for score, ratio in zip(scores, ratios, strict=True)]
     print(json.dumps({"images": len(images), "views": adaptive.view_names, "plans": rows}))
 

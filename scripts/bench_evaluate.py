@@ -1,9 +1,9 @@
-"""What an evaluation costs, against bulk prediction of the same images.
+"""Compare the time of an evaluation with that of bulk prediction of the same images.
 
     python scripts/bench_evaluate.py MODEL DATA [--images 10000] [--rounds 3]
 
-Both in turn within one process, the data read once. Prints one JSON document; `ratio` is evaluation / bulk prediction
-by the clock, `cpu_ratio` by the processor time of the process, which other processes on the machine change less.
+Both run in turn within one process, and the data is read once. Prints one JSON document: `ratio` is evaluation / bulk
+prediction by wall-clock time, `cpu_ratio` by CPU time, which other processes on the machine influence less.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from edgekit import Classifier, dataset
 from edgekit.evaluate.evaluation import evaluate
 from edgekit.evaluate.predictions import EvaluatedModel, bulk_predictions, predict_all
-from edgekit.hub.shipped import model_path
+from edgekit.hub.built_in import model_path
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def seconds(function: Callable[[], object]) -> tuple[float, float]:
-    """By the clock, and of the processor."""
+    """Wall-clock and CPU seconds of a call."""
     start = time.perf_counter(), time.process_time()
     function()
     return time.perf_counter() - start[0], time.process_time() - start[1]

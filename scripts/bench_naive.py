@@ -1,9 +1,9 @@
-"""Whether `edgekit bench --against naive` measures what a plain script takes: both in turn, on one file and image.
+"""Check that `edgekit bench --against naive` measures the time of a real plain script, on one model and image.
 
     python scripts/bench_naive.py SCRIPT MODEL IMAGE [--rounds 41]
 
-SCRIPT is somebody's plain predictor with a function predict(session, path, mean, std). Prints one JSON document: the
-milliseconds of both and the ratio with its interval, which are to agree within a tenth.
+SCRIPT is a plain predictor with a function predict(session, path, mean, std). Both run in turn. Prints one JSON
+document: the milliseconds of both, which should agree within 10%, and their ratio with its interval.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     theirs = runpy.run_path(str(options.script))["predict"]
     model, image = str(options.model), str(options.image)
-    # One session for both: two would not lie alike in the memory, and it is the same work.
+    # Both share one session: two sessions would differ in their memory layout.
     session = naive_script.open_session(model)
     logits = [theirs(session, image, 0.5, 0.5), naive_script.predict(session, image)[0]]
     functions = [lambda: theirs(session, image, 0.5, 0.5), lambda: naive_script.predict(session, image)]

@@ -1,14 +1,14 @@
-"""How fast and how small the predictor is, as ratios against what a user writes today.
+"""Compare the speed and memory of the predictor with those of a plain script.
 
     python scripts/bench_predictor.py INT8 PLAIN [--shared FOLDER] [--rounds 7] [--images 500] [--only ROW ...]
 
-INT8 is an edgekit artifact of an ImageNet network, PLAIN the same network as a float32 NCHW file of other tools.
-FOLDER (EDGEKIT_SHARED, or ../shared) holds the baseline, bench/naive_predict.py, and data/: imagenet-photos and
+INT8 is an int8 edgekit model of an ImageNet network, PLAIN the same network as a float32 NCHW file of another tool.
+FOLDER (EDGEKIT_SHARED, or ../shared) contains the baseline, bench/naive_predict.py, and data/ with imagenet-photos and
 photo-12mp.jpg.
 
-Each side runs in a process of its own, both in turn, so that whatever else the machine does falls on both; of each pair
-of turns the ratio is taken, and of the ratios the median. Prints one JSON document: for each row the ratio, what is
-asked for at least and then, and both sides' medians.
+Each side runs in a separate process, both in turn, so that other load on the machine affects both; the result is the
+median of the ratios of all pairs. Prints one JSON document: for each row the ratio, the required ratio (`at_least`),
+the one aimed at later (`then`), and the medians of both sides.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-TURN_S = 0.5  # of a warm side: about as long as a shared machine stays the same
+TURN_S = 0.5  # for each warm side: about as long as the load of a shared machine stays the same
 
-# A program says what it measured as the last line of its output.
+# Each program prints its measurements as the last line of its output.
 WARM = """
 import json, statistics, sys, time
 from edgekit import Classifier
@@ -43,15 +43,14 @@ print(json.dumps({"median_s": statistics.median(times)}))
 BULK = """
 import json, sys, time
 from edgekit import Classifier
-from edgekit.runtime.bulk import predict_many
 model, images = sys.argv[1], sys.argv[2:]
 with Classifier(model, threads=1) as classifier:
     classifier.warmup()
     start = time.perf_counter()
-    failed = sum(isinstance(answer, Exception) for answer in predict_many(classifier, images))
+    failed = sum(isinstance(prediction, Exception) for prediction in classifier.predict_many(images))
 print(json.dumps({"images_per_s": len(images) / (time.perf_counter() - start), "failed": failed}))
 """
-# What of this process lies in memory after an answer.
+# The resident memory of a process after predictions.
 MEMORY = """
 import sys
 from pathlib import Path
@@ -76,7 +75,7 @@ for path in sys.argv[2:]:
     agree += fast.predict(file.getvalue()).label == exact.predict(file.getvalue()).label
 print(json.dumps({"agree": agree, "images": len(sys.argv) - 2}))
 """
-# The naive script with typer instead of argparse: the command that a user would write.
+# The naive script as a command with typer instead of argparse, as a user might write it.
 NAIVE_COMMAND = """
 import json
 from typing import Annotated
@@ -85,9 +84,9 @@ import onnxruntime as ort
 import typer
 from PIL import Image
 
-def main(model: str, image: str, mean: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
-         std: Annotated[float, typer.Option(help="Of every channel.")] = 0.5,
-         top: Annotated[int, typer.Option(help="Classes to show.")] = 5) -> None:
+def main(model: str, image: str, mean: Annotated[float, typer.Option(help="Mean of every channel.")] = 0.5,
+         std: Annotated[float, typer.Option(help="Standard deviation of every channel.")] = 0.5,
+         top: Annotated[int, typer.Option(help="Number of classes to show.")] = 5) -> None:
     session = ort.InferenceSession(model)
     image = Image.open(image).convert("RGB")
     scale = 256 / min(image.size)
@@ -121,11 +120,11 @@ class Bench:
         return self._warm(self.large)
 
     def agreement_12mp(self) -> dict[str, Any]:
-        said = json.loads(output(AGREEMENT, self.int8, *self.photos))
-        return {"share": said["agree"] / said["images"], **said}
+        counts = json.loads(output(AGREEMENT, self.int8, *self.photos))
+        return {"share": counts["agree"] / counts["images"], **counts}
 
     def bulk(self) -> dict[str, Any]:
-        """The naive loop in one process after the other side's, over the same images."""
+        """Bulk prediction and the naive loop over the same images, each in one process."""
 
         def naive() -> float:
             return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["images_per_s"]
@@ -141,7 +140,7 @@ class Bench:
         return compared(lambda: seconds(naive), lambda: seconds(ours), rounds=3 * self.rounds)
 
     def imports(self) -> dict[str, Any]:
-        """Here ours is the slower side: the ratio is ours by theirs."""
+        """The import of edgekit relative to that of its dependencies: here edgekit is the slower side."""
         ours = [sys.executable, "-c", "from edgekit import Classifier"]
         theirs = [sys.executable, "-c", "import numpy, onnxruntime, PIL.Image"]
         return compared(lambda: seconds(ours), lambda: seconds(theirs), rounds=3 * self.rounds)
@@ -162,7 +161,7 @@ class Bench:
         return compared(naive, ours, rounds=self.rounds)
 
 
-# Of each row what is asked for at least, and then.
+# For each row the required ratio, and the one aimed at later.
 ROWS: dict[str, tuple[Any, Any]] = {
     "warm": (1.5, 2),
     "warm_12mp": (3.5, 5),
@@ -175,7 +174,7 @@ ROWS: dict[str, tuple[Any, Any]] = {
 
 
 def compared(naive: Callable[[], float], ours: Callable[[], float], *, rounds: int) -> dict[str, Any]:
-    """Seconds of both sides in turn, once unmeasured; the median of the turns' ratios."""
+    """Time both sides in turn after a warm-up; the ratio is the median of the ratios of all pairs."""
     naive(), ours()
     pairs = [(naive(), ours()) for _ in range(rounds)]
     ratios = sorted(theirs / own for theirs, own in pairs)
@@ -188,13 +187,13 @@ def compared(naive: Callable[[], float], ours: Callable[[], float], *, rounds: i
 
 
 def environment() -> dict[str, str]:
-    """As an installed package runs: compiled, and this source tree's."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPATH": str(ROOT)}
+    """The environment to run this source tree like an installed package, with compiled files."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": str(ROOT)}
 
 
 def output(program: str, *arguments: str) -> str:
-    """The last line that a program prints; a program is a file, or else its text."""
+    """The last line that a program prints; the program is a file or its source text."""
     script = [program] if program.endswith(".py") else ["-c", program]
     command = [sys.executable, *script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
@@ -202,14 +201,14 @@ def output(program: str, *arguments: str) -> str:
 
 
 def seconds(command: Sequence[str]) -> float:
-    """How long a process takes from its start to its end."""
+    """The wall-clock time of a process."""
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True, env=environment())
     return time.perf_counter() - start
 
 
 def peak_mb(command: Sequence[str]) -> float:
-    """The most memory that a process had at once."""
+    """The peak resident memory of a process."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment()) as process:
         _, _, usage = os.wait4(process.pid, 0)
         process.returncode = 0

@@ -1,13 +1,13 @@
-"""Accuracy drop and speedup of int8: the table of the README.
+"""Measure the accuracy drop and speedup of int8 models: the table of the README.
 
     python scripts/bench_quantization.py MODEL[=ORIGINAL] DATA [...] [--splits 5] [--samples 100] [--size 224]
 
-MODEL is a float32 artifact, DATA the labeled images it is judged on. With ORIGINAL, the float32 artifact that it stands
-in for, accuracy and speed are compared with that one's. Each model is quantized as `edgekit quantize` does it, once for
-each of several draws of the calibration images. The drop is the mean over the draws, paired: for each image the
-difference that int8 makes, averaged over the draws that held it out; its 95% interval comes from these images. The
-speedup is measured in turns with float32 on one thread, and its median over the draws is shown; --size measures it at
-another input size as well, for networks that accept any. Prints a Markdown table, then one JSON document.
+MODEL is a float32 edgekit model, DATA the labeled images to measure on. With ORIGINAL, a float32 model that MODEL
+replaces, accuracy and speed are compared with those of ORIGINAL. Each model is quantized as by `edgekit quantize`, once
+for each of several draws of the calibration images. The drop is the mean over the draws, paired: for each image, the
+difference that int8 makes is averaged over the draws that held it out; the 95% interval comes from these images. The
+speedup is measured in turn with float32 on one thread, and its median over the draws is shown; --size also measures it
+at another input size, for networks that accept any. Prints a Markdown table, then one JSON document.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from edgekit.runtime.cpu import machine
 from edgekit.runtime.session import SessionOptions, open_session
 
 HEADER = (
-    "| model | images | scheme | float32 top-1 | points lost (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
+    "| model | images | scheme | float32 top-1 | accuracy drop (95%) | worst draw | ms, 1 thread | speedup | MB |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -38,9 +38,9 @@ HEADER = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL DATA")
-    parser.add_argument("--splits", type=int, default=5, help="draws of the calibration images")
-    parser.add_argument("--samples", type=int, default=100, help="calibration images")
-    parser.add_argument("--size", type=int, help="measure the speed at this height and width too")
+    parser.add_argument("--splits", type=int, default=5, help="number of draws of the calibration images")
+    parser.add_argument("--samples", type=int, default=100, help="number of calibration images")
+    parser.add_argument("--size", type=int, help="also measure the speed at this height and width")
     options = parser.parse_args()
     if len(options.models) % 2:
         parser.error("give MODEL DATA pairs")
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 class Draws(NamedTuple):
-    """A model, the one that it is judged against, the data, and the number of draws."""
+    """A model, the one that it is compared with, the data, and the number of draws and of calibration images."""
 
     model: Path
     original: Path
@@ -66,7 +66,7 @@ class Draws(NamedTuple):
 
 
 def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
-    """Figures of one model over all draws."""
+    """Quantize a model once for each draw and summarize the results."""
     differences: dict[str, list[float]] = defaultdict(list)
     trials = []
     with tempfile.TemporaryDirectory() as folder:
@@ -82,8 +82,8 @@ def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
                 gate=Gate(min_speedup=0),
             )
             trials.append(trial)
-            for name, change in zip(held_out.names, lost_predictions(trial), strict=True):
-                differences[name].append(change)
+            for name, difference in zip(held_out.names, lost_predictions(trial), strict=True):
+                differences[name].append(difference)
         larger = speed_at(draws.original, path, size) if size else None
     means = np.array([np.mean(values) for values in differences.values()]) * 100
     half = 1.96 * float(means.std()) / np.sqrt(len(means))
@@ -107,16 +107,16 @@ def benchmark(draws: Draws, *, size: int | None) -> dict[str, Any]:
 
 
 def lost_predictions(trial: Trial) -> list[float]:
-    """For each held-out image: 1 if only float32 was right, -1 if only int8 was, else 0."""
+    """For each held-out image: 1 if only float32 predicts it correctly, -1 if only int8 does, otherwise 0."""
     parent, child = trial.result.parent, trial.result.child
-    assert parent is not None, "images without labels"
+    assert parent is not None, "the images have no labels"
     assert child is not None
     correct = [accuracy.probabilities.argmax(axis=1) == accuracy.truth for accuracy in (parent, child)]
     return (correct[0].astype(float) - correct[1]).tolist()
 
 
 def speed_at(model: Path, quantized: Path, size: int) -> dict[str, float]:
-    """Speed with another input size; the network must end in global pooling."""
+    """Measure the speed at another input size; the network must end in global pooling."""
     sessions = [
         open_session(resized(path, size), name=str(path), options=SessionOptions(threads=1))
         for path in (model, quantized)
@@ -127,7 +127,7 @@ def speed_at(model: Path, quantized: Path, size: int) -> dict[str, float]:
 
 
 def resized(path: Path, size: int) -> bytes:
-    """The graph of a model file with another height and width; the normalization's constants may be rows of pixels."""
+    """A model with another input height and width; normalization constants that are rows of pixels are resized too."""
     model = onnx.load_from_string(read_model(path))
     extents = model.graph.input[0].type.tensor_type.shape.dim
     rows = [t for t in model.graph.initializer if len(t.dims) > 2 and list(t.dims[-2:]) == [1, extents[2].dim_value]]

@@ -1,11 +1,11 @@
-"""How fast edgekit trains: MobileNetV2 at 224, against a plain loop of torch and torchvision's transforms.
+"""Compare training speed with a plain loop of torch and torchvision's transforms, for MobileNetV2 at 224 pixels.
 
     python scripts/bench_training.py IMAGES WEIGHTS [--rounds 3] [--images 64] [--epochs 20]
 
-IMAGES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops see
-the same images with the same augmentation (random resized crop, mirror), batch size, optimizer and number of loader
-workers, in turns within one process, so that whatever else the machine does affects both. Then head tuning with cached
-features is compared with running the backbone in every epoch. Prints one JSON document.
+IMAGES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops use the
+same images, augmentation (random resized crop, horizontal flip), batch size, optimizer and number of loader workers, in
+turn within one process, so that other load on the machine affects both. Then head tuning with cached features is
+compared with running the backbone in every epoch. Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
-    """Images a second of one epoch of `train`, from scratch, its checkpoint and evaluation not counted."""
+    """Images per second of one epoch of `train` from scratch, without its checkpoint and evaluation."""
     recipe = Recipe.from_dict(
         {
             "model": "mobilenet_v2",
@@ -81,23 +81,23 @@ def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
 
 
 def plain_rate(training: ImageSet) -> float:
-    """Images a second of one epoch as a tutorial writes it."""
+    """Images per second of one epoch of a loop as in a tutorial."""
     network = build("mobilenet_v2", classes=len(training.classes)).train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     loader = DataLoader(_TorchvisionDataset(training), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
-    images, began = 0, time.perf_counter()
+    images, start = 0, time.perf_counter()
     for pixels, labels in loader:
         loss = nn.functional.cross_entropy(network(pixels), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         images += len(labels)
-    return images / (time.perf_counter() - began)
+    return images / (time.perf_counter() - start)
 
 
 class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
     def __init__(self, images: ImageSet) -> None:
-        # The compiled part of torchvision's wheel may not load; its transforms need only that these two are declared.
+        # The compiled part of torchvision's wheel may not load; its transforms only need these two to be declared.
         self.library = torch.library.Library("torchvision", "FRAGMENT")
         if not hasattr(torch.ops.torchvision, "nms"):
             for operator in ("nms", "qnms"):
@@ -125,9 +125,9 @@ class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
 
 
 def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs: int) -> dict[str, float]:
-    """Seconds of tuning the head, start to checkpoint, and of the same epochs with the backbone run in each.
+    """Seconds of head tuning, from start to checkpoint, and of as many epochs with the backbone run in each.
 
-    The latter is measured for one epoch, a forward pass over all images, and multiplied.
+    The latter is measured for one epoch, a forward pass over all images, and multiplied by the number of epochs.
     """
     recipe = Recipe.from_dict(
         {
@@ -139,10 +139,10 @@ def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs:
             "optimize": {"epochs": epochs, "batch_size": BATCH},
         }
     )
-    began = time.perf_counter()
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(recipe, training, validation, run=Path(folder), workers=WORKERS)
-    cached_s = time.perf_counter() - began
+    cached_s = time.perf_counter() - start
     backbone_s = epochs * backbone_epoch(training, validation, recipe)
     return {
         "epochs": epochs,
@@ -154,14 +154,14 @@ def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs:
 
 @torch.inference_mode()
 def backbone_epoch(training: ImageSet, validation: ImageSet, recipe: Recipe) -> float:
-    """Seconds of one pass of all images through the frozen backbone."""
+    """Seconds of a forward pass of all images through the frozen backbone."""
     body = build("mobilenet_v2", **recipe.network_arguments).eval().to(memory_format=torch.channels_last).body
-    unmirrored = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
-    feed = ImageFeed(training, validation, unmirrored, workers=WORKERS, process=TrainingProcess())
-    began = time.perf_counter()
+    without_flips = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
+    feed = ImageFeed(training, validation, without_flips, workers=WORKERS, process=TrainingProcess())
+    start = time.perf_counter()
     for batch in _all_inputs(feed):
         body(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 def _all_inputs(feed: ImageFeed) -> Iterator[Tensor]:

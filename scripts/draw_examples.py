@@ -1,8 +1,8 @@
-"""Draw the images of examples/, on which the README's first command is tried.
+"""Draw the images of examples/, which the first command of the README classifies.
 
     python scripts/draw_examples.py
 
-Everything on them is drawn here: no photograph, and nobody else's image.
+Everything in them is drawn by this script, so that no one else holds rights to them.
 """
 
 import math
@@ -11,11 +11,11 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SCALE = 4  # drawn larger than needed and reduced, so that edges are smooth
+SCALE = 4  # images are drawn larger and reduced, for smooth edges
 
 
 def gradient(size: tuple[int, int], top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
-    """A vertical change from one color to another."""
+    """A vertical gradient between two colors."""
     column = Image.new("RGB", (1, size[1]))
     for y in range(size[1]):
         share = y / (size[1] - 1)
@@ -47,7 +47,7 @@ def ship() -> Image.Image:
         x = 0.40 + 0.085 * number
         draw.rectangle(at((x, 0.415), (x + 0.078, 0.488)), fill=color)
     draw.line(at((0.855, 0.475), (0.855, 0.28)), fill=(70, 70, 74), width=2 * SCALE)
-    for number in range(60):  # waves, and the foam at the hull
+    for number in range(60):  # waves and foam at the hull
         y = 0.67 + 0.31 * (number / 60) ** 1.3
         x = (number * 0.618) % 1
         length = 0.03 + 0.06 * (y - 0.6)
@@ -57,7 +57,7 @@ def ship() -> Image.Image:
 
 
 def seven() -> Image.Image:
-    """A handwritten seven, white on black, as MNIST has it."""
+    """A handwritten seven, white on black as in MNIST."""
     size = 28 * 16
     image = Image.new("L", (size, size))
     stroke = [(0.29, 0.27), (0.45, 0.255), (0.70, 0.25), (0.64, 0.40), (0.55, 0.58), (0.47, 0.80)]

@@ -1,8 +1,8 @@
-"""Rebuild a shipped model from its data: train, export, quantize, write its card.
+"""Rebuild a built-in model from its data: train, export, quantize, and write its card.
 
     python scripts/rebuild_model.py lenet5-mnist --data mnist/
 
-A killed training is resumed by the same command. With --checkpoint, a finished training is used as it is.
+Rerun the same command to resume an interrupted run. With --checkpoint, a finished run is used instead of training.
 """
 
 import argparse
@@ -17,7 +17,7 @@ LICENSE = "Apache-2.0"
 
 
 def run_edgekit(*arguments: str | Path) -> None:
-    """One command, as a user would type it."""
+    """Run an edgekit command as a user would type it."""
     command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
     print("$ edgekit", *map(str, arguments), flush=True)
     subprocess.run(command, check=True)
@@ -26,10 +26,10 @@ def run_edgekit(*arguments: str | Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(path.parent.name for path in MODELS.glob("*/about.toml")))
-    parser.add_argument("--data", type=Path, required=True, help="the data set that the recipe trains on")
-    parser.add_argument("--run", type=Path, help="folder of the training (default: runs/NAME)")
-    parser.add_argument("--checkpoint", type=Path, help="a finished training of this recipe")
-    parser.add_argument("--epochs", help="another length of the same recipe (200, with a GPU)")
+    parser.add_argument("--data", type=Path, required=True, help="the data set of the recipe")
+    parser.add_argument("--run", type=Path, help="folder of the training run (default: runs/NAME)")
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint of a finished run of this recipe")
+    parser.add_argument("--epochs", help="number of epochs, if not the recipe's (200 with a GPU)")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
 

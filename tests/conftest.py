@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the real data, torchvision as a peer, a tiny model, processes without torch."""
+"""Fixtures for all tests: shared data sets, torchvision for comparison, a tiny model, a process without torch."""
 
 import importlib.util
 import os
@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-# No deadline for one example: these machines are shared, and a slow one is no failure.
+# No deadline per example: test machines are shared, and being slow is not a failure.
 settings.register_profile("shared", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=2000)  # scripts/check.py --long; 100 by default
 settings.load_profile("shared")
 
 WITHOUT_TORCH = """
@@ -28,24 +29,24 @@ SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).parents[2] / "shar
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data and weights; tests that need it skip where it is absent (a stranger's clone)."""
+    """The folder of real data and weights. Tests that need it are skipped where it is absent, as in a fresh clone."""
     if not SHARED.is_dir():
-        pytest.skip("the real data is not here; set EDGEKIT_SHARED to its folder")
+        pytest.skip("shared data sets not found; set EDGEKIT_SHARED to their folder")
     return SHARED
 
 
 @pytest.fixture(scope="session")
 def torchvision_models() -> ModuleType:
-    """torchvision.models, with whose networks and published figures ours are compared."""
+    """torchvision.models, whose networks and published figures ours are compared with."""
     if importlib.util.find_spec("torchvision") is None:
         pytest.skip("torchvision is not installed; run: pip install --no-deps torchvision")
     try:
         return importlib.import_module("torchvision.models")
-    except RuntimeError:  # the compiled part of its wheel does not load beside a torch without CUDA
-        import torch  # here, because most tests go without it
+    except RuntimeError:  # the compiled part of its wheel does not load with a torch built without CUDA
+        import torch  # here, because most tests do not need it
 
-        # The Python part, all that is needed, wants only these two operators to be known.
-        global _operators  # must outlive the import
+        # Only the Python part is needed, and that only requires these two operators to be registered.
+        global _operators  # has to outlive the import
         _operators = torch.library.Library("torchvision", "FRAGMENT")
         for boxes in ("nms", "qnms"):
             _operators.define(f"{boxes}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -54,24 +55,23 @@ def torchvision_models() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An .onnx artifact of a few kB whose answers tests/made/made_models.py computes with numpy. Do not change it."""
-    from made_models import write_tiny  # here, because it needs the onnx package and most tests go without it
+    """A model file of a few kB whose logits tests/made/made_models.py computes with numpy. Do not modify it."""
+    from made_models import write_tiny  # here, because it needs the onnx package, which most tests do not
 
     return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
 
 
 @pytest.fixture
 def unsimplified(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No simplifier, which would take seconds in a process of its own, where it is not what is tested."""
-    import edgekit.export.simplify as simplify_module
-
+    """Disable the simplifier, which takes seconds in a separate process, in tests of other features."""
+    simplify_module = importlib.import_module("edgekit.export.simplify")  # `edgekit.export.simplify` is a function
     monkeypatch.setattr(simplify_module, "_SIMPLIFIERS", {})
 
 
 @pytest.fixture
 def without_torch(tmp_path: Path) -> Callable[..., str]:
-    """Run a command in tmp_path where neither it nor what it starts finds torch; what it says on stdout."""
-    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TORCH)  # the first thing that every interpreter imports
+    """Return a function that runs a command in tmp_path without access to torch, and returns its stdout."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TORCH)  # imported by every interpreter at its start
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[1])))}
 
     def run(*arguments: object) -> str:

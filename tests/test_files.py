@@ -1,16 +1,20 @@
-"""Whole files or none."""
+"""Reading files within limits, and writing them atomically."""
 
 import os
 import threading
+import zipfile
+import zipimport
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
+import edgekit.files
 from edgekit.errors import ArtifactError, EdgekitError
 from edgekit.files import read_regular_file, sha256, write_atomically
 
 
-def test_what_is_written_is_read_back_and_leaves_nothing_else(tmp_path):
+def test_write_atomically_creates_folders_and_leaves_no_other_file(tmp_path):
     path = tmp_path / "new" / "folder" / "file.bin"
     for data in (b"first", b"", b"second, longer"):
         write_atomically(path, data)
@@ -18,7 +22,7 @@ def test_what_is_written_is_read_back_and_leaves_nothing_else(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["file.bin"]
 
 
-def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path):
+def test_write_atomically_respects_the_umask(tmp_path):
     old = os.umask(0o027)
     try:
         write_atomically(tmp_path / "file", b"x")
@@ -27,7 +31,7 @@ def test_a_new_file_has_the_rights_that_the_umask_leaves(tmp_path):
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_failure_keeps_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
+def test_write_atomically_keeps_the_old_file_if_writing_fails(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_atomically(path, b"old")
 
@@ -41,7 +45,7 @@ def test_a_failure_keeps_the_old_file_and_no_temporary_one(tmp_path, monkeypatch
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_interruption_leaves_no_temporary_file(tmp_path, monkeypatch):
+def test_write_atomically_removes_the_temporary_file_if_interrupted(tmp_path, monkeypatch):
     def interrupted(descriptor: int) -> None:
         raise KeyboardInterrupt
 
@@ -51,7 +55,7 @@ def test_an_interruption_leaves_no_temporary_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_devices_folders_and_impossible_names_are_not_written_over(tmp_path):
+def test_write_atomically_refuses_devices_folders_and_impossible_names(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo", tmp_path / ("x" * 5000), tmp_path / "a\0b"):
         with pytest.raises(EdgekitError, match="cannot be written"):
@@ -59,7 +63,7 @@ def test_devices_folders_and_impossible_names_are_not_written_over(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["fifo"]
 
 
-def test_writers_of_one_file_do_not_mix(tmp_path):
+def test_write_atomically_does_not_mix_concurrent_writers(tmp_path):
     path, contents = tmp_path / "file", [bytes([n]) * 100_000 for n in range(8)]
     threads = [threading.Thread(target=write_atomically, args=(path, data)) for data in contents]
     for thread in threads:
@@ -69,12 +73,12 @@ def test_writers_of_one_file_do_not_mix(tmp_path):
     assert path.read_bytes() in contents
 
 
-def test_the_longest_name_can_be_written(tmp_path):
+def test_write_atomically_writes_a_file_with_the_longest_name(tmp_path):
     write_atomically(tmp_path / ("n" * 255), b"x")
     assert (tmp_path / ("n" * 255)).read_bytes() == b"x"
 
 
-def test_reading_is_bounded_exactly(tmp_path):
+def test_read_regular_file_applies_the_limit_exactly(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"12345")
     assert read_regular_file(path, max_bytes=5, error=ArtifactError) == b"12345"
@@ -83,19 +87,32 @@ def test_reading_is_bounded_exactly(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc here")
-def test_a_file_longer_than_it_says_is_read_and_bounded():
+def test_read_regular_file_reads_files_longer_than_their_stated_size():
     assert Path("/proc/self/maps").stat().st_size == 0
     assert read_regular_file("/proc/self/maps", max_bytes=2**24, error=ArtifactError).count(b"\n") > 5
     with pytest.raises(ArtifactError, match="limit of 10 bytes"):
         read_regular_file("/proc/self/maps", max_bytes=10, error=ArtifactError)
 
 
-def test_a_sparse_terabyte_is_refused_without_reading(tmp_path):
+def test_read_regular_file_refuses_a_sparse_terabyte_without_reading_it(tmp_path):
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**40)
     with pytest.raises(ArtifactError, match="1099511627776 bytes"):
         read_regular_file(tmp_path / "huge", max_bytes=2**30, error=ArtifactError)
 
 
-def test_sha256_of_a_known_text():
+def test_sha256_matches_a_published_example():
     assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+
+
+def test_read_regular_file_reads_the_archive_that_edgekit_is_imported_from(tmp_path, monkeypatch):
+    archive = tmp_path / "program.pyz"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("edgekit/models/some.onnx", b"model")
+    monkeypatch.setattr(edgekit.files, "__spec__", ModuleSpec("edgekit.files", zipimport.zipimporter(str(archive))))
+    assert read_regular_file(archive / "edgekit/models/some.onnx", max_bytes=9, error=ArtifactError) == b"model"
+    monkeypatch.chdir(tmp_path)
+    assert read_regular_file("program.pyz/edgekit/models/some.onnx", max_bytes=9, error=ArtifactError) == b"model"
+    for other in (archive / "edgekit/models/other.onnx", tmp_path / "other.onnx"):
+        with pytest.raises(ArtifactError, match=r"cannot be opened: (Not a directory|No such file)"):
+            read_regular_file(other, max_bytes=9, error=ArtifactError)

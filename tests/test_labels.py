@@ -1,4 +1,4 @@
-"""Class names: matched between a data set and models."""
+"""Class names: reading, checking and matching them."""
 
 import pytest
 
@@ -11,11 +11,11 @@ def test_match_labels_returns_the_index_of_each_name():
     assert match_labels(["b"], ["a", "b", "c"], subset=True) == (1,)
 
 
-def test_match_labels_matches_equal_lists_by_position_though_names_repeat():
+def test_match_labels_matches_equal_lists_by_position_even_if_names_repeat():
     assert match_labels(("crane", "ant", "crane"), ("crane", "ant", "crane")) == (0, 1, 2)
 
 
-def test_match_labels_lists_what_only_one_side_has():
+def test_match_labels_lists_names_without_counterpart():
     with pytest.raises(SpecError, match=r"only in the file: 'x'; only in the model: 'b', 'c'; do this"):
         match_labels(["a", "x"], ["a", "b", "c"], owners=("the file", "the model"), error=SpecError, hint="; do this")
     with pytest.raises(DataError, match="only in the first model: none; only in the second model: 'b'"):
@@ -48,7 +48,7 @@ def test_rename_classes_suggests_close_names_on_both_sides():
 
 
 @pytest.mark.parametrize("labels", [["one"], [], "cat", b"cat"])
-def test_check_labels_refuses_less_than_two_names_and_texts(labels):
+def test_check_labels_refuses_fewer_than_two_names_and_strings(labels):
     with pytest.raises(SpecError, match="labels"):
         check_labels(labels)
 
@@ -57,7 +57,7 @@ def test_read_synonyms_accepts_pairs_and_files(tmp_path):
     table = tmp_path / "map.csv"
     table.write_text('auto,car\n"crane, bird","crane"\n')
     assert read_synonyms(["a=b", str(table)]) == {"a": "b", "auto": "car", "crane, bird": "crane"}
-    with pytest.raises(DataError, match="neither OLD=NEW nor a file"):
+    with pytest.raises(DataError, match="must be OLD=NEW or an existing CSV file"):
         read_synonyms(["missing.csv"])
     table.write_text("one,two,three\n")
     with pytest.raises(DataError, match="3 columns"):

@@ -1,1 +1,1 @@
-"""The file format: what an edgekit .onnx file states about itself, and the validation of untrusted files."""
+"""The file format: the metadata in an edgekit .onnx file, and the validation of untrusted model files."""

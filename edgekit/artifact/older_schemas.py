@@ -1,4 +1,4 @@
-"""Documents of schema 1, written by edgekit 0.1.0 before its keys were renamed: read with the keys of schema 2."""
+"""Reading of JSON documents with schema 1, written by edgekit 0.1.0 before its keys were renamed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _RENAMED = {
 
 
 def with_schema_2(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document with the keys of schema 2; unchanged unless it states schema 1."""
+    """Return the document with the keys of schema 2; a copy if its schema is not 1."""
     if document.get("schema") != 1:
         return dict(document)
-    return {**_renamed(document), "schema": 2}
+    return {**_with_renamed_keys(document), "schema": 2}
 
 
-def _renamed(value: Any) -> Any:
+def _with_renamed_keys(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_RENAMED.get(key, key): _renamed(entry) for key, entry in value.items()}
-    return [_renamed(entry) for entry in value] if isinstance(value, list) else value
+        return {_RENAMED.get(key, key): _with_renamed_keys(entry) for key, entry in value.items()}
+    return [_with_renamed_keys(entry) for entry in value] if isinstance(value, list) else value

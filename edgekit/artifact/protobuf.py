@@ -1,4 +1,7 @@
-"""The protobuf wire format, as far as reading and rewriting an ONNX file needs it: no onnx package, nothing copied."""
+"""The protobuf wire format, as far as it is needed to read and rewrite ONNX files without the onnx package.
+
+Reading copies nothing. Reference: protobuf.dev, "Encoding".
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,22 @@ from typing import NamedTuple
 from edgekit.errors import ArtifactError
 
 VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
-# Past this a message is no model but a way to keep its reader busy; EfficientNet-B7 has 4,000 nodes when quantized.
+# More than any real model has (a quantized EfficientNet-B7 has 4,000 nodes); beyond it a file only keeps readers busy.
 MAX_FIELDS = 100_000
+_NOT_PROTOBUF = "not an ONNX file: not a protobuf message"
+_TRUNCATED = "not an ONNX file, or a truncated one"
 
 
 class Field(NamedTuple):
-    """One field of a message: its number, its wire type, and where it lies.
+    """One field of a message.
 
-    start and end: of the whole field. payload: where its value starts, behind the tag and the length. value: of a
-    varint, as an unsigned 64-bit number; 0 for the other wire types.
+    Attributes:
+        number: field number.
+        wire_type: VARINT, FIXED64, LENGTH_DELIMITED or FIXED32.
+        start: offset of the field in the message.
+        payload: offset of its value, after the tag and the length.
+        end: offset of the byte after the field.
+        value: unsigned 64-bit value of a VARINT field; 0 for other wire types.
     """
 
     number: int
@@ -28,66 +38,70 @@ class Field(NamedTuple):
 
 
 def fields(message: memoryview) -> Iterator[Field]:
-    """The fields of a message, in their order. Raises ArtifactError for bytes that are not one."""
-    at, size, left = 0, len(message), MAX_FIELDS
-    while at < size:
-        start, value = at, 0
-        tag, at = _varint(message, at)
-        number, wire_type, payload, left = tag >> 3, tag & 7, at, left - 1
+    """Iterate over the fields of a message, in order.
+
+    Raises:
+        ArtifactError: not a protobuf message, or one with more than MAX_FIELDS fields.
+    """
+    position, size, remaining = 0, len(message), MAX_FIELDS
+    while position < size:
+        start, value = position, 0
+        tag, position = _varint(message, position)
+        number, wire_type, payload, remaining = tag >> 3, tag & 7, position, remaining - 1
         if wire_type == LENGTH_DELIMITED:
-            length, payload = _varint(message, at)
-            at = payload + length
+            length, payload = _varint(message, position)
+            position = payload + length
         elif wire_type == VARINT:
-            value, at = _varint(message, at)
+            value, position = _varint(message, position)
         elif wire_type in (FIXED32, FIXED64):
-            at += 4 if wire_type == FIXED32 else 8
+            position += 4 if wire_type == FIXED32 else 8
         else:
-            raise ArtifactError("not an ONNX file: no protobuf message")
-        # protobuf reads a tag as 32 bits and drops what lies above, so a longer one would mean something else to it.
-        if at > size or number == 0 or tag >= 2**32:
-            raise ArtifactError("not an ONNX file, or one that is cut short")
-        if left < 0:
-            raise ArtifactError(f"not a model: a message of more than {MAX_FIELDS} parts")
-        yield Field(number, wire_type, start, payload, at, value)
+            raise ArtifactError(_NOT_PROTOBUF)
+        # protobuf reads a tag as 32 bits and ignores higher ones, so it would understand a longer one differently.
+        if position > size or number == 0 or tag >= 2**32:
+            raise ArtifactError(_TRUNCATED)
+        if remaining < 0:
+            raise ArtifactError(f"not a model: a protobuf message with more than {MAX_FIELDS} fields")
+        yield Field(number, wire_type, start, payload, position, value)
 
 
 def varints(payload: memoryview) -> Iterator[int]:
-    """The numbers of a packed repeated field, unsigned."""
-    at = 0
-    while at < len(payload):
-        value, at = _varint(payload, at)
+    """Iterate over the values of a packed repeated field, as unsigned 64-bit numbers."""
+    position = 0
+    while position < len(payload):
+        value, position = _varint(payload, position)
         yield value
 
 
 def signed(value: int) -> int:
-    """An unsigned 64-bit number read as two's complement, which is how int64 travels."""
+    """Convert an unsigned 64-bit number to the int64 with the same bits (two's complement)."""
     return value - 2**64 if value >= 2**63 else value
 
 
 def delimited(number: int, payload: bytes) -> bytes:
-    """A length-delimited field as bytes."""
+    """Encode a length-delimited field."""
     return _encoded(number << 3 | LENGTH_DELIMITED) + _encoded(len(payload)) + payload
 
 
 def integer(number: int, value: int) -> bytes:
-    """A field of an unsigned number as bytes."""
+    """Encode a field with an unsigned number."""
     return _encoded(number << 3 | VARINT) + _encoded(value)
 
 
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The value at `at`, and where the next byte lies."""
-    if at < len(message) and message[at] < 0x80:  # nearly all of them
-        return message[at], at + 1
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the value at `position`, and the position after it."""
+    if position < len(message) and message[position] < 0x80:  # a single byte, as nearly all are
+        return message[position], position + 1
     value = 0
     for shift in range(0, 70, 7):
-        if at >= len(message):
-            raise ArtifactError("not an ONNX file, or one that is cut short")
-        byte = message[at]
-        at += 1
+        if position >= len(message):
+            raise ArtifactError(_TRUNCATED)
+        byte = message[position]
+        position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value & (2**64 - 1), at
-    raise ArtifactError("not an ONNX file: no protobuf message")
+            return value & (2**64 - 1), position
+    raise ArtifactError(_NOT_PROTOBUF)
 
 
 def _encoded(value: int) -> bytes:

@@ -1,1 +1,1 @@
-"""What a model file costs on this machine, measured in turn with what it is compared with."""
+"""What a model file costs on this machine: startup, latency, throughput, memory and operators."""

@@ -1,4 +1,4 @@
-"""Whole processes that predict once: how long they take, and how much memory."""
+"""Cold start: the time and peak memory of whole processes that predict once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,19 @@ _TIME_LIMIT_S = 300.0
 def measure_cold_starts(
     subjects: Sequence[Subject], image: Path, on_step: Callable[[], None]
 ) -> tuple[list[Seconds], list[int]]:
-    """Seconds of whole processes, in turn, and each subject's peak memory in bytes."""
+    """Measure processes that predict once and end, in turn.
+
+    Args:
+        subjects: what to measure.
+        image: the image file to predict.
+        on_step: called after each of `COLD_ROUNDS` rounds.
+
+    Returns:
+        For each subject, float64 (rounds, 1) seconds, and its peak memory in bytes.
+
+    Raises:
+        EdgekitError: a process failed.
+    """
     peak_bytes = [0] * len(subjects)
 
     def start(position: int) -> None:
@@ -33,10 +45,10 @@ def measure_cold_starts(
 
 
 def _predict_once(subject: Subject, image: Path) -> int:
-    """Predict once in a process of its own; its peak memory in bytes."""
+    """Predict once in a separate process; returns its peak memory in bytes."""
     environment = dict(os.environ)
     if subject.style == "naive":
-        environment.pop("ORT_DISABLE_TELEMETRY", None)  # set by importing edgekit, which a plain script does not do
+        environment.pop("ORT_DISABLE_TELEMETRY", None)  # set by importing edgekit, which a plain script does not import
         arguments = [naive_script.__file__, str(subject.path), str(image)]
     else:
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
@@ -44,5 +56,5 @@ def _predict_once(subject: Subject, image: Path) -> int:
     try:
         output = run_python("-P", *arguments, timeout_s=_TIME_LIMIT_S, environment=environment)
     except EdgekitError as error:
-        raise EdgekitError(f"{subject.path}: a process could not run it: {error}") from None
+        raise EdgekitError(f"{subject.path}: a process that predicts once failed: {error}") from None
     return int(json.loads(output)["peak_bytes"])

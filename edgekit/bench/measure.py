@@ -1,4 +1,4 @@
-"""All subjects measured in turn: the network alone, from file to label, whole processes, the machine's own peak."""
+"""A benchmark of several subjects in turn: network latency, file to label, cold start, and the machine's peak."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ from edgekit.runtime.cpu import available_threads
 
 _SESSION_ROUNDS = 7
 _MACHINE = -1  # in place of a subject's position
-# What `naive` is run with: onnxruntime's default, as many threads as the machine has cores.
+# Threads of a plain script: onnxruntime's default, as many as the machine has cores.
 DEFAULT_THREADS = 0
 
 
 class Workload(NamedTuple):
-    """Something that is timed: its subject's position, what is run, and with how many threads."""
+    """Something that is timed.
+
+    Attributes:
+        position: index of its subject; -1 for the machine itself.
+        what: what is run, such as "network" or "file to label".
+        threads: intra-op threads; 0 for onnxruntime's default.
+    """
 
     position: int
     what: str
@@ -43,9 +49,27 @@ def measure(
     rounds: int = 15,
     on_step: Callable[[], None] = lambda: None,
 ) -> BenchResult:
-    """Measure all subjects in turn.
+    """Measure all subjects in turn, so that their ratios are fair on a busy machine.
 
-    baselines: the position of the baseline, for each subject that is compared. on_step is called `steps(rounds)` times.
+    Args:
+        subjects: what to measure.
+        baselines: for each subject that is compared, by its index, the index of its baseline.
+        image: the image file to predict.
+        threads: numbers of intra-op threads to measure network latency with.
+        rounds: number of rounds, of about 0.1 s for each figure.
+        on_step: called `steps(rounds)` times.
+
+    Raises:
+        EdgekitError: a process that predicts once failed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit.bench.measure import measure
+        >>> from edgekit.bench.subject import open_subject
+        >>> subjects = [open_subject("lenet5-mnist"), open_subject("lenet5-mnist-int8")]
+        >>> bench = measure(subjects, {1: 0}, image=Path("digit.png"), threads=[1])  # doctest: +SKIP
+        >>> bench.speedups[0].times.value  # doctest: +SKIP
+        1.02
     """
     cold_seconds, peak_bytes = measure_cold_starts(subjects, image, on_step)
     openers = [subject.session_opener() for subject in subjects]
@@ -69,7 +93,7 @@ def measure(
 
 
 def steps(rounds: int = 15) -> int:
-    """How many steps `measure` reports."""
+    """The number of steps that `measure` reports."""
     return COLD_ROUNDS + _SESSION_ROUNDS + rounds
 
 
@@ -97,7 +121,7 @@ def _thread_counts(subject: Subject, threads: Sequence[int]) -> Sequence[int]:
 
 
 def _on_all_cores(subject: Subject, run: Callable[[], object]) -> Callable[[], object]:
-    """One image for each core at the same time; a plain script runs them one after the other."""
+    """A function that runs one image per core, in parallel; a plain script runs them one after the other."""
     cores = available_threads()
     if subject.style == "naive":
         return lambda: [run() for _ in range(cores)]
@@ -164,7 +188,7 @@ def _speedups(
 
 
 def _peaks(timings: Timings) -> dict[tuple[str, int], float]:
-    """By the fastest call: a peak is what the machine reaches when nobody disturbs it."""
+    """Multiply-accumulates per second of the fastest call, which other processes disturbed least."""
     return {
         (precision, threads): roofline.MACS / float(seconds.min())
         for (position, precision, threads), seconds in timings.items()
@@ -173,9 +197,13 @@ def _peaks(timings: Timings) -> dict[tuple[str, int], float]:
 
 
 def noise(timings: Timings) -> float:
-    """How much the time of the same matrix product differed between rounds: (90th - 10th percentile) / median.
+    """How much the time of the same matrix product varied between rounds: (90th - 10th percentile) / median.
 
-    Of one thread or of all, float32 or int8, whichever differed most: neighbors that use one core disturb some more.
+    The largest variation over float32 and int8, one thread and all threads counts, because a neighbor that uses one
+    core disturbs some of these more than others.
+
+    Args:
+        timings: all timings; only those of the machine itself matter.
     """
     products = [seconds for (position, _, _), seconds in timings.items() if position == _MACHINE]
     percentiles = [np.percentile(np.median(seconds, axis=1), (10, 50, 90)) for seconds in products]

@@ -1,7 +1,7 @@
-"""Prediction without edgekit, as a plain script does it: Pillow, numpy, and onnxruntime at its defaults.
+"""Prediction without edgekit, as in a plain script: Pillow, numpy, and onnxruntime with its defaults.
 
-Run as a program it predicts one image and prints its peak memory: python naive_script.py MODEL IMAGE. It imports
-nothing of edgekit, so that the whole process is what such a script costs.
+Run as a program, it predicts one image and prints its peak memory: python naive_script.py MODEL IMAGE. It does not
+import edgekit, so that the whole process costs what such a script costs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,24 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
-_SIDE = 224  # of inputs whose height and width are open
+_SIDE = 224  # pixels, for inputs with a dynamic height or width
 
 
 def open_session(path: str) -> ort.InferenceSession:
-    """A session at onnxruntime's defaults."""
+    """Open a session with onnxruntime's defaults."""
     return ort.InferenceSession(path)
 
 
 def predict(session: ort.InferenceSession, path: str) -> npt.NDArray[Any]:
-    """The first output for one image file: decoded, short edge resized, center cut, normalized, run."""
+    """Predict an image file: decode, resize the short edge, crop the center, normalize, run.
+
+    Args:
+        session: a model with one image input, uint8 (N, H, W, C) or float32 (N, C, H, W).
+        path: the image file.
+
+    Returns:
+        The model's first output.
+    """
     model_input = session.get_inputs()[0]
     raw = model_input.type == "tensor(uint8)"
     channels, height, width = _layout(model_input.shape, raw)
@@ -43,13 +51,13 @@ def predict(session: ort.InferenceSession, path: str) -> npt.NDArray[Any]:
 
 
 def _layout(shape: list[Any], raw: bool) -> tuple[int, int, int]:
-    """Channels, height, width of (N, C, H, W) floats or (N, H, W, C) bytes."""
+    """Channels, height and width of a float32 (N, C, H, W) or uint8 (N, H, W, C) input."""
     channels, height, width = (shape[3], shape[1], shape[2]) if raw else shape[1:]
     return channels, *(extent if isinstance(extent, int) else _SIDE for extent in (height, width))
 
 
 def peak_bytes() -> int:
-    """The peak memory of this process."""
+    """The peak resident memory of this process in bytes."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""A model's operators by their share of the time, and its multiply-accumulates, from onnxruntime's own profiler."""
+"""The time shares of a model's operators, and its multiply-accumulates, from onnxruntime's profiler."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ import onnxruntime as ort
 from edgekit.bench.subject import Subject
 
 _PROFILED_RUNS = 20
-# Where each operator that multiplies has its weights among its inputs, as in graph.layer_costs.
+# Index of the weights among the inputs of each kind of convolution, as in graph.layer_costs.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
 _PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorShare:
-    """All nodes of one kind: how many there are, and their share of the time that is spent in nodes."""
+    """All nodes of one operator type.
+
+    Attributes:
+        kind: operator type, such as "Conv".
+        nodes: number of nodes.
+        share: their share of the time of all nodes, 0 to 1.
+    """
 
     kind: str
     nodes: int
@@ -32,11 +38,18 @@ class OperatorShare:
 
 
 def operator_shares(subject: Subject) -> tuple[OperatorShare, ...]:
-    """Of the optimized graph on one thread, the costliest first."""
+    """Measure the time shares of the operators in the optimized graph, on one thread.
+
+    Args:
+        subject: the model to profile.
+
+    Returns:
+        Operators, the slowest first.
+    """
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
     for event in _node_events(subject, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, _PROFILED_RUNS):
         durations[event["args"]["op_name"], event["name"]].append(event["dur"])
-    medians: dict[str, list[float]] = defaultdict(list)  # one interruption would look like a slow operator
+    medians: dict[str, list[float]] = defaultdict(list)  # with sums, one interruption would look like a slow operator
     for (kind, _), node_durations in durations.items():
         medians[kind].append(statistics.median(node_durations))
     total = math.fsum(math.fsum(nodes) for nodes in medians.values()) or 1.0
@@ -47,9 +60,12 @@ def operator_shares(subject: Subject) -> tuple[OperatorShare, ...]:
 
 
 def count_macs(subject: Subject) -> int:
-    """Multiply-accumulates of one image, counted from the shapes of one run of the graph as it was written.
+    """Count the multiply-accumulates per image, from the shapes of one run of the unoptimized graph.
 
-    This needs no onnx package, and covers shapes that a graph computes.
+    This does not need the onnx package, and covers shapes that the graph computes.
+
+    Args:
+        subject: the model to profile.
     """
     return sum(map(_event_macs, _node_events(subject, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 1)))
 
@@ -61,7 +77,7 @@ def _event_macs(event: dict[str, Any]) -> int:
     inputs, outputs = (_shapes(event, name) for name in ("input_type_shape", "output_type_shape"))
     if kind in _CONVOLUTIONS:
         return math.prod(outputs[0]) * math.prod(inputs[_CONVOLUTIONS[kind]][1:])
-    # Each output sums as many products as the left matrix, of the outputs' rows, has columns.
+    # Each output value sums as many products as the left matrix has columns.
     return math.prod(inputs[0]) * outputs[0][-1]
 
 

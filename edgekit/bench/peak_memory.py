@@ -1,4 +1,4 @@
-"""How much memory a model file needs, measured in a process of its own."""
+"""The memory that a model file needs, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edgekit.errors import EdgekitError
 from edgekit.runtime.child_process import run_python
 
 _TIME_LIMIT_S = 120
-# VmHWM and not getrusage: Linux counts the parent's memory into a child's ru_maxrss.
+# VmHWM rather than getrusage, because Linux includes the parent's memory in a child's ru_maxrss.
 _PROGRAM = """
 import sys
 from edgekit import Classifier
@@ -19,9 +19,13 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 
 
 def peak_memory_bytes(path: str | os.PathLike[str]) -> int | None:
-    """The largest resident size of a process that opens the artifact and predicts once, interpreter and all.
+    """Measure the peak memory of a process that opens a model and predicts once, including the interpreter.
 
-    None if the system does not report it (it is read from Linux's /proc).
+    Args:
+        path: an edgekit model file.
+
+    Returns:
+        Peak resident memory in bytes; None if the process fails, or without /proc (outside Linux).
     """
     try:
         return int(run_python("-c", _PROGRAM, path, timeout_s=_TIME_LIMIT_S)) * 1024

@@ -1,6 +1,8 @@
-"""A process that loads one model, predicts once and prints its peak memory: python -m ... MODEL [IMAGE].
+"""A program that loads a model, predicts once and prints its peak memory.
 
-With an image the model is an artifact and the image is predicted; without one it is any file, which is run on noise.
+    python -m edgekit.bench.predict_once MODEL [IMAGE]
+
+With an image, MODEL is an edgekit model and predicts it. Without one, MODEL is any ONNX file and runs on noise.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import sys
 
 
 def main() -> None:
-    """Predict once, print one line of JSON."""
+    """Predict once and print one line of JSON."""
     if len(sys.argv) == 3:
         from edgekit import Classifier
 

@@ -1,4 +1,4 @@
-"""What a benchmark measured: of each subject, and of each against its baseline."""
+"""The results of a benchmark: of each subject, and of each subject compared with its baseline."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from edgekit.evaluate.intervals import Interval
 from edgekit.runtime.cpu import machine
 
 _SCHEMA = 2
-_NOISY_RATIO = 1.15  # between the ends of an interval: wider ones mean little
+_NOISY_RATIO = 1.15  # between the ends of an interval; a wider interval says little
 _NOISY_MACHINE = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """One image, milliseconds: the median, and how long the slowest of 20 and of 100 take."""
+    """Latency of one image.
+
+    Attributes:
+        p50_ms: median, in milliseconds.
+        p95_ms: 95th percentile, in milliseconds.
+        p99_ms: 99th percentile, in milliseconds.
+    """
 
     p50_ms: float
     p95_ms: float
@@ -28,9 +34,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkLatency:
-    """The network alone with that many threads (0: onnxruntime's default).
+    """Latency of the network alone, without image decoding and preprocessing.
 
-    peak_share: of the multiply-accumulates a second that a large matrix product reaches.
+    Attributes:
+        threads: intra-op threads; 0 for onnxruntime's default.
+        latency: latency of one image.
+        peak_share: multiply-accumulates per second relative to those of a large matrix product; None if the network has
+            none.
     """
 
     threads: int
@@ -40,9 +50,19 @@ class NetworkLatency:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SubjectResult:
-    """One subject. images_per_s: of the network alone, every core working on an image of its own.
+    """The results of one subject.
 
-    file_to_label: None for a third-party file. cold_start_ms: a whole process that predicts once.
+    Attributes:
+        subject: what was measured.
+        size_bytes: size of the model file.
+        macs: multiply-accumulates per image.
+        cold_start_ms: median milliseconds of a whole process that predicts once.
+        session_ms: median milliseconds to open a session.
+        peak_memory_bytes: peak memory of a process that predicts once.
+        images_per_s: throughput of the network alone, with one image per core in parallel.
+        network: latency of the network alone, for each number of threads.
+        file_to_label: latency from image file to label; None for a third-party model.
+        operators: time shares of the operators, the slowest first.
     """
 
     subject: Subject
@@ -57,7 +77,7 @@ class SubjectResult:
     operators: tuple[OperatorShare, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return {
             "name": self.subject.name,
             "path": str(self.subject.path),
@@ -77,7 +97,14 @@ class SubjectResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speedup:
-    """How many times as fast the other is as its baseline; what: the figure that was measured of both in turn."""
+    """How many times as fast a subject is as its baseline.
+
+    Attributes:
+        baseline: name of the baseline.
+        other: name of the subject.
+        what: what was timed, such as "network, 1 thread".
+        times: the speedup with its 95% interval; above 1 the subject is faster.
+    """
 
     baseline: str
     other: str
@@ -86,19 +113,22 @@ class Speedup:
 
     @property
     def verdict(self) -> str:
-        """Why the figure cannot be taken at face value; empty if it can."""
+        """Why the figure cannot be trusted as it stands; empty if it can."""
         undecided = self.times.low <= 1 <= self.times.high
         if self.times.high / self.times.low > _NOISY_RATIO:
-            return "too noisy to tell" if undecided else "noisy"
-        return "no difference can be told" if undecided else ""
+            return "too noisy to decide" if undecided else "noisy"
+        return "no significant difference" if undecided else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BenchResult:
-    """All subjects and how they compare.
+    """Results of one benchmark.
 
-    peaks: multiply-accumulates a second by precision and threads. noise: how much the time of the same work differed
-    between rounds, as a share of its median.
+    Attributes:
+        subjects: the results of each subject.
+        speedups: subjects compared with their baselines.
+        peaks: multiply-accumulates per second of a large matrix product, by precision and threads.
+        noise: variation of the time of the same work between rounds, relative to its median.
     """
 
     subjects: tuple[SubjectResult, ...]
@@ -108,11 +138,11 @@ class BenchResult:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether only ratios can be trusted, if those."""
+        """Whether the machine was too busy for absolute figures; ratios are more reliable."""
         return self.noise > _NOISY_MACHINE
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return {
             "schema": _SCHEMA,
             "machine": machine(),

@@ -1,7 +1,7 @@
-"""The most multiply-accumulates a second that this machine reaches: one large matrix product by onnxruntime's kernels.
+"""The machine's peak multiply-accumulates per second, by a large matrix product with onnxruntime's kernels.
 
-In float32, and in unsigned by signed bytes, which is what int8 networks run on. The models are written here, in the
-protobuf wire format.
+It is measured in float32, and in uint8 x int8, which int8 networks use. The ONNX models are written here, in the
+protobuf wire format, without the onnx package.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from edgekit.artifact.protobuf import delimited, integer
 from edgekit.runtime.session import SessionOptions, open_session
 
 _SIDE = 512
-MACS = _SIDE**3  # of one product
-_MAX_WEIGHT = 64  # of 255 times this two fit into 16 bits, where processors without VNNI sum them: exact everywhere
-_FLOAT, _UINT8, _INT8, _INT32 = 1, 2, 3, 6  # of TensorProto.DataType
+MACS = _SIDE**3  # multiply-accumulates of one product
+# Processors without VNNI add two products of 255 times a weight in 16 bits: with this bound the sum never saturates.
+_MAX_WEIGHT = 64
+_FLOAT, _UINT8, _INT8, _INT32 = 1, 2, 3, 6  # TensorProto.DataType
 _IR_VERSION, _OPSET = 10, 20
 
 
 def matrix_product(*, int8: bool, threads: int) -> Callable[[], object]:
-    """A function that multiplies two matrices of 512x512 once."""
+    """Build a function that multiplies two 512x512 matrices once.
+
+    Args:
+        int8: multiply uint8 by int8 instead of float32.
+        threads: intra-op threads.
+    """
     rng = np.random.default_rng(0)
     right = rng.integers(-_MAX_WEIGHT, _MAX_WEIGHT + 1, (_SIDE, _SIDE)).astype(np.int8 if int8 else np.float32)
     left = rng.integers(0, 256, (_SIDE, _SIDE)).astype(np.uint8 if int8 else np.float32)
@@ -33,7 +39,7 @@ def matrix_product(*, int8: bool, threads: int) -> Callable[[], object]:
 
 
 def _model(right: npt.NDArray[Any], *, int8: bool) -> bytes:
-    """An ONNX file of one product with the constant `right`; field numbers of onnx.proto."""
+    """An ONNX model of one product with the constant `right`; the field numbers are those of onnx.proto."""
     types = ("MatMulInteger", _UINT8, _INT8, _INT32) if int8 else ("MatMul", _FLOAT, _FLOAT, _FLOAT)
     operator, left_type, right_type, output_type = types
     node = delimited(1, b"left") + delimited(1, b"right") + delimited(2, b"output") + delimited(4, operator.encode())

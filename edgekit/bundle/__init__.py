@@ -1,1 +1,1 @@
-"""What ships beside a model file: golden vectors, a model card, the files of an onnxruntime mobile build."""
+"""Writes what ships beside a model file: golden vectors, a model card, and files for onnxruntime on phones."""

@@ -1,14 +1,14 @@
-"""Golden vectors: what a port of the predictor to another language must compute, as JSON beside raw pixels.
+"""Golden vectors: inputs with the outputs that a port of the predictor to another language must reproduce.
 
-NAME.golden.bin holds the pixels of all vectors one after the other, as the model's input takes them: uint8, row-major,
-(height, width, channels) each. NAME.golden.json describes them and the model's outputs:
+NAME.golden.bin contains the pixels of all vectors, one after the other, in the layout of the model's input: uint8,
+row-major, (height, width, channels) each. NAME.golden.json describes them and the expected outputs:
 
     schema   2
     model    file (its name), sha256
     input    name, type, shape (vectors, height, width, channels), color (RGB or L), file (the .bin), sha256 (of it)
     output   name, type, shape (vectors, classes)
-    labels   the classes' names, in the order of the logits
-    vectors  for each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
+    labels   class names, in the order of the logits
+    vectors  one entry each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
              decimal that is this float32), index and label (of the largest logit), probability (its softmax)
 """
 
@@ -33,10 +33,25 @@ SCHEMA = 2
 
 
 def write_golden(model: str | os.PathLike[str], *, count: int, images: ImageSet | None = None) -> tuple[Path, Path]:
-    """Write NAME.golden.json and NAME.golden.bin beside the artifact NAME.onnx; their paths.
+    """Write NAME.golden.json and NAME.golden.bin beside the model NAME.onnx.
 
-    count: of vectors, at most as many as there are images; synthetic images are used if none are given. Raises
-    ArtifactError for a model that is not an artifact, ImageError for an image that cannot be read.
+    Args:
+        model: edgekit model.
+        count: number of vectors; fewer are written if there are fewer images.
+        images: images to use (default: synthetic images).
+
+    Returns:
+        The paths of the .json and the .bin file.
+
+    Raises:
+        ArtifactError: `model` is not an edgekit model.
+        ImageError: an image cannot be read.
+
+    Example:
+        >>> from edgekit.bundle.golden_vectors import write_golden
+        >>> document, pixels = write_golden("model.onnx", count=8)  # doctest: +SKIP
+        >>> document.name  # doctest: +SKIP
+        'model.golden.json'
     """
     path = Path(model)
     classifier = Classifier(path)

@@ -1,4 +1,4 @@
-"""A model's card: everything in it is read from the files, nothing is typed by hand."""
+"""Writes a model card from the model's files; no figure in it is typed by hand."""
 
 from __future__ import annotations
 
@@ -8,23 +8,37 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifact.info import ArtifactInfo, read_info, read_sidecar
+from edgekit.artifact.info import ArtifactInfo, read_info
+from edgekit.artifact.sidecar import read_sidecar
 from edgekit.errors import DataError
 
-_REQUIRED_FACTS = ("title", "summary", "data", "data_license", "limits")
+_REQUIRED = ("title", "summary", "data", "data_license", "limits")
 
 
 def write_card(folder: str | os.PathLike[str]) -> Path:
-    """Write folder/card.md from its .onnx files, their sidecars and about.toml; the card's path.
+    """Write the card of a folder of models, card.md, from its .onnx files, their JSON sidecars and about.toml.
 
-    about.toml contains what cannot be measured: title, summary, data, data_license, limits, and in [quantize] the gate
-    that the int8 file passed. Raises DataError if one is missing, or if the folder has no model.
+    Args:
+        folder: folder with one or more .onnx files of the same network and about.toml, which contains what cannot be
+            measured: title, summary, data, data_license and limits.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        ArtifactError: a model is not an edgekit model.
+        DataError: there is no model, or about.toml is missing or incomplete.
+
+    Example:
+        >>> from edgekit.bundle.model_card import write_card
+        >>> write_card("models/lenet5-mnist")  # doctest: +SKIP
+        PosixPath('models/lenet5-mnist/card.md')
     """
     folder = Path(folder)
     about = read_about(folder)
     models = [(path, read_info(path)) for path in sorted(folder.glob("*.onnx"))]
     if not models:
-        raise DataError(f"{folder}: no .onnx file to describe")
+        raise DataError(f"{folder}: no .onnx file; a model card describes at least one")
     sections = [f"# {about['title']}", about["summary"], _table(models), _usage(models[0][0])]
     sections += [_speed(path) for path, _ in models if "latency" in read_sidecar(path)]
     sections += [_input(models[0][1]), _training(folder.name, models[0][1]), _provenance(about, models)]
@@ -34,15 +48,25 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """The facts of folder/about.toml. Raises DataError if one is missing."""
+    """Read folder/about.toml.
+
+    Args:
+        folder: folder of the models.
+
+    Returns:
+        Its values by name.
+
+    Raises:
+        DataError: the file cannot be read, or a required value is missing.
+    """
     path = folder / "about.toml"
     try:
         about = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
-    missing = [name for name in _REQUIRED_FACTS if not isinstance(about.get(name), str)]
+    missing = [name for name in _REQUIRED if not isinstance(about.get(name), str)]
     if missing:
-        raise DataError(f"{path}: lacks {', '.join(missing)}")
+        raise DataError(f"{path}: must set {', '.join(missing)} (text)")
     return about
 
 
@@ -53,7 +77,7 @@ def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
         top1, top5 = (f"{100 * metrics[name]:.2f}%" if name in metrics else "-" for name in ("top1", "top5"))
         size = f"{path.stat().st_size / 1e6:.2f} MB"
         rows.append(f"| {path.name} | {info.precision} | {size} | {top1} | {top5} | {metrics.get('images', '-')} |")
-    return "\n".join((*rows, "", "Measured from image file to label, on images that no weight was trained on."))
+    return "\n".join((*rows, "", "Measured from image file to label, on images that were not used for training."))
 
 
 def _usage(path: Path) -> str:
@@ -63,11 +87,10 @@ def _usage(path: Path) -> str:
 def _speed(path: Path) -> str:
     sidecar = read_sidecar(path)
     latency, machine = sidecar["latency"], sidecar["machine"]
-    ours, theirs = f"{latency['other_ms']:.2f} ms", f"{latency['baseline_ms']:.2f} ms"
     return (
-        f"`{path.stem}` takes {ours} an image where float32 takes {theirs}: "
-        f"{latency['speedup']:.2f} times as fast (the network alone, {latency['threads']} thread, in turn, medians; "
-        f"{machine['processor']} with {', '.join(machine['int8_features']) or 'no instructions for int8'}, "
+        f"`{path.stem}` takes {latency['other_ms']:.2f} ms per image, float32 {latency['baseline_ms']:.2f} ms: "
+        f"{latency['speedup']:.2f}x the speed of float32 (network only, {latency['threads']} thread, interleaved, "
+        f"medians; {machine['processor']} with {', '.join(machine['int8_features']) or 'no int8 instructions'}, "
         f"onnxruntime {machine['versions']['onnxruntime']})."
     )
 
@@ -79,7 +102,7 @@ def _input(info: ArtifactInfo) -> str:
         "## Input and output\n\n"
         f"`pixels`: uint8, (batch, {preprocess.crop.height}, {preprocess.crop.width}, {preprocess.channels}), "
         f"{preprocess.color}: short edge resized to {preprocess.resize} ({preprocess.interpolation}){padded}, center "
-        f"crop. Normalization is inside of the graph. `logits`: float32, (batch, {len(info.labels)}): "
+        f"crop. The normalization is part of the graph. `logits`: float32, (batch, {len(info.labels)}): "
         f"{', '.join(info.labels)}."
     )
 
@@ -87,8 +110,9 @@ def _input(info: ArtifactInfo) -> str:
 def _training(name: str, info: ArtifactInfo) -> str:
     arguments = ", ".join(f"{key}={value}" for key, value in info.arguments.items())
     return (
-        f"## Training\n\n`{info.model}({arguments})`, from random initialization, by [recipe.toml](recipe.toml). "
-        f"Rebuild it from the data:\n\n```sh\npython scripts/rebuild_model.py {name} --data DATA\n```"
+        f"## Training\n\n`{info.model}({arguments})`, trained from random initialization with "
+        f"[recipe.toml](recipe.toml). To rebuild it from the data:\n\n"
+        f"```sh\npython scripts/rebuild_model.py {name} --data DATA\n```"
     )
 
 

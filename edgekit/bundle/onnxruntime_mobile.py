@@ -1,4 +1,4 @@
-"""For phones: onnxruntime's own format, the operators that a reduced build needs, and what accelerators support."""
+"""Prepares models for phones: the .ort format, the operators of a reduced build, and what accelerators support."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from edgekit.graph.passes.set_batch import set_batch
 from edgekit.runtime.child_process import run_python
 from edgekit.runtime.session import first_line
 
-# Other kernels than for .onnx, so other sums; of integers, other roundings.
+# A .ort file uses different kernels than a .onnx file, which sum in another order and round integers differently.
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "int8": 5e-2}
 _TIME_LIMIT_S = 300
 _FATAL_SEVERITY = 4
 
-# onnxruntime's tools set up logging and change the onnx package for the whole process: each runs in one of its own.
+# onnxruntime's tools configure logging and patch the onnx package globally, so each runs in a child process.
 _OPERATORS = """
 import sys, pathlib
 from onnxruntime.tools.ort_format_model import create_config_from_models
@@ -62,11 +62,15 @@ print(json.dumps([{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderReport:
-    """What an execution provider would run of a model, by the operators alone.
+    """Which part of a model an execution provider would run, judged by the operators alone.
 
-    nodes: of the graph; taken: those whose operator the provider has; partitions: connected pieces that they form, each
-    of which costs a copy there and back. refused: operators that it does not have. conditions: of the other operators;
-    they were not checked.
+    Attributes:
+        provider: the execution provider.
+        nodes: number of nodes of the graph.
+        taken: number of nodes whose operator the provider supports.
+        partitions: number of connected subgraphs that those nodes form; each costs a copy to the accelerator and back.
+        refused: operators that the provider does not support.
+        conditions: conditions under which it supports the other operators; they were not checked.
     """
 
     provider: str
@@ -78,16 +82,33 @@ class ProviderReport:
 
 
 def provider_reports(model: bytes, *, name: str) -> tuple[ProviderReport, ...]:
-    """One report for each provider that the installed onnxruntime has a list of operators for: NNAPI and CoreML's two.
+    """Check which part of a model the accelerators of phones support, for a batch size of 1.
 
-    model: the bytes of a file called `name`, artifact or not, that the guard has validated; for one image at a
-    time, because NNAPI supports only fixed shapes. XNNPACK has no such list. Raises ArtifactError for a model whose
-    batch cannot be set.
+    NNAPI supports fixed shapes only, hence the batch size.
+
+    Args:
+        model: bytes of an ONNX file that the guard has validated, edgekit model or not.
+        name: name of the file, for messages.
+
+    Returns:
+        One report for each provider that the installed onnxruntime has a list of operators for: NNAPI, and CoreML with
+        NeuralNetwork and MLProgram. It has none for XNNPACK.
+
+    Raises:
+        ArtifactError: the batch size of the model cannot be set to 1.
+        EdgekitError: onnxruntime's tools failed.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit.bundle.onnxruntime_mobile import provider_reports
+        >>> reports = provider_reports(Path("model.onnx").read_bytes(), name="model.onnx")  # doctest: +SKIP
+        >>> [(report.provider, report.partitions) for report in reports]  # doctest: +SKIP
+        [('NNAPI', 1), ('CoreML, NeuralNetwork', 1), ('CoreML, MLProgram', 1)]
     """
     try:
         single = serialized(set_batch(onnx.load_from_string(model), batch=1))
     except Exception as error:  # protobuf's and onnx's own classes, and shapes without axes
-        raise ArtifactError(f"{name}: its batch cannot be set: {first_line(error)}") from None
+        raise ArtifactError(f"{name}: cannot set its batch size to 1: {first_line(error)}") from None
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "model.onnx"), Path(folder, "optimized.onnx")
         source.write_bytes(single)
@@ -97,18 +118,35 @@ def provider_reports(model: bytes, *, name: str) -> tuple[ProviderReport, ...]:
 
 
 def provider_source() -> str:
-    """Where the lists of operators are from."""
+    """The source of the operator lists: the version of onnxruntime and its module."""
     return f"onnxruntime {version('onnxruntime')}, tools/mobile_helpers"
 
 
 def write_ort(source: str | os.PathLike[str], path: str | os.PathLike[str], *, images: ImageSet | None = None) -> Path:
-    """Write the artifact in onnxruntime's own format, and beside it the operators that a reduced build needs.
+    """Convert an edgekit model to onnxruntime's .ort format, and list the operators that a reduced build needs.
 
-    Returns the path of the latter, NAME.required_operators.config for NAME.ort, for onnxruntime's build option
-    --include_ops_by_config. The graph is optimized as for every processor: without the layout that only this machine's
-    prefers, and with signed 8-bit activations left as they are, which Arm runs best. onnxruntime writes one of its
-    tables in no fixed order, so the bytes differ from run to run. Raises ParityError if its logits differ from its
-    source's; then nothing is written.
+    The graph is optimized for processors in general: without the memory layout that only this machine's processor
+    prefers, and keeping signed 8-bit activations, which Arm runs best. The bytes differ from run to run, because
+    onnxruntime writes one of its tables in no fixed order.
+
+    Args:
+        source: edgekit model (.onnx).
+        path: .ort file to write.
+        images: images to compare the logits on (default: synthetic images).
+
+    Returns:
+        The path of the list of operators: NAME.required_operators.config beside NAME.ort, for onnxruntime's build
+        option --include_ops_by_config.
+
+    Raises:
+        ArtifactError: `source` is not an edgekit model, or is refused.
+        ParityError: the logits of the two files differ; nothing is written.
+        EdgekitError: onnxruntime cannot convert the model.
+
+    Example:
+        >>> from edgekit.bundle.onnxruntime_mobile import write_ort
+        >>> write_ort("model.onnx", "model.ort").name  # doctest: +SKIP
+        'model.required_operators.config'
     """
     model, path = read_model(source), Path(path)
     require_new_path(source, path)
@@ -123,7 +161,7 @@ def write_ort(source: str | os.PathLike[str], path: str | os.PathLike[str], *, i
     measured = {"ort": parity.to_dict() | {"on": origin}}
     info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=sha256(model))
     config_path = path.with_suffix(".required_operators.config")
-    converted = _convert(with_info(model, info), name)  # its metadata cannot be changed afterwards
+    converted = _convert(with_info(model, info), name)  # the metadata of an .ort file cannot be changed
     config = _required_operators_config(converted, info, path.name)
     write_atomically(path, converted)
     write_atomically(config_path, config.encode())
@@ -142,7 +180,7 @@ def _convert(model: bytes, name: str) -> bytes:
             ort.InferenceSession(
                 model, options, providers=["CPUExecutionProvider"], disabled_optimizers=["NchwcTransformer"]
             )
-        except Exception as error:  # onnxruntime raises classes of its own that are not public
+        except Exception as error:  # onnxruntime's exception classes are not public
             raise EdgekitError(f"{name}: onnxruntime cannot convert it to .ort: {first_line(error)}") from None
         return target.read_bytes()
 
@@ -153,9 +191,9 @@ def _required_operators_config(model: bytes, info: ArtifactInfo, name: str) -> s
         source.write_bytes(model)
         _run_tool(_OPERATORS, source, target, name=name)
         lines = target.read_text(encoding="utf-8").splitlines()
-    # The tool's own first lines name the temporary folder.
-    required = [line for line in lines if not line.startswith("#")]
-    return "\n".join((f"# Operators of {name} ({info.model}, {info.precision})", *required, ""))
+    # The comments that the tool writes name the temporary folder.
+    operators = [line for line in lines if not line.startswith("#")]
+    return "\n".join((f"# Operators of {name} ({info.model}, {info.precision})", *operators, ""))
 
 
 def _run_tool(program: str, source: Path, target: Path, *, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Split and class of an image by the folders it lies in, on a disk or in an archive."""
+"""Split and class of an image from the names of its folders, on disk or in an archive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edgekit.dataset.listing import Entry, Listing, Split
 from edgekit.image.source import ImageSource
 
-# Usual names of the two splits' folders. If several of one split are there, the first one counts.
+# Common folder names of the two splits. If several names of one split exist, the first in this order is used.
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "test", "testing"),
@@ -19,31 +19,38 @@ _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".bmp", ".ppm", ".pgm", 
 
 
 class Member(NamedTuple):
-    """An image's path inside of the data set, and how to read it (None: its split is not to be read)."""
+    """An image file of a data set.
+
+    Attributes:
+        path: relative to the data set.
+        source: how to read the image; None if its split was not requested.
+    """
 
     path: PurePosixPath
     source: ImageSource | None
 
 
 def is_image_path(path: PurePosixPath) -> bool:
-    """Whether the file's name is that of an image and no part of the path is hidden."""
+    """Return whether the file extension is that of an image and no part of the path is hidden."""
     return path.suffix.lower() in _SUFFIXES and not is_hidden(path)
 
 
 def is_hidden(path: PurePosixPath) -> bool:
-    """Whether a part of the path is hidden, or is what macOS adds to archives."""
+    """Return whether part of the path is hidden, or a folder that macOS adds to archives."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def split_of(path: PurePosixPath) -> Split | None:
-    """The split of an image at .../SPLIT/CLASS/.../image."""
+    """Return the split of an image at .../SPLIT/CLASS/.../image; None if no folder is named like a split."""
     return next((_SPLITS[part] for part in path.parts[:-2] if part in _SPLITS), None)
 
 
 def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath]) -> Listing:
-    """The images by their folders: SPLIT/CLASS/image, or CLASS/image if there are no splits.
+    """Sort images into splits and classes by their folders: SPLIT/CLASS/image, or CLASS/image without splits.
 
-    folders: all of the data set, so that a class without an image is noticed.
+    Args:
+        members: the images.
+        folders: all folders of the data set, so that classes without images can be reported.
     """
     paths = [member.path for member in members]
     has_splits = any(split_of(path) for path in paths)
@@ -60,7 +67,7 @@ def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath])
 
 
 def _split_and_class(path: PurePosixPath, class_depth: int, has_splits: bool) -> tuple[str | None, str] | None:
-    """(name of the split's folder, class) of an image; None if it lies outside of every class."""
+    """Return (name of the split folder, class) of an image; None if it is not in a class folder."""
     if not has_splits:
         return (None, path.parts[class_depth]) if len(path.parts) >= class_depth + 2 else None
     depth = next((i for i, part in enumerate(path.parts[:-2]) if part in _SPLITS), None)
@@ -68,14 +75,14 @@ def _split_and_class(path: PurePosixPath, class_depth: int, has_splits: bool) ->
 
 
 def _preferred_split_names(paths: Iterable[PurePosixPath]) -> set[str]:
-    """Of each split, the first of its names under which there are images: val and test are not one set."""
+    """Return the first name of each split that has images. val and test, for example, must not be merged."""
     present = {pair[0] for path in paths if (pair := _split_and_class(path, 0, has_splits=True)) is not None}
-    first = (next((name for name in names if name in present), None) for names in SPLIT_NAMES.values())
-    return {name for name in first if name is not None}
+    preferred = (next((name for name in names if name in present), None) for names in SPLIT_NAMES.values())
+    return {name for name in preferred if name is not None}
 
 
 def _common_depth(paths: Sequence[PurePosixPath]) -> int:
-    """How many leading folders all images share and that are not a class: archives often have one."""
+    """Return the number of leading folders that all images share above their classes; archives often have one."""
     depth = 0
     while paths and all(len(path.parts) > depth + 2 for path in paths):
         if len({path.parts[depth] for path in paths}) > 1:
@@ -87,11 +94,11 @@ def _common_depth(paths: Sequence[PurePosixPath]) -> int:
 def _empty_class_folders(
     paths: Iterable[PurePosixPath], folders: Iterable[PurePosixPath], class_depth: int, has_splits: bool
 ) -> tuple[str, ...]:
-    filled = {parent for path in paths for parent in path.parents}
+    non_empty = {parent for path in paths for parent in path.parents}
     empty = []
     for folder in folders:
         parts = folder.parts
         is_class = len(parts) >= 2 and parts[-2] in _SPLITS if has_splits else len(parts) == class_depth + 1
-        if is_class and folder not in filled and not is_hidden(folder):
+        if is_class and folder not in non_empty and not is_hidden(folder):
             empty.append(str(folder))
     return tuple(sorted(empty))

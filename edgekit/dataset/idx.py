@@ -1,4 +1,4 @@
-"""MNIST's idx files: images and labels as bare arrays."""
+"""The idx files of MNIST, Fashion-MNIST and EMNIST: images and labels as plain arrays."""
 
 from __future__ import annotations
 
@@ -11,16 +11,24 @@ import numpy as np
 
 from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.errors import DataError
-from edgekit.image.source import Pixels
+from edgekit.image.source import Pixels, error_text
 
 _SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
 _MAX_BYTES = 2**31
 
 
 def read_idx(root: Path, splits: Splits) -> Listing | None:
-    """The idx files of a folder, MNIST's, Fashion-MNIST's or EMNIST's; None if there are none.
+    """List the images in the idx files of a folder. The classes are the labels, in numerical order.
 
-    Classes are the labels, by their numbers. Raises DataError for a broken file, or images without labels.
+    Args:
+        root: the folder.
+        splits: which splits' pixels to read.
+
+    Returns:
+        The listing, or None if the folder has no idx files.
+
+    Raises:
+        DataError: a file is broken, or the labels are missing.
     """
     entries: list[Entry] = []
     for split in _SPLIT_NAMES:
@@ -35,18 +43,18 @@ def read_idx(root: Path, splits: Splits) -> Listing | None:
 
 def _read_entries(images: Path, labels: Path | None, split: Split, splits: Splits) -> list[Entry]:
     if labels is None:
-        raise DataError(f"{images}: the labels file that belongs to it is missing")
+        raise DataError(f"{images}: the matching labels file is missing")
     keys = [str(label) for label in _read_array(labels, dimensions=1).tolist()]
     if split not in splits:
         return [Entry(split, key, f"{images.name}[{number}]", None) for number, key in enumerate(keys)]
     pixels = _read_array(images, dimensions=3)
     if len(pixels) != len(keys):
-        raise DataError(f"{images}: {len(pixels)} images, but {len(keys)} labels in {labels}")
+        raise DataError(f"{images}: has {len(pixels)} images, but {labels} has {len(keys)} labels")
     return [Entry(split, key, f"{images.name}[{i}]", pixels[i]) for i, key in enumerate(keys)]
 
 
 def _find_file(root: Path, split: Split, kind: str) -> Path | None:
-    """Named with dots or dashes, compressed or not, with a data set's name in front or not."""
+    """Find a file named with dots or dashes, compressed or not, with or without the data set's name as a prefix."""
     for path in sorted(root.iterdir()):
         name = path.name.replace(".idx", "-idx").removesuffix(".gz").removesuffix("-ubyte")
         if any(name == f"{prefix}-{kind}" or name.endswith(f"-{prefix}-{kind}") for prefix in _SPLIT_NAMES[split]):
@@ -55,16 +63,17 @@ def _find_file(root: Path, split: Split, kind: str) -> Path | None:
 
 
 def _read_array(path: Path, *, dimensions: int) -> Pixels:
-    """An idx file of unsigned bytes: zero, zero, 8, dimensions, each dimension as big-endian uint32, the values."""
+    """Read an idx file of unsigned bytes: 0, 0, 8, number of dimensions, dimensions (big-endian uint32), values."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+        raise DataError(f"{path}: cannot be read: {error_text(error)}") from None
     header = 4 + 4 * dimensions
     if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
-        raise DataError(f"{path}: not an idx file of unsigned bytes in {dimensions} dimensions")
+        raise DataError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", data[4:header])
     if len(data) - header != np.prod(shape, dtype=np.uint64):
-        raise DataError(f"{path}: {len(data) - header} values where its header says {'x'.join(map(str, shape))}")
+        declared = "x".join(map(str, shape))
+        raise DataError(f"{path}: has {len(data) - header} values, but its header declares {declared}")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

@@ -1,4 +1,4 @@
-"""A set of images with their classes."""
+"""Labeled images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from edgekit.image.source import ImageSource
 
 
 class Unreadable(NamedTuple):
-    """An image that cannot be read, and why."""
+    """An image that cannot be read.
+
+    Attributes:
+        name: of the image.
+        reason: why it cannot be read, in one line.
+    """
 
     name: str
     reason: str
@@ -25,10 +30,21 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """Images with their classes.
+    """A sequence of images with their classes.
 
-    classes: names, in the order of their indexes. sources: what load_image accepts, one per image. names: one per
-    image, for messages. labels: class indexes, one per image.
+    Attributes:
+        classes: class names, in the order of their indexes.
+        sources: what `load_image` accepts, one per image.
+        names: of the images, for messages and reports; one per image.
+        labels: class indexes into `classes`, one per image.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> images = dataset.read("photos", "val")
+        >>> images.classes
+        ('bolt', 'nut', 'washer')
+        >>> len(images.sample(10, seed=0))
+        10
     """
 
     classes: tuple[str, ...]
@@ -40,7 +56,11 @@ class ImageSet:
         return len(self.sources)
 
     def subset(self, indexes: Iterable[int]) -> ImageSet:
-        """The images of these indexes, in this order, with the same classes."""
+        """Return the images at some indexes, in this order, with the same classes.
+
+        Args:
+            indexes: of the images, from 0.
+        """
         order = list(indexes)
         return ImageSet(
             self.classes,
@@ -50,10 +70,15 @@ class ImageSet:
         )
 
     def fingerprint(self) -> str:
-        """The SHA-256 of its classes, and of every image's name and label in their order; not of the pixels."""
+        """Return the SHA-256 of the classes, names and labels as a hexadecimal string. Pixels are not included."""
         return sha256(json.dumps([self.classes, self.names, self.labels], ensure_ascii=True).encode())
 
     def sample(self, count: int, *, seed: int) -> ImageSet:
-        """At most `count` images, drawn without replacement by the seed, in their own order."""
+        """Draw at most `count` images without replacement, and return them in their original order.
+
+        Args:
+            count: number of images; all are returned if there are fewer.
+            seed: same seed, same images.
+        """
         count = min(count, len(self))
         return self.subset(sorted(np.random.default_rng(seed).choice(len(self), count, replace=False).tolist()))

@@ -1,4 +1,4 @@
-"""What every form of data set is read into before its images are split and their classes numbered."""
+"""The common form into which every kind of data set is read, before splits are chosen and classes are numbered."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Literal, NamedTuple, TypeAlias
 from edgekit.image.source import ImageSource
 
 Split: TypeAlias = Literal["train", "val"]
-Splits: TypeAlias = "Collection[Split | None]"  # those whose images are to be read; of the others the names suffice
+Splits: TypeAlias = (
+    "Collection[Split | None]"  # the splits whose images are to be read; for the others the names suffice
+)
 
 
 class Entry(NamedTuple):
-    """One image: its split (None if the data has no splits), class, name, and how to read it.
+    """One image of a data set.
 
-    source: None if its split is not to be read.
+    Attributes:
+        split: None if the data set has no splits.
+        class_key: identifies the class: a folder name, label or number.
+        name: of the image, for messages and reports.
+        source: how to read the image; None if its split was not requested.
     """
 
     split: Split | None
@@ -26,10 +32,13 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The images of a data set, in their order.
+    """The images of a data set, in order.
 
-    class_order: the keys of all classes, if the data defines it; by default they are sorted by name. class_names: the
-    names for people, by key, if they differ from the keys. empty_folders: class folders without an image.
+    Attributes:
+        entries: one per image.
+        class_order: keys of all classes in the order of their indexes, if the data set defines it; None to sort by key.
+        class_names: display names by key, where they differ from the keys.
+        empty_folders: class folders without images.
     """
 
     entries: Sequence[Entry]

@@ -1,4 +1,4 @@
-"""From a path to image sets: one split, or both splits with classes that agree."""
+"""Reading data sets from a path: one split, or the training and validation images with the same classes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from edgekit.dataset.idx import read_idx
 from edgekit.dataset.image_set import ImageSet
 from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.dataset.table import TABLE_NAME, read_table
-from edgekit.errors import DataError, listed, unknown
+from edgekit.errors import DataError, check_types, listed, quote, unknown
 
-# The entries' splits, by the split that is asked for.
+_TRUTH_NEEDS_FOLDER = "{}: not a folder; `truth` can only be used with a folder of images"
+# Which entries belong to the requested split.
 _SPLITS: dict[str, tuple[Split | None, ...]] = {
     "train": ("train",),
     "val": ("val",),
@@ -28,16 +29,34 @@ _SPLITS: dict[str, tuple[Split | None, ...]] = {
 
 
 def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
-    """The `split` of the data set at `path`: "train", "val", "all", or "held-out" (val, or all if nothing is split).
+    """Read one split of a data set.
 
-    path: a folder with train/ and val/ (or test/), each of one folder for each class; a tar, tar.gz or zip of such; a
-    folder of MNIST-style idx files; a CSV of file,label, or a folder with a labels.csv. truth: such a CSV that lies
-    elsewhere, for the images of the folder `path`. Classes are those of the whole data set (of its train, if it has
-    one), in the order of their names, numbers in theirs. "all" is every image, of one folder for each class as well.
-    Raises DataError with what was found.
+    The classes are those of the training images if the data set has any, else those of all images: sorted by name, or
+    by value if they are numbers.
+
+    Args:
+        path: a folder CLASS/image, or SPLIT/CLASS/image with splits train and val (or test); a tar, tar.gz or zip
+            archive of such a folder; a folder of MNIST-style idx files; a CSV table of file,label; or a folder that
+            contains a table labels.csv.
+        split: "train", "val", "all" (every image), or "held-out" (val, or every image if the data has no splits).
+        truth: a CSV table of file,label in another place, for the images in the folder `path`.
+
+    Returns:
+        The images of the split.
+
+    Raises:
+        DataError: the data set or the split does not exist, or the data set cannot be used.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> images = dataset.read("photos", "val")
+        >>> len(images), images.classes
+        (72, ('bolt', 'nut', 'washer'))
     """
+    check_types(str | os.PathLike, path=path)
+    check_types(str | os.PathLike | None, truth=truth)
     root = Path(path)
-    if split not in _SPLITS:
+    if not isinstance(split, str) or split not in _SPLITS:
         raise DataError(unknown("split", split, _SPLITS))
     splits = _SPLITS[split]
     listing = _list_images(root, splits) if truth is None else _list_by_truth(root, Path(truth))
@@ -53,12 +72,32 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
 
 
 def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
-    """All images of a data set, or of a folder of bare images: without classes, unless `truth` names them."""
+    """Read all images of a data set, or of a folder that directly contains images.
+
+    Args:
+        path: a data set as in `read`, or a folder of images.
+        truth: a CSV table of file,label for the images in the folder `path`.
+
+    Returns:
+        The images. Those of a folder that directly contains images have no classes, unless `truth` is given: then
+        `classes` is empty and every label is 0.
+
+    Raises:
+        DataError: as in `read`.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> images = dataset.read_images("camera")
+        >>> images.names[0], images.classes
+        ('frame-000.jpg', ())
+    """
+    check_types(str | os.PathLike, path=path)
+    check_types(str | os.PathLike | None, truth=truth)
     root = Path(path)
     if truth is not None:
         table = read(truth, "all")
         if not root.is_dir():
-            raise DataError(f"{root}: a table of truth goes with a folder of images, which this is not")
+            raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
         return dataclasses.replace(table, sources=[root / name for name in table.names])
     if is_bare_folder(root):
         files = sorted(file for file in root.iterdir() if file.is_file() and is_image_path(PurePosixPath(file.name)))
@@ -67,7 +106,7 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
 
 
 def is_bare_folder(root: Path) -> bool:
-    """Whether it is a folder that contains images directly, and no table of their classes."""
+    """Return whether the path is a folder that directly contains images and has no table of their classes."""
     return (
         root.is_dir()
         and not (root / TABLE_NAME).is_file()
@@ -76,23 +115,56 @@ def is_bare_folder(root: Path) -> bool:
 
 
 def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
-    """The val images, on which a model is evaluated; all of them if the data has no splits."""
+    """Read the validation images of a data set, or all of them if it has no splits.
+
+    Unlike `read(path, "held-out")`, this fails for a data set that has training images only.
+
+    Args:
+        path: a data set as in `read`.
+
+    Raises:
+        DataError: as in `read`.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> len(dataset.read_held_out("photos"))
+        72
+    """
+    check_types(str | os.PathLike, path=path)
     entries = _list_images(Path(path), ()).entries
     return read(path, "all" if entries and all(entry.split is None for entry in entries) else "val")
 
 
 def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-    """The training and the validation images, with the same classes.
+    """Read the training and the validation images of a data set, with the same classes.
 
-    If the data has no val of its own, `val_fraction` of each class is drawn for it by the seed, at least one image
-    of each. Raises DataError for what cannot be trained on: a val class unknown to train, a class without images,
-    one class only, no val.
+    Args:
+        path: a data set as in `read`.
+        val_fraction: share of each class to use for validation, 0 to 1 (at least one image), for data without
+            validation images of its own.
+        seed: same seed, same validation images.
+
+    Returns:
+        The training and the validation images.
+
+    Raises:
+        DataError: the data cannot be trained on: there are no validation images, a class has no training images, there
+            is only one class, or a validation class has no training counterpart.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> training, validation = dataset.read_both("photos")
+        >>> len(training), len(validation)
+        (120, 72)
     """
+    check_types(str | os.PathLike, path=path)
+    check_types(float | int, val_fraction=val_fraction)
+    check_types(int | np.integer, seed=seed)
     root = Path(path)
     listing = _list_images(root, _SPLITS["all"])
     if listing.empty_folders:
-        empty = listed(map(repr, listing.empty_folders))
-        raise DataError(f"{root}: no images in {empty}; fill or delete each class without images")
+        empty = listed(map(quote, listing.empty_folders))
+        raise DataError(f"{root}: no images in {empty}; add images or delete the folders")
     training = [entry for entry in listing.entries if entry.split != "val"]
     validation = [entry for entry in listing.entries if entry.split == "val"]
     if not training:
@@ -100,33 +172,43 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     keys = _class_keys(listing, training)
     _require_trainable(root, listing, training, keys)
     if validation and val_fraction:
-        raise DataError(f"{root}: has val images of its own; leave val_fraction out")
+        raise DataError(f"{root}: already has val images; omit `val_fraction`")
     if not validation:
         if not val_fraction:
-            lack = _missing_split_message(listing, "val")
-            raise DataError(f"{root}: {lack}; val_fraction 0.2 keeps a fifth of each class for it")
+            reason = _missing_split_message(listing, "val")
+            raise DataError(f"{root}: {reason}; set `val_fraction` to 0.2 to use a fifth of each class for validation")
         training, validation = _draw_validation(root, training, val_fraction, seed)
     _require_known_classes(root, validation, keys)
     return _image_set(listing, training, keys), _image_set(listing, validation, keys)
 
 
 def read_unlabeled(path: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Every image in the folder and those below it, whatever it shows, in the order of their paths.
+    """List every image in a folder and its subfolders, sorted by path.
 
-    Raises DataError if there is no such folder, or no image in it.
+    Args:
+        path: the folder.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> len(dataset.read_unlabeled("camera"))
+        40
     """
+    check_types(str | os.PathLike, path=path)
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
     files = sorted(Path(parent, name) for parent, _, names in os.walk(root) for name in names)
     images = tuple(file for file in files if is_image_path(PurePosixPath(file.relative_to(root).as_posix())))
     if not images:
-        raise DataError(f"{root}: there are no images in it")
+        raise DataError(f"{root}: the folder contains no images")
     return images
 
 
 def _list_images(root: Path, splits: Splits) -> Listing:
-    """The images of a data set in any form; those of other splits without their sources, if they would cost time."""
+    """List the images of a data set in any form. Sources of splits that are not requested may be left out."""
     if root.is_dir():
         return read_idx(root, splits) or _list_folder(root)
     if not root.exists():
@@ -135,13 +217,13 @@ def _list_images(root: Path, splits: Splits) -> Listing:
         return read_table(root)
     listing = read_archive(root, splits)
     if listing is None:
-        raise DataError(f"{root}: neither a folder, nor a tar or zip archive, nor a .csv table")
+        raise DataError(f"{root}: not a folder, a tar or zip archive, or a .csv table")
     return listing
 
 
 def _list_by_truth(root: Path, truth: Path) -> Listing:
     if not root.is_dir():
-        raise DataError(f"{root}: a table of truth goes with a folder of images, which this is not")
+        raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
     return read_table(truth, folder=root)
 
 
@@ -150,15 +232,15 @@ def _list_folder(root: Path) -> Listing:
         return read_table(root / TABLE_NAME)
     members, folders = [], []
     for parent, names, files in os.walk(root, followlinks=True):
-        inside = PurePosixPath(Path(parent).relative_to(root).as_posix())
+        relative = PurePosixPath(Path(parent).relative_to(root).as_posix())
         names[:] = [name for name in names if not name.startswith(".")]
-        folders += [inside / name for name in names]
-        members += [Member(inside / name, Path(parent, name)) for name in files if is_image_path(inside / name)]
+        folders += [relative / name for name in names]
+        members += [Member(relative / name, Path(parent, name)) for name in files if is_image_path(relative / name)]
     return list_by_folders(members, folders)
 
 
 def _class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The keys of the classes, in the order of their indexes."""
+    """Return the class keys in the order of their indexes."""
     return listing.class_order or tuple(sorted({entry.class_key for entry in entries}))
 
 
@@ -175,7 +257,7 @@ def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) 
 def _draw_validation(
     root: Path, entries: Sequence[Entry], fraction: float, seed: int
 ) -> tuple[list[Entry], list[Entry]]:
-    """(training, validation): of each class the same share, drawn by the seed from its images in order of names."""
+    """Split into training and validation images: the same share of each class, drawn from its images sorted by name."""
     by_class: dict[str, list[Entry]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry.name):
         by_class[entry.class_key].append(entry)
@@ -184,7 +266,7 @@ def _draw_validation(
     for number, key in enumerate(sorted(by_class)):
         members = by_class[key]
         if len(members) < 2:
-            raise DataError(f"{root}: class {key!r} has one image only, which cannot be both for train and for val")
+            raise DataError(f"{root}: class {quote(key)} has only one image; training and validation need one each")
         count = min(max(round(fraction * len(members)), 1), len(members) - 1)
         drawn = set(np.random.default_rng((seed, number)).permutation(len(members))[:count].tolist())
         for position, entry in enumerate(members):
@@ -197,19 +279,19 @@ def _require_trainable(root: Path, listing: Listing, training: Sequence[Entry], 
     names = [listing.class_names.get(key, key) for key in keys]
     absent = [name for key, name in zip(keys, names, strict=True) if key not in present]
     if absent:
-        raise DataError(f"{root}: no training images of {listed(map(repr, absent))}")
+        raise DataError(f"{root}: no training images of class {listed(map(quote, absent))}")
     if len(keys) < 2:
-        raise DataError(f"{root}: one class only ({names[0]!r}); there is nothing to tell apart")
+        raise DataError(f"{root}: has only one class ({quote(names[0])}); a classifier needs at least two")
 
 
 def _require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[str]) -> None:
-    unknown_to_train = sorted({entry.class_key for entry in entries}.difference(keys))
-    if unknown_to_train:
-        raise DataError(f"{root}: val has classes that train does not have: {listed(map(repr, unknown_to_train))}")
+    unknown_classes = sorted({entry.class_key for entry in entries}.difference(keys))
+    if unknown_classes:
+        raise DataError(f"{root}: val has classes that train does not have: {listed(map(quote, unknown_classes))}")
 
 
 def _missing_split_message(listing: Listing, split: str) -> str:
     if not listing.entries:
-        return "no images in folders named by their classes, no idx files, no labels.csv"
+        return "no images in class folders, no idx files and no labels.csv"
     present = sorted({entry.split or "CLASS" for entry in listing.entries})
-    return f"no {split} images, only those in {', '.join(f'{name}/' for name in present)}"
+    return f"no {split} images, only images in {', '.join(f'{name}/' for name in present)}"

@@ -1,4 +1,4 @@
-"""Measured accuracy, from image file to label."""
+"""Accuracy on labeled images, measured from image file to label."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError
+from edgekit.errors import DataError, check_types
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
 from edgekit.runtime.classifier import Classifier
@@ -20,7 +20,9 @@ from edgekit.runtime.classifier import Classifier
 class Accuracy:
     """A model's predictions for labeled images.
 
-    truth: (N,) class indexes. probabilities: (N, classes).
+    Attributes:
+        truth: int64 (N,) true class indexes among the model's labels.
+        probabilities: float64 (N, classes).
     """
 
     truth: npt.NDArray[np.int64]
@@ -28,16 +30,20 @@ class Accuracy:
 
     @property
     def top1(self) -> float:
-        """Share of the images whose most probable class is the true one."""
+        """Top-1 accuracy: the share of images whose most probable class is the true one, 0 to 1."""
         return self.top(1)
 
     def top(self, k: int) -> float:
-        """Share of the images whose true class is among the k most probable ones; ties count by class index."""
+        """Top-k accuracy: the share of images whose true class is among the k most probable ones, 0 to 1.
+
+        Args:
+            k: number of classes; ties are broken by class index.
+        """
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return float((order == self.truth[:, None]).any(axis=1).mean())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """The number of images, top-1 and top-5 accuracy, as JSON-ready values."""
         return {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
 
 
@@ -48,15 +54,33 @@ def measure_accuracy(
     plan: str | int | CropPlan = "center",
     on_image: Callable[[], None] = lambda: None,
 ) -> Accuracy:
-    """Predict every image as an application would. on_image is called after each.
+    """Measure accuracy by predicting every image as an application would.
 
-    Classes are matched by name. Raises DataError for a class that the model does not have, ImageError for an image
-    that cannot be read.
+    The classes of the images are matched with the model's labels by name, in any order.
+
+    Args:
+        classifier: the model.
+        images: labeled images.
+        plan: crop plan by name, number of crops or `CropPlan`; one center crop by default.
+        on_image: called after each image.
+
+    Raises:
+        DataError: there are no images, or one has a class that the model does not have.
+        ImageError: an image cannot be read.
+
+    Example:
+        >>> from edgekit import Classifier, dataset
+        >>> from edgekit.evaluate import measure_accuracy
+        >>> accuracy = measure_accuracy(Classifier("model.onnx"), dataset.read("photos", "val"))
+        >>> accuracy.top1 > 0.8
+        True
     """
+    check_types(Classifier, classifier=classifier)
+    check_types(ImageSet, images=images)
     truth = class_indexes(images, classifier.info.labels)
     probabilities = []
-    for source in images.sources:
-        probabilities.append(classifier.predict(source, plan=plan).probabilities)
+    for prediction in classifier.predict_many(images.sources, on_error="raise", top=1, plan=plan):
+        probabilities.append(prediction.probabilities)
         on_image()
     return Accuracy(truth, np.stack(probabilities))
 
@@ -64,15 +88,24 @@ def measure_accuracy(
 def class_indexes(
     images: ImageSet, labels: tuple[str, ...], *, synonyms: Mapping[str, str] | None = None
 ) -> npt.NDArray[np.int64]:
-    """(N,) the images' class indexes among the model's labels, matched by name.
+    """Match the classes of images with a model's labels by name.
 
-    synonyms: the model's label for a class of the images, if their names differ. Raises DataError listing the names
-    that only one side has.
+    Args:
+        images: labeled images.
+        labels: the model's labels.
+        synonyms: the model's label for each class of the images that has another name.
+
+    Returns:
+        int64 (N,) class index of each image among `labels`.
+
+    Raises:
+        DataError: there are no images, or a class does not match exactly one label; the message lists the names that
+            only one side has.
     """
     if not len(images):
-        raise DataError("there are no images to measure on")
+        raise DataError("there are no images to evaluate on")
     names = rename_classes(images.classes, labels, synonyms or {})
     used = {names[label] for label in images.labels}
-    owners, hint = ("the images", "the model"), "; --map OLD=NEW matches two names"
+    owners, hint = ("the images", "the model"), "; match names that differ with `synonyms` (OLD=NEW)"
     index = match_labels(names, labels, owners=owners, subset=True, used=used, hint=hint)
     return np.array([index[label] for label in images.labels], np.int64)

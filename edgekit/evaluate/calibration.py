@@ -1,4 +1,4 @@
-"""Whether a model that is 80% confident is right in 80 of 100 cases, and which temperature would make it so."""
+"""Calibration: whether predictions with 80% confidence are right 80% of the time, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from edgekit.preprocess.scores import Floats, softmax
 
-_BIN_COUNT = 15  # as in Guo et al. 2017, On Calibration of Modern Neural Networks
+_BIN_COUNT = 15  # as in Guo et al. 2017, arXiv 1706.04599
 _TEMPERATURES = (0.05, 20.0)
-_STEPS = 40  # of a golden section: narrower than 1e-7
+_STEPS = 40  # of golden-section search: the interval ends narrower than 1e-7
 _TINY = 1e-30
 
 Probabilities = npt.NDArray[np.float64]
@@ -23,7 +23,15 @@ Indexes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """The images whose top probability lies in (low, high]: their number, mean confidence and accuracy."""
+    """One bin of a reliability curve.
+
+    Attributes:
+        low: lower bound of the confidence (top probability), exclusive.
+        high: upper bound, inclusive.
+        images: number of images in the bin.
+        confidence: their mean confidence, 0 to 1; None if there are none.
+        accuracy: their accuracy, 0 to 1; None if there are none.
+    """
 
     low: float
     high: float
@@ -34,11 +42,16 @@ class Bin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Reliability.
+    """How well a model's confidence matches its accuracy, before and after temperature scaling.
 
-    bins: the reliability curve. ece: expected calibration error, the mean gap between confidence and accuracy over the
-    images. nll: mean negative log-likelihood of the true class. temperature: the divisor of the logits that minimizes
-    nll on these images (above 1: the model is overconfident); scaled_*: the figures after that.
+    Attributes:
+        bins: the reliability curve.
+        ece: expected calibration error, 0 to 1: the mean gap between confidence and accuracy over the images.
+        nll: mean negative log-likelihood of the true class, in nats.
+        temperature: divisor of the logits that minimizes `nll` on these images; above 1 the model is overconfident.
+        scaled_bins: `bins` after temperature scaling.
+        scaled_ece: `ece` after temperature scaling.
+        scaled_nll: `nll` after temperature scaling.
     """
 
     bins: tuple[Bin, ...]
@@ -50,12 +63,17 @@ class Calibration:
     scaled_nll: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return dataclasses.asdict(self)
 
 
 def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
-    """Of (N,) class indexes and (N, classes) probabilities."""
+    """Measure calibration.
+
+    Args:
+        truth: int64 (N,) true class indexes.
+        probabilities: float64 (N, classes).
+    """
     logs = np.log(np.maximum(probabilities, _TINY))
     temperature = fit_temperature(logs, logs[np.arange(len(truth)), truth])
     scaled = with_temperature(probabilities, temperature)
@@ -72,16 +90,32 @@ def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
 
 
 def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """softmax(log p / temperature); for one view that is softmax(logits / temperature)."""
+    """Scale probabilities by a temperature: softmax(log p / temperature).
+
+    For the prediction of a single view this equals softmax(logits / temperature).
+
+    Args:
+        probabilities: float64 (N, classes).
+        temperature: above 0; above 1 lowers the confidence.
+
+    Returns:
+        float64 (N, classes).
+    """
     return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature)
 
 
 def fit_temperature(logits: Floats, target_logits: Floats) -> float:
-    """The temperature of the least negative log-likelihood, from 0.05 to 20, by golden section of its logarithm.
+    """Find the temperature that minimizes the negative log-likelihood, by golden-section search of its logarithm.
 
-    logits: (N, classes), or log-probabilities. target_logits: (N,), that of the true class, or their mean weighted by
-    a soft target. The likelihood has one optimum, because it is convex in 1 / temperature (Guo et al. 2017, On
-    Calibration of Modern Neural Networks, section 4.2).
+    There is a single minimum, because the negative log-likelihood is convex in 1 / temperature (Guo et al. 2017, arXiv
+    1706.04599, section 4.2).
+
+    Args:
+        logits: (N, classes) logits or log-probabilities.
+        target_logits: (N,) logits of the true classes, or the means of the logits weighted by soft targets.
+
+    Returns:
+        A temperature from 0.05 to 20.
     """
     highest = logits.max(axis=1)
     logits = np.asarray(logits - highest[:, None], np.float64)

@@ -1,4 +1,4 @@
-"""Accuracy and cost of every crop plan on some images: fixed plans, and adaptive crops by budget."""
+"""Accuracy and cost of crop plans on a set of images: fixed plans, and adaptive crops for several budgets."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ Shares: TypeAlias = npt.NDArray[np.float64]
 
 BASELINES = ("center", "ten")
 _MAX_VIEWS = 4
-_LEAST_IMAGES = 4
-_ROUNDING = 1e-9  # of a mean of differences that is 0
+_MIN_IMAGES = 4
+_ROUNDING = 1e-9  # error of a mean of differences that is 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropPredictions:
     """A model's predictions for each image, by every view and by every fixed plan.
 
-    logits: float32 (images, views, classes) of the views in VIEW_RULES. by_plan: (images,) class indexes of each fixed
-    plan by name; views: its mean number of different views. consensus: (images,) class indexes by the mean over all
-    views, the plans' included. first_ms, further_ms: medians of a prediction of one view, and of each further view.
+    Attributes:
+        logits: float32 (images, views, classes), for the views of `VIEW_RULES` in order.
+        by_plan: int64 (images,) predicted class indexes for each fixed plan, by its name.
+        views: mean number of distinct views per image, for each fixed plan.
+        consensus: int64 (images,) class indexes predicted by the mean over all views, those of the plans included.
+        first_ms: median time of a prediction with one view, in milliseconds.
+        further_ms: median time of each further view, in milliseconds.
     """
 
     logits: npt.NDArray[np.float32]
@@ -51,24 +55,31 @@ def predict_crops(
     *,
     on_image: Callable[[], None] = lambda: None,
 ) -> CropPredictions:
-    """Run every view of the plans, and those that adaptive plans are made of, on every image.
+    """Run all views of the given plans, and those that adaptive plans choose from, on every image.
 
-    Raises ImageError for an image that cannot be read, DataError if there are none.
+    Args:
+        classifier: the model.
+        sources: the images.
+        plans: fixed crop plans to compare.
+        on_image: called after each image.
+
+    Raises:
+        DataError: there are no images.
+        ImageError: an image cannot be read.
     """
     if not sources:
         raise DataError("there are no images to predict")
-    every = CropPlan(
-        "every", tuple(dict.fromkeys((*VIEW_RULES.values(), *(rule for plan in plans for rule in plan.rules))))
-    )
+    all_rules = dict.fromkeys((*VIEW_RULES.values(), *(rule for plan in plans for rule in plan.rules)))
+    every_view = CropPlan("every", tuple(all_rules))
     logits, view_counts, consensus, times = [], [], [], []
     by_plan: dict[str, list[int]] = {plan.name: [] for plan in plans}
     for source in sources:
-        image = _ViewLogits(classifier, source, every)
+        image = _ViewLogits(classifier, source, every_view)
         logits.append([image.logits[rule] for rule in VIEW_RULES.values()])
         for plan in plans:
             by_plan[plan.name].append(image.predicted(plan))
         view_counts.append([image.view_count(plan) for plan in plans])
-        consensus.append(image.predicted(every))
+        consensus.append(image.predicted(every_view))
         times.append((image.first_ms, image.further_ms))
         on_image()
     first_ms, further_ms = np.median(times, axis=0).tolist()
@@ -83,13 +94,13 @@ def predict_crops(
 
 
 class _ViewLogits:
-    """The logits of one image by every view. Equal views of it run once."""
+    """The logits of one image for every view; rules that give the same view share one run."""
 
-    def __init__(self, classifier: Classifier, source: ImageSource, every: CropPlan) -> None:
+    def __init__(self, classifier: Classifier, source: ImageSource, every_view: CropPlan) -> None:
         start = time.perf_counter()
-        image, preprocess = classifier.load(source, [every]), classifier.info.preprocess
+        image, preprocess = classifier.load(source, [every_view]), classifier.info.preprocess
         load_ms = (time.perf_counter() - start) * 1e3
-        self._views = dict(zip(every.rules, every.views(image.size, preprocess), strict=True))
+        self._views = dict(zip(every_view.rules, every_view.views(image.size, preprocess), strict=True))
         by_view, view_ms = {}, []
         for view in dict.fromkeys(self._views.values()):
             start = time.perf_counter()
@@ -103,14 +114,21 @@ class _ViewLogits:
         return int(softmax(np.stack([self.logits[rule] for rule in plan.rules])).mean(axis=0).argmax())
 
     def view_count(self, plan: CropPlan) -> int:
-        """How many different views of this image the plan has."""
+        """The number of distinct views of this image that the plan has."""
         return len({self._views[rule] for rule in plan.rules})
 
 
 def fit_plan(
     predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float, images: ClassIndexes | None = None
 ) -> AdaptivePlan:
-    """Adaptive crops fitted to the images, or to those of the given numbers. truth: None if it is not known."""
+    """Fit an adaptive crop plan to predictions.
+
+    Args:
+        predictions: predictions of every view.
+        truth: int64 (images,) true class indexes; None if they are unknown.
+        budget: mean number of views per image, at least 1.
+        images: indexes of the images to fit to; all of them by default.
+    """
     logits = predictions.logits
     if images is not None:
         logits, truth = logits[images], None if truth is None else truth[images]
@@ -119,9 +137,16 @@ def fit_plan(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanScore:
-    """Accuracy and cost of a plan. views, time: means of an image, in views and in predictions of one view.
+    """Accuracy and cost of a crop plan.
 
-    right: the share of correct predictions. over_center, over_ten: by how much it is larger than with these plans.
+    Attributes:
+        plan: name of the plan; "adaptive" for adaptive crops.
+        budget: mean number of views that adaptive crops aim at; None for a fixed plan.
+        views: mean number of views per image.
+        time: mean time per image, relative to a prediction with one view.
+        right: share of correct predictions, 0 to 1.
+        over_center: `right` minus that of the center crop.
+        over_ten: `right` minus that of ten crops.
     """
 
     plan: str
@@ -133,7 +158,7 @@ class PlanScore:
     over_ten: Interval
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         gains = (("over_center", self.over_center), ("over_ten", self.over_ten))
         return asdict(self) | {name: {"mean": gain.value, "low": gain.low, "high": gain.high} for name, gain in gains}
 
@@ -141,15 +166,26 @@ class PlanScore:
 def score_plans(
     predictions: CropPredictions, truth: ClassIndexes | None, *, budgets: Sequence[float], halves: int, seed: int = 0
 ) -> tuple[PlanScore, ...]:
-    """Every fixed plan, then adaptive crops for every budget, all on the same images.
+    """Score every fixed plan, then adaptive crops for every budget, all on the same images.
 
-    Correct is the truth, or if that is not known the consensus of all views. Adaptive crops are scored on images that
-    they were not fitted to: `halves` times the images are halved by the seed, and what is fitted to one half is scored
-    on the other, both ways. Raises DataError for fewer than 4 images.
+    Adaptive crops are scored on images that they were not fitted to: the images are split into random halves, a plan is
+    fitted to each half and scored on the other, and this is repeated.
+
+    Args:
+        predictions: predictions of every view and plan; the plans must include "center" and "ten".
+        truth: int64 (images,) true class indexes; None if they are unknown: then the consensus of all views counts.
+        budgets: mean numbers of views for adaptive crops.
+        halves: number of random splits.
+        seed: random seed of the splits.
+
+    Raises:
+        DataError: there are fewer than 4 images.
     """
     target = predictions.consensus if truth is None else truth
-    if len(target) < _LEAST_IMAGES:
-        raise DataError(f"{len(target)} images are too few to fit on one half and judge on the other; give some dozens")
+    if len(target) < _MIN_IMAGES:
+        raise DataError(
+            f"{len(target)} images are too few to fit to one half and score on the other; give at least some dozens"
+        )
     correct = {name: (indexes == target).astype(np.float64) for name, indexes in predictions.by_plan.items()}
     further = predictions.further_ms / predictions.first_ms
 
@@ -173,7 +209,7 @@ def score_plans(
 def _cross_validate(
     predictions: CropPredictions, truth: ClassIndexes | None, budgets: Sequence[float], halves: int, seed: int
 ) -> tuple[list[Shares], list[float]]:
-    """For each budget, (images,) share of the times that the image was predicted correctly, and the mean of views."""
+    """For each budget, how often each image was predicted correctly (0 to 1), and the mean number of views."""
     target, names = predictions.consensus if truth is None else truth, tuple(VIEW_RULES)
     rng, count = np.random.default_rng(seed), len(target)
     correct, views = np.zeros((2, len(budgets), count))
@@ -191,14 +227,23 @@ def _cross_validate(
 
 
 def recommended(scores: Sequence[PlanScore]) -> PlanScore:
-    """The cheapest adaptive budget that is as accurate as ten crops; the most accurate one if none is."""
+    """The cheapest adaptive plan that is as accurate as ten crops, or the most accurate one if none is.
+
+    Args:
+        scores: scores from `score_plans`, with at least one budget.
+    """
     adaptive = [score for score in scores if score.budget is not None]
     sufficient = [score for score in adaptive if score.over_ten.value > -_ROUNDING]
     return min(sufficient, key=lambda s: s.views) if sufficient else max(adaptive, key=lambda s: (s.right, -s.views))
 
 
 def better_fixed(scores: Sequence[PlanScore], than: PlanScore) -> PlanScore | None:
-    """The most accurate fixed plan, if it is better by more than two standard errors of its gain."""
+    """The most accurate fixed plan if it is clearly better than another plan, otherwise None.
+
+    Args:
+        scores: scores from `score_plans`.
+        than: the score to beat, by more than two standard errors of the fixed plan's gain over the center crop.
+    """
     best = max((score for score in scores if score.budget is None), key=lambda score: score.right)
     standard_error = (best.over_center.high - best.over_center.value) / Z_95
     return best if best.right - than.right > 2 * standard_error > 0 else None

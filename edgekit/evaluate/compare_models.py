@@ -1,4 +1,4 @@
-"""Two models on the same images, from file to label, and where they differ."""
+"""Comparison of two models on the same images, from image file to label."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError, ImageError, QualityGateError
+from edgekit.errors import DataError, ImageError, QualityGateError, check_types
 from edgekit.labels import match_labels
 from edgekit.preprocess.scores import Score
 from edgekit.runtime.classifier import Classifier
@@ -17,14 +17,20 @@ from edgekit.runtime.classifier import Classifier
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """An image for which the two models predict different labels, each with its own probability."""
+    """An image for which two models predict different labels.
+
+    Attributes:
+        image: name of the image.
+        first: prediction of the first model.
+        second: prediction of the second model.
+    """
 
     image: str
     first: Score
     second: Score
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """The image's name, and each model's label and probability, as JSON-ready values."""
         scores = (("first", self.first), ("second", self.second))
         return {"image": self.image} | {
             model: {"label": score.label, "probability": score.probability} for model, score in scores
@@ -35,8 +41,12 @@ class Flip:
 class ModelComparison:
     """How two models differ on the same images.
 
-    images: how many both predicted. flips: those for which the labels differ. probability_difference: the largest,
-    of any class of any image, which is `most_different`. unreadable: images that were left out.
+    Attributes:
+        images: number of images that both models predicted.
+        flips: images for which the predicted labels differ.
+        probability_difference: largest absolute difference of a probability, over all classes and images.
+        most_different: name of the image that has it.
+        unreadable: names of the images that could not be read and were left out.
     """
 
     images: int
@@ -47,11 +57,11 @@ class ModelComparison:
 
     @property
     def agreement(self) -> float:
-        """Share of the images with the same label."""
+        """Share of the images for which both models predict the same label, 0 to 1."""
         return 1 - len(self.flips) / self.images
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return {
             "images": self.images,
             "agreement": self.agreement,
@@ -65,21 +75,38 @@ class ModelComparison:
 def compare_models(
     first: Classifier, second: Classifier, images: ImageSet, *, on_image: Callable[[], None] = lambda: None
 ) -> ModelComparison:
-    """Both predictions for every image, each by its own preprocessing; labels are matched by name, in any order.
+    """Compare the predictions of two models, each with its own preprocessing.
 
-    on_image is called after each. Raises DataError for models with different labels, and if no image can be read.
+    Labels are matched by name, in any order.
+
+    Args:
+        first: one model.
+        second: the other model.
+        images: the images; their classes do not matter.
+        on_image: called after each image.
+
+    Raises:
+        DataError: the models have different labels, or no image can be read.
+
+    Example:
+        >>> from edgekit import Classifier, dataset
+        >>> from edgekit.evaluate import compare_models
+        >>> fast, exact = Classifier("model.onnx"), Classifier("model.onnx", exact=True)
+        >>> comparison = compare_models(fast, exact, dataset.read("photos", "val"))
+        >>> comparison.agreement > 0.95
+        True
     """
+    check_types(Classifier, first=first, second=second)
+    check_types(ImageSet, images=images)
     second_index = np.array(match_labels(first.info.labels, second.info.labels))
     flips, unreadable = [], []
     largest, most_different, count = 0.0, "", 0
-    for name, source in zip(images.names, images.sources, strict=True):
-        try:
-            ours, theirs = (classifier.predict(source, top=1) for classifier in (first, second))
-        except ImageError:
+    results = (classifier.predict_many(images.sources, top=1) for classifier in (first, second))
+    for name, ours, theirs in zip(images.names, *results, strict=True):
+        on_image()
+        if isinstance(ours, ImageError) or isinstance(theirs, ImageError):
             unreadable.append(name)
             continue
-        finally:
-            on_image()
         count += 1
         difference = float(np.abs(ours.probabilities - theirs.probabilities[second_index]).max())
         if difference >= largest:
@@ -87,7 +114,7 @@ def compare_models(
         if second_index[ours.top[0].index] != theirs.top[0].index:
             flips.append(Flip(image=name, first=ours.top[0], second=theirs.top[0]))
     if not count:
-        raise DataError(f"none of {len(images)} images can be read")
+        raise DataError(f"none of the {len(images)} images can be read")
     return ModelComparison(
         images=count,
         flips=tuple(flips),
@@ -98,17 +125,33 @@ def compare_models(
 
 
 def require_agreement(comparison: ModelComparison, *, tolerance: float, max_difference: float | None = None) -> None:
-    """Raises QualityGateError if the labels of more than `tolerance` of the images differ.
+    """Check that two models agree closely enough.
 
-    tolerance: a share, 0 to 1. max_difference: the largest difference of probabilities that is allowed as well.
+    Args:
+        comparison: how the models differ.
+        tolerance: largest share of images with different labels, 0 to 1.
+        max_difference: largest absolute difference of a probability, 0 to 1; unlimited by default.
+
+    Raises:
+        QualityGateError: the models differ by more.
+
+    Example:
+        >>> from edgekit import Classifier, dataset
+        >>> from edgekit.evaluate import compare_models, require_agreement
+        >>> fast, exact = Classifier("model.onnx"), Classifier("model.onnx", exact=True)
+        >>> comparison = compare_models(fast, exact, dataset.read("photos", "val"))
+        >>> require_agreement(comparison, tolerance=0.05)
     """
+    check_types(ModelComparison, comparison=comparison)
+    check_types(float | int, tolerance=tolerance)
+    check_types(float | int | None, max_difference=max_difference)
     flipped, images = len(comparison.flips), comparison.images
     if flipped > tolerance * images:
         raise QualityGateError(
-            f"{flipped} of {images} labels differ ({flipped / images:.4f}), more than --tolerance {tolerance:g}"
+            f"{flipped} of {images} labels differ ({flipped / images:.4f}), more than `tolerance` ({tolerance:g})"
         )
     if max_difference is not None and comparison.probability_difference > max_difference:
         raise QualityGateError(
             f"a probability differs by {comparison.probability_difference:.3g} ({comparison.most_different}), more "
-            f"than --max-difference {max_difference:g}"
+            f"than `max_difference` ({max_difference:g})"
         )

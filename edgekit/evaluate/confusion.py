@@ -1,4 +1,4 @@
-"""The confusion matrix, and precision, recall and F1 of every class."""
+"""The confusion matrix, and precision, recall and F1 score of every class."""
 
 from __future__ import annotations
 
@@ -14,16 +14,31 @@ Indexes = npt.NDArray[np.int64]
 
 
 def confusion_matrix(truth: Indexes, predicted: Indexes, *, classes: int) -> Counts:
-    """(classes, classes) counts of images: a row for each true class, a column for each predicted one."""
+    """Count images by their true and predicted classes.
+
+    Args:
+        truth: int64 (N,) true class indexes.
+        predicted: int64 (N,) predicted class indexes.
+        classes: number of classes.
+
+    Returns:
+        int64 (classes, classes): a row for each true class, a column for each predicted one.
+    """
     return np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMetrics:
-    """One class. images: the images that are of it; predicted: those that were predicted to be.
+    """The figures of one class.
 
-    precision: share of the predicted images that are of the class; recall: share of the class's images that were
-    predicted; f1: their harmonic mean. None if there is nothing to divide by.
+    Attributes:
+        label: name of the class.
+        index: class index.
+        images: number of images of the class.
+        predicted: number of images that were predicted as the class.
+        precision: share of the predicted images that are of the class, 0 to 1; None if none were predicted.
+        recall: share of the images of the class that were predicted as it, 0 to 1; None if there are none.
+        f1: harmonic mean of precision and recall; None if the class has no images, neither true nor predicted.
     """
 
     label: str
@@ -35,12 +50,17 @@ class ClassMetrics:
     f1: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return dataclasses.asdict(self)
 
 
 def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
-    """Of every class, in the order of the labels."""
+    """The figures of every class, in the order of the labels.
+
+    Args:
+        confusion: int64 (classes, classes) from `confusion_matrix`.
+        labels: names of the classes.
+    """
     correct, images, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
     return tuple(
         ClassMetrics(
@@ -57,12 +77,18 @@ def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetr
 
 
 def macro_f1(classes: tuple[ClassMetrics, ...]) -> float:
-    """The mean F1 of the classes that have images: each class counts as much as any other."""
+    """The mean F1 score of the classes that have images; all of them count equally."""
     return float(np.mean([row.f1 for row in classes if row.images and row.f1 is not None]))
 
 
 class ConfusedPair(NamedTuple):
-    """How many images of the class `truth` were predicted as the class `predicted` (both are indexes)."""
+    """An off-diagonal cell of a confusion matrix.
+
+    Attributes:
+        truth: index of the true class.
+        predicted: index of the predicted class.
+        images: number of images of the one that were predicted as the other.
+    """
 
     truth: int
     predicted: int
@@ -70,7 +96,11 @@ class ConfusedPair(NamedTuple):
 
 
 def confused_pairs(confusion: Counts) -> tuple[ConfusedPair, ...]:
-    """Every pair of classes that was confused, the most frequent first."""
+    """All pairs of classes that were confused, the most frequent first.
+
+    Args:
+        confusion: int64 (classes, classes) from `confusion_matrix`.
+    """
     wrong = confusion - np.diag(confusion.diagonal())
     rows, columns = np.nonzero(wrong)
     counts = wrong[rows, columns]

@@ -1,4 +1,4 @@
-"""All metrics of one evaluation: of each model, and of each against the first."""
+"""The metrics of an evaluation: of each model, and of each further model compared with the first."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.dataset import ImageSet, Unreadable
+from edgekit.errors import check_types
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.calibration import Calibration, calibration
 from edgekit.evaluate.confusion import ClassMetrics, Counts, class_metrics, confusion_matrix, macro_f1
@@ -22,10 +23,14 @@ _MAX_MISTAKES = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """An image that was predicted wrongly.
+    """A misclassified image.
 
-    image: its number among the images. truth, predicted: class indexes of the model. probability: of the predicted
-    class; truth_probability: of the true one.
+    Attributes:
+        image: index of the image in the image set.
+        truth: index of the true class among the model's labels.
+        predicted: index of the predicted class.
+        probability: probability of the predicted class, 0 to 1.
+        truth_probability: probability of the true class, 0 to 1.
     """
 
     image: int
@@ -37,7 +42,19 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelMetrics:
-    """The metrics of one model. confusion: (classes, classes). mistakes: the most confident ones first."""
+    """The metrics of one model.
+
+    Attributes:
+        model: the model.
+        accuracy: its predictions.
+        top1: top-1 accuracy, 0 to 1, with its 95% interval.
+        top5: top-5 accuracy, 0 to 1, with its 95% interval.
+        confusion: int64 (classes, classes); a row for each true class, a column for each predicted one.
+        classes: precision, recall and F1 score of every class, in the order of the labels.
+        macro_f1: mean F1 score of the classes that have images.
+        calibration: how well the model's confidence matches its accuracy.
+        mistakes: misclassified images, at most 24, the most confident first.
+    """
 
     model: EvaluatedModel
     accuracy: Accuracy
@@ -56,24 +73,31 @@ class ModelMetrics:
 
     @property
     def recorded_top1(self) -> float | None:
-        """The top-1 accuracy in the file, if that is of as many images and of one crop; else None."""
+        """The top-1 accuracy recorded in the file, if it is comparable (as many images, one crop); otherwise None."""
         recorded = self.model.classifier.info.metrics or {}
         comparable = recorded.get("images") == len(self.accuracy.truth) and self.model.crops == "center"
         top1 = recorded.get("top1") if comparable else None
         return float(top1) if isinstance(top1, int | float) else None
 
     def predicted_labels(self) -> list[str]:
-        """The label that was predicted for each image."""
+        """The predicted label of each image."""
         return [self.labels[index] for index in self.accuracy.probabilities.argmax(axis=1).tolist()]
 
     def correct(self) -> npt.NDArray[np.bool_]:
-        """(N,) whether each image was predicted correctly."""
+        """Whether each image was predicted correctly: bool (N,)."""
         return np.asarray(self.accuracy.probabilities.argmax(axis=1) == self.accuracy.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """A model against the first one. flipped: numbers of the images for which they predict different labels."""
+    """A model compared with the first one on the same images.
+
+    Attributes:
+        first: metrics of the first model.
+        second: metrics of the other model.
+        paired: which of them is better, by McNemar's exact test.
+        flipped: indexes of the images for which they predict different labels.
+    """
 
     first: ModelMetrics
     second: ModelMetrics
@@ -83,7 +107,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """One evaluation; data: what it was made on, for people."""
+    """The result of an evaluation.
+
+    Attributes:
+        data: name of the data, for reports.
+        images: the images that every model could read.
+        unreadable: names of the others, each with the reason.
+        models: metrics of each model.
+        comparisons: each further model compared with the first.
+    """
 
     data: str
     images: ImageSet
@@ -92,7 +124,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values: the document that `edgekit evaluate --json` prints."""
         names = self.images.names
         return {
             "schema": _SCHEMA,
@@ -105,7 +137,28 @@ class Evaluation:
 
 
 def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evaluation:
-    """All metrics of the predictions."""
+    """Compute all metrics from the predictions of one or more models.
+
+    Args:
+        predictions: predictions from `predict_all`.
+        data: name of the data, for reports.
+
+    Raises:
+        SpecError: `predictions` are not those of `predict_all`.
+
+    Example:
+        >>> from edgekit import Classifier, dataset
+        >>> from edgekit.evaluate import EvaluatedModel, evaluate, predict_all
+        >>> from pathlib import Path
+        >>> path = Path("model.onnx")
+        >>> model = EvaluatedModel("model", path, Classifier(path))
+        >>> predictions = predict_all([model], dataset.read("photos", "val"))
+        >>> evaluation = evaluate(predictions, data="photos")
+        >>> evaluation.models[0].top1
+        Interval(value=..., low=..., high=...)
+    """
+    check_types(Predictions, predictions=predictions)
+    check_types(str | os.PathLike, data=data)
     models = tuple(_metrics(*pair) for pair in zip(predictions.models, predictions.accuracies, strict=True))
     return Evaluation(
         data=os.fspath(data),
@@ -170,7 +223,7 @@ def _metrics_dict(metrics: ModelMetrics, names: tuple[str, ...]) -> dict[str, An
         "macro_f1": metrics.macro_f1,
         "calibration": metrics.calibration.to_dict(),
         "classes": [row.to_dict() for row in metrics.classes],
-        # [true class, predicted class, images] of every cell that is not 0: of 1000 classes most are.
+        # [true class, predicted class, images] of every cell that is not 0; with 1000 classes most are.
         "confusion": [
             [t, p, int(metrics.confusion[t, p])] for t, p in zip(truth.tolist(), predicted.tolist(), strict=True)
         ],

@@ -1,4 +1,4 @@
-"""Adaptive crops fitted to a network's logits for some images: order of the views, temperature, margins."""
+"""Fitting adaptive crops to a network's logits: the order of the views, the temperature, and the margins."""
 
 from __future__ import annotations
 
@@ -21,16 +21,25 @@ _MARGINS = (0.0, *np.linspace(0.02, 1.0, 50).round(2).tolist())
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CumulativePredictions:
-    """The predictions after each view of a plan, by the mean logits of the views so far.
+    """The predictions after each view of a plan, from the mean logits of the views so far.
 
-    margin: (images, views), by how much the best class leads. best: (images, views) class indexes.
+    Attributes:
+        margin: float64 (images, views), the difference between the two highest probabilities.
+        best: int64 (images, views), index of the most probable class.
     """
 
     margin: Floats
     best: ClassIndexes
 
     def stopped_at(self, margin: float) -> tuple[ClassIndexes, Counts]:
-        """(images,) class indexes and numbers of views, if each image stops at that margin or after the last view."""
+        """Stop each image at the first view that reaches a margin, or after the last view.
+
+        Args:
+            margin: difference between the two highest probabilities, 0 to 1.
+
+        Returns:
+            int64 (images,) predicted class indexes, and int64 (images,) numbers of views.
+        """
         is_sure = self.margin >= margin
         is_sure[:, -1] = True
         last = is_sure.argmax(axis=1)
@@ -38,7 +47,12 @@ class CumulativePredictions:
 
 
 def cumulative_predictions(logits: Floats, temperature: float) -> CumulativePredictions:
-    """Of logits (images, views, classes), with the views in their order."""
+    """The predictions after each view.
+
+    Args:
+        logits: (images, views, classes), with the views in the order of the plan.
+        temperature: divisor of the mean logits.
+    """
     total = np.zeros((len(logits), logits.shape[2]))
     leads, best = [], []
     for view in range(logits.shape[1]):
@@ -52,11 +66,18 @@ def cumulative_predictions(logits: Floats, temperature: float) -> CumulativePred
 def fit_adaptive_plan(
     logits: Floats, truth: ClassIndexes | None, views: Sequence[str], *, max_views: int, budget: float
 ) -> AdaptivePlan:
-    """The plan of at most `max_views` views for logits (images, views, classes); the first view stays the first.
+    """Fit an adaptive crop plan.
 
-    The temperature is the likeliest for the first view. Each next view is the one that brings the prediction nearest to
-    the target, as long as one does: the mean over all views, and if the truth is known, half way from there to it.
-    Alone, the truth of some hundred images is too rough a guide.
+    The temperature is the one that makes the first view most likely. Each next view is the one that brings the
+    prediction closest to a target, as long as one does. The target is the mean over all views; if the truth is known,
+    it is halfway between that mean and the truth, because the labels of a few hundred images alone are too coarse.
+
+    Args:
+        logits: (images, views, classes).
+        truth: int64 (images,) true class indexes; None if they are unknown.
+        views: name of each view; the first one always comes first in the plan.
+        max_views: largest number of views in the plan.
+        budget: mean number of views per image, at least 1.
     """
     consensus = softmax(logits).mean(axis=1)
     known = consensus if truth is None else np.eye(logits.shape[2])[truth]
@@ -88,13 +109,13 @@ def _choose_views(logits: Floats, target: Floats, max_views: int) -> list[int]:
 
 
 def _cross_entropy(logits: Floats, target_logits: Floats) -> float:
-    """The mean of (images, classes) logits. target_logits: (images,) their sums weighted by the target."""
+    """The mean over (images, classes) logits; target_logits: (images,) sums of the logits weighted by the target."""
     highest = logits.max(axis=1)
     return float((np.log(np.exp(logits - highest[:, None]).sum(axis=1)) + highest - target_logits).mean())
 
 
 def _budget_curve(predictions: CumulativePredictions) -> tuple[tuple[float, float], ...]:
-    """(mean number of views, margin), only for margins at which the number grows."""
+    """Pairs of (mean number of views, margin), only for margins at which the number increases."""
     curve: list[tuple[float, float]] = []
     for margin in _MARGINS:
         views = float(predictions.stopped_at(margin)[1].mean().round(4))

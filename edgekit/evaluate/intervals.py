@@ -1,4 +1,4 @@
-"""Confidence intervals, and the paired test of two models on the same images."""
+"""Confidence intervals, and a paired test of two models on the same images."""
 
 from __future__ import annotations
 
@@ -18,19 +18,35 @@ _SIGNIFICANCE = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A measured value and the 95% interval around it."""
+    """A measured value with its 95% confidence interval.
+
+    Attributes:
+        value: the measured value.
+        low: lower end of the interval.
+        high: upper end of the interval.
+
+    Example:
+        >>> from edgekit.evaluate import Interval
+        >>> Interval(value=0.9, low=0.88, high=0.92).to_dict()
+        {'value': 0.9, 'low': 0.88, 'high': 0.92}
+    """
 
     value: float
     low: float
     high: float
 
     def to_dict(self) -> dict[str, float]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return dataclasses.asdict(self)
 
 
 def wilson_interval(correct: int, images: int) -> Interval:
-    """The accuracy with its 95% interval (Wilson 1927), which holds near 0 and 1 and for few images."""
+    """An accuracy with its 95% Wilson interval (Wilson 1927), which is valid near 0 and 1 and for few images.
+
+    Args:
+        correct: number of correct predictions.
+        images: number of images, at least 1.
+    """
     share = correct / images
     scale = 1 + Z_95**2 / images
     center = (share + Z_95**2 / (2 * images)) / scale
@@ -40,10 +56,15 @@ def wilson_interval(correct: int, images: int) -> Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedTest:
-    """Two models on the same images.
+    """A paired comparison of two models on the same images.
 
-    won: images that only the second one predicts correctly; lost: only the first. p_value: of the exact test of McNemar
-    (a sign test of won against lost): how often chance alone would be at least as uneven.
+    Attributes:
+        won: number of images that only the second model predicts correctly.
+        lost: number of images that only the first model predicts correctly.
+        both_right: number of images that both predict correctly.
+        both_wrong: number of images that neither predicts correctly.
+        p_value: of McNemar's exact test (a sign test of `won` against `lost`): the probability of a split at least as
+            uneven if both models were equally good.
     """
 
     won: int
@@ -54,19 +75,24 @@ class PairedTest:
 
     @property
     def verdict(self) -> str:
-        """The result in a few words."""
+        """Whether the second model is better, in a few words; the significance level is 5%."""
         p_value = f"p = {self.p_value:.3g}"
         if self.p_value >= _SIGNIFICANCE:
-            return f"no difference can be told ({p_value})"
+            return f"no significant difference ({p_value})"
         return f"{'better' if self.won > self.lost else 'worse'} ({p_value})"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return dataclasses.asdict(self)
 
 
 def paired_test(first: Flags, second: Flags) -> PairedTest:
-    """first, second: (N,) whether each image was predicted correctly."""
+    """Compare two models by McNemar's exact test.
+
+    Args:
+        first: bool (N,), whether the first model predicted each image correctly.
+        second: bool (N,), the same for the second model.
+    """
     won, lost = int((second & ~first).sum()), int((first & ~second).sum())
     return PairedTest(
         won=won,
@@ -78,15 +104,24 @@ def paired_test(first: Flags, second: Flags) -> PairedTest:
 
 
 def sign_test(ups: int, downs: int) -> float:
-    """The two-sided p-value of `ups` against `downs` if each is as likely as the other; exact."""
+    """The exact two-sided p-value of a sign test.
+
+    Args:
+        ups: number of signs in one direction.
+        downs: number of signs in the other, equally likely direction.
+    """
     tosses = ups + downs
-    # As logarithms: 2**-tosses underflows for thousands of images.
+    # In logarithms, because 2**-tosses underflows for thousands of images.
     logs = [_log_choose(tosses, k) - tosses * math.log(2) for k in range(min(ups, downs) + 1)]
     return min(1.0, 2 * math.fsum(map(math.exp, logs)))
 
 
 def mean_interval(values: npt.ArrayLike) -> Interval:
-    """The mean with its 95% interval by the normal distribution; a point if there is one value."""
+    """The mean with its 95% interval, by the normal distribution; a single value has an interval of width 0.
+
+    Args:
+        values: (N,), at least one.
+    """
     sample = np.asarray(values, np.float64)
     mean, half = float(sample.mean()), 0.0
     if len(sample) > 1:
@@ -95,9 +130,13 @@ def mean_interval(values: npt.ArrayLike) -> Interval:
 
 
 def median_interval(values: npt.ArrayLike) -> Interval:
-    """The median with the interval between two order statistics that holds it with at least 95%, whatever its shape.
+    """The median with its 95% interval, between two order statistics.
 
-    With fewer than 6 values no such pair exists; then it is the whole range.
+    The interval is distribution-free and covers the median with a probability of at least 95%. Fewer than 6 values have
+    no such pair; then it is their whole range.
+
+    Args:
+        values: (N,), at least one.
     """
     ordered = np.sort(np.asarray(values, np.float64))
     count = len(ordered)

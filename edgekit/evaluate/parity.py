@@ -1,4 +1,4 @@
-"""Whether two models compute the same logits: the question that follows every conversion step."""
+"""Numerical parity: whether two models compute the same logits, checked after every conversion step."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ LogitsFunction: TypeAlias = Callable[[Pixels], Floats]
 class Parity:
     """How far a model's logits are from its parent's on the same pixels.
 
-    logit_difference: largest absolute; relative_difference: the same over the parent's largest absolute logit.
-    probability_difference: largest absolute. agreement: share of the images with the same best class.
+    Attributes:
+        images: number of images.
+        logit_difference: largest absolute difference of a logit.
+        relative_difference: `logit_difference` divided by the parent's largest absolute logit.
+        probability_difference: largest absolute difference of a probability.
+        agreement: share of the images for which both predict the same class, 0 to 1.
     """
 
     images: int
@@ -32,7 +36,7 @@ class Parity:
     agreement: float
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, rounded up to two digits: the last bits depend on the machine, not on the model."""
+        """All figures as JSON-ready values; differences are rounded up to two digits, as by `rounded_up`."""
         return {
             "images": self.images,
             "logit_difference": rounded_up(self.logit_difference),
@@ -43,9 +47,21 @@ class Parity:
 
 
 def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> LogitsFunction:
-    """The function that a model file called `name` computes: (N, H, W, C) -> (N, classes).
+    """The function that a model file computes.
 
-    One image at a time, or a fixed batch of the file's at a time. ort_format: in onnxruntime's own, just written here.
+    Images run one at a time, or in batches of the model's fixed batch size.
+
+    Args:
+        model: bytes of the model file.
+        name: name of the file, for error messages.
+        ort_format: the file is in onnxruntime's own format, written by edgekit a moment ago.
+
+    Returns:
+        A function from uint8 (N, height, width, channels) pixels to (N, classes) logits. It raises ArtifactError if
+        onnxruntime cannot run the model.
+
+    Raises:
+        ArtifactError: onnxruntime cannot load the model.
     """
     session = open_session(model, name=name, ort_format=ort_format)
     batch = fixed_batch(session) or 1
@@ -54,21 +70,38 @@ def onnx_logits(model: bytes, *, name: str, ort_format: bool = False) -> LogitsF
         batches = [pixels[start : start + batch] for start in range(0, len(pixels), batch)]
         try:
             return np.concatenate([run_batches(session, part) for part in batches])
-        except Exception as error:  # onnxruntime raises classes of its own that are not public
-            raise ArtifactError(f"{name}: onnxruntime cannot run it: {first_line(error)}") from None
+        except Exception as error:  # onnxruntime's exception classes are not public
+            raise ArtifactError(f"{name}: onnxruntime cannot run this model: {first_line(error)}") from None
 
     return logits
 
 
 def measure_parity(parent: LogitsFunction, child: LogitsFunction, pixels: Pixels) -> Parity:
-    """Compare the logits of both on the same uint8 pixels (N, height, width, channels)."""
+    """Compare the logits of two models on the same pixels.
+
+    Args:
+        parent: computes the logits of the original model.
+        child: computes the logits of the converted model.
+        pixels: uint8 (N, height, width, channels).
+
+    Raises:
+        ArtifactError: their outputs have different shapes.
+    """
     return compare_logits(parent(pixels), child(pixels))
 
 
 def compare_logits(parent: Floats, child: Floats) -> Parity:
-    """Compare both logits (N, classes) of the same images. Raises ArtifactError if they differ in shape."""
+    """Compare two sets of logits of the same images.
+
+    Args:
+        parent: (N, classes) logits of the original model.
+        child: (N, classes) logits of the converted model.
+
+    Raises:
+        ArtifactError: their shapes differ.
+    """
     if parent.shape != child.shape:
-        raise ArtifactError(f"a model answers {child.shape} where its parent answers {parent.shape}")
+        raise ArtifactError(f"the converted model's output has shape {child.shape}, its parent's {parent.shape}")
     ours, theirs = child.astype(np.float64), parent.astype(np.float64)
     with np.errstate(invalid="ignore"):  # infinite logits are as wrong as NaN
         difference, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
@@ -83,11 +116,16 @@ def compare_logits(parent: Floats, child: Floats) -> Parity:
 
 
 def divergence(expected: Floats, logits: Floats) -> float:
-    """Mean KL divergence over the images, in nats, of the probabilities that belong to these logits (N, classes)."""
+    """The mean Kullback-Leibler divergence of predicted probabilities over the images, in nats.
+
+    Args:
+        expected: (N, classes) reference logits.
+        logits: (N, classes) logits to compare with them.
+    """
     probabilities = softmax(expected)
     tiny = np.finfo(np.float64).tiny
     terms = probabilities * (np.log(np.maximum(probabilities, tiny)) - _log_softmax(logits))
-    return float(np.maximum(terms.sum(axis=1), 0.0).mean())  # rounding can bring equal logits below 0
+    return float(np.maximum(terms.sum(axis=1), 0.0).mean())  # equal logits may give a value below 0 by rounding
 
 
 def _log_softmax(logits: Floats) -> Floats:
@@ -96,19 +134,28 @@ def _log_softmax(logits: Floats) -> Floats:
 
 
 def require_parity(parity: Parity, *, step: str, tolerance: float) -> None:
-    """Raises ParityError if the relative difference exceeds the tolerance, or is not a number."""
+    """Check that a conversion step left the logits unchanged.
+
+    Args:
+        parity: how far the logits differ.
+        step: name of the step, for the message.
+        tolerance: largest relative difference.
+
+    Raises:
+        ParityError: the relative difference exceeds the tolerance, or is not a number.
+    """
     if not parity.relative_difference <= tolerance:
         raise ParityError(
-            f"{step} changed the answers: the logits differ by {parity.logit_difference:.2g}, "
-            f"{parity.relative_difference:.2g} of the largest, on {parity.images} images "
-            f"(allowed {tolerance:.2g}); nothing was written",
+            f"{step} changed the outputs: logits differ by up to {parity.logit_difference:.2g}, "
+            f"{parity.relative_difference:.2g} relative to the largest logit (allowed: {tolerance:.2g}), on "
+            f"{parity.images} images; nothing was written",
             measured=parity.relative_difference,
             tolerance=tolerance,
         )
 
 
 def rounded_up(value: float) -> float:
-    """Two digits, rounded up: the last bits of a figure depend on the machine, not on the model."""
+    """Round up to two digits, because the last bits of a figure depend on the machine, not on the model."""
     if value == 0 or not math.isfinite(value):
         return value
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -1,4 +1,4 @@
-"""Models' predictions for labeled images, each image read as an application would read it."""
+"""Predictions of several models for labeled images, each image read as an application would read it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.dataset import ImageSet, Unreadable
-from edgekit.errors import DataError, ImageError
+from edgekit.errors import DataError, ImageError, check_types
 from edgekit.evaluate.accuracy import Accuracy, class_indexes
-from edgekit.runtime.bulk import predict_many
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedModel:
-    """One of the models that are evaluated together, with its crop plan.
+    """One of the models that are evaluated together.
 
-    name: unique among them. path: of the model file.
+    Attributes:
+        name: name in tables and reports, unique among the models.
+        path: the model file.
+        classifier: the opened model.
+        crops: name of the crop plan to predict with.
     """
 
     name: str
@@ -33,7 +36,11 @@ class EvaluatedModel:
 class Predictions:
     """The predictions of several models for the same images.
 
-    images: those that every model could read. accuracies: one for each model, rows in the order of the images.
+    Attributes:
+        models: the models.
+        images: the images that every model could read.
+        accuracies: predictions of each model, with a row for each of `images`.
+        unreadable: names of the other images, each with the reason.
     """
 
     models: tuple[EvaluatedModel, ...]
@@ -49,11 +56,31 @@ def predict_all(
     synonyms: Mapping[str, str] | None = None,
     on_image: Callable[[], None] = lambda: None,
 ) -> Predictions:
-    """Predict every image by every model; an image that one of them cannot read is left out for all of them.
+    """Predict every image with every model; an image that one model cannot read is left out for all of them.
 
-    synonyms: the model's label for a class of the images, if they differ. on_image is called after each image of
-    each model. Raises DataError for classes that a model does not have, or if no image can be read.
+    Args:
+        models: the models.
+        images: labeled images.
+        synonyms: the models' label for each class of the images that has another name.
+        on_image: called after each image of each model.
+
+    Raises:
+        DataError: a model does not have a class of the images, or no image can be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit import Classifier, dataset
+        >>> from edgekit.evaluate import EvaluatedModel, predict_all
+        >>> classifier, path = Classifier("model.onnx"), Path("model.onnx")
+        >>> models = [EvaluatedModel(crops, path, classifier, crops) for crops in ("center", "ten")]
+        >>> predictions = predict_all(models, dataset.read("photos", "val"))
+        >>> [accuracy.probabilities.shape for accuracy in predictions.accuracies]
+        [(72, 3), (72, 3)]
     """
+    check_types(Sequence, models=models)
+    for model in models:
+        check_types(EvaluatedModel, models=model)
+    check_types(ImageSet, images=images)
     truths = [class_indexes(images, model.classifier.info.labels, synonyms=synonyms) for model in models]
     outcomes = [_outcomes(model, images, on_image) for model in models]
     unreadable = _unreadable(images, outcomes)
@@ -72,7 +99,7 @@ def predict_all(
 
 def bulk_predictions(model: EvaluatedModel, images: ImageSet) -> Iterator[Prediction | ImageError]:
     """The prediction or the error for each image in order: bulk prediction, all that an evaluation should cost."""
-    return predict_many(model.classifier, images.sources, top=1, plan=model.crops)
+    return model.classifier.predict_many(images.sources, top=1, plan=model.crops)
 
 
 def _outcomes(model: EvaluatedModel, images: ImageSet, on_image: Callable[[], None]) -> list[Prediction | ImageError]:

@@ -1,4 +1,4 @@
-"""Speed measured in turn: machines are shared, so only ratios of neighbors in time mean much."""
+"""Interleaved timing: on a shared machine, only measurements taken right after each other can be compared."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from edgekit.runtime.run_limits import run
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-Seconds = npt.NDArray[np.float64]  # of every single call: (rounds, calls of a round)
+Seconds = npt.NDArray[np.float64]  # of each call: (rounds, calls per round)
 
 _WARMUP_CALLS = 3
-_MAX_CALLS = 200  # of one function in one round
+_MAX_CALLS = 200  # of one function in a round
 _SPEED_IMAGES, _SPEED_ROUNDS = 4, 11
 
 
@@ -35,10 +35,19 @@ def time_in_turn(
     round_s: float = 0.1,
     on_round: Callable[[], None] = lambda: None,
 ) -> list[Seconds]:
-    """The seconds of every call of each function, after a warm-up.
+    """Time functions in turn, after a warm-up.
 
-    In each round one function after the other is called for about `round_s` seconds, at least once, every other round
-    in the opposite order, so that neither drift nor position favors one. on_round is called after each round.
+    In each round the functions are called one after the other, each for about `round_s` seconds but at least once.
+    Every other round goes in the opposite order, so that neither drift nor position favors a function.
+
+    Args:
+        functions: what to time.
+        rounds: number of rounds.
+        round_s: seconds for each function in a round.
+        on_round: called after each round.
+
+    Returns:
+        For each function, float64 (rounds, calls per round) seconds.
     """
     counts = [_calls_within(function, round_s) for function in functions]
     timings = [np.empty((rounds, count)) for count in counts]
@@ -64,13 +73,28 @@ def _calls_within(function: Callable[[], object], seconds: float) -> int:
 
 
 def speedup(baseline: Seconds, other: Seconds) -> Interval:
-    """How many times as fast `other` is: the median over the rounds of their medians' ratio, with its interval."""
+    """How many times as fast `other` is as `baseline`: the median over the rounds of the ratio of their medians.
+
+    Args:
+        baseline: (rounds, calls) seconds, from the same `time_in_turn` as `other`.
+        other: (rounds, calls) seconds.
+
+    Returns:
+        The speedup with its 95% interval; above 1 `other` is faster.
+    """
     return median_interval(np.median(baseline, axis=1) / np.median(other, axis=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedLatency:
-    """Median milliseconds per image of a baseline and of another model, and the median of the rounds' ratios."""
+    """The latency of a model compared with that of a baseline.
+
+    Attributes:
+        baseline_ms: median milliseconds per image of the baseline.
+        other_ms: median milliseconds per image of the other model.
+        speedup: median over the rounds of the ratio of both; above 1 the other model is faster.
+        threads: intra-op threads of both.
+    """
 
     baseline_ms: float
     other_ms: float
@@ -78,14 +102,21 @@ class PairedLatency:
     threads: int
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """All figures as JSON-ready values."""
         return dataclasses.asdict(self)
 
 
 def paired_latency(
     baseline: ort.InferenceSession, other: ort.InferenceSession, pixels: Pixels, *, threads: int
 ) -> PairedLatency:
-    """Both sessions on pixels (1, height, width, channels), warmed up, in alternating rounds of about 0.1 s."""
+    """Time two sessions in turn, in rounds of about 0.1 s.
+
+    Args:
+        baseline: session of the baseline.
+        other: session of the model to compare.
+        pixels: uint8 (1, height, width, channels).
+        threads: intra-op threads of both sessions, for the record.
+    """
     feed = {"pixels": pixels}
     first, second = time_in_turn([partial(run, session, ["logits"], feed) for session in (baseline, other)])
     baseline_ms, other_ms = (float(np.median(seconds)) * 1e3 for seconds in (first, second))
@@ -96,14 +127,24 @@ def paired_latency(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionSpeed:
-    """median_ms: of one image, from file to label. speedup: over the first model, with its interval."""
+    """The speed of a model.
+
+    Attributes:
+        median_ms: median milliseconds per image, from file to label.
+        speedup: how many times as fast the model is as the first one.
+    """
 
     median_ms: float
     speedup: Interval
 
 
 def prediction_speeds(models: Sequence[EvaluatedModel], images: ImageSet) -> tuple[PredictionSpeed, ...]:
-    """Of each model, on the same few of the (readable) images."""
+    """Time the models in turn, from file to label, on a few images.
+
+    Args:
+        models: the models.
+        images: readable images, of which 4 are used.
+    """
     sources = images.sample(_SPEED_IMAGES, seed=0).sources
     timings = time_in_turn([partial(_predict_all, model, sources) for model in models], rounds=_SPEED_ROUNDS)
     return tuple(

@@ -1,4 +1,4 @@
-"""A third-party ONNX classifier becomes an artifact: raw pixels in, logits out, labels and preprocessing inside."""
+"""Converts a third-party ONNX classifier to an edgekit model, and verifies that its predictions are unchanged."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from onnx import GraphProto, TensorProto
 from edgekit.artifact.info import ArtifactInfo, Precision, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
-from edgekit.errors import ArtifactError, SpecError
+from edgekit.errors import ArtifactError, SpecError, check_types, quote
 from edgekit.evaluate.parity import LogitsFunction, Parity, measure_parity, onnx_logits, require_parity
 from edgekit.export.finalize import DEFAULT_INTERFACE, Interface, finalize
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.export.simplify import simplify
 from edgekit.export.third_party import Outputs, ThirdPartyModel
-from edgekit.export.wrap_third_party import LEAST_PROBABILITY, OutputKind, last_operator, open_batch, wrap
+from edgekit.export.wrap_third_party import MIN_PROBABILITY, OutputKind, last_operator, with_dynamic_batch, wrap
 from edgekit.files import sha256
 from edgekit.graph.index import Graph
 from edgekit.image.source import Pixels
@@ -32,19 +32,25 @@ from edgekit.preprocess.spec import Preprocess
 
 Background: TypeAlias = Literal["first", "none"]
 
-# The same float32 arithmetic, fused by onnxruntime in another way.
+# The arithmetic is the same float32, but onnxruntime fuses it differently.
 TOLERANCE = 1e-4
-_SUM_TOLERANCE = 1e-3  # of a row of float32 probabilities
+_SUM_TOLERANCE = 1e-3  # how far the sum of a row of float32 probabilities may be from 1
 _FLOATS: dict[int, Precision] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 _INTEGER_OPERATORS = frozenset({"DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """The file that was written, and what was found in the third-party file.
+    """The model that `adopt` wrote, and the properties detected in the third-party file.
 
-    parity: with the third-party file. output_kind: of the third-party file. background: whether its first class, which
-    has no label, was left out. batch: None for any number. simplified_by: the simplifier, or none.
+    Attributes:
+        path: the file that was written.
+        info: its metadata.
+        parity: its logits compared with those of the third-party file.
+        output_kind: whether the third-party file outputs logits or probabilities.
+        background: whether its first class, an unlabeled background, was removed.
+        batch: fixed batch size of the written file; None for a dynamic one.
+        simplified_by: "onnxsim", "onnxslim" or "none".
     """
 
     path: Path
@@ -71,17 +77,47 @@ def adopt(
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
 ) -> Adoption:
-    """Write the classifier that `read_third_party` read as an artifact to a new path.
+    """Convert a third-party classifier to an edgekit model and verify that its predictions are unchanged.
 
-    preprocess: how images become its input, mean and std in the order of red, green, blue; bgr: its channels are in
-    the other order. output_kind: determined by default, from its last nodes and its outputs. background: "first" leaves
-    its first class out; by default if it has one class more than there are labels. model: the network's name in the
-    file (the source file's name). images: labeled ones, on which every step is compared and the accuracy measured;
-    synthetic images for the steps by default. interface: further outputs, or a fixed batch.
+    Args:
+        source: the classifier, from `read_third_party`.
+        path: file to write; must not be the source.
+        preprocess: how images become the input of the model; mean and std on a 0-1 scale, in RGB order.
+        labels: class names, in the order of the outputs.
+        bgr: the model expects its channels in BGR order.
+        output_kind: whether the model outputs "logits" or "probabilities" (default: detected from its last operator
+            and its outputs).
+        background: "first" removes its first class, "none" keeps all (default: removes it if there is one class more
+            than labels).
+        model: name of the network in the metadata (default: the source file's name).
+        license: license of the weights, as an SPDX identifier.
+        images: labeled images on which every step is compared with the source and the accuracy is measured. Without
+            them, the steps are compared on synthetic images and no accuracy is stored.
+        interface: additional outputs, or a fixed batch size.
+        on_image: called after each image of the accuracy measurement.
 
-    Raises SpecError for options that do not fit the file, ArtifactError for a file that is not a single-label
-    classifier, and ParityError if the outputs of the artifact and the source differ; then nothing is written.
+    Returns:
+        The written file, its metadata, and what was detected.
+
+    Raises:
+        SpecError: an argument does not fit the model.
+        ArtifactError: the file is not a single-label classifier, or cannot be run.
+        ParityError: the outputs of the two files differ; nothing is written.
+
+    Example:
+        >>> from edgekit import Preprocess
+        >>> from edgekit.export import adopt, read_third_party
+        >>> adoption = adopt(
+        ...     read_third_party("plain.onnx"),
+        ...     "adopted.onnx",
+        ...     preprocess=Preprocess(resize=36, crop=32),
+        ...     labels=["bolt", "nut", "washer"],
+        ... )
+        >>> adoption.output_kind, adoption.parity.agreement
+        ('logits', 1.0)
     """
+    check_types(ThirdPartyModel, source=source)
+    check_types(Preprocess, preprocess=preprocess)
     require_new_path(source.name, path)
     _check_preprocess(source, preprocess)
     pixels, origin = parity_pixels(preprocess, images)
@@ -89,7 +125,7 @@ def adopt(
     kind = _determine_output_kind(source, outputs, output_kind)
     labels, first = _labels_and_first_class(source, outputs.shape[1], check_labels(labels), background)
     wrapped = wrap(source, preprocess, bgr=bgr, kind=kind, first=first, classes=outputs.shape[1])
-    adopted, batch = open_batch(wrapped, source, pixels)
+    adopted, batch = with_dynamic_batch(wrapped, source, pixels)
     parity = _measure_parity(outputs[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)
     require_parity(parity, step="adopting", tolerance=TOLERANCE)
     digest = sha256(source.data)
@@ -120,13 +156,22 @@ def adopt(
 
 def _check_preprocess(source: ThirdPartyModel, preprocess: Preprocess) -> None:
     if source.size is not None and source.size != preprocess.crop:
-        raise SpecError(f"{source.name}: takes inputs of {source.size}, not of the crop's {preprocess.crop}")
+        raise SpecError(f"{source.name}: `crop` must be the model's input size {source.size} (got {preprocess.crop})")
     if source.channels not in (None, preprocess.channels):
-        raise SpecError(f"{source.name}: takes {source.channels} channels, but {preprocess.color} has another number")
+        raise SpecError(
+            f"{source.name}: `color` must have the {source.channels} channels of the model's input "
+            f"(got {quote(preprocess.color)})"
+        )
     if max(map(abs, preprocess.mean)) > 1:
-        raise SpecError(f"mean must be in 0..1 units, not {preprocess.mean}; 123.675 of 255 is 0.485")
+        raise SpecError(
+            f"`mean` must be on a 0-1 scale (got {quote(preprocess.mean)}); divide 0-255 values by 255, "
+            f"e.g. 123.675 becomes 0.485"
+        )
     if max(preprocess.std) > 1:
-        raise SpecError(f"std must be in 0..1 units, not {preprocess.std}; 58.395 of 255 is 0.229")
+        raise SpecError(
+            f"`std` must be on a 0-1 scale (got {quote(preprocess.std)}); divide 0-255 values by 255, "
+            f"e.g. 58.395 becomes 0.229"
+        )
 
 
 def _determine_output_kind(source: ThirdPartyModel, outputs: Outputs, requested: OutputKind | None) -> OutputKind:
@@ -134,17 +179,20 @@ def _determine_output_kind(source: ThirdPartyModel, outputs: Outputs, requested:
     sums, lowest = outputs.sum(axis=1), outputs.min()
     are_probabilities = bool(lowest >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE)
     if last == "Sigmoid" and not are_probabilities:
-        raise ArtifactError(f"{source.name}: ends in Sigmoid, each class for itself; an artifact tells one of several")
+        raise ArtifactError(
+            f"{source.name}: ends in Sigmoid, as multi-label models do; edgekit supports single-label classifiers only"
+        )
     if last == "Softmax" and (not are_probabilities or requested == "logits"):
-        raise SpecError(f"{source.name}: ends in Softmax, and its answers sum to {sums[0]:.4g}: they are no logits")
+        raise SpecError(f"{source.name}: ends in Softmax and its outputs sum to {sums[0]:.4g}, so they are not logits")
     if requested == "probabilities" and not are_probabilities:
         raise SpecError(
-            f"{source.name}: its answers are no probabilities: they are {lowest:.3g} and more and sum to {sums[0]:.4g}"
+            f"{source.name}: outputs are not probabilities: minimum {lowest:.3g}, rows sum to {sums[0]:.4g}; "
+            f"leave out `output_kind` to detect what they are"
         )
     if requested is None and not are_probabilities and lowest >= 0 and np.ptp(sums) <= _SUM_TOLERANCE * sums.max() > 0:
         raise SpecError(
-            f"{source.name}: none of its answers is below 0 and they always sum to {sums[0]:.4g}: neither logits nor "
-            f"probabilities; where they are logits, say so"
+            f"{source.name}: outputs are never negative and always sum to {sums[0]:.4g}, so they are probably neither "
+            f"logits nor probabilities; if they are logits, set `output_kind` to 'logits'"
         )
     return requested or ("probabilities" if are_probabilities else "logits")
 
@@ -152,24 +200,25 @@ def _determine_output_kind(source: ThirdPartyModel, outputs: Outputs, requested:
 def _labels_and_first_class(
     source: ThirdPartyModel, classes: int, labels: tuple[str, ...], background: Background | None
 ) -> tuple[tuple[str, ...], int]:
-    """The labels, and the index of the first class that has one."""
+    """The labels without that of a removed background class, and the index of the first class with a label."""
     first = int(background == "first" or (background is None and classes == len(labels) + 1))
     if first and classes == len(labels):
         labels = labels[1:]
     if classes - first != len(labels):
-        besides = " besides the background" if first else ""
+        except_background = " after the background class" if first else ""
         raise SpecError(
-            f"{source.name}: answers {classes - first} classes{besides}, but there are {len(labels)} labels"
+            f"{source.name}: `labels` must have one name for each of the model's {classes - first} classes"
+            f"{except_background} (got {len(labels)} names)"
         )
     return labels, first
 
 
 def _measure_parity(expected: Outputs, child: LogitsFunction, pixels: Pixels, kind: OutputKind) -> Parity:
-    """Logits are compared as they are; of probabilities, whose logits are not known, the logarithms are."""
+    """Compare logits directly, and probabilities, whose logits are unknown, by their logarithms."""
     if kind == "logits":
         return measure_parity(lambda _: expected, child, pixels)
     return measure_parity(
-        lambda _: _log_probabilities(np.log(np.maximum(expected, LEAST_PROBABILITY))),
+        lambda _: _log_probabilities(np.log(np.maximum(expected, MIN_PROBABILITY))),
         lambda batch: _log_probabilities(child(batch)),
         pixels,
     )
@@ -178,7 +227,7 @@ def _measure_parity(expected: Outputs, child: LogitsFunction, pixels: Pixels, ki
 def _log_probabilities(logits: Floats) -> Floats:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return np.asarray(np.maximum(shifted, np.log(LEAST_PROBABILITY)))
+    return np.asarray(np.maximum(shifted, np.log(MIN_PROBABILITY)))
 
 
 def _precision(graph: GraphProto) -> Precision:

@@ -1,4 +1,4 @@
-"""The last step to a finished file: further outputs or a fixed batch, its accuracy, its metadata."""
+"""The last step of an export: adds outputs or fixes the batch size, measures the accuracy, writes the metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
-from edgekit.errors import ParityError, SpecError
+from edgekit.errors import ParityError, SpecError, check_types, must_be
 from edgekit.evaluate.accuracy import measure_accuracy
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
 from edgekit.export.parity_inputs import parity_pixels
@@ -28,19 +28,29 @@ from edgekit.image.source import Pixels
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import MAX_FIXED_BATCH, open_session, run_batches
 
-# The path to the logits does not change.
+# The computation of the logits does not change.
 TOLERANCE = 1e-5
-# The mean of the maps is the logit but for the order of float32 sums.
+# The mean of the maps is the logits, up to the order of float32 sums.
 MAPS_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """The batch size of a file and its outputs besides the logits.
+    """The batch size of a model and its outputs in addition to the logits.
 
-    batch: None for any number, or what the file has already. features: a further output `features`, the pooled
-    vector before the linear layer. activation_maps: a further output `maps`, one map for each class, whose mean is its
-    logit; see add_outputs. Raises SpecError for a batch that no file may have.
+    Args:
+        batch: fixed batch size, 1 to 256; None keeps that of the model, which is dynamic unless it was fixed before.
+        features: add the output `features`, float32 (batch, features): the pooled vector before the last layer.
+        activation_maps: add the output `maps`, float32 (batch, classes, height, width): class activation maps, whose
+            mean over height and width is the logits.
+
+    Raises:
+        SpecError: `batch` is not an integer from 1 to 256.
+
+    Example:
+        >>> from edgekit.export import Interface
+        >>> Interface(batch=1, features=True)
+        Interface(batch=1, features=True, activation_maps=False)
     """
 
     batch: int | None = None
@@ -49,7 +59,9 @@ class Interface:
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch not in range(1, MAX_FIXED_BATCH + 1):
-            raise SpecError(f"batch must be 1 to {MAX_FIXED_BATCH} images, or any number, not {self.batch!r:.40}")
+            expected = f"an integer from 1 to {MAX_FIXED_BATCH}, or None for a dynamic batch size"
+            raise SpecError(must_be("batch", expected, self.batch))
+        check_types(bool, features=self.features, activation_maps=self.activation_maps)
 
 
 DEFAULT_INTERFACE = Interface()
@@ -64,10 +76,23 @@ def finalize(
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
 ) -> ArtifactInfo:
-    """Write the simplified artifact with that interface and its measured accuracy to a new path; its metadata.
+    """Write the finished model: with the requested interface and its measured accuracy.
 
-    parent_sha256: of the file that the user knows, because `source` is temporary. images: if they have classes, the
-    accuracy is measured on them. Raises as change_interface.
+    Args:
+        source: simplified edgekit model, a temporary file.
+        path: file to write.
+        parent_sha256: hash of the file that the user converted, to record as the parent; None if there is none.
+        images: images to compare the logits on (default: synthetic images); if they have classes, the accuracy is
+            measured on them too.
+        interface: batch size and additional outputs.
+        on_image: called after each image of the accuracy measurement.
+
+    Returns:
+        The metadata of the written file.
+
+    Raises:
+        SpecError: the network cannot have the additional outputs.
+        ParityError: the logits changed.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -91,9 +116,25 @@ def change_interface(
     images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
 ) -> ArtifactInfo:
-    """Write the artifact with that interface to a new path; its metadata.
+    """Change the batch size of an edgekit model, or add outputs to it.
 
-    Raises SpecError for a network that cannot have those outputs, and ParityError if the logits change.
+    Args:
+        source: edgekit model.
+        path: file to write; must not be `source`.
+        images: images to compare the logits on (default: synthetic images).
+        interface: batch size and additional outputs.
+
+    Returns:
+        The metadata of the written file.
+
+    Raises:
+        ArtifactError: `source` is not an edgekit model, or is refused.
+        SpecError: the network cannot have these outputs, or `path` would replace `source`.
+        ParityError: the logits changed; nothing is written.
+
+    Example:
+        >>> from edgekit.export.finalize import Interface, change_interface
+        >>> info = change_interface("model.onnx", "model-batch1.onnx", interface=Interface(batch=1))  # doctest: +SKIP
     """
     model = read_model(source)
     require_new_path(source, path)
@@ -106,26 +147,34 @@ def change_interface(
         parsed = set_batch(parsed, batch=interface.batch)
     changed = model if interface == DEFAULT_INTERFACE else serialized(parsed)
     pixels, origin = parity_pixels(info.preprocess, images)
-    before, after = onnx_logits(model, name=os.fspath(source)), onnx_logits(changed, name="the refitted model")
+    before, after = onnx_logits(model, name=os.fspath(source)), onnx_logits(changed, name="the changed model")
     parity = measure_parity(before, after, pixels)
-    require_parity(parity, step="refitting", tolerance=TOLERANCE)
+    require_parity(parity, step="changing the batch size or outputs", tolerance=TOLERANCE)
     if interface.activation_maps:
-        require_maps_of_logits(changed, pixels)
+        require_maps_average_to_logits(changed, pixels)
     measured = {"refit": parity.to_dict() | {"on": origin}}
     info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=sha256(model))
     write_info(changed, info, Path(path))
     return info
 
 
-def require_maps_of_logits(model: bytes, pixels: Pixels) -> None:
-    """Raises ParityError if the mean of the maps is not the logits, on uint8 pixels (N, height, width, channels)."""
+def require_maps_average_to_logits(model: bytes, pixels: Pixels) -> None:
+    """Check that the mean of the class activation maps is the logits.
+
+    Args:
+        model: bytes of a model with the outputs `logits` and `maps`.
+        pixels: uint8 (N, height, width, channels); the first image is used.
+
+    Raises:
+        ParityError: it is not.
+    """
     session = open_session(model, name="the model with maps")
     maps, logits = (run_batches(session, pixels[:1], output=name) for name in (MAPS, "logits"))
     difference = float(np.abs(maps.mean(axis=(2, 3)) - logits).max() / max(np.abs(logits).max(), 1e-30))
     if not difference <= MAPS_TOLERANCE:
         raise ParityError(
-            f"the mean of the class maps differs from the logits by {difference:.2g} of the largest (allowed "
-            f"{MAPS_TOLERANCE:.2g}); nothing was written",
+            f"the mean of the activation maps differs from the logits by {difference:.2g} of the largest logit "
+            f"(allowed {MAPS_TOLERANCE:.2g}); nothing was written",
             measured=difference,
             tolerance=MAPS_TOLERANCE,
         )

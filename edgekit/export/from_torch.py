@@ -1,4 +1,4 @@
-"""From a torch module to one .onnx file that takes raw pixels."""
+"""Exports a torch module to one .onnx file whose input is raw pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.dataset import ImageSet
-from edgekit.errors import EdgekitError, SpecError
+from edgekit.errors import EdgekitError, SpecError, must_be
 from edgekit.evaluate.parity import LogitsFunction, Parity, measure_parity, onnx_logits, require_parity
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.export.wrap_third_party import last_operator
@@ -31,10 +31,10 @@ from edgekit.preprocess.scores import Floats
 from edgekit.zoo.network import Network, PixelNetwork
 
 DEFAULT_OPSET = 20
-LEAST_OPSET = 18  # what torch's exporter writes; it converts upwards
-# float32 sums of another order: 1e-6 is usual, ten times that in the deepest networks.
+MIN_OPSET = 18  # torch's exporter writes opset 18 and converts it to later ones
+# Sums of float32 in a different order: typically 1e-6, ten times that in the deepest networks.
 TOLERANCE = 1e-4
-# Rows of probabilities sum to 1 but for float32's rounding; rows of logits never do so by chance.
+# Rows of probabilities sum to 1 up to float32 rounding; rows of logits never do so by chance.
 _SUM_TOLERANCE = 1e-4
 _TERMINAL_COLORS = re.compile("\x1b\\[[0-9;]*m")
 
@@ -47,17 +47,31 @@ def from_torch(
     images: ImageSet | None = None,
     opset: int = DEFAULT_OPSET,
 ) -> Parity:
-    """Write `module` as an artifact: uint8 (batch, height, width, channels) `pixels` in, (batch, classes) `logits` out.
+    """Export a torch module as an edgekit model, not yet simplified.
 
-    module: float32 (N, C, H, W) normalized by its preprocessing in. It is exported in evaluation mode and left in
-    the mode it was in. info: the file's metadata; its parity is measured here. images: the logits are compared on
-    these, on synthetic images by default. Raises SpecError for a module that does not return one logit for each label,
-    and ParityError if the logits of onnxruntime differ from torch's; then nothing is written.
+    The model's input `pixels` is uint8 (batch, height, width, channels), its output `logits` is float32
+    (batch, classes). The normalization becomes part of the graph.
+
+    Args:
+        module: classifier with a normalized float32 (N, C, H, W) input. It is exported in evaluation mode; the mode of
+            each of its parts is restored afterwards.
+        info: metadata of the file; the measured parity is added to it.
+        path: file to write.
+        images: images to compare the logits on (default: synthetic images).
+        opset: ONNX operator set, 18 or later.
+
+    Returns:
+        The logits of onnxruntime compared with those of torch.
+
+    Raises:
+        SpecError: the module does not return one float32 logit per label, or `opset` is not supported.
+        ParityError: the logits of onnxruntime and torch differ; nothing is written.
+        EdgekitError: torch cannot export the module.
     """
     require("onnxscript", extra="export")
     newest = onnx.defs.onnx_opset_version()
-    if opset not in range(LEAST_OPSET, newest + 1):
-        raise SpecError(f"opset must be from {LEAST_OPSET} to {newest}, not {opset!r:.100}")
+    if opset not in range(MIN_OPSET, newest + 1):
+        raise SpecError(must_be("opset", f"an integer from {MIN_OPSET} to {newest}", opset))
     network = _ContiguousPixels(_uncompiled(module), mean=info.preprocess.mean, std=info.preprocess.std)
     pixels, origin = parity_pixels(info.preprocess, images)
     with _evaluation_mode(network):
@@ -71,10 +85,10 @@ def from_torch(
 
 
 class _ContiguousPixels(PixelNetwork):
-    """With contiguous channel planes, as networks outside of the zoo expect them.
+    """A PixelNetwork with a contiguous channels-first input, as networks outside the zoo expect.
 
-    A permuted view counts as channels last, and for an adaptive pooling of that torch writes a graph that copies value
-    by value.
+    torch treats a permuted view as channels-last, and exports an adaptive pooling of that as a graph that copies single
+    values.
     """
 
     def _normalized(self, pixels: Tensor) -> Tensor:
@@ -82,16 +96,16 @@ class _ContiguousPixels(PixelNetwork):
 
 
 def _uncompiled(module: nn.Module) -> nn.Module:
-    """The module that torch.compile was given, if it was; compiling it once more would take minutes."""
+    """The module inside a compiled one; exporting the compiled module would compile it again, which takes minutes."""
     if isinstance(module, torch.jit.ScriptModule):
-        raise SpecError("a TorchScript module cannot be exported; give the nn.Module that it was made from")
+        raise SpecError("a TorchScript module cannot be exported; pass the nn.Module that it was created from")
     inner = getattr(module, "_orig_mod", module)
     return inner if isinstance(inner, nn.Module) else module
 
 
 @contextmanager
 def _evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards each part in the mode it was in."""
+    """Switch the network to evaluation mode, and restore the mode of each part afterwards."""
     training = [part for part in network.modules() if part.training]
     network.eval()
     try:
@@ -102,13 +116,13 @@ def _evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def _check_outputs(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
-    """Usual mistakes of a module, in clearer words than the exporter's."""
+    """Report common mistakes more clearly than the exporter does."""
     if isinstance(network.network, Network):
         network.network.check_input(info.preprocess.crop)
     device = next((p.device for p in network.parameters() if p.device.type != "cpu"), None)
     if device is not None:
-        raise SpecError(f"the module lies on {device}; move it by module.cpu()")
-    for count in (len(pixels), 1):  # of one image, some modules return no batch
+        raise SpecError(f"the module must be on the CPU (got {device}); call module.cpu() first")
+    for count in (len(pixels), 1):  # some modules drop the batch axis for a single image
         _check_output(network, info, pixels[:count])
 
 
@@ -117,21 +131,23 @@ def _check_output(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> 
     try:
         with torch.inference_mode():
             output = network(torch.from_numpy(pixels.copy()))
-    except Exception as error:  # a module raises what it likes
+    except Exception as error:  # a module may raise anything
         shape = (len(pixels), info.preprocess.channels, *info.preprocess.crop)
-        message = f"the module cannot take float32 {shape}: {_first_line(error)}"
+        message = f"the module does not accept float32 {shape}: {_first_line(error)}"
         raise SpecError(f"{message}{_weight_type_hint(network)}") from error
     if not isinstance(output, torch.Tensor) or output.dtype != torch.float32 or tuple(output.shape) != expected:
-        raise SpecError(f"the module must answer float32 {expected}, one logit for each label, not {_describe(output)}")
+        raise SpecError(
+            f"the module must return float32 {expected}, one logit for each label (got {_describe(output)})"
+        )
     rows = output.numpy()
     if rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
-        raise SpecError("the module answers probabilities; an artifact holds logits: give it without its softmax")
+        raise SpecError("the module returns probabilities, but an edgekit model outputs logits; remove its softmax")
 
 
 def _weight_type_hint(network: nn.Module) -> str:
-    """A way out, if the weights are of another type than the pixels."""
+    """What to do if the weights are not float32; empty if they are."""
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point() and p.dtype != torch.float32), None)
-    return "" if dtype is None else f"; its weights are {str(dtype).removeprefix('torch.')}: give module.float()"
+    return "" if dtype is None else f"; its weights are {str(dtype).removeprefix('torch.')}, so pass module.float()"
 
 
 def _describe(output: object) -> str:
@@ -141,7 +157,7 @@ def _describe(output: object) -> str:
 
 
 def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
-    example = torch.from_numpy(pixels[:2].copy())  # two: the exporter would treat a batch of one as a constant
+    example = torch.from_numpy(pixels[:2].copy())  # the exporter would treat a batch size of one as a constant
     try:
         with _silenced():
             program = torch.onnx.export(
@@ -154,23 +170,26 @@ def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
                 opset_version=opset,
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises what its many parts raise
+    except Exception as error:  # the exporter's parts raise classes of their own
         raise EdgekitError(f"torch cannot export this network: {_first_line(_first_cause(error))}") from error
-    assert program is not None  # it is, with dynamo=True
+    assert program is not None  # always true with dynamo=True
     model = program.model_proto
-    written = {entry.domain: entry.version for entry in model.opset_import}.get("")
-    if written != opset:  # it exports by one operator set, and what it cannot convert to another it leaves as it is
+    exported_opset = {entry.domain: entry.version for entry in model.opset_import}.get("")
+    if exported_opset != opset:  # the exporter leaves a model unchanged that it cannot convert to another opset
         raise SpecError(
-            f"torch cannot write this network by operator set {opset}, only by {written}; give --opset {written}"
+            f"torch cannot convert this network to opset {opset}, only to {exported_opset}; "
+            f"set `opset` to {exported_opset}"
         )
-    if last_operator(Graph(model), model.graph.output[0].name) == "Sigmoid":  # not logits, though no row sums to 1
-        raise SpecError("the module ends in a sigmoid, each class for itself; an artifact tells one of several")
+    if last_operator(Graph(model), model.graph.output[0].name) == "Sigmoid":  # rows that do not sum to 1 pass the check
+        raise SpecError(
+            "the module ends in a sigmoid, as multi-label models do; edgekit supports single-label classifiers only"
+        )
     return serialized(model)
 
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """Without the exporter's warnings and traces: deprecations between torch's parts, and whole graphs on stderr."""
+    """Suppress what the exporter prints: deprecation warnings inside torch, and whole graphs on stderr."""
     logs = [logging.getLogger(name) for name in ("torch", "torch.onnx")]
     levels = [log.level for log in logs]
     for log in logs:
@@ -185,7 +204,7 @@ def _silenced() -> Iterator[None]:
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """The innermost error: the exporter wraps it in the names of its own steps."""
+    """The innermost error, which the exporter wraps in errors that name its own steps."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -1,4 +1,4 @@
-"""The network to export: from a checkpoint of a training, or from weights and the name of their network."""
+"""Loads the network to export: from a training checkpoint, or from a weights file and the name of its network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from edgekit.zoo.weights import load_weights
 
 
 def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tuple[Network, ArtifactInfo]:
-    """The trained network and its metadata. Raises WeightsError for a file that is not a checkpoint."""
+    """Load a trained network.
+
+    Args:
+        path: checkpoint of a training run.
+        license: license of the weights, as an SPDX identifier.
+
+    Returns:
+        The network in evaluation mode, and the metadata of the file to export.
+
+    Raises:
+        WeightsError: the file is not a checkpoint.
+    """
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
     info = ArtifactInfo(
@@ -42,9 +53,22 @@ def network_from_weights(
     preprocess: Preprocess,
     license: str,
 ) -> tuple[Network, ArtifactInfo]:
-    """The zoo's network `model`, built with `arguments` for these labels, with the weights of a file.
+    """Build a network of the zoo and load its weights.
 
-    Raises SpecError for an unknown network or argument, WeightsError for weights that do not fit.
+    Args:
+        model: name of the network.
+        path: .safetensors or .pth file, with edgekit's parameter names or those of the published checkpoint.
+        labels: class names, in the order of the logits.
+        arguments: keyword arguments of the network, in addition to those of its spec.
+        preprocess: how images become the input of the network.
+        license: license of the weights, as an SPDX identifier.
+
+    Returns:
+        The network in evaluation mode, and the metadata of the file to export.
+
+    Raises:
+        SpecError: the network or one of the arguments is unknown.
+        WeightsError: the weights do not fit the network.
     """
     arguments = {**arguments, "in_channels": preprocess.channels}
     network = build(model, **arguments, classes=len(labels))
@@ -61,7 +85,16 @@ def network_from_weights(
 
 
 def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
-    """The preprocessing of the zoo's network with some values changed; a larger crop raises the resize too."""
+    """The preprocessing of a zoo network with some fields changed.
+
+    Args:
+        model: name of the network.
+        changes: new values by field name. If the new crop is larger than the resized image and `resize` is not among
+            them, `resize` grows with it.
+
+    Raises:
+        SpecError: the network, a field or a value is not valid.
+    """
     changed = Preprocess.from_dict(spec_named(model).preprocess.to_dict() | dict(changes))
     if "resize" in changes or min(changed.crop) <= changed.resize + 2 * changed.pad:
         return changed

@@ -1,4 +1,4 @@
-"""The whole way from a torch network to a finished float32 artifact: from_torch, simplify, finalize."""
+"""The complete export of a torch network to a float32 edgekit model: from_torch, simplify, finalize."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import nn
 
 from edgekit.artifact.info import ArtifactInfo
 from edgekit.dataset import ImageSet
+from edgekit.errors import check_types
 from edgekit.evaluate.parity import Parity
 from edgekit.export.finalize import DEFAULT_INTERFACE, Interface, finalize
 from edgekit.export.from_torch import DEFAULT_OPSET, from_torch
@@ -24,7 +25,14 @@ from edgekit.preprocess.spec import Preprocess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """The file that was written. parity: with torch. simplified_by: the simplifier, or none."""
+    """The result of an export.
+
+    Attributes:
+        path: the file that was written.
+        info: its metadata.
+        parity: the logits of onnxruntime compared with those of torch.
+        simplified_by: "onnxsim", "onnxslim" or "none".
+    """
 
     path: Path
     info: ArtifactInfo
@@ -47,13 +55,54 @@ def to_onnx(
     features: bool = False,
     activation_maps: bool = False,
 ) -> Conversion:
-    """Write any torch classifier as one self-contained file: a network of the zoo, of torchvision, of timm, your own.
+    """Export a torch classifier to one self-contained ONNX file and verify that its logits are unchanged.
 
-    module: float32 (N, C, H, W) in, (N, classes) logits out; it is exported in evaluation mode. preprocess: how images
-    become its input; the normalization goes into the graph. labels: one for each logit, in order. model, arguments:
-    the network's name in the file (its class, by default) and what it was built with. license: of the weights, an SPDX
-    name. batch, features, activation_maps: see Interface. The others, and what is raised: see `convert`.
+    Works for any single-label classifier: from the zoo, torchvision or timm, or your own.
+
+    Args:
+        module: classifier with a normalized float32 (N, C, H, W) input and float32 (N, classes) logits as output. It
+            is exported in evaluation mode; its mode is restored afterwards.
+        path: .onnx file to write.
+        preprocess: how images become the input of the module. The normalization becomes part of the graph, so the file
+            accepts uint8 pixels.
+        labels: class names, in the order of the logits.
+        model: name of the network in the metadata (default: the name of its class).
+        arguments: the arguments that the network was built with, for the metadata.
+        license: license of the weights, as an SPDX identifier.
+        images: labeled images on which every step is compared with torch and the accuracy is measured. Without them,
+            the steps are compared on synthetic images and no accuracy is stored.
+        batch: fixed batch size, 1 to 256; None for a dynamic one.
+        opset: ONNX operator set, 18 or later.
+        features: add the output `features`, the pooled vector before the last layer.
+        activation_maps: add the output `maps`, class activation maps, e.g. to draw heat maps.
+
+    Returns:
+        The written file, its metadata and the measured parity.
+
+    Raises:
+        SpecError: the module does not return one float32 logit per label, cannot have these outputs, or another
+            argument is not valid.
+        ParityError: a step changed the logits; nothing is written.
+        EdgekitError: torch cannot export the module.
+
+    Example:
+        >>> from torch import nn
+        >>> from edgekit import Preprocess
+        >>> from edgekit.export import to_onnx
+        >>> conversion = to_onnx(
+        ...     nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)),
+        ...     "own.onnx",
+        ...     preprocess=Preprocess(resize=32, crop=32),
+        ...     labels=["cat", "dog"],
+        ...     license="Apache-2.0",
+        ... )
+        >>> conversion.parity.agreement
+        1.0
     """
+    check_types(nn.Module, module=module)
+    check_types(str | os.PathLike, path=path)
+    check_types(Preprocess, preprocess=preprocess)
+    check_types(ImageSet | None, images=images)
     info = ArtifactInfo(
         model=model or type(getattr(module, "_orig_mod", module)).__name__,
         arguments=dict(arguments),
@@ -75,12 +124,25 @@ def convert(
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
 ) -> Conversion:
-    """Export, simplify and finalize: one self-contained float32 file at `path`.
+    """Export, simplify and finalize a network: one self-contained float32 file.
 
-    info: the network's metadata. images: labeled ones, on which every step is compared with its parent and the file's
-    accuracy is measured; without them the steps are compared on synthetic images and the accuracy stays unknown.
-    on_image is called after each image measured. Raises SpecError for a module that does not fit its labels or
-    cannot have that interface, and ParityError if a step changes the logits; then nothing is written.
+    Args:
+        network: classifier with a normalized float32 (N, C, H, W) input and (N, classes) logits as output.
+        info: metadata of the file.
+        path: .onnx file to write.
+        images: labeled images on which every step is compared with its parent and the accuracy is measured. Without
+            them, the steps are compared on synthetic images and no accuracy is stored.
+        opset: ONNX operator set, 18 or later.
+        interface: batch size and additional outputs.
+        on_image: called after each image of the accuracy measurement.
+
+    Returns:
+        The written file, its metadata and the measured parity.
+
+    Raises:
+        SpecError: the network does not fit its labels, or cannot have the interface.
+        ParityError: a step changed the logits; nothing is written.
+        EdgekitError: torch cannot export the network.
     """
     path = Path(path)
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +152,7 @@ def convert(
         info = finalize(
             simplified,
             path,
-            parent_sha256=None,  # what it was made from is the checkpoint, known by weights_sha256
+            parent_sha256=None,  # its parent is the checkpoint, which weights_sha256 identifies
             images=images,
             interface=interface,
             on_image=on_image,

@@ -1,4 +1,4 @@
-"""Fewer nodes, the same logits: onnxsim in a process of its own, because it can crash or never end."""
+"""Simplifies a graph with onnxsim or onnxslim, each in a child process, because they can crash or hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnx import GraphProto
 
 from edgekit.artifact.info import parse_info, read_model, write_info
 from edgekit.dataset import ImageSet
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, check_types
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
@@ -20,10 +20,10 @@ from edgekit.graph.passes.clean import serialized
 from edgekit.runtime.child_process import run_python
 
 TIME_LIMIT_S = 600
-# Folding constants may move the last bits and nothing more.
+# Constant folding may change the last bits only.
 TOLERANCE = 1e-5
 
-# Each takes a source and a target path, in a child of this interpreter.
+# Python programs for a child process, which gets the source and the target path as arguments.
 _SIMPLIFIERS = {
     "onnxsim": "import sys, onnx, onnxsim; onnx.save(onnxsim.simplify(sys.argv[1], certify=False)[0], sys.argv[2])",
     "onnxslim": "import sys, onnx, onnxslim; onnx.save(onnxslim.slim(sys.argv[1]), sys.argv[2])",
@@ -31,11 +31,29 @@ _SIMPLIFIERS = {
 
 
 def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, images: ImageSet | None = None) -> str:
-    """Write the simplified artifact to a new path; the simplifier that was used: onnxsim, onnxslim or none.
+    """Simplify an edgekit model.
 
-    A result is used only if its logits and its batch size (any, as a rule) are those of its parent; else the next
-    simplifier is tried, and in the end the parent itself is written.
+    The simplifiers are tried in order. The first result with the logits and the batch size of its parent is written; if
+    there is none, the parent's graph is written unchanged.
+
+    Args:
+        source: edgekit model.
+        path: file to write.
+        images: images to compare the logits on (default: synthetic images).
+
+    Returns:
+        The simplifier that was used: "onnxsim", "onnxslim" or "none".
+
+    Raises:
+        ArtifactError: `source` is not an edgekit model, or cannot be run.
+
+    Example:
+        >>> from edgekit.export import simplify
+        >>> simplify("model.onnx", "simplified.onnx")
+        'onnxsim'
     """
+    check_types(str | os.PathLike, source=source, path=path)
+    check_types(ImageSet | None, images=images)
     model = read_model(source)
     info = parse_info(model, name=os.fspath(source))
     pixels, origin = parity_pixels(info.preprocess, images)
@@ -58,9 +76,9 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, im
 
 
 def describe_simplifier(simplifier: str) -> str:
-    """The result of `simplify` in words."""
+    """Describe the result of `simplify` for a message."""
     return (
-        "not simplified: every simplifier failed or changed it"
+        "not simplified: every simplifier failed or changed the model"
         if simplifier == "none"
         else f"simplified by {simplifier}"
     )
@@ -73,8 +91,8 @@ def _run_simplifier(program: str, model: bytes) -> bytes:
         run_python("-c", program, source, target, timeout_s=TIME_LIMIT_S, folder=Path(folder))
         try:
             return serialized(onnx.load(target))
-        except Exception as error:  # it wrote nothing or no model
-            raise EdgekitError(f"the simplifier failed: {error}") from None
+        except Exception as error:  # it wrote no file, or one that is not a model
+            raise EdgekitError(f"the simplifier wrote no valid model: {error}") from None
 
 
 def _require_same_batch(parent: bytes, child: bytes) -> None:
@@ -84,5 +102,5 @@ def _require_same_batch(parent: bytes, child: bytes) -> None:
 
 
 def _batch_sizes(graph: GraphProto) -> list[int]:
-    """Of each input and output; 0 if it is any number."""
+    """The batch size of each input and output; 0 if it is dynamic."""
     return [value.type.tensor_type.shape.dim[0].dim_value for value in (*graph.input, *graph.output)]

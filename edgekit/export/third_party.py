@@ -1,4 +1,4 @@
-"""A third-party ONNX classifier: its inputs and outputs, determined before anything is changed."""
+"""Reads a third-party ONNX classifier: validates the file and detects its input layout, size and batch size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import read_model
-from edgekit.errors import ArtifactError, SpecError, unknown
+from edgekit.errors import ArtifactError, SpecError, check_types, quote, unknown
 from edgekit.graph.passes.clean import clean
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
@@ -26,17 +26,26 @@ Layout: TypeAlias = Literal["nchw", "nhwc"]
 _CHANNEL_COUNTS = (1, 3)
 # The axes of the channels, the height and the width in each layout.
 _AXES: dict[str, tuple[int, int, int]] = {"nchw": (1, 2, 3), "nhwc": (3, 1, 2)}
-_LEAST_OPSET, _RAISED_OPSET = 13, 17  # below 13 weights cannot be quantized by channel
+# Models with an opset below 13, in which weights cannot be quantized per channel, are converted to 17.
+_MIN_OPSET, _CONVERTED_OPSET = 13, 17
 
 Outputs: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThirdPartyModel:
-    """A float32 classifier that edgekit did not make.
+    """A float32 classifier from another source, with one input and one output.
 
-    data: the file's bytes. model: its graph, cleaned. input, output: the names of its one input and output. size,
-    channels and batch: of the input, None if the file leaves them open.
+    Attributes:
+        name: path of the file, for messages.
+        data: bytes of the file.
+        model: the model, cleaned.
+        input: name of its input.
+        output: name of its output.
+        layout: order of the input's axes, "nchw" or "nhwc".
+        size: height and width of the input in pixels; None if dynamic.
+        channels: number of input channels; None if dynamic.
+        batch: batch size; None if dynamic.
     """
 
     name: str
@@ -51,11 +60,23 @@ class ThirdPartyModel:
 
     @property
     def channel_axis(self) -> int:
-        """The axis of the channels in its input."""
+        """The axis of the channels in the input."""
         return _AXES[self.layout][0]
 
     def outputs(self, pixels: Pixels, preprocess: Preprocess, *, bgr: bool) -> Outputs:
-        """(N, values) by the original file, for uint8 (N, height, width, channels) normalized by numpy."""
+        """Run the original file on images that are normalized with numpy.
+
+        Args:
+            pixels: uint8 (N, height, width, channels), RGB or gray.
+            preprocess: mean and std of the normalization.
+            bgr: reverse the order of the channels.
+
+        Returns:
+            float32 (N, classes), the outputs.
+
+        Raises:
+            ArtifactError: the model cannot be run, or its outputs are not finite float32 (1, classes) per image.
+        """
         scale, shift = normalization(preprocess)
         values = pixels.astype(np.float32) * scale + shift
         values = values[..., ::-1] if bgr else values
@@ -68,44 +89,66 @@ class ThirdPartyModel:
         shape, dtype = rows[0].shape, rows[0].dtype
         if shape[:1] != (1,) or len(shape) < 2 or rows[0].size != max(shape) or dtype != np.float32:
             raise ArtifactError(
-                f"{self.name}: for one image its output {self.output!r:.60} is {dtype} of shape {shape}; "
-                f"a classifier gives float32 of (1, classes)"
+                f"{self.name}: output {quote(self.output)} must be float32 (1, classes) for one image "
+                f"(got {dtype} {shape})"
             )
         outputs = np.concatenate([row.reshape(1, -1) for row in rows]).astype(np.float32)
         if not np.isfinite(outputs).all():
-            raise ArtifactError(f"{self.name}: its output is not finite; the model, or the normalization, is wrong")
+            raise ArtifactError(f"{self.name}: outputs are not finite; check the model, and its `mean` and `std`")
         return outputs
 
 
 def normalization(preprocess: Preprocess) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(scale, shift) of each channel, float32: a uint8 value times scale plus shift is the network's input."""
+    """The normalization as one multiplication and one addition per channel.
+
+    Args:
+        preprocess: mean and std, on a 0-1 scale.
+
+    Returns:
+        scale and shift, float32 (channels,): the input of the network is a uint8 value times scale plus shift.
+    """
     mean, std = np.array(preprocess.mean), np.array(preprocess.std)
     return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
 
 def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = None) -> ThirdPartyModel:
-    """Validate a third-party file and read its interface, running nothing of it.
+    """Validate a third-party ONNX classifier and detect its interface, without running it.
 
-    layout: needed only if the input's shape allows both. Raises ArtifactError, with what was found, for a file that is
-    refused, or that is not a classifier of one float32 batch of images.
+    Args:
+        path: .onnx file with one float32 input of 4 axes and one output.
+        layout: order of the input's axes, "nchw" or "nhwc" (default: detected from the shape of the input).
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ArtifactError: the file is refused, is already an edgekit model, or is not such a classifier.
+        SpecError: `layout` does not fit the input, or is needed because the shape of the input allows both.
+
+    Example:
+        >>> from edgekit.export import read_third_party
+        >>> model = read_third_party("plain.onnx")
+        >>> model.layout, model.channels
+        ('nchw', 3)
     """
+    check_types(str | os.PathLike, path=path)
     name, data = os.fspath(path), read_model(path)
     check_model(data, name=name)
     model = _parse(data, name)
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initializers]
     if any(entry.key == "edgekit" for entry in model.metadata_props):
-        raise ArtifactError(f"{name}: is an artifact of edgekit already; there is nothing to adopt")
+        raise ArtifactError(f"{name}: already an edgekit model; use it as it is")
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise ArtifactError(
-            f"{name}: has {_describe_all(inputs, 'input')} and {_describe_all(model.graph.output, 'output')}; "
-            f"a classifier has one of each"
+            f"{name}: a classifier must have one input and one output (got {_describe_all(inputs, 'input')} "
+            f"and {_describe_all(model.graph.output, 'output')})"
         )
     shape = _shape(inputs[0])
     if inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT or len(shape) != 4:
-        raise ArtifactError(f"{name}: its input is {_describe(inputs[0])}; adopt takes float32 of four axes")
+        raise ArtifactError(f"{name}: the input must be float32 with 4 axes (got {_describe(inputs[0])})")
     if (shape[0] or 1) > MAX_FIXED_BATCH:
-        raise ArtifactError(f"{name}: takes {shape[0]} images at a time; at most {MAX_FIXED_BATCH} are allowed")
+        raise ArtifactError(f"{name}: the batch size must be at most {MAX_FIXED_BATCH} (got {shape[0]})")
     layout = _determine_layout(shape, layout, name)
     channels, height, width = (shape[axis] for axis in _AXES[layout])
     del model.graph.input[:]
@@ -113,7 +156,7 @@ def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = No
     return ThirdPartyModel(
         name=name,
         data=data,
-        model=clean(_raise_opset(model)),
+        model=clean(_with_recent_opset(model)),
         input=inputs[0].name,
         output=model.graph.output[0].name,
         layout=layout,
@@ -132,15 +175,15 @@ def _parse(data: bytes, name: str) -> ModelProto:
     return model
 
 
-def _raise_opset(model: ModelProto) -> ModelProto:
-    """The model by a newer operator set, if its own is old and can be raised; parity is measured afterwards."""
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), _LEAST_OPSET)
+def _with_recent_opset(model: ModelProto) -> ModelProto:
+    """The model converted to a newer opset if its own is old and the conversion works; `adopt` measures the parity."""
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), _MIN_OPSET)
     model.ir_version = max(model.ir_version, 8)
-    if opset >= _LEAST_OPSET:
+    if opset >= _MIN_OPSET:
         return model
     try:
-        return onnx.version_converter.convert_version(model, _RAISED_OPSET)
-    except Exception:  # it cannot convert some operators; the file is right as it is
+        return onnx.version_converter.convert_version(model, _CONVERTED_OPSET)
+    except Exception:  # the converter does not support every operator; the old opset is valid too
         return model
 
 
@@ -148,29 +191,35 @@ def _determine_layout(shape: tuple[int | None, ...], requested: Layout | None, n
     if requested is not None and requested not in get_args(Layout):
         raise SpecError(unknown("layout", requested, get_args(Layout)))
     channels = {layout: shape[_AXES[layout][0]] for layout in get_args(Layout)}
-    # A known axis counts for more than an open one.
+    # A fixed channel axis takes precedence over a dynamic one.
     possible = [layout for layout in channels if channels[layout] in _CHANNEL_COUNTS]
     possible = possible or [layout for layout in channels if channels[layout] is None]
-    shown = f"({', '.join('?' if extent is None else str(extent) for extent in shape)})"
+    shape_text = _shape_text(shape)
     if not possible:
-        raise ArtifactError(f"{name}: its input is {shown}: neither axis 1 nor axis 3 has 1 or 3 channels")
+        raise ArtifactError(
+            f"{name}: input {shape_text} must have 1 or 3 channels on axis 1 (nchw) or axis 3 (nhwc); it has neither"
+        )
     if requested is not None and requested not in possible:
-        raise SpecError(f"{name}: its input is {shown}, which is {possible[0]}, not {requested}")
+        raise SpecError(f"{name}: `layout` must be {possible[0]} for input {shape_text} (got {requested})")
     if requested is None and len(possible) > 1:
-        raise SpecError(f"{name}: its input is {shown}, which may be nchw or nhwc; say it by --layout")
-    determined: Layout = requested or possible[0]
-    return determined
+        raise SpecError(f"{name}: input {shape_text} may be nchw or nhwc; set `layout`")
+    layout: Layout = requested or possible[0]
+    return layout
 
 
 def _shape(value: ValueInfoProto) -> tuple[int | None, ...]:
     return tuple(dim.dim_value or None for dim in value.type.tensor_type.shape.dim)
 
 
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('?' if extent is None else str(extent) for extent in shape)})"
+
+
 def _describe(value: ValueInfoProto) -> str:
     dtype = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-    return f"{dtype} ({', '.join('?' if extent is None else str(extent) for extent in _shape(value))})"
+    return f"{dtype} {_shape_text(_shape(value))}"
 
 
-def _describe_all(values: Iterable[ValueInfoProto], what: str) -> str:
-    described = [f"{value.name!r:.60} {_describe(value)}" for value in values]
-    return f"{len(described)} {what}{'' if len(described) == 1 else 's'} ({', '.join(described[:4])})"
+def _describe_all(values: Iterable[ValueInfoProto], kind: str) -> str:
+    described = [f"{quote(value.name)} {_describe(value)}" for value in values]
+    return f"{len(described)} {kind}{'' if len(described) == 1 else 's'}: {', '.join(described[:4])}"

@@ -1,4 +1,4 @@
-"""A third-party graph wrapped: preprocessing in front, logits at its end, any batch size if it allows that."""
+"""Wraps a third-party graph: normalization in front, logits at the end, a dynamic batch size if the graph allows it."""
 
 from __future__ import annotations
 
@@ -29,17 +29,27 @@ from edgekit.preprocess.spec import Preprocess
 
 OutputKind: TypeAlias = Literal["logits", "probabilities"]
 
-LEAST_PROBABILITY = 1e-30  # smaller ones are raised to it, or their logarithm would be infinite
+MIN_PROBABILITY = 1e-30  # smaller probabilities are raised to it, so that their logarithm is finite
 _RESHAPING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity"})
-_BATCH_TOLERANCE = 1e-4  # of the largest logit: batches of one and of two are summed in another order
+_BATCH_TOLERANCE = 1e-4  # relative to the largest logit: the batch size changes the order of sums
 
 
 def wrap(
     source: ThirdPartyModel, preprocess: Preprocess, *, bgr: bool, kind: OutputKind, first: int, classes: int
 ) -> ModelProto:
-    """The graph with the preprocessing in front and logits at its end.
+    """Add the normalization and make the graph output logits.
 
-    kind: of its present output. first: the first of its `classes` that has a label.
+    Args:
+        source: third-party classifier; not changed.
+        preprocess: mean, std and size of its input.
+        bgr: it expects its channels in BGR order.
+        kind: what it outputs now.
+        first: index of the first class to keep; 1 removes a background class.
+        classes: number of its outputs.
+
+    Returns:
+        A model with the input `pixels`, uint8 (batch, height, width, channels), and the output `logits`, float32
+        (batch, classes - first).
     """
     graph = Graph(copied(source.model))
     _prepend_preprocessing(graph, source, preprocess, bgr)
@@ -48,7 +58,7 @@ def wrap(
 
 
 def _prepend_preprocessing(graph: Graph, source: ThirdPartyModel, preprocess: Preprocess, bgr: bool) -> None:
-    """Put the normalization of uint8 (batch, height, width, channels) in front, as PixelNetwork has it."""
+    """Insert the normalization of uint8 (batch, height, width, channels) as PixelNetwork computes it."""
     rename(graph, source.input, "normalized")
     clear_name(graph, "pixels")
     shape = [1] * 4
@@ -76,15 +86,15 @@ def _prepend_preprocessing(graph: Graph, source: ThirdPartyModel, preprocess: Pr
 
 
 def _append_logits(graph: Graph, kind: OutputKind, first: int, classes: int) -> None:
-    """End in float32 (batch, classes) logits: the softmax's input, without the background class."""
+    """Make the output float32 (batch, classes) logits: the input of the softmax, without a background class."""
     tensor = graph.proto.output[0].name
     softmax = producer_behind(graph, tensor, skipped=_RESHAPING)
     if kind == "probabilities" and softmax is not None and softmax.op_type == "Softmax":
         tensor = softmax.input[0] if tensor == softmax.output[0] else tensor
         bypass_node(graph, softmax)
     elif kind == "probabilities":
-        least = add_constant(graph, "least_probability", np.array([LEAST_PROBABILITY], np.float32))
-        tensor = _append(graph, "Log", [_append(graph, "Max", [tensor, least])])
+        minimum = add_constant(graph, "least_probability", np.array([MIN_PROBABILITY], np.float32))
+        tensor = _append(graph, "Log", [_append(graph, "Max", [tensor, minimum])])
     if len(graph.proto.output[0].type.tensor_type.shape.dim) != 2:
         tensor = _append(graph, "Flatten", [tensor], axis=1)
     if first:
@@ -96,34 +106,43 @@ def _append_logits(graph: Graph, kind: OutputKind, first: int, classes: int) -> 
 
 
 def _append(graph: Graph, operator: str, inputs: list[str], *, axis: int | None = None) -> str:
-    """Append a node; the name of its output."""
+    """Append a node and return the name of its output."""
     output = free_name(graph, f"logits_{operator.lower()}")
     attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
     append_node(graph, helper.make_node(operator, inputs, [output], name=output, **attributes))
     return output
 
 
-def open_batch(model: ModelProto, source: ThirdPartyModel, pixels: Pixels) -> tuple[bytes, int | None]:
-    """The model for any batch size if its logits stay the same; else for its own; and that batch size, None if any."""
-    fixed = source.batch or 1
-    unopened = serialized(set_batch(model, batch=fixed))
+def with_dynamic_batch(model: ModelProto, source: ThirdPartyModel, pixels: Pixels) -> tuple[bytes, int | None]:
+    """Make the batch size dynamic if the logits are the same for a larger batch.
+
+    Args:
+        model: the wrapped model.
+        source: the classifier that it was made from.
+        pixels: uint8 (N, height, width, channels); the comparison uses shifted copies of the first image.
+
+    Returns:
+        The bytes of the model, and its batch size; None if it is dynamic.
+    """
+    fixed_batch = source.batch or 1
+    fixed = serialized(set_batch(model, batch=fixed_batch))
     if source.batch is not None:
-        model = _with_open_reshapes(set_batch(model, batch=fixed), fixed)
+        model = _with_dynamic_reshapes(set_batch(model, batch=fixed_batch), fixed_batch)
     model = set_batch(model, batch=None)
-    opened = serialized(model)
-    larger = np.stack([np.roll(pixels[0], shift, axis=0) for shift in range(fixed + 1)])
+    dynamic = serialized(model)
+    larger_batch = np.stack([np.roll(pixels[0], shift, axis=0) for shift in range(fixed_batch + 1)])
     try:
-        before = onnx_logits(unopened, name=source.name)
-        after = onnx_logits(serialized(set_batch(model, batch=len(larger))), name="opened")
-        if measure_parity(before, after, larger).relative_difference <= _BATCH_TOLERANCE:
-            return opened, None
-    except ArtifactError:  # onnxruntime cannot load or run it for so many
+        fixed_logits = onnx_logits(fixed, name=source.name)
+        larger_logits = onnx_logits(serialized(set_batch(model, batch=len(larger_batch))), name="the larger batch")
+        if measure_parity(fixed_logits, larger_logits, larger_batch).relative_difference <= _BATCH_TOLERANCE:
+            return dynamic, None
+    except ArtifactError:  # onnxruntime cannot load or run the larger batch
         pass
-    return unopened, fixed
+    return fixed, fixed_batch
 
 
-def _with_open_reshapes(model: ModelProto, batch: int) -> ModelProto:
-    """Let every Reshape of `batch` rows to as many rows keep the rows that it is given."""
+def _with_dynamic_reshapes(model: ModelProto, batch: int) -> ModelProto:
+    """Make each Reshape that keeps `batch` rows keep any number of rows."""
     graph, shapes = Graph(copied(model)), tensor_shapes(model)
     for node in graph.nodes:
         shape = graph.constant(node.input[1]) if node.op_type == "Reshape" else None
@@ -134,6 +153,6 @@ def _with_open_reshapes(model: ModelProto, batch: int) -> ModelProto:
 
 
 def last_operator(graph: Graph, tensor: str) -> str:
-    """The operator that computes the tensor, apart from reshaping; empty if it is an input."""
+    """The operator that computes a tensor, looking through reshapes; empty if the tensor is an input."""
     node = producer_behind(graph, tensor, skipped=_RESHAPING)
     return "" if node is None else str(node.op_type)

@@ -1,5 +1,5 @@
-"""Reading and editing ONNX graphs; needs the onnx package.
+"""Reads and edits ONNX graphs; needs the onnx package.
 
-`index` reads: a Graph knows which node produces a tensor and which nodes consume it. `edit` changes a Graph in place.
-`passes` are whole rewrites, one per file: a model in, a new model out.
+`index` reads a graph: which node produces a tensor, which nodes consume it, which tensors are constant. `edit` changes
+a graph in place. `passes` contains complete rewrites, one per file: a model in, a new model out.
 """

@@ -1,4 +1,4 @@
-"""Edits of a Graph, in place: constants, names, nodes and outputs. Its index stays current."""
+"""Edits a Graph in place: constants, names, nodes and outputs. All functions keep its index current."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from edgekit.graph.index import Array, Graph
 
 
 def copied(model: ModelProto) -> ModelProto:
-    """A copy, which may be changed without changing the model."""
+    """Return a deep copy of the model."""
     copy = ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
 def set_constant(graph: Graph, name: str, values: Array) -> None:
-    """Replace the values of an initializer, or add it."""
+    """Set the values of an initializer, which is added if the graph has none of that name.
+
+    Args:
+        graph: graph to edit.
+        name: name of the initializer.
+        values: array of any dtype that ONNX supports.
+    """
     tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
     if name in graph.initializers:
         graph.initializers[name].CopyFrom(tensor)
@@ -28,30 +34,39 @@ def set_constant(graph: Graph, name: str, values: Array) -> None:
 
 
 def add_constant(graph: Graph, name: str, values: Array) -> str:
-    """Add an initializer under this name, or a similar one if it is in use; returns the name."""
+    """Add an initializer.
+
+    Args:
+        graph: graph to edit.
+        name: wanted name.
+        values: array of any dtype that ONNX supports.
+
+    Returns:
+        The name of the initializer: `name`, with a number appended if it is taken.
+    """
     name = free_name(graph, name)
     set_constant(graph, name, values)
     return name
 
 
 def free_name(graph: Graph, wanted: str) -> str:
-    """`wanted`, with a number appended if a tensor has this name already."""
-    used = {name for node in graph.nodes for name in (*node.input, *node.output)}
-    used.update(entry.name for entry in (*graph.proto.initializer, *graph.proto.input, *graph.proto.output))
+    """Return an unused tensor name: `wanted`, with a number appended if it is taken."""
+    taken = {name for node in graph.nodes for name in (*node.input, *node.output)}
+    taken.update(entry.name for entry in (*graph.proto.initializer, *graph.proto.input, *graph.proto.output))
     name, number = wanted, 0
-    while name in used:
+    while name in taken:
         number += 1
         name = f"{wanted}_{number}"
     return name
 
 
 def clear_name(graph: Graph, name: str) -> None:
-    """Make the name available: a tensor that has it gets another one."""
+    """Make a name available by renaming the tensor that has it, if any."""
     _rename(graph, name, free_name(graph, name))
 
 
 def rename(graph: Graph, old: str, new: str) -> None:
-    """Give a tensor another name; a tensor that has that name already gets a free one."""
+    """Rename a tensor; another tensor that already has the new name gets an unused one."""
     if old != new:
         clear_name(graph, new)
         _rename(graph, old, new)
@@ -68,28 +83,33 @@ def _rename(graph: Graph, old: str, new: str) -> None:
 
 
 def insert_node(graph: Graph, position: int, node: NodeProto) -> None:
-    """Insert the node at that position of the order of computation."""
+    """Insert a node at a position of the topological order, from 0."""
     graph.proto.node.insert(position, node)
     graph.reindex()
 
 
 def append_node(graph: Graph, node: NodeProto) -> None:
-    """Add the node at the end of the order of computation."""
+    """Append a node at the end of the topological order."""
     graph.proto.node.append(node)
     graph.reindex()
 
 
 def bypass_node(graph: Graph, node: NodeProto) -> None:
-    """Remove the node; its consumers read its first input instead."""
-    before, after = node.input[0], node.output[0]
+    """Remove a node and make its consumers read its first input instead."""
+    source, removed = node.input[0], node.output[0]
     graph.proto.node.remove(node)
     for other in graph.nodes:
-        other.input[:] = [before if name == after else name for name in other.input]
+        other.input[:] = [source if name == removed else name for name in other.input]
     graph.reindex()
 
 
 def replace_nodes(graph: Graph, nodes: Sequence[NodeProto]) -> None:
-    """Replace all nodes by these, and drop the initializers that none of them reads."""
+    """Replace all nodes of the graph, and remove the initializers that none of the new nodes reads.
+
+    Args:
+        graph: graph to edit.
+        nodes: the new nodes in topological order; may include nodes of the graph.
+    """
     copies = [_copied_node(node) for node in nodes]
     used = {name for node in copies for name in node.input}
     initializers = [tensor for tensor in graph.proto.initializer if tensor.name in used]
@@ -106,6 +126,12 @@ def _copied_node(node: NodeProto) -> NodeProto:
 
 
 def declare_output(graph: Graph, name: str, shape: Sequence[int | str]) -> None:
-    """Make a float32 tensor an output of the graph."""
+    """Declare a float32 tensor as an output of the graph.
+
+    Args:
+        graph: graph to edit.
+        name: name of the tensor.
+        shape: extent of each axis, or a name for an axis of any extent.
+    """
     graph.proto.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     graph.outputs.add(name)

@@ -1,4 +1,4 @@
-"""The layers of any ONNX file: output shape, parameters and multiply-accumulates of each."""
+"""Counts the parameters and multiply-accumulates of each layer of an ONNX model."""
 
 from __future__ import annotations
 
@@ -8,38 +8,55 @@ import onnx
 from onnx import GraphProto, NodeProto
 
 from edgekit.cost import LayerCost
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, quote
 
-# Convolutions, with the position of the weights among their inputs, and matrix products.
+# Convolutions, with the position of the weights among their inputs.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
-_PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
-_NO_LAYERS = frozenset({"Constant", "QuantizeLinear", "DequantizeLinear"})
+_MATRIX_PRODUCTS = frozenset({"Gemm", "MatMul", "MatMulInteger", "QGemm", "QLinearMatMul"})
+_NOT_LAYERS = frozenset({"Constant", "QuantizeLinear", "DequantizeLinear"})
 
 
 def layers(model: bytes, *, name: str) -> tuple[LayerCost, ...]:
-    """One row for each node that computes, in the graph's order, for one image.
+    """Count the cost of each layer of a model for one image.
 
-    Weights behind a DequantizeLinear count as those of the node that uses them; convolutions and matrix products count
-    multiply-accumulates. Raises ArtifactError, naming the file, for a graph whose shapes do not follow from its input.
+    Convolutions and matrix products count multiply-accumulates; other operators count 0. Weights that pass through a
+    DequantizeLinear count as parameters of the node that uses them.
+
+    Args:
+        model: bytes of an ONNX file, edgekit model or not.
+        name: name of the file, for messages.
+
+    Returns:
+        One entry per computing node, in topological order.
+
+    Raises:
+        ArtifactError: the shapes of the model cannot be inferred from its input.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit.graph.layer_costs import layers
+        >>> rows = layers(Path("models/lenet5-mnist/lenet5-mnist.onnx").read_bytes(), name="lenet5-mnist.onnx")
+        >>> sum(row.macs for row in rows)
+        416520
     """
     try:
         parsed = onnx.load_from_string(model)
         _fix_batch(parsed.graph)
         graph = onnx.shape_inference.infer_shapes(parsed, check_type=True, strict_mode=True, data_prop=True).graph
     except Exception as error:  # protobuf's and onnx's own classes
-        raise ArtifactError(f"{name}: its shapes cannot be told: {str(error).strip().splitlines()[0]}") from None
+        raise ArtifactError(f"{name}: cannot infer its shapes: {str(error).strip().splitlines()[0]}") from None
     if not graph.node:
-        raise ArtifactError(f"{name}: holds no graph")
+        raise ArtifactError(f"{name}: contains no graph")
     shapes = _shapes(graph)
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for node in graph.node:  # what is computed from weights alone is a weight
+    for node in graph.node:  # dequantized weights are weights
         if node.op_type == "DequantizeLinear" and node.input[0] in weights:
             weights[node.output[0]] = weights[node.input[0]]
-    return tuple(_layer(node, shapes, weights, name) for node in graph.node if node.op_type not in _NO_LAYERS)
+    return tuple(_layer(node, shapes, weights, name) for node in graph.node if node.op_type not in _NOT_LAYERS)
 
 
 def _fix_batch(graph: GraphProto) -> None:
-    """Set the batch to one image if it is open."""
+    """Set a dynamic batch size to 1."""
     for value in (*graph.input, *graph.output):
         batch = value.type.tensor_type.shape.dim[0]
         if not batch.dim_value:
@@ -58,7 +75,7 @@ def _layer(
 ) -> LayerCost:
     output = tuple(extent for extent in shapes.get(node.output[0], (None,)) if extent is not None)
     if len(output) != len(shapes.get(node.output[0], (None,))):
-        raise ArtifactError(f"{name}: the output of its node {node.name or node.op_type!r} has no fixed shape")
+        raise ArtifactError(f"{name}: the output of node {quote(node.name or node.op_type)} has no fixed shape")
     return LayerCost(
         name=node.name or node.output[0],
         kind=node.op_type,
@@ -74,12 +91,12 @@ def _macs(
     shapes: dict[str, tuple[int | None, ...]],
     weights: dict[str, tuple[int, ...]],
 ) -> int:
-    """Output values times the products that each of them sums."""
+    """The number of output values times the number of products summed for each."""
     if node.op_type in _CONVOLUTIONS:
         kernel = weights.get(node.input[_CONVOLUTIONS[node.op_type]]) or shapes[node.input[1]]
         return math.prod(output) * math.prod(extent or 1 for extent in kernel[1:])
-    if node.op_type in _PRODUCTS:
+    if node.op_type in _MATRIX_PRODUCTS:
         left = shapes.get(node.input[0]) or weights[node.input[0]]
-        transposed = any(entry.name == "transA" and entry.i for entry in node.attribute)  # of whatever type, unchecked
+        transposed = any(entry.name == "transA" and entry.i for entry in node.attribute)  # its type is unchecked
         return math.prod(output) * ((left[-2] if transposed else left[-1]) or 1)
     return 0

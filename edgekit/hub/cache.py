@@ -1,4 +1,4 @@
-"""The folder of downloaded files: where it is, how files in it are named, and one download of a file at a time."""
+"""The cache of downloaded files: its location, its file names, and a lock so that a file is downloaded only once."""
 
 from __future__ import annotations
 
@@ -18,25 +18,30 @@ from edgekit.errors import WeightsError
 
 _POLL_S = 0.05
 _MAX_STEM_LENGTH = 120
-# A strong ETag, or a date: nothing else that a server sends is sent back in a header.
+# A strong ETag, or a date. Nothing else that a server sends is sent back to it in a header.
 _VERSION = re.compile(r'"[\x21\x23-\x7e]{0,200}"|[A-Za-z]{3}, [0-9A-Za-z :]{1,40}')
 
 
 def weights_folder() -> Path:
-    """The folder of fetched weights: under EDGEKIT_HOME, else under the user's cache of this system."""
+    """Return the folder of downloaded weights: under EDGEKIT_HOME if it is set, else under the user's cache folder."""
     home = os.environ.get("EDGEKIT_HOME")
     return (Path(home).expanduser() if home else user_cache_path("edgekit", appauthor=False)) / "weights"
 
 
 def is_offline() -> bool:
-    """Whether EDGEKIT_OFFLINE forbids every download."""
+    """Return whether EDGEKIT_OFFLINE disables downloads."""
     return os.environ.get("EDGEKIT_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def file_name(url: str, sha256: str) -> str:
-    """The last part of the address, fit for every file system, with the checksum's first 8 digits in it.
+    """Return the name that a downloaded file gets in the cache.
 
-    Files of the same name at different addresses therefore never collide.
+    It is the last part of the address, restricted to characters that every file system accepts. The first 8 digits of
+    the checksum are added unless the name has them, so files of the same name at different addresses never collide.
+
+    Args:
+        url: address of the file.
+        sha256: its expected checksum, at least the first 8 hexadecimal digits.
     """
     remote_name = Path(unquote(urlsplit(url).path).rpartition("/")[2])
     stem, suffix = (re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in (remote_name.stem, remote_name.suffix))
@@ -45,55 +50,61 @@ def file_name(url: str, sha256: str) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """The hexadecimal SHA-256 of the file, read piece by piece. Raises OSError."""
+    """Return the SHA-256 of a file as a hexadecimal string, without reading all of it into memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class PartialFile:
-    """The bytes that have arrived so far, in `.part`, and the ETag or date of the version that they belong to."""
+    """An incomplete download: the bytes received so far (.part), and the ETag or date of the version they belong to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".part")
         self._version = path.with_name(path.name + ".part.version")
 
     def version(self) -> str:
-        """What a request may ask the server to compare; empty if that is not known."""
+        """Return the ETag or date with which a request can be conditional; empty if not known."""
         text = self._version.read_text("latin-1") if self._version.exists() else ""
         return text if _VERSION.fullmatch(text) else ""
 
     def size_bytes(self) -> int:
-        """The bytes that a download can continue after: none of an unknown version."""
+        """Return the number of bytes that a download can resume after: 0 if their version is not known."""
         return self.path.stat().st_size if self.path.exists() and self.version() else 0
 
     def start(self, version: str) -> None:
-        """Begin that version. The old bytes go first, so that they are never taken for the new version's."""
+        """Start a new version. The old bytes are removed first, so that they can never be taken for part of it."""
         self.path.write_bytes(b"")
         self._version.write_text(version, "latin-1")
 
     def discard(self) -> None:
-        """Delete what has arrived."""
+        """Delete the received bytes."""
         self.path.unlink(missing_ok=True)
         self._version.unlink(missing_ok=True)
 
 
 @contextmanager
 def file_lock(path: Path, *, growing: Path, wait_s: float) -> Iterator[None]:
-    """Exclude all other threads and processes that lock `path`; the system frees the lock when its holder dies.
+    """Hold a lock that excludes other threads and processes. The operating system releases it if its holder dies.
 
-    Waits as long as the holder makes the file `growing` change its size at least every `wait_s` seconds. The lock file
-    stays: removing it would let two in. Raises WeightsError if the holder is stuck, OSError if nothing can be written
-    or locked.
+    Args:
+        path: of the lock file. It is never deleted, because that could let two holders in.
+        growing: a file that the holder writes to.
+        wait_s: how many seconds to wait while `growing` does not change its size.
+
+    Raises:
+        WeightsError: the holder made no progress for `wait_s` seconds.
+        OSError: the lock file cannot be written or locked.
     """
     with path.open("ab") as file:
-        size, since = -1, time.monotonic()
+        last_size, last_change = -1, time.monotonic()
         while not _try_lock(file.fileno()):
-            now_size = growing.stat().st_size if growing.exists() else 0
-            if now_size != size:
-                size, since = now_size, time.monotonic()
-            elif time.monotonic() - since > wait_s:
+            size = growing.stat().st_size if growing.exists() else 0
+            if size != last_size:
+                last_size, last_change = size, time.monotonic()
+            elif time.monotonic() - last_change > wait_s:
                 raise WeightsError(
-                    f"{growing}: another process is fetching this file, and got nothing for {wait_s:g} s"
+                    f"{growing}: another process is downloading this file but has received nothing for {wait_s:g} s; "
+                    "stop that process and try again"
                 )
             time.sleep(_POLL_S)
         yield

@@ -1,4 +1,4 @@
-"""One request over http or https that can neither hang, nor drip for ever, nor be led to another kind of address."""
+"""One request over http or https that cannot hang, trickle forever, or be redirected to another kind of address."""
 
 from __future__ import annotations
 
@@ -22,46 +22,58 @@ from urllib.request import (
     Request,
 )
 
-from edgekit.errors import WeightsError
+from edgekit.errors import WeightsError, quote
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _CHUNK_BYTES = 2**16
-# Slower than this over a whole `stall_s` is a stall. The slowest links in use bring a hundred times as much.
+# Fewer bytes than this in `stall_s` seconds is a stall. The slowest links in use deliver a hundred times as much.
 _MIN_BYTES = 2**12
 _TEMPORARY_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
-class Interrupted(Exception):  # noqa: N818  (it reads as what happened)
-    """The transfer broke off in a way that another attempt may mend; the message states how."""
+class Interrupted(Exception):  # noqa: N818  (named after the event)
+    """A transfer failed in a way that another attempt may fix. The message is the reason."""
 
 
 class Unreachable(Interrupted):
-    """No connection came about."""
+    """No connection could be made."""
 
 
 class RangeRefused(Interrupted):
-    """The server cannot continue what arrived before, so only starting over is left."""
+    """The server cannot resume the download, so it has to start over."""
 
 
 def check_address(url: str) -> None:
-    """Raises WeightsError for everything but http and https, and for names and passwords, which are not sent."""
+    """Raise WeightsError unless this is an http or https address without a user name or password."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise WeightsError(f"{url!r}: not an http or https address")
+        raise WeightsError(f"{quote(url)}: not an http or https address")
     if parts.username is not None:
-        raise WeightsError(f"an address at {parts.hostname} with a name or password in it, which would not be sent")
+        raise WeightsError(
+            f"the address at {quote(parts.hostname)} contains a user name or password, which is not sent; remove it"
+        )
 
 
 def request(
     url: str, headers: dict[str, str], *, silence_s: float, stall_s: float, total_s: float = math.inf
 ) -> HTTPResponse:
-    """The response to a GET with those headers, its body unread; redirects are followed. The caller closes it.
+    """Send a GET request and follow redirects.
 
-    silence_s: how long connecting, or any byte, may take; stall_s: over which time a pace is asked for; total_s: how
-    long all of it may take, the body included, give or take one silence. Raises Interrupted if another attempt may
-    help, and WeightsError for every other refusal.
+    Args:
+        url: http or https address.
+        headers: of the request.
+        silence_s: seconds that connecting, or waiting for the next byte, may take.
+        stall_s: seconds in which at least 4 KiB have to arrive.
+        total_s: seconds that everything may take, including reading the body; exceeded by at most `silence_s`.
+
+    Returns:
+        The response, with its body unread. The caller closes it.
+
+    Raises:
+        Interrupted: the request failed, but another attempt may succeed.
+        WeightsError: the request failed for good.
     """
     opener = OpenerDirector()
     pace = _Pace(stall_s, time.monotonic() + total_s, total_s)
@@ -84,14 +96,22 @@ def request(
     except URLError as error:
         raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_reason(error.reason)}") from None
     except (OSError, HTTPException) as error:
-        raise Interrupted(f"no answer: {_reason(error)}") from None
+        raise Interrupted(f"no response: {_reason(error)}") from None
     except ValueError as error:
-        raise WeightsError(f"{url!r}: not a usable address: {error}") from None
+        raise WeightsError(f"{quote(url)}: not a valid address: {error}") from None
     return response
 
 
 def body(response: HTTPResponse, length: int | None) -> Iterator[bytes]:
-    """The body in pieces, at most `length` bytes in all. Raises Interrupted if it stalls or breaks off."""
+    """Read the body of a response in pieces.
+
+    Args:
+        response: with its body unread.
+        length: number of bytes to read; None for all.
+
+    Raises:
+        Interrupted: the transfer stalled, or ended before `length` bytes.
+    """
     received = 0
     try:
         while length is None or received < length:
@@ -101,30 +121,30 @@ def body(response: HTTPResponse, length: int | None) -> Iterator[bytes]:
             received += len(piece)
             yield piece
     except (OSError, HTTPException) as error:
-        raise Interrupted(f"the connection broke off: {_reason(error)}") from None
+        raise Interrupted(f"the connection was interrupted: {_reason(error)}") from None
     if length is not None and received < length:
-        raise Interrupted(f"the connection was cut {length - received} bytes before the end")
+        raise Interrupted(f"the connection was closed {length - received} bytes before the end")
 
 
 def _status_error(url: str, error: HTTPError) -> Exception:
-    """What to raise for a status other than 2xx."""
+    """Return the exception for a status other than 2xx."""
     if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        return RangeRefused("the file at the server is not longer than what arrived of it before")
-    # Not the server's own words: they may hold anything, control characters of terminals included.
+        return RangeRefused("the file on the server is no longer than what was already received")
+    # Not the phrase that the server sent, which may contain anything, including control characters.
     phrase = HTTPStatus(error.code).phrase if error.code in list(HTTPStatus) else "unknown status"
     if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code in _TEMPORARY_STATUS:
-        return Interrupted(f"the server answered {error.code} {phrase}")
+        return Interrupted(f"the server returned {error.code} {phrase}")
     if error.code < HTTPStatus.BAD_REQUEST:
         target = error.headers.get("Location", "")
         return WeightsError(
-            f"{url}: leads to {target!r}, which is not followed: only http and https are, never from https to http, "
-            "and not in circles"
+            f"{url}: redirects to {quote(target)}, which is not followed (only http and https are, never from https to "
+            "http, and only a limited number of times)"
         )
-    return WeightsError(f"{url}: the server answered {error.code} {phrase}")
+    return WeightsError(f"{url}: the server returned {error.code} {phrase}")
 
 
 def _reason(error: object) -> str:
-    """One line about an exception of the network's."""
+    """Describe a network error in one line."""
     if isinstance(error, TimeoutError):
         return "timed out"
     strerror = getattr(error, "strerror", None)
@@ -132,7 +152,7 @@ def _reason(error: object) -> str:
 
 
 class _HttpRedirects(HTTPRedirectHandler):
-    """Refuses what the base class allows beyond http: ftp, and redirects from https to http."""
+    """Refuses redirects that the base class allows: to ftp, and from https to http."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -144,7 +164,7 @@ class _HttpRedirects(HTTPRedirectHandler):
 
 
 class _Pace(NamedTuple):
-    """How slow a connection may be: under 4 KiB in `stall_s` is too slow, and so is anything after `deadline`."""
+    """How slow a connection may be: at least 4 KiB in `stall_s` seconds, and finished by `deadline`."""
 
     stall_s: float
     deadline: float
@@ -156,7 +176,7 @@ class _Pace(NamedTuple):
 
 
 class _PacedReader(RawIOBase):
-    """A connection's bytes, as long as they come at a pace: each single byte restarts the time-out of a socket."""
+    """Reads from a connection and enforces a pace. A socket's own timeout restarts with every single byte."""
 
     def __init__(self, raw: Any, pace: _Pace) -> None:
         self._raw, self._pace = raw, pace
@@ -168,7 +188,7 @@ class _PacedReader(RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int | None:
         start = time.monotonic()
         count: int | None = self._raw.readinto(buffer)
-        # Only the time spent waiting here counts; what the caller does with the bytes may take as long as it likes.
+        # Only the time spent waiting here counts, not what the caller does with the bytes.
         self._waited_s += time.monotonic() - start
         self._received += count or 0
         self._pace.check_deadline()
@@ -184,7 +204,7 @@ class _PacedReader(RawIOBase):
 
 
 def _paced(connection_class: type[HTTPConnection], pace: _Pace) -> Callable[..., HTTPConnection]:
-    """Makes connections of that class, whose headers and bodies are read at a pace."""
+    """Return a factory of connections of that class which enforce a pace on headers and bodies."""
 
     def paced_response(*arguments: Any, **named: Any) -> HTTPResponse:
         response = HTTPResponse(*arguments, **named)

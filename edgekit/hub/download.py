@@ -1,4 +1,4 @@
-"""Fetch a file into the user's cache: whole, with the right checksum, or not at all."""
+"""Downloads into the user's cache: a complete file with the right checksum, or none."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from edgekit.errors import WeightsError
+from edgekit.errors import WeightsError, quote
 from edgekit.hub.cache import PartialFile, file_lock, file_name, is_offline, sha256_of, weights_folder
 from edgekit.hub.connection import Interrupted, RangeRefused, Unreachable, body, check_address, request
 
-# Called with the bytes that are there so far and the bytes in all, or None if the server does not state them.
+# Called with the number of bytes received so far, and the size of the file (None if the server does not state it).
 OnBytes: TypeAlias = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long a fetch waits on a bad connection, and how often it tries again.
+    """How long a download waits on a bad connection, and how often it tries again.
 
-    silence_s: for connecting, and for each next byte; stall_s: for a transfer that drips, under 4 KiB in that time;
-    attempts: requests in all; pause_s: before the second, doubled before each further one.
+    Attributes:
+        silence_s: seconds that connecting, or waiting for the next byte, may take.
+        stall_s: seconds in which at least 4 KiB have to arrive.
+        attempts: total number of requests.
+        pause_s: seconds before the second request, doubled before every further one.
     """
 
     silence_s: float = 30.0
@@ -47,12 +50,24 @@ def fetch(
     on_bytes: OnBytes | None = None,
     retry: RetryPolicy = DEFAULT_RETRY,
 ) -> Path:
-    """The file of that address in the cache folder, downloaded unless it is there with the right checksum.
+    """Download a file into the cache, unless it is already there with the right checksum.
 
-    sha256: all 64 hexadecimal digits or the first 8 and more. cache: the folder; by default the one of EDGEKIT_HOME, or
-    of the user. What arrived of a broken-off transfer is kept beside the file as .part, and resumed where the server
-    can. on_bytes sees its first argument only ever grow. With EDGEKIT_OFFLINE set nothing is requested.
-    Raises WeightsError, one line each, for whatever keeps the file from arriving.
+    What an interrupted transfer has received is kept beside the file as .part, and resumed if the server supports it.
+    With EDGEKIT_OFFLINE set, nothing is requested.
+
+    Args:
+        url: http or https address.
+        sha256: expected checksum: all 64 hexadecimal digits, or at least the first 8.
+        max_bytes: largest accepted file size in bytes.
+        cache: folder; by default that of `weights_folder`.
+        on_bytes: called as bytes arrive; its first argument only ever grows.
+        retry: timeouts and number of attempts.
+
+    Returns:
+        The path of the file in the cache.
+
+    Raises:
+        WeightsError: the file could not be downloaded; the message is one line.
     """
     check_address(url)
     expected = _valid_sha256(sha256)
@@ -73,28 +88,29 @@ def fetch(
             ).run()
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be written: {error.strerror or error}; free some space, or set EDGEKIT_HOME to a folder "
-            "that can be written"
+            f"{path}: cannot be written: {error.strerror or error}; free some space, or set EDGEKIT_HOME to a writable "
+            "folder"
         ) from None
     return path
 
 
 def _valid_sha256(sha256: str) -> str:
     if not re.fullmatch("[0-9a-fA-F]{8,64}", sha256):
-        raise WeightsError(f"{sha256!r} is not a SHA-256: 64 hexadecimal digits, or at least the first 8")
+        raise WeightsError(f"`sha256` must be 64 hexadecimal digits, or at least the first 8 (got {quote(sha256)})")
     return sha256.lower()
 
 
 def _offline_error(url: str, path: Path, digest: str, expected: str) -> WeightsError:
-    state = f"the file there has sha256 {digest}, not {expected}" if digest else "it is not in the cache"
+    state = f"the cached file has sha256 {digest}, not {expected}" if digest else "the file is not in the cache"
     return WeightsError(
-        f"EDGEKIT_OFFLINE is set, and {state}; fetch {url} elsewhere and place it at {path} (sha256 {expected})"
+        f"EDGEKIT_OFFLINE is set and {state}; download {url} on another machine and place it at {path} "
+        f"(sha256 {expected})"
     )
 
 
 @dataclass(kw_only=True)
 class _Download:
-    """One fetch: requests until the file is whole, then the checksum, then its name."""
+    """One download: requests until the file is complete, then verifies its checksum and gives it its name."""
 
     url: str
     expected: str
@@ -108,27 +124,27 @@ class _Download:
         self.part = PartialFile(self.path)
 
     def run(self) -> None:
-        """Raises WeightsError, and OSError if the cache cannot be written."""
+        """Download the file. Raises WeightsError, and OSError if the cache cannot be written."""
         lock = self.path.with_name(f".{self.path.name}.lock")
         wait_s = self.retry.attempts * (self.retry.silence_s + self.retry.stall_s)
         with file_lock(lock, growing=self.part.path, wait_s=wait_s):
-            # While this one waited, another process may have fetched it.
+            # Another process may have downloaded it while this one waited.
             if self.path.exists() and sha256_of(self.path).startswith(self.expected):
                 return
             try:
                 self._receive_all()
                 self._accept()
-            except OSError:  # the disk's; a full one is not left full
+            except OSError:  # of the disk, which may be full: give the space back
                 self.part.discard()
                 raise
 
     def _receive_all(self) -> None:
-        """Requests, one after the other, until nothing is missing."""
+        """Send requests until nothing is missing."""
         for attempt in count(1):
             try:
                 self._request()
             except Interrupted as error:
-                # A first attempt that finds no network is not repeated: somebody waits for the answer.
+                # Without a network, fail after the first attempt: somebody is waiting.
                 if attempt >= self.retry.attempts or (attempt == 1 and isinstance(error, Unreachable)):
                     raise self._failure(error, attempt) from None
                 time.sleep(self.retry.pause_s * 2 ** (attempt - 1))
@@ -136,7 +152,7 @@ class _Download:
                 return
 
     def _request(self) -> None:
-        """One request for what is missing, its body appended to the partial file."""
+        """Request what is missing, and append the body to the partial file."""
         offset = self.part.size_bytes()
         headers = {"Range": f"bytes={offset}-", "If-Range": self.part.version()} if offset else {}
         silence_s, stall_s = self.retry.silence_s, self.retry.stall_s
@@ -144,7 +160,7 @@ class _Download:
             with request(self.url, headers, silence_s=silence_s, stall_s=stall_s) as response:
                 if response.status == HTTPStatus.PARTIAL_CONTENT:
                     self._check_range(response, offset)
-                else:  # the whole file: the first request, or it is another file now, or the server knows no Range
+                else:  # the whole file: a first request, a changed file, or a server without support for ranges
                     offset = 0
                     self.part.start(_response_version(response))
                 self._append(response, offset)
@@ -153,16 +169,16 @@ class _Download:
             raise
 
     def _check_range(self, response: HTTPResponse, offset: int) -> None:
-        """Raises RangeRefused if the bytes do not continue what is there."""
+        """Raise RangeRefused if the body does not continue the bytes received so far."""
         content_range = re.match(r"bytes (\d{1,15})-", response.headers.get("Content-Range", ""))
         version = _response_version(response)
         if not offset or content_range is None or int(content_range[1]) != offset:
-            raise RangeRefused("the server sent another part of the file than was asked for")
+            raise RangeRefused("the server sent a part of the file that was not requested")
         if version and version != self.part.version():
-            raise RangeRefused("the file changed at the server")
+            raise RangeRefused("the file on the server has changed")
 
     def _append(self, response: HTTPResponse, offset: int) -> None:
-        """Write the body of the response after the first `offset` bytes."""
+        """Append the body of the response to the `offset` bytes received so far."""
         length = response.length
         total = None if length is None else offset + length
         try:
@@ -176,16 +192,18 @@ class _Download:
                     self._report(offset, total)
                 file.flush()
                 os.fsync(file.fileno())
-        except WeightsError:  # more than the limit: none of it is wanted
+        except WeightsError:  # larger than the limit, so none of it is needed
             self.part.discard()
             raise
 
     def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self.max_bytes:
-            raise WeightsError(f"{self.url}: refused: {size_bytes} bytes or more, where {self.max_bytes} is the limit")
+            raise WeightsError(
+                f"{self.url}: refused: at least {size_bytes} bytes, more than the limit of {self.max_bytes} bytes"
+            )
 
     def _report(self, done: int, total: int | None) -> None:
-        """Never less than before: after starting over, nothing is reported until as much is there again."""
+        """Report progress, which never goes back: after starting over, nothing is reported up to the old value."""
         if self.on_bytes is not None and done > self.reported:
             self.reported = done
             self.on_bytes(done, total)
@@ -195,13 +213,13 @@ class _Download:
         if not size_bytes:
             self.part.discard()
         times = f" (attempt {attempts} of {self.retry.attempts})" if attempts > 1 else ""
-        resumable = f"{size_bytes} bytes are kept in {self.part.path}: run it again to resume"
-        state = resumable if size_bytes else "nothing is kept"
+        resumable = f"{size_bytes} bytes are saved in {self.part.path}; run the same command again to resume"
+        state = resumable if size_bytes else "nothing was saved"
         hint = f"; without a network, place the file at {self.path}" if isinstance(error, Unreachable) else ""
         return WeightsError(f"{self.url}: {error}{times}; {state}{hint}")
 
     def _accept(self) -> None:
-        """Give the whole file its name. Raises WeightsError, and deletes the file, if its checksum is wrong."""
+        """Give the complete file its name; if its checksum is wrong, delete it and raise WeightsError."""
         digest = sha256_of(self.part.path)
         is_expected = digest.startswith(self.expected)
         if is_expected:
@@ -209,11 +227,11 @@ class _Download:
         self.part.discard()
         if not is_expected:
             raise WeightsError(
-                f"{self.url}: wrong checksum: sha256 is {digest}, not {self.expected}; the file was deleted"
+                f"{self.url}: wrong checksum (sha256 {digest}, expected {self.expected}); the file was deleted"
             )
 
 
 def _response_version(response: HTTPResponse) -> str:
-    """The ETag of exactly these bytes, else the date of their last change, else nothing: what If-Range can compare."""
+    """Return what If-Range can compare: the strong ETag, else the date of the last change, else nothing."""
     tag, date = (response.headers.get(name, "") for name in ("ETag", "Last-Modified"))
     return tag if tag.startswith('"') else date

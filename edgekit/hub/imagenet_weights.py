@@ -1,7 +1,7 @@
-"""Weights to start from: a file, or the official PyTorch checkpoints trained on ImageNet (ILSVRC 2012, 1000 classes).
+"""Pretrained weights: a file, or the official PyTorch checkpoints trained on ImageNet (ILSVRC 2012, 1000 classes).
 
-Every fact is from the tables of torchvision 0.28.0 (each network's IMAGENET1K_V1 entry), which a test compares.
-Preprocessing is the spec's: these weights are what the specs of these networks were written for.
+All facts are from torchvision 0.28.0 (the IMAGENET1K_V1 entry of each network); a test compares them. The preprocessing
+is that of the network's spec, which was written for these weights.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from edgekit.errors import WeightsError
+from edgekit.errors import WeightsError, quote
 from edgekit.hub.download import OnBytes, fetch
 from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.specs import spec_named
@@ -23,11 +23,17 @@ _BASE_URL = "https://download.pytorch.org/models"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedWeights:
-    """One checkpoint. `size_mib` is as its publisher states it; top1 and top5 are percent of ImageNet's validation set.
+    """One published checkpoint.
 
-    license: that of the package that publishes the file, torchvision, which adds that weights may come under further
-    terms, those of the data that they were trained on. It made GoogLeNet's and EfficientNet's by conversion from other
-    projects' weights. padding: the rule of the strided convolutions that the weights belong to.
+    Attributes:
+        model: name of the network in the zoo.
+        url: address of the file.
+        size_mib: size of the file in MiB, as stated by its publisher.
+        top1: accuracy on ImageNet's validation set, in percent.
+        top5: likewise.
+        license: of torchvision, which publishes the file. It notes that weights may be subject to further terms, those
+            of the data they were trained on. GoogLeNet's and EfficientNet's were converted from other projects.
+        padding: of the strided convolutions that the weights were trained with.
     """
 
     model: str
@@ -40,20 +46,20 @@ class PublishedWeights:
 
     @property
     def sha256(self) -> str:
-        """The first 8 hexadecimal digits: all that the publisher gives, at the end of the file's name.
+        """The first 8 hexadecimal digits, which are all that the publisher states, at the end of the file name.
 
-        They tell a damaged file from a whole one; against a forged one stands the https of the address.
+        They detect a damaged file. Protection against a forged one is the https of the address.
         """
         return self.url.rpartition("-")[2].removesuffix(".pth")
 
     @property
     def max_bytes(self) -> int:
-        """No more than this can be the file: its stated size, which was rounded to 0.001 MiB."""
+        """Upper bound of the file size: the stated size, which was rounded to 0.001 MiB."""
         return int((self.size_mib + 0.001) * 2**20)
 
     @property
     def preprocess(self) -> Preprocess:
-        """What the network was trained to see; the spec's, whose only copy that is."""
+        """Preprocessing that the network was trained with, which is that of its spec."""
         return spec_named(self.model).preprocess
 
 
@@ -96,23 +102,35 @@ PUBLISHED: Mapping[str, PublishedWeights] = MappingProxyType(
 
 
 def published_weights(model: str) -> PublishedWeights:
-    """The official checkpoint of that network. Raises WeightsError listing the networks that have one."""
+    """Return the official checkpoint of a network.
+
+    Args:
+        model: name of the network in the zoo.
+
+    Raises:
+        WeightsError: there is none; the message lists the networks that have one.
+    """
     if model not in PUBLISHED:
-        raise WeightsError(f"{model!r} has no published weights; these networks have: {', '.join(PUBLISHED)}")
+        raise WeightsError(f"{quote(model)} has no published weights; these networks have: {', '.join(PUBLISHED)}")
     return PUBLISHED[model]
 
 
 def weights_path(model: str, weights: str, *, on_bytes: OnBytes | None = None) -> Path:
-    """The file of weights for that network: `weights` is a path, or "imagenet" for the official checkpoint.
+    """Return the file with the weights of a network.
 
-    The latter comes from the user's cache, or is downloaded into it. on_bytes: as for fetch. Raises WeightsError if
-    there is no such file, and if the official one does not exist or does not arrive.
+    Args:
+        model: name of the network in the zoo.
+        weights: a path, or "imagenet" for the official checkpoint, which is downloaded into the cache if necessary.
+        on_bytes: progress of the download, as in `fetch`.
+
+    Raises:
+        WeightsError: there is no such file, or the official checkpoint does not exist or could not be downloaded.
     """
     if weights == IMAGENET:
         checkpoint = published_weights(model)
         return fetch(checkpoint.url, checkpoint.sha256, max_bytes=checkpoint.max_bytes, on_bytes=on_bytes)
     path = Path(weights)
     if not path.is_file():
-        reason = "a folder, not a file" if path.is_dir() else "no such file"
-        raise WeightsError(f"{weights}: {reason}; weights are a .safetensors or .pth file, or {IMAGENET!r}")
+        reason = "is a folder" if path.is_dir() else "no such file"
+        raise WeightsError(f"{weights}: {reason}; `weights` must be a .safetensors or .pth file, or {IMAGENET!r}")
     return path

@@ -1,4 +1,4 @@
-"""An image at an http or https address, fetched when it is first read."""
+"""An image at an http or https address, downloaded when it is first read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ _SILENCE_S = 10.0
 
 
 class WebImage(BytesIO):
-    """The bytes at `name`, an address, as a file to read; nothing is requested before the first `read`.
+    """A file object with the content of an address. Nothing is requested before the first `read`.
 
-    timeout_s: how long all of it may take, redirections included. The first `read(size)` fetches; it refuses a
-    response of `size` bytes or more if the server states its length, else stops there. Raises OSError with the reason
-    why it did not arrive; `load_image` makes an ImageError of it.
+    The first `read(size)` downloads the image. It refuses a response of `size` bytes or more if the server states the
+    length, and otherwise stops after `size` bytes.
+
+    Args:
+        name: http or https address.
+        timeout_s: seconds that the download may take, redirects included.
+
+    Raises:
+        OSError: from `read`, with the reason; `load_image` converts it to an ImageError.
     """
 
     def __init__(self, name: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
@@ -27,7 +33,7 @@ class WebImage(BytesIO):
         self._fetched = False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As of any file, after the bytes have arrived."""
+        """Read as from any file, downloading it first if necessary."""
         if not self._fetched:
             self.write(self._fetch(None if size is None or size < 0 else size))
             self.seek(0)
@@ -36,13 +42,15 @@ class WebImage(BytesIO):
 
     def _fetch(self, limit: int | None) -> bytes:
         if is_offline():
-            raise OSError("EDGEKIT_OFFLINE is set")
+            raise OSError("EDGEKIT_OFFLINE is set; unset it to download images")
         silence_s = min(_SILENCE_S, self._timeout_s)
         try:
             check_address(self.name)
             with request(self.name, {}, silence_s=silence_s, stall_s=silence_s, total_s=self._timeout_s) as response:
                 if limit is not None and (response.length or 0) >= limit:
-                    raise OSError(f"{response.length} bytes, more than the limit of {limit - 1} bytes; raise max_bytes")
+                    raise OSError(
+                        f"{response.length} bytes, more than the limit of {limit - 1} bytes; raise `max_bytes`"
+                    )
                 received = bytearray()
                 for piece in body(response, response.length):
                     received += piece

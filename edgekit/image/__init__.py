@@ -1,1 +1,1 @@
-"""From bytes to upright pixels. The only room that decodes images."""
+"""From encoded bytes to upright pixels. No other package of edgekit decodes images."""

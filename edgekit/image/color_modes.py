@@ -1,4 +1,4 @@
-"""Pixels of any of Pillow's modes as 8-bit RGB or gray: transparency on white, 16 bits scaled."""
+"""Conversion of Pillow's modes to 8-bit RGB or gray: transparency composited on white, 16-bit values scaled."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ _STRIP_ROWS = 64
 
 
 def to_color(image: Image.Image, color: Color) -> Image.Image:
-    """The image in mode `color`, untouched where it is so already (converting costs 28 ms at 12 megapixels).
+    """Convert an image to 8-bit RGB or gray.
 
-    Raises ValueError for pixels of no known range, and what Pillow raises where it knows no way.
+    Args:
+        image: decoded, in any of Pillow's modes.
+        color: target mode, "RGB" or "L" (gray).
+
+    Returns:
+        The image itself if it already has that mode (converting would cost 28 ms at 12 megapixels), else a new one.
+
+    Raises:
+        ValueError: the pixel values have no known range, or Pillow has no such conversion.
+        Exception: whatever else Pillow raises for a broken palette.
     """
     if image.mode == color and not image.has_transparency_data:
         return image
     if image.mode == "F":
-        raise ValueError("32-bit floats have no known range; convert it to 8 bits first")
+        raise ValueError("32-bit floats have no known range; convert the image to 8 bits first")
     if image.mode.startswith("I"):
         image = _from_16_bit(image)
     if image.has_transparency_data:
@@ -29,23 +38,26 @@ def to_color(image: Image.Image, color: Color) -> Image.Image:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "LA":  # as gray, in half the memory
+    if image.mode == "LA":  # stays gray, which takes half the memory
         gray = Image.new("L", image.size, "white")
         gray.paste(image.getchannel("L"), mask=image.getchannel("A"))
         return gray
-    layered = image if image.mode == "RGBA" else image.convert("RGBA")
-    canvas = Image.new("RGB", layered.size, "white")
-    canvas.paste(layered, mask=layered)
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+    canvas = Image.new("RGB", rgba.size, "white")
+    canvas.paste(rgba, mask=rgba)
     return canvas
 
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
-    """16-bit gray scaled to 8 bits: 65535 -> 255. Pillow's own conversion clips at 255 and answers white."""
+    """Scale 16-bit gray to 8 bits (65535 becomes 255). Pillow's own conversion clips at 255, which returns white."""
     values = np.asarray(image)
     if values.min() < 0 or values.max() > _MAX_16_BIT:
-        raise ValueError(f"32-bit integers up to {values.max()} have no known range; convert it to 8 bits first")
+        raise ValueError(
+            f"32-bit integers from {values.min()} to {values.max()} have no known range; "
+            "convert the image to 8 bits first"
+        )
     scaled = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), _STRIP_ROWS):  # in strips: as wider integers the whole would take 4 times as much
+    for top in range(0, len(values), _STRIP_ROWS):  # in strips: widening the whole image would take 4 times its memory
         strip = values[top : top + _STRIP_ROWS].astype(np.uint32)
-        scaled[top : top + _STRIP_ROWS] = (strip + 128) // 257  # 257 is odd: there is no half to round
+        scaled[top : top + _STRIP_ROWS] = (strip + 128) // 257  # rounds; 257 is odd, so there are no ties
     return Image.fromarray(scaled)

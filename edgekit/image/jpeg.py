@@ -1,63 +1,64 @@
-"""What the header of a JPEG says of the cost of decoding it."""
+"""What the header of a JPEG reveals about the cost of decoding it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-_START, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
-# What Pillow and libjpeg both skip by its length; behind others Pillow goes on byte by byte, or libjpeg gives up.
+_START_OF_IMAGE, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
+# Segments that both Pillow and libjpeg skip by their length. After any other, Pillow searches byte by byte or libjpeg
+# gives up, so what follows is not parsed here.
 _WITH_LENGTH = frozenset((*range(0xC0, 0xC8), *range(0xC9, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE))
-_MAX_STEPS = 2**14  # markers and bytes before them; a header has some dozens, and a color profile up to 255
+_MAX_STEPS = 2**14  # markers and fill bytes; a header has a few dozen, and a color profile adds up to 255
 _SEQUENTIAL = (0xC0, 0xC1)  # Huffman-coded frames that are not progressive
-_OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}  # tables and extensions lie between the frames
+_OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}  # without the tables and extensions in this range
 
 
 def is_jpeg(data: bytes) -> bool:
-    """Whether the bytes begin as those of a JPEG do."""
-    return data.startswith(_START)
+    """Return whether the bytes start like a JPEG."""
+    return data.startswith(_START_OF_IMAGE)
 
 
 def count_scans(data: bytes) -> int:
-    """How many passes over the whole image a decoder makes at most; scans of thumbnails may count too."""
-    # A decoder takes what follows a scan of the whole image for an error. Counting takes a fifteenth of decoding.
+    """Return an upper bound of the passes over the whole image; scans of embedded thumbnails may be counted too."""
+    # After a scan of the whole image a decoder treats any further one as an error. Counting takes 1/15 of decoding.
     return 1 if decodes_by_rows(data) else data.count(b"\xff\xda")
 
 
 def header_of(data: bytes) -> bytes:
-    """What lies before the first scan; everything where that cannot be told for sure."""
-    return next((data[:at] for marker, at in _segments(data) if marker == _START_OF_SCAN), data)
+    """Return the bytes before the first scan, or all of them if its position is not certain."""
+    return next((data[:position] for marker, position in _segments(data) if marker == _START_OF_SCAN), data)
 
 
 def decodes_by_rows(data: bytes) -> bool:
-    """Whether its first scan holds the whole image, so that a decoder needs memory for what it gives out only.
+    """Return whether the first scan contains the whole image, so that decoding needs memory for its output only.
 
-    Of any other JPEG, progressive ones above all, decoders keep every coefficient, at whatever scale they answer.
+    For any other JPEG, progressive ones above all, decoders keep every coefficient in memory at whatever scale.
     """
     components = 0
-    for marker, at in _segments(data):
+    for marker, position in _segments(data):
         if marker in _OTHER_FRAMES:
             return False
         if marker in _SEQUENTIAL:  # length (2), precision (1), height (2), width (2), components (1)
-            components = int.from_bytes(data[at + 9 : at + 10])
+            components = int.from_bytes(data[position + 9 : position + 10])
         if marker == _START_OF_SCAN:  # length (2), components (1)
-            return components > 0 and data[at + 4 : at + 5] == bytes((components,))
+            return components > 0 and data[position + 4 : position + 5] == bytes((components,))
     return False
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """The markers of the header and where they stand, up to the first scan or to what decoders may take otherwise."""
-    at = len(_START)
+    """Yield (marker, position) of the segments up to the first scan, or up to bytes that decoders may differ on."""
+    position = len(_START_OF_IMAGE)
     for _ in range(_MAX_STEPS):
-        if at + 4 > len(data) or data[at] != _FILL:
+        if position + 4 > len(data) or data[position] != _FILL:
             return
-        marker = data[at + 1]
-        if marker == _FILL:  # a marker may have any number of them in front
-            at += 1
+        marker = data[position + 1]
+        if marker == _FILL:  # any number of fill bytes may precede a marker
+            position += 1
             continue
-        length = int.from_bytes(data[at + 2 : at + 4])
+        length = int.from_bytes(data[position + 2 : position + 4])
         if marker not in _WITH_LENGTH or length < 2:
             return
-        yield marker, at
+        yield marker, position
         if marker == _START_OF_SCAN:
             return
-        at += 2 + length
+        position += 2 + length

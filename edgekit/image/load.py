@@ -1,49 +1,52 @@
-"""Open an image safely: path, bytes, file object, PIL image or array in; upright RGB or gray out.
+"""Safe loading of images: path, bytes, file object, PIL image or array in; upright RGB or gray pixels out.
 
-The only room that decodes, and (with `preprocess`) the only one where Pillow's (width, height) order appears.
+Pillow's (width, height) order appears in this package and in `preprocess` only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.errors import ImageError
+from edgekit.errors import ImageError, SpecError, quote, unknown
 from edgekit.image.color_modes import Color, to_color
 from edgekit.image.decode_limits import (
     DEFAULT_LIMITS,
-    REDUCED_JPEG_REACH,
+    REDUCED_JPEG_ALLOWANCE,
     CountedFile,
     ImageLimits,
     TooManyReads,
     check_cost,
     check_header,
+    check_limits,
     check_loops,
     check_scans,
     check_size,
 )
 from edgekit.image.jpeg import count_scans, decodes_by_rows, is_jpeg
-from edgekit.image.orientation import turn_of, upright_frame
+from edgekit.image.orientation import orientation_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
-from edgekit.image.source import EncodedImage, ImageSource, read_encoded, reason
+from edgekit.image.source import EncodedImage, ImageSource, error_text, read_encoded
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 Channels: TypeAlias = Literal["RGB", "BGR"]
 
-# JPEG first: Pillow tries them in this order, and the plugins behind WEBP are only imported when it is reached.
-# JPEG covers MPO (stereo images, the first of which is read).
+# JPEG first: Pillow tries the formats in this order, and imports the plugins from WEBP on only when it gets there.
+# JPEG includes MPO (stereo images, the first of which is read).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 
 
 class LoadedImage(NamedTuple):
-    """Upright pixels, 8 bits a channel, and the whole image that they stand for.
+    """Upright 8-bit pixels, decoded in full or at reduced scale, and how they relate to the full image.
 
-    pixels: in mode RGB or L. frame: the whole image among the pixels. encoded: its file and the limits that it was
-    read under, where fewer pixels were decoded than it has; None where these are all.
+    Attributes:
+        pixels: PIL image in mode RGB or L.
+        frame: where the full image lies in `pixels`, and its full size.
+        encoded: the file and the limits it was read under, if it was decoded at reduced scale; else None.
     """
 
     pixels: Image.Image
@@ -52,33 +55,38 @@ class LoadedImage(NamedTuple):
 
     @classmethod
     def of(cls, pixels: Image.Image) -> LoadedImage:
-        """A PIL image in mode RGB or L as the whole that it is."""
+        """Wrap a PIL image in mode RGB or L that is complete."""
         return cls(pixels, Frame(size_of(pixels), (0, 0, pixels.width, pixels.height)))
 
     @property
     def size(self) -> Size:
-        """Of the whole image, before any reduction."""
+        """Size of the full image, before any reduction."""
         return self.frame.size
 
     def in_full(self) -> LoadedImage | None:
-        """The image with all its pixels, where fewer were decoded; None where they are too many, or all are here."""
+        """Decode a reduced image again at full scale; None if it is not reduced, or too large to decode in full."""
         if self.encoded is None:
             return None
         encoded, limits = self.encoded
         try:
             return _open_encoded(encoded, limits).decode("L" if self.pixels.mode == "L" else "RGB")
-        except ImageError:  # more pixels than are allowed in full: refused there, and well seen at reduced scale
+        except ImageError:  # allowed at reduced scale, but more pixels than are allowed in full
             return None
 
     def in_color(self, color: Color) -> LoadedImage:
-        """The same image in another mode."""
+        """Return the same image in mode `color`."""
         return self if self.pixels.mode == color else self._replace(pixels=self.pixels.convert(color))
 
 
 class OpenedImage(NamedTuple):
-    """An image whose size is known and allowed; of a JPEG no pixels are decoded yet.
+    """An image whose size is known and within the limits. The pixels of a JPEG are not decoded yet.
 
-    size: upright. jpeg: the file, where the image is one.
+    Attributes:
+        name: what messages call the image.
+        size: upright size.
+        image: the PIL image, not turned.
+        limits: what decoding may cost.
+        jpeg: the file, if it is a JPEG; else None.
     """
 
     name: str
@@ -87,54 +95,87 @@ class OpenedImage(NamedTuple):
     limits: ImageLimits
     jpeg: EncodedImage | None = None
 
-    def decode(self, color: Color = "RGB", *, enough: Size | None = None) -> LoadedImage:
-        """The upright pixels, 8 bits a channel, in mode `color`.
+    def decode(self, color: Color = "RGB", *, min_size: Size | None = None) -> LoadedImage:
+        """Decode the pixels and turn them upright. Transparency is composited on white; 16-bit gray is divided by 257.
 
-        Transparency is laid on white; 16-bit gray is scaled by 1/257. enough: the upright size that is needed; a JPEG
-        is decoded at the smallest of its scales (1/8, 1/4, 1/2, 1) that gives it, all of it by default. Raises
-        ImageError for pixels that cannot be decoded, have no known range, or are refused.
+        Args:
+            color: mode of the result, "RGB" or "L" (gray).
+            min_size: upright size that suffices. A JPEG is decoded at the smallest of its scales (1/8, 1/4, 1/2, 1)
+                that is no smaller. By default, and for all other formats, the image is decoded in full.
+
+        Raises:
+            ImageError: the pixels cannot be decoded, have no known range, or exceed the limits.
         """
         image = self.image
-        if self.jpeg is not None and not getattr(image, "tile", None):  # it was decoded before, perhaps reduced
+        if self.jpeg is not None and not getattr(image, "tile", None):  # decoded before, perhaps at reduced scale
             image = _read_header(self.jpeg.data, self.name)
-        scale, in_file = 1, size_of(image)
+        scale, stored_size = 1, size_of(image)
         if self.jpeg is not None:
-            scale = 1 if enough is None else _reduce(image, enough)
-            reach = REDUCED_JPEG_REACH if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
-            check_cost(image, in_file, self.limits, self.name, reach=reach)
+            scale = 1 if min_size is None else _reduce(image, min_size)
+            allowance = REDUCED_JPEG_ALLOWANCE if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
+            check_cost(image, stored_size, self.limits, self.name, allowance=allowance)
             _decode(image, self.limits, self.name)
-        turn = turn_of(image)
+        orientation = orientation_of(image)
         try:
-            pixels = to_color(turn.upright(image), color)
-        except Exception as error:  # Pillow knows no way from some modes to others, and asserts palettes that it lacks
-            raise ImageError(f"{self.name}: an image in mode {image.mode} cannot be used: {reason(error)}") from None
+            pixels = to_color(orientation.upright(image), color)
+        except Exception as error:  # Pillow has no conversion between some modes, and asserts on a missing palette
+            raise ImageError(f"{self.name}: cannot convert mode {image.mode} to {color}: {error_text(error)}") from None
         if scale == 1 or self.jpeg is None:
             return LoadedImage.of(pixels)
-        return LoadedImage(pixels, upright_frame(in_file, scale, size_of(image), turn), (self.jpeg, self.limits))
+        frame = upright_frame(stored_size, scale, size_of(image), orientation)
+        return LoadedImage(pixels, frame, (self.jpeg, self.limits))
 
 
 def load_image(
     source: ImageSource, *, color: Color = "RGB", limits: ImageLimits = DEFAULT_LIMITS, channels: Channels = "RGB"
 ) -> LoadedImage:
-    """All pixels of an image, upright by its EXIF orientation, 8 bits a channel, in mode `color`.
+    """Load an image in full, upright as its EXIF orientation says, with 8 bits per channel.
 
-    The arguments and what is raised are those of `open_image` and of `OpenedImage.decode`.
+    Args:
+        source: path to a regular file, encoded bytes, binary file object, PIL image, or uint8 array of shape (H, W),
+            (H, W, 1), (H, W, 3) or (H, W, 4). The first frame of an animation is used. Pass untrusted images as a path
+            or bytes: an opened PIL image that is not decoded yet is decoded by Pillow without the checks made here.
+        color: mode of the pixels, "RGB" or "L" (gray).
+        limits: largest file size in bytes and largest image in pixels.
+        channels: channel order of arrays: "RGB" (also RGBA), or "BGR" (also BGRA) as in OpenCV.
+
+    Returns:
+        The image; `pixels` is a PIL image in mode `color`, `size` its height and width.
+
+    Raises:
+        ImageError: the image cannot be read or decoded, or exceeds the limits.
+        SpecError: `color`, `limits` or `channels` is not valid.
+
+    Example:
+        >>> from edgekit import load_image
+        >>> image = load_image("photo.jpg")
+        >>> image.size
+        Size(height=640, width=640)
+        >>> image.pixels.mode
+        'RGB'
     """
+    for kind, value, known in (("color", color, get_args(Color)), ("channels", channels, get_args(Channels))):
+        if value not in known:
+            raise SpecError(unknown(f"`{kind}`", value, known))
+    check_limits("limits", limits, ImageLimits)
     return open_image(source, limits=limits, channels=channels).decode(color)
 
 
 def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS, channels: Channels = "RGB") -> OpenedImage:
-    """The image with its header read, its size known, and what cannot be afforded refused.
+    """Read the header of an image and check it against the limits; a JPEG is not decoded yet.
 
-    source: a path to a regular file, encoded bytes, a binary file object, a PIL image, or a uint8 array of shape
-    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4). Of several frames the first is taken. A PIL image that is not decoded
-    yet is decoded as Pillow does it: of a stranger's file give the path or the bytes. channels: the order in arrays,
-    RGB(A) or, as OpenCV has them, BGR(A). Raises ImageError for everything that cannot be read or is refused.
+    Args:
+        source: as in `load_image`.
+        limits: as in `load_image`.
+        channels: as in `load_image`.
+
+    Raises:
+        ImageError: the image cannot be read, or exceeds the limits.
     """
     if isinstance(source, np.ndarray):
-        name, image = "the array", _from_array(source, limits, channels)
+        name, image = "array", _from_array(source, limits, channels)
     elif isinstance(source, Image.Image):
-        name, image = "the PIL image", _decode(source, limits, "the PIL image")
+        name, image = "PIL image", _decode(source, limits, "PIL image")
     else:
         return _open_encoded(read_encoded(source, max_bytes=limits.max_bytes), limits)
     return _opened(name, image, limits)
@@ -145,17 +186,17 @@ def _open_encoded(encoded: EncodedImage, limits: ImageLimits) -> OpenedImage:
     image = _read_header(data, name)
     size = size_of(image)
     if is_jpeg(data):
-        check_size(size, limits, name, reach=REDUCED_JPEG_REACH)
+        check_size(size, limits, name, allowance=REDUCED_JPEG_ALLOWANCE)
         check_scans(count_scans(data), size, name)
         return _opened(name, image, limits, encoded)
     check_loops(image, data, name)
     check_cost(image, size, limits, name)
-    # Other formats know no reduced scale, and some of them turn themselves upright while they are decoded.
+    # Other formats have no reduced scale, and Pillow turns some of them upright while it decodes them.
     return _opened(name, _decode(image, limits, name), limits)
 
 
 def _opened(name: str, image: Image.Image, limits: ImageLimits, jpeg: EncodedImage | None = None) -> OpenedImage:
-    return OpenedImage(name, turn_of(image).size(size_of(image)), image, limits, jpeg)
+    return OpenedImage(name, orientation_of(image).upright_size(size_of(image)), image, limits, jpeg)
 
 
 def _read_header(data: bytes, name: str) -> Image.Image:
@@ -164,37 +205,37 @@ def _read_header(data: bytes, name: str) -> Image.Image:
     try:
         image = _identify(file, data)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image of a known format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: not an image in a supported format ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
-    except Exception as error:  # a decoder may raise anything at all on broken bytes
-        raise _broken(error, name) from None
-    file.header_is_read()
+    except Exception as error:  # a decoder may raise anything on broken bytes
+        raise _decode_error(error, name) from None
+    file.allow_pixel_reads()
     return image
 
 
 def _identify(file: CountedFile, data: bytes) -> Image.Image:
-    if is_jpeg(data):  # at once: Image.open first imports the plugins of other formats
+    if is_jpeg(data):  # directly, because Image.open would import the plugins of other formats first
         from PIL.JpegImagePlugin import jpeg_factory
 
         return jpeg_factory(file)
     return Image.open(file, formats=FORMATS)
 
 
-def _reduce(jpeg: Image.Image, enough: Size) -> int:
-    """Let the JPEG be decoded no smaller than enough, which is upright; the divisor of the scale that it has then."""
-    height, width = turn_of(jpeg).size(enough)
-    in_file = jpeg.width
-    drafted = jpeg.draft(None, (width, height))
-    return 1 if drafted is None else round(in_file / drafted[1][2])
+def _reduce(jpeg: Image.Image, min_size: Size) -> int:
+    """Set the scale at which the JPEG will be decoded, and return its divisor. min_size: upright."""
+    height, width = orientation_of(jpeg).upright_size(min_size)
+    full_width = jpeg.width
+    draft = jpeg.draft(None, (width, height))
+    return 1 if draft is None else round(full_width / draft[1][2])
 
 
 def _decode(image: Image.Image, limits: ImageLimits, name: str) -> Image.Image:
     check_size(size_of(image), limits, name)
     try:
         image.load()
-    except Exception as error:  # as above: struct.error, SyntaxError, OSError, EOFError, ...
-        raise _broken(error, name) from None
+    except Exception as error:  # struct.error, SyntaxError, OSError, EOFError, ...
+        raise _decode_error(error, name) from None
     return image
 
 
@@ -202,19 +243,19 @@ def _from_array(array: npt.NDArray[Any], limits: ImageLimits, channels: Channels
     shape = array.shape
     if array.dtype != np.uint8 or not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))):
         raise ImageError(
-            f"cannot take an array of dtype {array.dtype} and shape {shape}; "
-            "give uint8 of (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA"
+            "an image array must be uint8 of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) "
+            f"(got {quote(array.dtype)} of shape {quote(shape)})"
         )
-    check_size(Size(*shape[:2]), limits, "the array")
+    check_size(Size(*shape[:2]), limits, "array")
     if len(shape) == 3 and shape[2] == 1:
         array = array[:, :, 0]
     elif len(shape) == 3 and channels == "BGR":
-        # Pillow exchanges the channels 10 times as fast as numpy.
+        # Pillow swaps the channels 10 times as fast as numpy.
         mode, raw = ("RGB", "BGR") if shape[2] == 3 else ("RGBA", "BGRA")
         return Image.frombuffer(mode, shape[1::-1], np.ascontiguousarray(array), "raw", raw, 0, 1)
     return Image.fromarray(array)
 
 
-def _broken(error: Exception, name: str) -> ImageError:
-    kind = "" if isinstance(error, TooManyReads) else "broken image: "
-    return ImageError(f"{name}: {kind}{reason(error)}")
+def _decode_error(error: Exception, name: str) -> ImageError:
+    prefix = "" if isinstance(error, TooManyReads) else "broken image: "
+    return ImageError(f"{name}: {prefix}{error_text(error)}")

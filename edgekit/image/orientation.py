@@ -1,4 +1,4 @@
-"""EXIF's orientation: what makes an image upright, and where the edges of its file lie then."""
+"""EXIF orientation: how to turn an image upright, and where the edges of the stored image end up."""
 
 from __future__ import annotations
 
@@ -8,57 +8,66 @@ from PIL import Image
 
 from edgekit.image.size import Frame, Size
 
-_EXIF_ORIENTATION = 0x0112
+_ORIENTATION_TAG = 0x0112
 
 
-class Turn(NamedTuple):
-    """What makes an image upright, and which edges those become that were its right and its lower one."""
+class Orientation(NamedTuple):
+    """One of the eight EXIF orientations (CIPA DC-008, table 6).
+
+    Attributes:
+        transpose: the operation that turns the stored image upright; None if it already is.
+        right: the edge of the upright image that the right edge of the stored one becomes.
+        bottom: likewise for the bottom edge.
+    """
 
     transpose: Image.Transpose | None
     right: str
     bottom: str
 
-    @property
-    def aside(self) -> bool:
-        """Whether it exchanges height and width."""
-        return self.right in ("top", "bottom")
-
     def upright(self, image: Image.Image) -> Image.Image:
-        """The image, turned; itself where it is upright already."""
+        """Turn a stored image upright."""
         return image if self.transpose is None else image.transpose(self.transpose)
 
-    def size(self, size: Size) -> Size:
-        """The size of an image that has `size` in its file, when it is upright; its own inverse."""
-        return Size(size.width, size.height) if self.aside else size
+    def upright_size(self, size: Size) -> Size:
+        """Convert a stored size to the upright one, or back: the conversion is its own inverse."""
+        swaps_axes = self.right in ("top", "bottom")
+        return Size(size.width, size.height) if swaps_axes else size
 
 
-_UPRIGHT = Turn(None, "right", "bottom")
-# By EXIF's orientation.
-_TURNS = {
-    2: Turn(Image.Transpose.FLIP_LEFT_RIGHT, "left", "bottom"),
-    3: Turn(Image.Transpose.ROTATE_180, "left", "top"),
-    4: Turn(Image.Transpose.FLIP_TOP_BOTTOM, "right", "top"),
-    5: Turn(Image.Transpose.TRANSPOSE, "bottom", "right"),
-    6: Turn(Image.Transpose.ROTATE_270, "bottom", "left"),
-    7: Turn(Image.Transpose.TRANSVERSE, "top", "left"),
-    8: Turn(Image.Transpose.ROTATE_90, "top", "right"),
+_UPRIGHT = Orientation(None, "right", "bottom")
+# By the value of the EXIF tag; 1 is upright.
+_ORIENTATIONS = {
+    2: Orientation(Image.Transpose.FLIP_LEFT_RIGHT, "left", "bottom"),
+    3: Orientation(Image.Transpose.ROTATE_180, "left", "top"),
+    4: Orientation(Image.Transpose.FLIP_TOP_BOTTOM, "right", "top"),
+    5: Orientation(Image.Transpose.TRANSPOSE, "bottom", "right"),
+    6: Orientation(Image.Transpose.ROTATE_270, "bottom", "left"),
+    7: Orientation(Image.Transpose.TRANSVERSE, "top", "left"),
+    8: Orientation(Image.Transpose.ROTATE_90, "top", "right"),
 }
 
 
-def turn_of(image: Image.Image) -> Turn:
-    """What EXIF says; no turn where it says nothing that can be read."""
+def orientation_of(image: Image.Image) -> Orientation:
+    """Read the EXIF orientation of an image; upright if it has none, or none that is valid."""
     try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # a broken EXIF block says nothing about the orientation; the pixels are sound
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # a broken EXIF block leaves the orientation unknown, but the pixels are intact
         return _UPRIGHT
-    return _TURNS.get(orientation, _UPRIGHT) if isinstance(orientation, int) else _UPRIGHT
+    return _ORIENTATIONS.get(value, _UPRIGHT) if isinstance(value, int) else _UPRIGHT
 
 
-def upright_frame(size: Size, scale: int, decoded: Size, turn: Turn) -> Frame:
-    """Of an image of that size in its file, decoded at one part in `scale` to so many pixels, when it is upright."""
-    beyond = dict.fromkeys(("left", "top", "right", "bottom"), 0.0)
-    beyond[turn.right] = decoded.width - size.width / scale
-    beyond[turn.bottom] = decoded.height - size.height / scale
-    size, decoded = turn.size(size), turn.size(decoded)
-    right, bottom = decoded.width - beyond["right"], decoded.height - beyond["bottom"]
-    return Frame(size, (beyond["left"], beyond["top"], right, bottom))
+def upright_frame(size: Size, scale: int, decoded: Size, orientation: Orientation) -> Frame:
+    """Locate the full image among the decoded pixels after they have been turned upright.
+
+    Args:
+        size: of the full image as stored.
+        scale: divisor of the reduced scale, e.g. 8.
+        decoded: size of the decoded pixels as stored.
+        orientation: how the stored image is turned upright.
+    """
+    excess = dict.fromkeys(("left", "top", "right", "bottom"), 0.0)  # decoded pixels beyond each edge of the image
+    excess[orientation.right] = decoded.width - size.width / scale
+    excess[orientation.bottom] = decoded.height - size.height / scale
+    size, decoded = orientation.upright_size(size), orientation.upright_size(decoded)
+    right, bottom = decoded.width - excess["right"], decoded.height - excess["bottom"]
+    return Frame(size, (excess["left"], excess["top"], right, bottom))

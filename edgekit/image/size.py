@@ -9,7 +9,17 @@ if TYPE_CHECKING:
 
 
 class Size(NamedTuple):
-    """Height and width in pixels, in this order, as in (N, H, W, C)."""
+    """Height and width in pixels, in the order of array shapes (N, H, W, C). Pillow uses the opposite order.
+
+    Attributes:
+        height: number of rows.
+        width: number of columns.
+
+    Example:
+        >>> from edgekit import Size
+        >>> str(Size(height=480, width=640))
+        '480x640'
+    """
 
     height: int
     width: int
@@ -19,10 +29,14 @@ class Size(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The whole image behind the decoded pixels.
+    """Where the full image lies relative to the pixels that were decoded of it.
 
-    size: before any reduction. box: where it lies among the pixels (left, top, right, bottom). Of 4001 columns at an
-    eighth there are 501, and only an eighth of the last one is the image's: without that, all others are shifted.
+    A reduced JPEG is not an exact fraction of the full one: 4001 columns at 1/8 decode to 501, the last of which is
+    covered by the image only to an eighth. Ignoring that would shift all other columns.
+
+    Attributes:
+        size: size of the full image, before any reduction.
+        box: left, top, right and bottom edge of the full image, in decoded pixels.
     """
 
     size: Size
@@ -30,5 +44,5 @@ class Frame(NamedTuple):
 
 
 def size_of(image: Image) -> Size:
-    """The size of a PIL image, which states width and height."""
+    """Return the size of a PIL image, whose own `size` is (width, height)."""
     return Size(image.height, image.width)

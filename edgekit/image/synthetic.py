@@ -1,4 +1,4 @@
-"""Images drawn by seeds: always the same pixels, so that nothing needs data to be tested or timed."""
+"""Synthetic images from fixed seeds: identical on every run, so that tests and timings need no data."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from PIL import Image, ImageDraw, ImageFilter
 from edgekit.image.size import Size
 
 _SCENE = Size(96, 128)
-_PHOTO = Size(375, 500)  # as ImageNet's are on average
+_PHOTO = Size(375, 500)  # the average size in ImageNet
 _PHOTO_QUALITY = 90
 
 
 def draw_scenes(count: int) -> list[Image.Image]:
-    """RGB images of the seeds 0, 1, ... for comparing models: shapes with edges, areas and texture."""
+    """Draw RGB images from the seeds 0, 1, ...: shapes with edges, flat areas and texture, for comparing models."""
     return [_draw_scene(seed) for seed in range(count)]
 
 
 def _draw_scene(seed: int) -> Image.Image:
-    """A blurred scene of a few shapes before a colored ground, with some noise."""
+    """Draw a few shapes on a colored background, blurred, with some noise."""
     rng = np.random.default_rng(seed)
     image = Image.new("RGB", (_SCENE.width, _SCENE.height), _draw_color(rng))
     draw = ImageDraw.Draw(image)
@@ -39,7 +39,7 @@ def _draw_color(rng: np.random.Generator) -> tuple[int, int, int]:
 
 
 def write_synthetic_photo(folder: Path) -> Path:
-    """Write a JPEG whose areas and grain cost a decoder what a photo does; its path in the folder."""
+    """Write a JPEG that costs as much to decode as a photo, with smooth areas and grain, and return its path."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3)).astype(np.uint8))
     smooth = np.asarray(coarse.resize((_PHOTO.width, _PHOTO.height), Image.Resampling.BICUBIC), np.int64)

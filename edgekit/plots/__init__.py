@@ -1,1 +1,1 @@
-"""Figures drawn with matplotlib, in one style. Needs the extra `report`."""
+"""Matplotlib figures in a common style. Needs the extra `report`."""

@@ -1,4 +1,4 @@
-"""A benchmark as a figure: latency by threads, and time by operators. Needs matplotlib, the `report` extra."""
+"""The figure of a benchmark: latency by threads, and time by operator. Needs the extra `report`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from edgekit.bench.result import BenchResult
 from edgekit.plots.style import COLORS, literal, new_figure, style_axes, write_figure
 
 _OPERATORS = 4
-_LABELED_SHARE = 0.09  # from which an operator's name fits into its part of the bar
-_HEADROOM = 1.6  # of the tallest median: a longer p95 line is cut off, because its figure is written beside it
-# Other colors than the models' own.
+_LABELED_SHARE = 0.09  # smallest share whose part of the bar has room for the operator's name
+_HEADROOM = 1.6  # relative to the tallest median; longer p95 lines are cut off, as their value is printed anyway
+# Different from the colors of models.
 _OPERATOR_COLORS = ("#5b7f95", "#a9c1c9", "#c9a66b", "#e5d3b3", "#8a9a5b", "#c3cba3", "#9b7e9f", "#d3bfd6")
 
 
 def write_plot(bench: BenchResult, path: Path) -> None:
-    """Write the figure. Raises as write_figure."""
+    """Write the figure of a benchmark.
+
+    Args:
+        bench: the results.
+        path: a .png, .svg or .pdf file.
+
+    Raises:
+        SpecError: the file name has another ending.
+        MissingDependency: matplotlib is not installed.
+        EdgekitError: the file cannot be written.
+    """
     figure = new_figure(11, 3.4 + 0.4 * len(bench.subjects))
     latency, shares = figure.subplots(1, 2)
     _draw_latency(latency, bench)
@@ -25,7 +35,7 @@ def write_plot(bench: BenchResult, path: Path) -> None:
 
 
 def _draw_latency(axes: Any, bench: BenchResult) -> None:
-    """A bar for the median, a line up to the slowest of 20, and both as figures."""
+    """Draw a bar for each median, a line up to the 95th percentile, and both values."""
     results = bench.subjects
     counts = sorted({run.threads for result in results for run in result.network})
     width, top = 0.8 / len(results), _HEADROOM * max(r.latency.p50_ms for result in results for r in result.network)
@@ -40,13 +50,13 @@ def _draw_latency(axes: Any, bench: BenchResult) -> None:
             axes.text(place, min(slow, top * 0.86), text, fontsize="x-small", va="bottom", clip_on=True)
     names = [f"{count} thread{'s' if count > 1 else ''}" if count else "default threads" for count in counts]
     axes.set_xticks(range(len(counts)), names)
-    axes.set(ylabel="network alone, ms", ylim=(0, top))
+    axes.set(ylabel="network latency, ms", ylim=(0, top))
     style_axes(axes, grid="y")
     axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
 
 
 def _draw_operators(axes: Any, bench: BenchResult) -> None:
-    """Of each model its time on one thread, cut into operators."""
+    """Draw the time of each model on one thread, divided into operators."""
     results = bench.subjects
     kinds = list(dict.fromkeys(row.kind for result in results for row in result.operators[:_OPERATORS]))
     names = [literal(result.subject.name) for result in results]
@@ -58,8 +68,8 @@ def _draw_operators(axes: Any, bench: BenchResult) -> None:
         labels = [f"{literal(kind)} {share:.0f}%" if share >= 100 * _LABELED_SHARE else "" for share in shares]
         axes.bar_label(bars, labels, label_type="center", fontsize="small")
         left = [start + share for start, share in zip(left, shares, strict=True)]
-    axes.barh(names, [max(100 - start, 0) for start in left], left=left, color="#e4e2dd", label="others")
+    axes.barh(names, [max(100 - start, 0) for start in left], left=left, color="#e4e2dd", label="other")
     axes.invert_yaxis()
-    axes.set(xlabel="share of the time in operators, one thread, %", xlim=(0, 100))
+    axes.set(xlabel="share of the time on one thread, %", xlim=(0, 100))
     style_axes(axes, grid="x")
     axes.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), frameon=False)

@@ -1,4 +1,4 @@
-"""The accuracy and cost of crop plans as a figure."""
+"""The figure of crop plans: accuracy over time. Needs the extra `report`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from edgekit.evaluate.compare_crops import PlanScore
 from edgekit.plots.style import COLORS, literal, new_figure, style_axes, write_figure
 
 _TICKS = (1, 1.25, 1.5, 2, 3, 5, 10, 20, 50, 100)
-_SHOWN_BELOW = 4.0  # points under the center crop: what is worse would press all others together
+_SHOWN_BELOW = 4.0  # percentage points below the center crop; worse plans would squeeze all others together
 
 
 def write_plot(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, metric: str) -> None:
-    """Accuracy over time, fixed plans as points, adaptive crops as a line, the best one marked.
+    """Write the figure: fixed plans as points, adaptive crops as a line, and the recommended plan marked.
 
-    A fixed plan that is far worse than the center crop lies at the lower edge, with its figure. metric: the name of the
-    y axis. Raises as write_figure.
+    A fixed plan that is far worse than the center crop is drawn at the lower edge, with its value.
+
+    Args:
+        scores: scores of all plans; one fixed plan is "center".
+        best: the recommended plan.
+        path: a .png, .svg or .pdf file.
+        metric: what the y axis shows, such as "top-1 accuracy".
+
+    Raises:
+        SpecError: the file name has another ending.
+        MissingDependency: matplotlib is not installed.
+        EdgekitError: the file cannot be written.
     """
     figure = new_figure(8, 5)
     axes = figure.subplots()
@@ -33,7 +43,7 @@ def write_plot(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, metr
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}x" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set(xlabel="time of an image, in predictions of one crop", ylabel=f"{metric} in %")
+    axes.set(xlabel="time per image, relative to one crop", ylabel=f"{metric}, %")
     axes.margins(0.08)
     axes.legend(loc="lower right", frameon=False)
     style_axes(axes, grid="both")
@@ -41,7 +51,7 @@ def write_plot(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, metr
 
 
 def _draw_fixed(axes: Any, score: PlanScore, floor: float) -> None:
-    percent, is_in_legend = 100 * score.right, score.plan == "center"  # one of them stands for all
+    percent, is_in_legend = 100 * score.right, score.plan == "center"  # one entry stands for all fixed plans
     place, name = (score.time, max(percent, floor)), literal(score.plan)
     axes.plot(*place, "o" if percent >= floor else "v", color=COLORS[5], label="fixed plans" if is_in_legend else None)
     _annotate(axes, name if percent >= floor else f"{name} {percent:.1f}", place, (8, -4))

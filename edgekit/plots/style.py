@@ -1,4 +1,4 @@
-"""The common style of matplotlib figures (the `report` extra), and the files they are written to."""
+"""The common style of matplotlib figures, and writing them to files. Needs the extra `report`."""
 
 from __future__ import annotations
 
@@ -10,40 +10,62 @@ from edgekit.errors import SpecError, unknown
 from edgekit.files import write_atomically
 from edgekit.optional import require
 
-COLORS = ("#2662a6", "#d0762b", "#2e8b76", "#7a57a8", "#a8323e", "#5c6670")  # of models, as on the report's page
+COLORS = ("#2662a6", "#d0762b", "#2e8b76", "#7a57a8", "#a8323e", "#5c6670")  # of models, as on the report page
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Raises what `write_figure` would raise for this path, before minutes are spent on what is to be drawn.
+    """Check that a figure can be written, before minutes are spent on what it shows.
 
-    SpecError unless it ends in .png, .svg or .pdf, MissingDependency without matplotlib.
+    Args:
+        path: a .png, .svg or .pdf file.
+
+    Raises:
+        SpecError: the file name has another ending.
+        MissingDependency: matplotlib is not installed.
     """
     if path.suffix.lower() not in _SUFFIXES:
-        raise SpecError(f"{path}: {unknown('ending of a plot', path.suffix, _SUFFIXES)}")
+        raise SpecError(f"{path}: {unknown('file format of a plot', path.suffix, _SUFFIXES)}")
     require("matplotlib.figure", extra="report")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure of that size in inches. Raises MissingDependency without matplotlib."""
+    """Create an empty figure.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Raises:
+        MissingDependency: matplotlib is not installed.
+    """
     return require("matplotlib.figure", extra="report").Figure(figsize=(width, height), layout="constrained")
 
 
 def style_axes(axes: Any, *, grid: Literal["x", "y", "both"]) -> None:
-    """A faint grid behind the data, and no frame at the top and right, where nothing is read from it."""
+    """Draw a faint grid behind the data, and no frame at the top and right."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#e4e2dd", linewidth=0.8)
     axes.set_axisbelow(True)
 
 
 def literal(name: str) -> str:
-    """A name that matplotlib shows as it is: dollar signs would begin a formula."""
+    """Escape a name for matplotlib, in which dollar signs start a formula."""
     return name.replace("$", r"\$")
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """In the format of the path's ending. Raises as check_plot, and EdgekitError if the file cannot be written."""
+    """Write a figure in the format of the file name's ending.
+
+    Args:
+        figure: from `new_figure`.
+        path: a .png, .svg or .pdf file.
+
+    Raises:
+        SpecError: the file name has another ending.
+        EdgekitError: the file cannot be written.
+    """
     check_plot(path)
     data = BytesIO()
     figure.savefig(data, format=path.suffix.lower()[1:], dpi=120)

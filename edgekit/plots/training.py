@@ -1,4 +1,4 @@
-"""Plots of a training: curves and the confusion matrix. Needs matplotlib, the `report` extra."""
+"""Plots of a training run: curves and the confusion matrix. Needs the extra `report`."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from edgekit.errors import MissingDependency
 from edgekit.files import write_atomically
 from edgekit.optional import require
 
-_MAX_NAMED_CLASSES = 30  # more class names than this cannot be read beside a matrix
+_MAX_NAMED_CLASSES = 30  # beside a matrix, more names than this are illegible
 
 
 def write_training_plots(
     folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor, classes: tuple[str, ...]
 ) -> str:
-    """Write curves.png and confusion.png; a message that states so, or what to install for them."""
+    """Write curves.png and confusion.png, if matplotlib is installed.
+
+    Args:
+        folder: the folder to write to.
+        history: rows of results.csv, one for each epoch.
+        confusion: int64 (classes, classes), a row for each true class.
+        classes: class names.
+
+    Returns:
+        A message for the user: what was written, or what to install.
+    """
     try:
         figures = require("matplotlib.figure", extra="report")
     except MissingDependency as error:
-        return f"no curves.png and confusion.png: {error}"
+        return f"curves.png and confusion.png were not written: {error}"
     _save(_curves(figures, history), folder / "curves.png")
     _save(_confusion_matrix(figures, confusion, classes), folder / "confusion.png")
     return f"wrote {folder / 'curves.png'} and {folder / 'confusion.png'}"
@@ -46,7 +56,7 @@ def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
 
 
 def _confusion_matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
-    """Each row as shares of its true class."""
+    """Draw the matrix with each row as shares of its true class."""
     shares = (confusion / confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
     side = max(4.0, min(0.4 * len(classes), 12.0)) + 1
     figure = figures.Figure(figsize=(side, side), layout="constrained")

@@ -1,16 +1,43 @@
-"""Smaller and faster files from a float32 one, through a gate that refuses a file that is worse.
+"""Quantizes a float32 model: smaller and faster files, written only if they pass a quality gate.
 
-`search` tries one scheme (`schemes`) after the other, for a processor (`targets`):
+Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a target processor (`targets`):
 
-1. The images are split into calibration and held-out ones (`split_data`), decoded and cropped once (`pixel_cache`).
-2. `candidates` builds the file of a scheme. It measures the float network's activations on the calibration images
-   (`calibrate`), turns them into ranges (`ranges`), finds the layers that integers hurt most (`sensitivity`), and runs
-   the `passes` over the graph: canonicalize, equalize, group_stem, correct_bias, insert_qdq; or store_dense_int8 or
-   store_float16 alone. `weight_format` defines how floats become integers.
-3. `quality_gate` compares the candidate with its parent on the held-out images. The first that passes is written.
+1. The images are split into calibration and held-out images (`split_data`), decoded and cropped once (`pixel_cache`).
+2. `candidates` builds the candidate model of a scheme. It measures the activations of the float network on the
+   calibration images (`calibrate`), chooses their ranges (`ranges`), finds the layers that are most sensitive to
+   quantization (`sensitivity`), and runs the `passes` over the graph: canonicalize, equalize, group_stem, correct_bias,
+   insert_qdq; or only store_dense_int8 or store_float16. `weight_format` defines how floats become integers.
+3. `quality_gate` compares the candidate with its parent on the held-out images. The first that passes is written; if
+   none passes, nothing is written.
 """
 
-from edgekit.quantize.quality_gate import Gate as Gate
-from edgekit.quantize.quality_gate import HeldOutResult as HeldOutResult
-from edgekit.quantize.search import Trial as Trial
-from edgekit.quantize.search import quantize as quantize
+from typing import TYPE_CHECKING
+
+from edgekit.optional import export_lazily
+
+# The module that defines each public name. They are imported on first use: the names of schemes and targets need no
+# onnx.
+_HOMES = {
+    "Gate": "quality_gate",
+    "HeldOutResult": "quality_gate",
+    "Scheme": "schemes",
+    "Target": "targets",
+    "Trial": "search",
+    "quantize": "search",
+    "scheme_named": "schemes",
+    "target_named": "targets",
+}
+
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from edgekit.quantize.quality_gate import Gate as Gate
+    from edgekit.quantize.quality_gate import HeldOutResult as HeldOutResult
+    from edgekit.quantize.schemes import Scheme as Scheme
+    from edgekit.quantize.schemes import scheme_named as scheme_named
+    from edgekit.quantize.search import Trial as Trial
+    from edgekit.quantize.search import quantize as quantize
+    from edgekit.quantize.targets import Target as Target
+    from edgekit.quantize.targets import target_named as target_named
+else:
+    export_lazily(__name__, _HOMES, extra="onnx")

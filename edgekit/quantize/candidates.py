@@ -1,4 +1,4 @@
-"""From the float network to a candidate: the passes that a scheme asks for, and the measurements that they need."""
+"""Builds the candidate model of a scheme: the measurements and graph passes that turn the float network into it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from edgekit.quantize.sensitivity import layer_sensitivities
 from edgekit.quantize.targets import Target
 from edgekit.quantize.weight_format import WeightFormat
 
-# The stage of the work, the number of its steps that are done, and the number of all.
+# Called with the name of the stage, the number of finished steps and the total number of steps.
 StageProgress: TypeAlias = Callable[[str, int, int], None]
 
 _SENSITIVITY_IMAGES = 8
 
 
 def step_counter(progress: StageProgress, stage: str, total: int) -> Callable[[], None]:
-    """A function to call after each of `total` steps of a stage."""
+    """Return a function that reports progress; call it after each of the stage's `total` steps."""
     done = 0
 
     def step() -> None:
@@ -49,16 +49,20 @@ def step_counter(progress: StageProgress, stage: str, total: int) -> Callable[[]
 
 
 class _FloatForm(NamedTuple):
-    """A form of the float network, with the same outputs: channels equalized, pixels grouped before the stem."""
+    """An equivalent form of the float network: with equalized channels, with pixels grouped before the stem."""
 
     equalized: bool = False
     grouped: bool = False
 
 
 class CandidateBuilder:
-    """Builds candidates of a float network, and keeps what several schemes need: the measurements of its activations.
+    """Builds candidates of a float network, and caches the activation measurements that several schemes share.
 
-    images: to calibrate on.
+    Args:
+        model: float32 network.
+        images: calibration images.
+        target: processor that the candidates are built for.
+        progress: called after each step of a measurement.
     """
 
     def __init__(self, model: ModelProto, images: PixelCache, *, target: Target, progress: StageProgress) -> None:
@@ -68,7 +72,18 @@ class CandidateBuilder:
         self._sensitivities: Mapping[str, float] | None = None
 
     def build(self, scheme: Scheme) -> bytes:
-        """The bytes of the candidate. This is the sequence of passes."""
+        """Run the scheme's sequence of passes.
+
+        Args:
+            scheme: how to quantize.
+
+        Returns:
+            The bytes of the candidate, an ONNX model without edgekit's metadata.
+
+        Raises:
+            ArtifactError: an activation is not finite on a calibration image.
+            DataError: the network has no layer that the scheme applies to.
+        """
         if scheme.storage == "dense-int8":
             return serialized(store_dense_int8(self._model))
         if scheme.storage == "float16":
@@ -89,7 +104,7 @@ class CandidateBuilder:
         return serialized(model)
 
     def _form(self, scheme: Scheme) -> _FloatForm:
-        # A float stem would be slower grouped, and one behind a reshape has no next layer to be equalized with.
+        # Grouping makes a float stem slower, and puts a reshape between the stem and the layer to equalize it with.
         grouped = self._target.groups_pixels and not scheme.equalize and not scheme.keep_float
         return _FloatForm(equalized=scheme.equalize, grouped=grouped)
 
@@ -98,7 +113,7 @@ class CandidateBuilder:
         return WeightFormat(per_channel=per_channel, activations=target.activations, saturating=target.saturating)
 
     def _statistics_of(self, model: ModelProto, form: _FloatForm) -> dict[str, ActivationStatistics]:
-        """model: the network in that form."""
+        """The activation statistics of `model`, which is the network in that form."""
         if form not in self._statistics:
             counter = step_counter(self._progress, "measuring activations", len(self._images))
             self._statistics[form] = activation_statistics(
@@ -109,16 +124,16 @@ class CandidateBuilder:
     def _ranges_of(self, model: ModelProto, form: _FloatForm, calibrator: Calibrator) -> dict[str, Range]:
         statistics = self._statistics_of(model, form)
         if needs_histogram(calibrator) and form not in self._histograms:
-            counter = step_counter(self._progress, "measuring distributions", len(self._images))
+            counter = step_counter(self._progress, "measuring activation histograms", len(self._images))
             self._histograms[form] = activation_histograms(model, statistics, images=self._images, on_image=counter)
         return tensor_ranges(statistics, self._histograms.get(form, {}), calibrator=calibrator)
 
     def _most_sensitive(self, model: ModelProto, share: float) -> set[str]:
-        """Names of that share of the layers, at least one unless the share is 0. model: in its canonical form."""
+        """Names of the most sensitive `share` of the layers of the canonical network, at least one if share > 0."""
         if not share:
             return set()
         if self._sensitivities is None:
-            counter = step_counter(self._progress, "measuring how sensitive layers are", len(Graph(model).layers()))
+            counter = step_counter(self._progress, "measuring layer sensitivity", len(Graph(model).layers()))
             self._sensitivities = layer_sensitivities(
                 model,
                 ranges=self._ranges_of(model, _FloatForm(), "minmax"),
@@ -126,5 +141,5 @@ class CandidateBuilder:
                 images=self._images.first(_SENSITIVITY_IMAGES),
                 on_layer=counter,
             )
-        order = list(self._sensitivities)
-        return set(order[: math.ceil(share * len(order))])
+        by_sensitivity = list(self._sensitivities)
+        return set(by_sensitivity[: math.ceil(share * len(by_sensitivity))])

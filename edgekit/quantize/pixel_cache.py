@@ -1,4 +1,4 @@
-"""The images of a quantization, decoded and cropped once, one at a time in memory."""
+"""Decodes and crops the images of a quantization once, and checks that they are fit for calibration."""
 
 from __future__ import annotations
 
@@ -18,19 +18,32 @@ from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
 
 MIN_CALIBRATION_IMAGES = 8
-# Standard deviation, in levels of 0..255, from image to image; photos of all kinds have about 60.
-_ALIKE_LEVELS = 4.0
+# Standard deviation from image to image, in levels of 0-255; varied photos have about 60.
+_MIN_SPREAD_LEVELS = 4.0
 _GRID = 16
+# JPEG compression alone moves the channels of a gray image apart by less than this many levels.
 _GRAY_LEVELS = 16
-_LISTED = 3
+_MAX_LISTED = 3
 
 
 class PixelCache:
-    """Uint8 (1, height, width, channels) of each readable image of a set, in a temporary file.
+    """The network input of each readable image of a set, kept in a temporary file.
 
-    Iterating again reads the file again, so any number of passes costs one decoding and any number of images the memory
-    of one. `images` are those that could be read, `unreadable` the others. on_image is called after each. A context
-    manager.
+    Iterating yields uint8 (1, height, width, channels) and reads the file again each time: any number of passes costs
+    one decoding, and any number of images the memory of one. Use it as a context manager to delete the file.
+
+    Args:
+        images: images to decode.
+        preprocess: how they are resized and cropped.
+        on_image: called after each image.
+
+    Attributes:
+        images: the images that could be read.
+        unreadable: the images that could not, each with the reason.
+        sha256: hex digest of all pixels, in order.
+        distinct: number of images with different pixels.
+        spread: standard deviation from image to image on a coarse grid of pixels, in levels of 0-255.
+        colored: whether any image has color.
     """
 
     def __init__(
@@ -66,7 +79,7 @@ class PixelCache:
         return self.first(len(self))
 
     def first(self, count: int) -> Iterator[Pixels]:
-        """The first `count` images, or as many as there are."""
+        """Yield the first `count` images, or all of them if there are fewer."""
         size = int(np.prod(self._shape))
         for index in range(min(count, len(self))):
             self._file.seek(index * size)
@@ -82,7 +95,7 @@ class PixelCache:
 
 
 class _Spread:
-    """How much a coarse grid of pixels varies from image to image."""
+    """Accumulates how much a coarse grid of pixels varies from image to image."""
 
     def __init__(self) -> None:
         self._count, self._sum, self._squares = 0, np.zeros(()), np.zeros(())
@@ -94,7 +107,7 @@ class _Spread:
 
     @property
     def spread(self) -> float:
-        """The root of the mean variance, in levels."""
+        """The square root of the mean variance, in levels of 0-255."""
         if not self._count:
             return 0.0
         variance = self._squares / self._count - (self._sum / self._count) ** 2
@@ -102,32 +115,43 @@ class _Spread:
 
 
 def _is_colored(image: Image.Image) -> bool:
-    """Whether the channels of an RGB image differ by more than what JPEG makes of gray."""
+    """Whether the channels of an RGB image differ by more than JPEG compression of a gray image explains."""
     grid = np.asarray(image.resize((_GRID, _GRID), Image.Resampling.NEAREST)).astype(np.int16)
     return bool((np.ptp(grid, axis=-1) > _GRAY_LEVELS).any())
 
 
 def check_calibration(cache: PixelCache, preprocess: Preprocess) -> list[str]:
-    """Warnings about the calibration images, a line each. Raises DataError if no range can be measured on them."""
-    reasons = listed(map(str, cache.unreadable), most=_LISTED, separator="; ")
+    """Check that activation ranges can be measured on the calibration images.
+
+    Args:
+        cache: calibration images.
+        preprocess: the model's preprocessing.
+
+    Returns:
+        Warnings about images that calibrate poorly, one line each.
+
+    Raises:
+        DataError: there are fewer than 8 different images, or all images are nearly the same.
+    """
+    reasons = listed(map(str, cache.unreadable), most=_MAX_LISTED, separator="; ")
     if cache.distinct < MIN_CALIBRATION_IMAGES:
         raise DataError(
-            f"{len(cache)} calibration images, {cache.distinct} of them different, say too little about the ranges; "
-            f"give at least {MIN_CALIBRATION_IMAGES} different ones"
-            + (f" (unreadable: {reasons})" if cache.unreadable else "")
+            f"calibration needs at least {MIN_CALIBRATION_IMAGES} different images "
+            f"(got {len(cache)}, of which {cache.distinct} are different)"
+            + (f"; unreadable: {reasons}" if cache.unreadable else "")
         )
-    if cache.spread < _ALIKE_LEVELS:
+    if cache.spread < _MIN_SPREAD_LEVELS:
         raise DataError(
-            f"the calibration images are all alike: they vary by {cache.spread:.1f} of 255 levels; give images as "
-            f"different as those that the model will see"
+            f"the calibration images are nearly identical (standard deviation {cache.spread:.1f} of 255 levels); "
+            f"use images as varied as those that the model will be used on"
         )
     warnings = []
     if cache.unreadable:
-        warnings.append(f"{len(cache.unreadable)} calibration images cannot be read and are left out ({reasons})")
+        warnings.append(f"skipped {len(cache.unreadable)} unreadable calibration images ({reasons})")
     if cache.distinct < len(cache) / 2:
-        warnings.append(f"only {cache.distinct} of the {len(cache)} calibration images are different")
+        warnings.append(f"only {cache.distinct} of {len(cache)} calibration images are different")
     if preprocess.color == "RGB" and not cache.colored:
-        warnings.append("the calibration images are all gray, and the model takes color")
+        warnings.append("all calibration images are gray, but the model expects color")
     if preprocess.color == "L" and cache.colored:
-        warnings.append("the calibration images are in color, and the model takes gray; they were converted")
+        warnings.append("the calibration images are in color, but the model expects gray; they were converted")
     return warnings

@@ -1,4 +1,4 @@
-"""The gate: what a candidate costs in accuracy and gains in speed, on held-out images."""
+"""The quality gate: compares a candidate with its parent on held-out images, in accuracy, speed, size and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.bench.peak_memory import peak_memory_bytes
-from edgekit.errors import SpecError
+from edgekit.errors import SpecError, must_be
 from edgekit.evaluate.accuracy import Accuracy, class_indexes
 from edgekit.evaluate.intervals import Interval, mean_interval
 from edgekit.evaluate.parity import Parity, compare_logits, divergence, rounded_up
@@ -27,17 +27,31 @@ from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
 
 THREADS = (1, 2)
-# Two runs of one file differ by this much on a shared machine, even measured in turn.
+# Even interleaved, two runs of the same file differ by this much on a shared machine.
 _SPEED_NOISE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """What a candidate may cost.
+    """The limits that a candidate must keep to pass.
 
-    max_drop: accuracy drop in points of top-1, if the images have labels. min_agreement (percent of the images with the
-    parent's label) and max_divergence (mean KL divergence of the probabilities, in nats) decide if they have none.
-    min_speedup: times as fast as the parent on one thread; 2% are allowed for the noise of measuring.
+    `max_drop` applies if the held-out images have labels, `min_agreement` and `max_divergence` if they have none;
+    `min_speedup` always applies.
+
+    Args:
+        max_drop: largest accuracy drop, in percentage points of top-1.
+        min_speedup: smallest speedup over the parent on one thread, on this machine (1.5 is 50% faster). A candidate
+            that misses it by 2% or less still passes, because timings are noisy.
+        min_agreement: smallest share of the images for which the candidate predicts the parent's label, in percent.
+        max_divergence: largest mean KL divergence of the probabilities from the parent's, in nats.
+
+    Raises:
+        SpecError: a limit is NaN.
+
+    Example:
+        >>> from edgekit.quantize import Gate
+        >>> Gate(max_drop=0.5, min_speedup=1.5)
+        Gate(max_drop=0.5, min_speedup=1.5, min_agreement=95.0, max_divergence=0.1)
     """
 
     max_drop: float = 1.0
@@ -47,17 +61,27 @@ class Gate:
 
     def __post_init__(self) -> None:
         for limit in dataclasses.fields(self):
-            if math.isnan(getattr(self, limit.name)):  # which every comparison would let pass
-                raise SpecError(f"{limit.name} is not a number")
+            value = getattr(self, limit.name)
+            try:
+                is_number = not math.isnan(value)  # every comparison with NaN would pass
+            except (TypeError, OverflowError):
+                is_number = False
+            if not is_number:
+                raise SpecError(must_be(limit.name, "a number", value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOutResult:
     """A candidate compared with its parent on the held-out images.
 
-    parent and child: accuracy, None without labels. divergence: mean KL divergence of the probabilities, in nats.
-    latencies: against the parent, in the order of THREADS. size_bytes: of the file. memory_bytes: peak of a process
-    that predicts with it, None if the system does not report it.
+    Attributes:
+        parent: accuracy of the parent; None if the images have no labels.
+        child: accuracy of the candidate; None if the images have no labels.
+        parity: differences between the logits, and the share of images with the same predicted label.
+        divergence: mean KL divergence of the candidate's probabilities from the parent's, in nats.
+        latencies: latency of both on this machine, with 1 and with 2 threads.
+        size_bytes: size of the candidate's file.
+        memory_bytes: peak memory of a process that predicts with it; None if the system does not report it.
     """
 
     parent: Accuracy | None
@@ -70,26 +94,29 @@ class HeldOutResult:
 
     @property
     def drop(self) -> float | None:
-        """Accuracy drop in points of top-1 (negative if the child is better); None without labels."""
+        """Accuracy drop in percentage points of top-1, negative if the candidate is better; None without labels."""
         if self.parent is None or self.child is None:
             return None
-        lost = int(_correct(self.parent).sum()) - int(_correct(self.child).sum())
-        return 100 * lost / len(self.child.truth)  # from a count: 4 of 400 images are 1 point, and no more
+        fewer_correct = int(_correct(self.parent).sum()) - int(_correct(self.child).sum())
+        return 100 * fewer_correct / len(self.child.truth)  # from counts: 4 of 400 images are exactly 1 point
 
     @property
     def drop_interval(self) -> Interval | None:
-        """The drop with its 95% interval, in points, from the images that only one of the two predicted correctly."""
+        """The accuracy drop with its 95% confidence interval, in percentage points; None without labels.
+
+        The interval is that of paired differences: only images that one of the two models got wrong widen it.
+        """
         if self.parent is None or self.child is None:
             return None
         return mean_interval((_correct(self.parent).astype(int) - _correct(self.child)) * 100.0)
 
     @property
     def speedup(self) -> float:
-        """Times as fast as the parent, on one thread."""
+        """Speed relative to the parent on one thread: 2.0 is twice as fast."""
         return self.latencies[0].speedup
 
     def evidence(self) -> dict[str, Any]:
-        """What goes into the file: measured on the images, the same on every machine of a kind; no timings."""
+        """The figures that are written into the model file: those measured on the images, which are reproducible."""
         figures, interval = self.parity.to_dict() | {"divergence": rounded_up(self.divergence)}, self.drop_interval
         if self.parent is None or self.child is None or interval is None:
             return figures | {"held_out": self.parity.images}
@@ -101,7 +128,7 @@ class HeldOutResult:
         }
 
     def costs(self) -> dict[str, Any]:
-        """What goes beside the file: timings and memory, which differ from run to run."""
+        """The figures that are written to the JSON sidecar: timings and memory, which differ from run to run."""
         return {
             "latency": self.latencies[0].to_dict(),
             **{f"latency_{latency.threads}_threads": latency.to_dict() for latency in self.latencies[1:]},
@@ -110,18 +137,27 @@ class HeldOutResult:
 
 
 class Failure(NamedTuple):
-    """A limit of the gate that a candidate exceeds. excess: points of accuracy, or percent of the speed."""
+    """A limit that a candidate misses, and by how much: percentage points of accuracy, or percent of the speed."""
 
     message: str
     excess: float
 
 
 def gate_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
-    """Every limit that the candidate exceeds."""
+    """Check a candidate against the gate.
+
+    Args:
+        result: the candidate's measurements.
+        gate: the limits.
+
+    Returns:
+        The limits that it misses; empty if it passes.
+    """
     failures = _unlabeled_failures(result, gate) if result.drop is None else _labeled_failures(result, gate)
     if result.speedup < gate.min_speedup * (1 - _SPEED_NOISE):
         message = (
-            f"is {result.speedup:.2f} times as fast as its parent here, less than --min-speedup {gate.min_speedup:g}"
+            f"runs at {result.speedup:.2f}x the speed of its parent on this machine "
+            f"(`min_speedup` requires {gate.min_speedup:g})"
         )
         failures.append(Failure(message, 100 * (1 - result.speedup / gate.min_speedup)))
     return failures
@@ -132,8 +168,8 @@ def _labeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
         return []
     before, after = (100 * accuracy.top1 for accuracy in (result.parent, result.child) if accuracy is not None)
     message = (
-        f"loses {result.drop:.2f} points of top-1 ({before:.2f}% -> {after:.2f}% on {result.parity.images} held-out "
-        f"images), more than --max-drop {gate.max_drop:g}"
+        f"loses {result.drop:.2f} percentage points of top-1 accuracy ({before:.2f}% -> {after:.2f}% on "
+        f"{result.parity.images} held-out images; `max_drop` allows {gate.max_drop:g})"
     )
     return [Failure(message, result.drop - gate.max_drop)]
 
@@ -143,23 +179,27 @@ def _unlabeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
     agreement = 100 * result.parity.agreement
     if agreement < gate.min_agreement:
         message = (
-            f"gives its parent's label to {agreement:.2f}% of {result.parity.images} held-out images, less than "
-            f"--min-agreement {gate.min_agreement:g}"
+            f"predicts its parent's label for only {agreement:.2f}% of {result.parity.images} held-out images "
+            f"(`min_agreement` requires {gate.min_agreement:g})"
         )
         failures.append(Failure(message, gate.min_agreement - agreement))
     if not result.divergence <= gate.max_divergence:
         message = (
-            f"has probabilities {result.divergence:.3f} nats from its parent's, more than "
-            f"--max-divergence {gate.max_divergence:g}"
+            f"has a mean KL divergence of {result.divergence:.3f} nats from its parent's probabilities "
+            f"(`max_divergence` allows {gate.max_divergence:g})"
         )
         failures.append(Failure(message, 100 * (result.divergence - gate.max_divergence)))
     return failures
 
 
 class HeldOutEvaluator:
-    """Compares one candidate after the other with the parent, whose logits it keeps.
+    """Compares candidates with their parent, whose logits are computed once.
 
-    parent: the bytes of the parent's file. on_image is called after each of its predictions.
+    Args:
+        parent: bytes of the parent's model file.
+        held_out: images to compare on.
+        info: the parent's metadata.
+        on_image: called after each image that the parent predicts.
     """
 
     def __init__(
@@ -173,7 +213,16 @@ class HeldOutEvaluator:
     def evaluate(
         self, candidate: bytes, info: ArtifactInfo, *, on_image: Callable[[], None] = lambda: None
     ) -> HeldOutResult:
-        """Everything that the gate needs to know about these bytes. info: the metadata of the candidate's file."""
+        """Measure a candidate.
+
+        Args:
+            candidate: bytes of the candidate.
+            info: metadata of its file.
+            on_image: called after each image that it predicts.
+
+        Returns:
+            Its accuracy, parity, latencies, size and memory.
+        """
         logits = self._logits(candidate, info, on_image)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "candidate.onnx")
@@ -194,7 +243,7 @@ class HeldOutEvaluator:
         return None if self._truth is None else Accuracy(self._truth, softmax(logits))
 
     def _logits(self, model: bytes, info: ArtifactInfo, on_image: Callable[[], None]) -> Floats:
-        """The logits (N, classes) that an application would get for the held-out images."""
+        """Logits (N, classes) of the held-out images, computed by a Classifier as an application would."""
         rows = []
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model.onnx")
@@ -206,12 +255,13 @@ class HeldOutEvaluator:
         return np.concatenate(rows)
 
     def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
-        before, after = (
+        parent_session, candidate_session = (
             open_session(model, name="the model", options=SessionOptions(threads=threads))
             for model in (self._parent, candidate)
         )
-        return paired_latency(before, after, pixels, threads=threads)
+        return paired_latency(parent_session, candidate_session, pixels, threads=threads)
 
 
 def _correct(accuracy: Accuracy) -> npt.NDArray[np.bool_]:
+    """Whether the predicted label of each image is the true one: bool (N,)."""
     return np.asarray(accuracy.probabilities.argmax(axis=1) == accuracy.truth)

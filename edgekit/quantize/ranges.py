@@ -1,6 +1,6 @@
-"""From the measured activations to the range that 256 integers cover.
+"""Calibrators: choose the range of each activation that its 256 integers cover.
 
-A wide range clips nothing and is coarse; a narrow one is fine and clips. The calibrators differ in where they clip.
+A wide range clips nothing but is coarse; a narrow one is fine but clips. The calibrators differ in where they clip.
 """
 
 from __future__ import annotations
@@ -17,32 +17,41 @@ Calibrator: TypeAlias = Literal["minmax", "moving-average", "percentile", "entro
 CALIBRATORS: tuple[Calibrator, ...] = get_args(Calibrator)
 
 LEVELS = 256
-_TAIL = 1e-4  # share of the values that the percentile calibrator clips at each end
-# Shares of the measured range from which entropy and mse choose.
-_SHARES = np.linspace(0.2, 1.0, 65)
+_TAIL = 1e-4  # fraction of the values that the percentile calibrator clips at each end
+# Fractions of the measured range that the entropy and mse calibrators choose from.
+_FRACTIONS = np.linspace(0.2, 1.0, 65)
 
 
 class Range(NamedTuple):
-    """Lower and upper bound. Zero lies within, because padding and Relu produce zeros that must be exact."""
+    """The real values that the integers cover. Includes 0, because the zeros of padding and Relu must be exact."""
 
     lowest: float
     highest: float
 
     @property
     def step(self) -> float:
-        """The distance of two neighboring integers."""
+        """The scale: the distance between the values of two neighboring integers."""
         return (self.highest - self.lowest) / (LEVELS - 1)
 
 
 def needs_histogram(calibrator: Calibrator) -> bool:
-    """Whether the extremes alone do not suffice."""
+    """Whether the calibrator needs histograms of the activations, not only their extremes."""
     return calibrator not in ("minmax", "moving-average")
 
 
 def tensor_ranges(
     statistics: Mapping[str, ActivationStatistics], histograms: Mapping[str, Histogram], *, calibrator: Calibrator
 ) -> dict[str, Range]:
-    """The range of each measured tensor. histograms: of the same tensors, if the calibrator needs them."""
+    """Choose the range of each measured tensor.
+
+    Args:
+        statistics: activation statistics by tensor name.
+        histograms: histograms of the same tensors; may be empty unless `needs_histogram(calibrator)`.
+        calibrator: how to choose.
+
+    Returns:
+        The range of each tensor by its name.
+    """
     if calibrator == "minmax":
         return {name: _with_zero(tensor.lowest, tensor.highest) for name, tensor in statistics.items()}
     if calibrator == "moving-average":
@@ -52,7 +61,7 @@ def tensor_ranges(
 
 
 def percentile_range(histogram: Histogram, *, tail: float = _TAIL) -> Range:
-    """The range without the outermost `tail` of the values at each end."""
+    """Clip the fraction `tail` of the values at each end."""
     below = np.cumsum(histogram.counts) / max(histogram.counts.sum(), 1)
     edges = np.linspace(histogram.lowest, histogram.highest, len(histogram.counts) + 1)
     low, high = np.searchsorted(below, tail, side="right"), np.searchsorted(below, 1 - tail, side="left")
@@ -60,7 +69,7 @@ def percentile_range(histogram: Histogram, *, tail: float = _TAIL) -> Range:
 
 
 def mse_range(histogram: Histogram) -> Range:
-    """The range with the least mean squared error of rounding and clipping."""
+    """Minimize the mean squared error of rounding and clipping."""
     centers, counts = histogram.centers, histogram.counts
 
     def error(candidate: Range) -> float:
@@ -69,15 +78,14 @@ def mse_range(histogram: Histogram) -> Range:
         levels = np.clip(np.round((centers - candidate.lowest) / candidate.step), 0, LEVELS - 1)
         return float(counts @ (candidate.lowest + levels * candidate.step - centers) ** 2)
 
-    return _best(histogram, error)
+    return _range_of_least_loss(histogram, error)
 
 
 def entropy_range(histogram: Histogram) -> Range:
-    """The range whose 256 levels lose the least information.
+    """Minimize the information lost to quantization.
 
-    That is the smallest KL divergence between the distribution, clipped, and what is left of it after quantization
-    (Migacz, 8-bit inference with TensorRT, 2017). Zeros do not count: whatever the range, an integer is
-    exactly zero, and behind a Relu they are half of all values.
+    That is the KL divergence of the quantized distribution from the clipped one (Migacz, 8-bit Inference with
+    TensorRT, 2017). Zeros are excluded: they are exact in any range, and they are half of all values after a Relu.
     """
     counts = _without_zeros(histogram)
 
@@ -87,13 +95,21 @@ def entropy_range(histogram: Histogram) -> Range:
         position = (histogram.centers - candidate.lowest) / candidate.step
         inside = (position >= -0.5) & (position <= LEVELS - 0.5)
         level = np.clip(np.round(position), 0, LEVELS - 1).astype(np.intp)
-        return _divergence(counts, inside, level)
+        return _quantization_divergence(counts, inside, level)
 
-    return _best(histogram, divergence)
+    return _range_of_least_loss(histogram, divergence)
 
 
-def _divergence(counts: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], level: npt.NDArray[np.intp]) -> float:
-    """Of the clipped distribution from its quantized form: each level's values spread evenly over its filled bins."""
+def _quantization_divergence(
+    counts: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], level: npt.NDArray[np.intp]
+) -> float:
+    """KL divergence in nats, with the mass of each level spread evenly over its non-empty bins.
+
+    Args:
+        counts: float64 (BINS,), the histogram.
+        inside: bool (BINS,), whether a bin lies within the candidate range.
+        level: intp (BINS,), the quantization level of each bin, 0 to 255.
+    """
     unclipped = np.where(inside, counts, 0.0)
     if not unclipped.any():
         return np.inf
@@ -110,7 +126,7 @@ def _divergence(counts: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_], 
 
 
 def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
-    """The counts, with as many in the bin that holds zero as in the fuller one of its neighbors."""
+    """The counts, with the bin of zero cut down to the fuller of its two neighbors."""
     counts = histogram.counts.astype(np.float64)
     zero = int(np.searchsorted(histogram.centers, 0.0))
     for index in (zero - 1, zero):
@@ -120,9 +136,11 @@ def _without_zeros(histogram: Histogram) -> npt.NDArray[np.float64]:
     return counts
 
 
-def _best(histogram: Histogram, loss: Callable[[Range], float]) -> Range:
-    """The share of the measured range with the smallest loss; of equal ones the widest."""
-    candidates = [_with_zero(share * histogram.lowest, share * histogram.highest) for share in _SHARES[::-1]]
+def _range_of_least_loss(histogram: Histogram, loss: Callable[[Range], float]) -> Range:
+    """The widest of the fractions of the measured range with the smallest loss."""
+    candidates = [
+        _with_zero(fraction * histogram.lowest, fraction * histogram.highest) for fraction in _FRACTIONS[::-1]
+    ]
     return min(candidates, key=loss)
 
 

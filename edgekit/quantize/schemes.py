@@ -1,4 +1,4 @@
-"""The ways in which quantization can make a file smaller, and the order in which they are tried."""
+"""Quantization schemes: the ways to make a model smaller, and the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ Storage: TypeAlias = Literal["integers", "dense-int8", "float16"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
-    """One way to make the file smaller.
+    """One way to make a model smaller.
 
-    storage: "integers" computes with 8-bit weights and activations; "dense-int8" stores only the weights of the fully
-    connected layers in 8 bits; "float16" stores all weights in 16 bits; both compute in float. per_channel: one scale
-    for each output channel of the weights. calibrator: how the activations' ranges follow from their statistics.
-    equalize: run `passes.equalize` first. correct_bias: run `passes.correct_bias`. keep_float: share of the layers, the
-    most sensitive ones, that stay in float.
+    Attributes:
+        name: name of the scheme, as in `edgekit quantize --scheme`.
+        storage: "integers" computes with 8-bit weights and activations. "dense-int8" stores the weights of large fully
+            connected layers in 8 bits and "float16" all weights in 16 bits; both compute in float32.
+        per_channel: use one weight scale per output channel, not one per layer.
+        calibrator: how the ranges of the activations follow from their statistics.
+        equalize: run `passes.equalize` first.
+        correct_bias: run `passes.correct_bias`.
+        keep_float: fraction of the layers, the most sensitive ones, that stay in float32; 0 to 1.
     """
 
     name: str
@@ -33,11 +37,12 @@ class Scheme:
 
     @property
     def precision(self) -> Precision:
-        """The precision that the file states."""
+        """The precision recorded in the metadata of the file."""
         return "float16" if self.storage == "float16" else "int8"
 
 
-# From the plainest to the most laborious; the last two give up integer arithmetic. Corrected biases cost nothing.
+# From the simplest to the most expensive; the last two give up integer arithmetic. All integer schemes correct biases,
+# because that costs nothing at run time.
 SEARCH_ORDER = (
     Scheme(name="int8", correct_bias=True),
     Scheme(name="int8-mse", calibrator="mse", correct_bias=True),
@@ -50,7 +55,7 @@ SEARCH_ORDER = (
     Scheme(name="dense-int8", storage="dense-int8"),
     Scheme(name="float16", storage="float16"),
 )
-# By name only: one scale for a whole layer is what breaks depthwise networks.
+# Used only if asked for by name: one scale for a whole layer ruins the accuracy of depthwise networks.
 _BY_NAME = (
     Scheme(name="int8-uncorrected"),
     Scheme(name="int8-per-tensor", per_channel=False),
@@ -60,7 +65,19 @@ SCHEMES = {scheme.name: scheme for scheme in (*SEARCH_ORDER, *_BY_NAME)}
 
 
 def scheme_named(name: str) -> Scheme:
-    """The scheme of that name. Raises SpecError, with close names, for an unknown one."""
-    if name not in SCHEMES:
+    """Look up a quantization scheme.
+
+    Args:
+        name: a key of SCHEMES, e.g. "int8-mse".
+
+    Raises:
+        SpecError: the name is unknown; the message suggests close ones.
+
+    Example:
+        >>> from edgekit.quantize import scheme_named
+        >>> scheme_named("int8-mse").calibrator
+        'mse'
+    """
+    if not isinstance(name, str) or name not in SCHEMES:
         raise SpecError(unknown("scheme", name, SCHEMES))
     return SCHEMES[name]

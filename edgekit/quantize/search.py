@@ -1,4 +1,4 @@
-"""Quantize a float32 file: one scheme after the other, until a candidate passes the gate."""
+"""Searches for the quantization of a float32 model: tries schemes in order until one passes the quality gate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info, write_sidecar
+from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.artifact.paths import require_new_path
+from edgekit.artifact.sidecar import write_sidecar
 from edgekit.dataset import ImageSet
-from edgekit.errors import ArtifactError, DataError, QualityGateError
+from edgekit.errors import ArtifactError, DataError, QualityGateError, check_types, quote
 from edgekit.files import sha256
 from edgekit.quantize.candidates import CandidateBuilder, StageProgress, step_counter
 from edgekit.quantize.passes.store_dense_int8 import dense_share
@@ -26,18 +27,23 @@ from edgekit.quantize.schemes import SEARCH_ORDER, Scheme
 from edgekit.quantize.targets import Target, this_machine
 from edgekit.runtime.cpu import machine
 
-_LEAST_OPSET = 13  # from which DequantizeLinear takes one scale for each channel
-_DENSE = 0.5  # share of the weights in fully connected layers from which their own scheme is tried
+_MIN_OPSET = 13  # the first in which DequantizeLinear accepts one scale per channel
+# The scheme for fully connected layers is tried if they contain at least this fraction of the weights.
+_MIN_DENSE_SHARE = 0.5
 _FEW_HELD_OUT = 100
-# Of the candidates that pass, those this close to the fastest count as fast as it, and the most faithful one is chosen.
-_AS_FAST = 0.95
+# Candidates that pass with at least this fraction of the best speedup count as equally fast; the most accurate wins.
+_EQUAL_SPEED = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A scheme that was tried.
+    """The outcome of trying one scheme.
 
-    failures: the limits of the gate that the candidate exceeds, none if it passes. excess: by how much, over all.
+    Attributes:
+        scheme: the scheme.
+        result: its candidate compared with the parent on the held-out images.
+        failures: the limits of the gate that the candidate misses, as text; empty if it passes.
+        excess: by how much it misses them in total, in percentage points of accuracy and percent of the speed.
     """
 
     scheme: Scheme
@@ -51,7 +57,7 @@ class Trial:
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready figures."""
+        """The scheme, its figures and its failures, ready for JSON."""
         figures = self.result.evidence() | self.result.costs() | {"size_bytes": self.result.size_bytes}
         return {"recipe": self.scheme.name, **figures, "failures": list(self.failures)}
 
@@ -72,46 +78,82 @@ def quantize(
     on_warning: Callable[[str], None] = lambda warning: None,
     progress: StageProgress = lambda stage, done, total: None,
 ) -> Trial:
-    """Write a smaller artifact to a new path, made by the first scheme whose candidate passes the gate.
+    """Quantize a float32 model and verify its accuracy and speed; if no scheme passes the gate, nothing is written.
 
-    calibration: images whose activations set the ranges. held_out: images that judge; with classes by top-1, else by
-    agreement with the parent. No image may be in both. against: the float32 artifact that the result must not be worse
-    than, if that is not the source: a network with other activations stands in for the original. schemes: instead of
-    `schemes_for` the network. target: the processor it is made for, by default this machine's. try_all: try every
-    scheme, and write the best candidate that passes. allow_worse: if none passes, write the nearest miss, marked as
-    worse. on_trial is called with each trial, on_warning with each warning about the images. Raises QualityGateError,
-    with the figures of the nearest miss, if none passes; then nothing is written. DataError for images that cannot be
-    used, and for a file to stand in for that has other labels or another preprocessing.
+    The figures of the written model are stored in its metadata, its timings in the JSON sidecar beside it.
+
+    Args:
+        source: float32 edgekit model.
+        path: file to write; must not be `source`.
+        calibration: images that the ranges of the activations are measured on; 100 are usually enough.
+        held_out: images that candidates are compared with their parent on: by top-1 accuracy if they have labels, by
+            agreement with the parent otherwise. No image may be in both sets.
+        against: float32 model that the result is compared with, if not `source`. Use it when `source` replaces that
+            model, e.g. with activations that are faster in int8. Must have the same labels and preprocessing.
+        schemes: schemes to try, in order (default: `schemes_for` the network).
+        target: processor to build for (default: this machine's).
+        gate: limits that a candidate must keep to pass.
+        try_all: try all schemes and write the best candidate that passes, rather than the first.
+        allow_worse: if no candidate passes, write the closest one, marked as worse in its metadata.
+        on_trial: called with the outcome of each scheme.
+        on_warning: called with each warning about the images.
+        progress: called with a stage's name, its finished steps and its total steps.
+
+    Returns:
+        The trial whose candidate was written.
+
+    Raises:
+        QualityGateError: no candidate passes; the message has the figures of the closest one.
+        ArtifactError: `source` is not an edgekit model, has a fixed batch size above 1, or an opset below 13.
+        DataError: the images cannot be used, `source` is not float32, or `against` does not match it.
+        SpecError: `path` would replace `source`.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> from edgekit.quantize import Gate, quantize
+        >>> trial = quantize(
+        ...     "model.onnx",
+        ...     "model-int8.onnx",
+        ...     calibration=dataset.read("photos", "train").sample(100, seed=0),
+        ...     held_out=dataset.read("photos", "val"),
+        ...     gate=Gate(max_drop=5, min_speedup=0.1),
+        ... )
+        >>> trial.passed, trial.result.drop <= 5
+        (True, True)
     """
+    check_types(str | os.PathLike, source=source, path=path)
+    check_types(ImageSet, calibration=calibration, held_out=held_out)
+    check_types(Gate, gate=gate)
+    check_types(Target | None, target=target)
     require_new_path(source, path)
     model = read_model(source)
     info = parse_info(model, name=os.fspath(source))
     target = target or this_machine()
     _check_source(model, info, os.fspath(source))
-    parent = model if against is None else _original(against, info)
-    _check_apart(calibration, held_out)
+    parent = model if against is None else _read_reference(against, info)
+    _check_disjoint(calibration, held_out)
     with (
         _cached(calibration, info, stage="reading calibration images", progress=progress) as calibration_pixels,
         _cached(held_out, info, stage="reading held-out images", progress=progress) as held_out_pixels,
     ):
         for warning in (*check_calibration(calibration_pixels, info.preprocess), *_check_held_out(held_out_pixels)):
             on_warning(warning)
-        counter = step_counter(progress, "predictions of the parent", len(held_out_pixels))
+        counter = step_counter(progress, "running the parent", len(held_out_pixels))
         evaluator = HeldOutEvaluator(parent, held_out_pixels, info=info, on_image=counter)
         parsed = onnx.load_from_string(model)
         builder = CandidateBuilder(parsed, calibration_pixels, target=target, progress=progress)
         trials: list[Trial] = []
         for scheme in schemes or schemes_for(parsed):
             candidate, child = builder.build(scheme), _child_info(info, model, scheme, calibration_pixels)
-            counter = step_counter(progress, f"judging {scheme.name}", len(held_out_pixels))
+            counter = step_counter(progress, f"evaluating {scheme.name}", len(held_out_pixels))
             trials.append(_trial(scheme, evaluator.evaluate(candidate, child, on_image=counter), gate))
             on_trial(trials[-1])
             if trials[-1].passed and not try_all:
                 break
-        best = _best(trials)
+        best = _best_trial(trials)
         if not best.passed and not allow_worse:
-            raise QualityGateError(_refusal(best, len(trials)))
-        if best is not trials[-1]:  # built anew, to the same bytes: all of them would fill the memory
+            raise QualityGateError(_gate_message(best, len(trials)))
+        if best is not trials[-1]:  # rebuild it, which gives the same bytes: keeping all candidates would fill memory
             candidate = builder.build(best.scheme)
         child = _with_evidence(_child_info(info, model, best.scheme, calibration_pixels), best, target, parent)
     write_info(candidate, child, Path(path))
@@ -120,47 +162,57 @@ def quantize(
 
 
 def schemes_for(model: ModelProto) -> list[Scheme]:
-    """The schemes that are worth trying on this network, in order."""
-    dense = dense_share(model) >= _DENSE
-    return [scheme for scheme in SEARCH_ORDER if dense or scheme.storage != "dense-int8"]
+    """The schemes worth trying on this float network, in order."""
+    is_dense = dense_share(model) >= _MIN_DENSE_SHARE
+    return [scheme for scheme in SEARCH_ORDER if is_dense or scheme.storage != "dense-int8"]
 
 
 def _check_source(model: bytes, info: ArtifactInfo, name: str) -> None:
     if info.precision != "float32":
-        raise DataError(f"{name}: is {info.precision} already; quantize the float32 file")
+        raise DataError(f"{name}: already {info.precision}; quantize the float32 model that it was made from")
     parsed = onnx.load_from_string(model)
     opset = max((o.version for o in parsed.opset_import if not o.domain), default=0)
-    if opset < _LEAST_OPSET:
-        raise ArtifactError(f"{name}: is of opset {opset}; quantizing needs {_LEAST_OPSET} or later, so export it anew")
+    if opset < _MIN_OPSET:
+        raise ArtifactError(
+            f"{name}: quantization needs opset {_MIN_OPSET} or later (got {opset}); export the model with a newer opset"
+        )
     batch = parsed.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     if batch > 1:
-        raise ArtifactError(f"{name}: takes {batch} images at a time; quantize a file with an open batch")
+        raise ArtifactError(
+            f"{name}: quantization needs a dynamic batch size (got {batch}); quantize the model before fixing its batch"
+        )
 
 
-def _original(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
-    """The file that the source stands in for: it must have the same preprocessing and the same labels."""
+def _read_reference(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
+    """The bytes of the model that the result is compared with."""
     model = read_model(path)
-    original = parse_info(model, name=os.fspath(path))
-    for what in ("labels", "preprocess"):
-        if getattr(original, what) != getattr(info, what):
-            raise DataError(f"{os.fspath(path)}: differs in its {what} from the model that is to stand in for it")
+    reference = parse_info(model, name=os.fspath(path))
+    for name, plural in (("labels", "labels"), ("preprocess", "preprocessing")):
+        if getattr(reference, name) != getattr(info, name):
+            raise DataError(f"{os.fspath(path)}: `against` must have the same {plural} as the model to quantize")
     return model
 
 
-def _check_apart(calibration: ImageSet, held_out: ImageSet) -> None:
+def _check_disjoint(calibration: ImageSet, held_out: ImageSet) -> None:
     shared = set(calibration.names) & set(held_out.names)
     if shared:
-        raise DataError(f"{len(shared)} images are to calibrate and to judge ({min(shared)}); keep them apart")
+        raise DataError(
+            f"no image may be in both `calibration` and `held_out` "
+            f"(got {len(shared)}, such as {quote(min(shared))}); split the images"
+        )
 
 
 def _check_held_out(cache: PixelCache) -> list[str]:
-    """Warnings about the held-out images, a line each. Raises DataError if there are none."""
+    """Warnings about the held-out images, one line each. Raises DataError if none can be read."""
     if not len(cache):
-        reason = f"; the first: {cache.unreadable[0].reason}" if cache.unreadable else ""
-        raise DataError(f"no held-out image to judge on{reason}")
-    warnings = [f"{len(cache.unreadable)} held-out images cannot be read and are left out"] * bool(cache.unreadable)
+        reason = f"; the first error: {cache.unreadable[0].reason}" if cache.unreadable else ""
+        raise DataError(f"none of the {len(cache.unreadable)} held-out images can be read{reason}")
+    warnings = [f"skipped {len(cache.unreadable)} unreadable held-out images"] * bool(cache.unreadable)
     if len(cache) < _FEW_HELD_OUT:
-        warnings.append(f"{len(cache)} held-out images judge coarsely: one of them is {100 / len(cache):.1f} points")
+        warnings.append(
+            f"only {len(cache)} held-out images, so one image changes the accuracy by {100 / len(cache):.1f} "
+            f"percentage points; use at least {_FEW_HELD_OUT}"
+        )
     return warnings
 
 
@@ -178,21 +230,23 @@ def _trial(scheme: Scheme, result: HeldOutResult, gate: Gate) -> Trial:
     )
 
 
-def _best(trials: Sequence[Trial]) -> Trial:
-    """The most faithful of the fastest that pass; the nearest miss if none does."""
+def _best_trial(trials: Sequence[Trial]) -> Trial:
+    """The most accurate of the fastest trials that pass; the closest one if none passes."""
     passed = [trial for trial in trials if trial.passed]
     if not passed:
         return min(trials, key=lambda trial: (math.isnan(trial.excess), trial.excess))
     fastest = max(trial.result.speedup for trial in passed)
-    fast = [trial for trial in passed if trial.result.speedup >= _AS_FAST * fastest]
+    fast = [trial for trial in passed if trial.result.speedup >= _EQUAL_SPEED * fastest]
     return min(fast, key=lambda trial: (trial.result.drop or 0.0, trial.result.divergence))
 
 
-def _refusal(trial: Trial, count: int) -> str:
+def _gate_message(trial: Trial, count: int) -> str:
+    """Why nothing was written. trial: the closest of `count`."""
     failures = " and ".join(trial.failures)
+    remedy = "nothing was written (to write it anyway, use `allow_worse`)"
     if count == 1:
-        return f"{trial.scheme.name} {failures}; nothing was written"
-    return f"none of {count} schemes passes; the nearest miss, {trial.scheme.name}, {failures}; nothing was written"
+        return f"scheme {trial.scheme.name} {failures}; {remedy}"
+    return f"none of {count} schemes passes the quality gate; the closest, {trial.scheme.name}, {failures}; {remedy}"
 
 
 def _child_info(info: ArtifactInfo, model: bytes, scheme: Scheme, images: PixelCache) -> ArtifactInfo:
@@ -206,14 +260,14 @@ def _child_info(info: ArtifactInfo, model: bytes, scheme: Scheme, images: PixelC
 
 
 def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, parent: bytes) -> ArtifactInfo:
-    """The metadata of the child's file, with what was measured and by which scheme."""
+    """The metadata of the candidate's file with the scheme and the measurements added."""
     evidence = trial.result.evidence() | {"recipe": trial.scheme.name}
     if sha256(parent) != info.parent_sha256:
         evidence["against_sha256"] = sha256(parent)
     if trial.scheme.storage == "integers":
         evidence["target"] = target.name
     if trial.failures:
-        evidence["worse"] = "written in spite of the gate: it " + " and ".join(trial.failures)
+        evidence["worse"] = "did not pass the quality gate: it " + " and ".join(trial.failures)
     child = trial.result.child
     parity = {**info.parity, "quantize": evidence}
     return dataclasses.replace(info, parity=parity, metrics=None if child is None else child.to_dict())

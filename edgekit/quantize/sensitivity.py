@@ -1,4 +1,4 @@
-"""Which layers suffer from integers: each is quantized alone, and the logits compared."""
+"""Measures the sensitivity of each layer to quantization: quantizes it alone and compares the probabilities."""
 
 from __future__ import annotations
 
@@ -25,10 +25,19 @@ def layer_sensitivities(
     images: Iterable[Pixels],
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """By layer, most sensitive first: the mean KL divergence of the probabilities from the float network's, in nats.
+    """Measure how much each layer suffers from 8-bit integers.
 
-    model: the float network, with named nodes. ranges: of `quantized_tensors`. images: a few calibration images; the
-    held-out ones must not decide what they judge. on_layer is called after each layer.
+    Args:
+        model: float network with named nodes.
+        ranges: ranges of `quantized_tensors(model)`.
+        weight_format: how the weights are rounded.
+        images: a few calibration images, uint8 (1, height, width, channels); never held-out ones, which must not
+            influence the model that they are used to judge.
+        on_layer: called after each layer.
+
+    Returns:
+        The mean KL divergence of the probabilities from the float network's, in nats, by layer name, most sensitive
+        layer first.
     """
     pixels = list(images)
     expected = _logits(model, pixels)
@@ -36,8 +45,8 @@ def layer_sensitivities(
     names = {node.name for node in graph.nodes}
     sensitivities = {}
     for layer in graph.layers():
-        alone = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=names - {layer.name})
-        sensitivities[layer.name] = divergence(expected, _logits(alone, pixels))
+        quantized = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=names - {layer.name})
+        sensitivities[layer.name] = divergence(expected, _logits(quantized, pixels))
         on_layer()
     return dict(sorted(sensitivities.items(), key=lambda item: -item[1]))
 

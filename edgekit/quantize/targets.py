@@ -1,4 +1,4 @@
-"""The processors that an int8 file is made for: which integers they multiply fast, and without overflow."""
+"""Target processors of int8 models: the integer types that they multiply fast, and where they overflow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ ActivationType: TypeAlias = Literal["uint8", "int8"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A processor. activations: the integers that it multiplies fast.
+    """A kind of processor that an int8 model is built for.
 
-    saturating: it adds products in pairs, and the sum of two ends at 16 bits. The usual remedy is weights of 7 bits
-    (onnxruntime's reduce_range); here each channel of weights is as fine as its own pairs allow: exact, and between 7
-    bits and 8. groups_pixels: it measurably gains from `passes.group_stem`.
+    Attributes:
+        name: name of the target, as in `edgekit quantize --target`.
+        activations: integer type of the activations that it multiplies fast.
+        saturating: its instruction adds products in pairs and saturates their sum at 16 bits. The usual remedy is 7-bit
+            weights (onnxruntime's reduce_range). Here each channel of weights gets the finest scale at which no pair
+            of its own saturates, which is exact and has a resolution between 7 and 8 bits.
+        groups_pixels: `passes.group_stem` makes it measurably faster.
     """
 
     name: str
@@ -27,9 +31,8 @@ class Target:
     groups_pixels: bool = False
 
 
-# Unsigned activations are what x86 multiplies with signed weights in one instruction; without VNNI (vpdpbusd) that
-# instruction (vpmaddubsw) saturates. Arm's dot product takes signed ones. WebAssembly widens to 16 bits before it
-# multiplies.
+# x86 multiplies unsigned activations by signed weights in one instruction; without VNNI (vpdpbusd) that instruction
+# (vpmaddubsw) saturates. Arm's dot product needs signed activations. WebAssembly widens to 16 bits before multiplying.
 TARGETS = {
     target.name: target
     for target in (
@@ -42,14 +45,26 @@ TARGETS = {
 
 
 def target_named(name: str) -> Target:
-    """The target of that name. Raises SpecError, with close names, for an unknown one."""
-    if name not in TARGETS:
+    """Look up a target processor.
+
+    Args:
+        name: a key of TARGETS: "x86-vnni", "x86-avx2", "arm64" or "web".
+
+    Raises:
+        SpecError: the name is unknown; the message suggests close ones.
+
+    Example:
+        >>> from edgekit.quantize import target_named
+        >>> target_named("arm64").activations
+        'int8'
+    """
+    if not isinstance(name, str) or name not in TARGETS:
         raise SpecError(unknown("target", name, TARGETS))
     return TARGETS[name]
 
 
 def this_machine() -> Target:
-    """The target that this machine is; an x86 processor whose instructions cannot be read counts as without VNNI."""
+    """The target of this machine's processor; x86 is assumed to lack VNNI if its instruction set cannot be read."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return TARGETS["arm64"]
     return TARGETS["x86-vnni" if VNNI & set(machine()["int8_features"]) else "x86-avx2"]

@@ -1,3 +1,3 @@
-"""One self-contained HTML page of an evaluation: no script, nothing fetched, every label escaped."""
+"""The HTML report of an evaluation: one self-contained page without scripts or external resources."""
 
 from edgekit.report.page import write_report as write_report

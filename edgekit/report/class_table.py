@@ -1,4 +1,4 @@
-"""Every class in a row: precision, recall, F1, and the change of F1 against the first model."""
+"""The table of classes: precision, recall, F1 score, and its change from the first model."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from edgekit.evaluate.confusion import ClassMetrics
 from edgekit.evaluate.evaluation import ModelMetrics
 from edgekit.report.html import Markup, concatenate, element
 
-_MAX_OPEN_CLASSES = 20  # if there are more, all but the weakest are folded away
+_MAX_OPEN_CLASSES = 20  # with more classes, all but the weakest are collapsed
 _WEAKEST = 12
-_FEW_IMAGES = 10  # of a class, on average: fewer mean little
+_FEW_IMAGES = 10  # mean number per class below which the figures say little
 
 
 def class_table(metrics: ModelMetrics, first: ModelMetrics) -> Markup:
-    """The classes that have images, the weakest first; with the change of F1 unless the model is the first one."""
+    """The classes that have images, the weakest first, with the change of F1 unless the model is the first one."""
     rows = sorted((row for row in metrics.classes if row.images), key=lambda row: (row.f1 or 0.0, row.index))
     f1_before = None if metrics is first else _f1_before(metrics, first)
     cells = [_row(row, f1_before) for row in rows]
     note = _note(rows)
     if len(cells) <= _MAX_OPEN_CLASSES:
         return concatenate((note, _table(cells, changes=f1_before is not None)))
-    folded = element("summary", {}, f"all {len(cells):,} classes that have images, the weakest first")
-    weakest = element("p", {"class": "note"}, f"The {_WEAKEST} weakest:")
-    few, every = (_table(part, changes=f1_before is not None) for part in (cells[:_WEAKEST], cells))
-    return concatenate((note, weakest, few, element("details", {"class": "more"}, folded, every)))
+    summary = element("summary", {}, f"All {len(cells):,} classes with images, weakest first")
+    heading = element("p", {"class": "note"}, f"The {_WEAKEST} weakest classes:")
+    weakest, full = (_table(part, changes=f1_before is not None) for part in (cells[:_WEAKEST], cells))
+    return concatenate((note, heading, weakest, element("details", {"class": "more"}, summary, full)))
 
 
 def _f1_before(metrics: ModelMetrics, first: ModelMetrics) -> dict[int, float]:
-    """The first model's F1 by this one's class index: their labels may be in another order."""
+    """The first model's F1 by this model's class index, because their labels may be in different orders."""
     first_index = dict(zip(metrics.accuracy.truth.tolist(), first.accuracy.truth.tolist(), strict=True))
     return {index: first.classes[other].f1 or 0.0 for index, other in first_index.items()}
 
@@ -35,7 +35,7 @@ def _note(rows: list[ClassMetrics]) -> Markup:
     images = sum(row.images for row in rows) / len(rows)
     if images >= _FEW_IMAGES:
         return Markup()
-    note = f"A class has {images:.2g} images in the mean: too few to say much of any one class."
+    note = f"Mean images per class: {images:.2g}. That is too few to judge single classes."
     return element("p", {"class": "note"}, note)
 
 
@@ -60,7 +60,7 @@ def _share_cell(share: float | None) -> Markup:
 
 
 def _change_cell(change: float) -> Markup:
-    """In points of F1 against the first model."""
+    """The change of F1 in percentage points."""
     points = f"{100 * change:+.1f}"
     if float(points) == 0:
         return element("td", {}, "0")

@@ -1,4 +1,4 @@
-"""The confusion matrix as a table, cut down to what a person can read if there are a thousand classes."""
+"""The confusion matrix as a table, reduced to the most confused classes if there are many."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from edgekit.evaluate.confusion import ConfusedPair, confused_pairs
 from edgekit.evaluate.evaluation import ModelMetrics
 from edgekit.report.html import Markup, concatenate, element, short_label
 
-_MAX_ALL_CLASSES = 24  # shown side by side; if there are more, only the most confused ones are
+_MAX_ALL_CLASSES = 24  # with more classes, only the most confused ones are shown
 _MAX_CONFUSED_CLASSES = 16
 _MAX_PAIRS = 12
-_DARK = 0.5  # share above which a cell's number is white
+_DARK = 0.5  # shade above which a cell's number is white
 
 
 def confusion_section(metrics: ModelMetrics) -> Markup:
-    """The matrix of all classes, or of those that are confused most; and the most confused pairs."""
+    """The matrix of all classes or of the most confused ones, and the most confused pairs."""
     shown = _shown_classes(metrics)
     count = len(metrics.labels)
-    title = "Each row is a true class, each column an answer; figures are images."
+    title = "Rows are true classes, columns are predicted classes; cells are numbers of images."
     if len(shown) < count:
-        title = f"The {len(shown)} classes that are confused most, of {count}. {title}"
+        title = f"The {len(shown)} most confused of {count} classes. {title}"
     matrix = element("div", {"class": "scroll"}, _table(metrics, shown)) if len(shown) > 1 else Markup()
     pairs = confused_pairs(metrics.confusion)[:_MAX_PAIRS]
     if not pairs:
-        return concatenate([element("p", {"class": "note"}, title), matrix, element("p", {}, "No class is confused.")])
-    heading = element("h4", {}, "Most confused" if pairs[0].images > 1 else "Confused once each")
+        return concatenate(
+            [element("p", {"class": "note"}, title), matrix, element("p", {}, "No classes are confused.")]
+        )
+    heading = element("h4", {}, "Most confused pairs" if pairs[0].images > 1 else "Confused pairs, once each")
     block = element("div", {"class": "pairs"}, heading, element("ol", {}, [_pair(metrics, pair) for pair in pairs]))
     left = element("div", {"class": "matrix"}, matrix, element("p", {"class": "note"}, title))
     return element("div", {"class": "split"}, left, block)
@@ -66,11 +68,11 @@ def _cell(metrics: ModelMetrics, truth: int, predicted: int, total: int) -> Mark
     if not count:
         return element("td", {"class": "right"} if truth == predicted else {}, "")
     share = count / total
-    # By the root: of ten thousand images the interesting confusions are a few percent.
+    # The square root makes confusions of a few percent visible.
     shade = float(np.sqrt(share))
     kind = f"{'right' if truth == predicted else 'wrong'}{' dark' if shade > _DARK else ''}"
     tooltip = (
-        f"{metrics.labels[truth]} answered as {metrics.labels[predicted]}: {count} of {total} ({100 * share:.1f}%)"
+        f"{metrics.labels[truth]} predicted as {metrics.labels[predicted]}: {count} of {total} ({100 * share:.1f}%)"
     )
     return element("td", {"class": kind, "style": f"--shade:{shade:.3f}", "title": tooltip}, str(count))
 
@@ -89,7 +91,7 @@ def _pair(metrics: ModelMetrics, pair: ConfusedPair) -> Markup:
         ),
     )
     amount = element("span", {"class": "amount"}, f"{pair.images} of {total}")
-    if total == 1:  # a full strip would look like much
+    if total == 1:  # a full strip would suggest a frequent confusion
         return element("li", {}, names, amount)
     strip = element("span", {"class": "strip", "style": f"--share:{pair.images / total:.3f}"}, "")
     return element("li", {}, names, amount, strip)

@@ -1,4 +1,4 @@
-"""Images with their predictions: the most confident mistakes, and those that two models predict differently."""
+"""Galleries of images with predictions: the most confident mistakes, and where two models disagree."""
 
 from __future__ import annotations
 
@@ -11,37 +11,45 @@ from edgekit.report.thumbnails import heat_maps, thumbnail
 from edgekit.runtime.activation_maps import ClassMaps
 
 _MAX_FLIPS = 18
+_MARKS = {"right": "✓", "wrong": "✗", "truth": "="}
 
 
 def mistakes_gallery(metrics: ModelMetrics, images: ImageSet) -> Markup:
-    """The most confident mistakes; with class activation maps, if the file has them."""
+    """The most confident mistakes, with class activation maps if the model has them."""
     if not metrics.mistakes:
-        return element("p", {}, "There is none: every image is answered right.")
+        return element("p", {}, "None: every image is predicted correctly.")
     maps = ClassMaps(metrics.model.path)
     cards = [_mistake(metrics, mistake, images, maps if maps.present else None) for mistake in metrics.mistakes]
-    if not maps.present:
-        return element("div", {"class": "gallery"}, cards)
-    note = "Beside each image its middle: red are the places that speak for the answer, then those for the true class."
-    return concatenate((element("p", {"class": "note"}, note), element("div", {"class": "gallery wide"}, cards)))
+    note = (
+        f"{_MARKS['wrong']} marks the predicted class, {_MARKS['right']} the true class; with predicted probabilities."
+    )
+    if maps.present:
+        note += (
+            " Next to each image: the network's input with class activation maps, which show in red where the network "
+            "sees evidence for the predicted class (left) and for the true class (right)."
+        )
+    gallery = element("div", {"class": "gallery wide" if maps.present else "gallery"}, cards)
+    return concatenate((element("p", {"class": "note"}, note), gallery))
 
 
 def flips_gallery(evaluation: Evaluation) -> Markup:
-    """For each comparison, images that the two predict differently: those that only one has right come first."""
+    """For each comparison, images with different predictions; those that one model predicts correctly come first."""
     parts = []
     for comparison in evaluation.comparisons:
         shown = _shown_flips(comparison)
         if not shown:
             continue
         first, second = comparison.first.model.name, comparison.second.model.name
-        more = f", {len(shown)} of them shown" if len(shown) < len(comparison.flipped) else ""
+        more = f" ({len(shown)} shown)" if len(shown) < len(comparison.flipped) else ""
         note = element(
             "p",
             {"class": "note"},
-            f"{_image_count(comparison.flipped)}{more}. Above the answer of ",
+            f"{_image_count(comparison.flipped)}{more}. First line: ",
             element("b", {}, element("bdi", {}, first)),
-            ", below that of ",
+            "; second line: ",
             element("b", {}, element("bdi", {}, second)),
-            ".",
+            f". Correct predictions are marked {_MARKS['right']}, wrong ones {_MARKS['wrong']}; ",
+            f"{_MARKS['truth']} marks the true class if both are wrong.",
         )
         cards = [_flip(comparison, number, evaluation.images) for number in shown]
         parts.append(concatenate((note, element("div", {"class": "gallery"}, cards))))
@@ -63,7 +71,7 @@ def _mistake(metrics: ModelMetrics, mistake: Mistake, images: ImageSet, maps: Cl
         preprocess, classes = metrics.model.classifier.info.preprocess, (mistake.predicted, mistake.truth)
         shots += heat_maps(images, mistake.image, maps=maps, classes=classes, preprocess=preprocess)
     lines = (
-        _line("answer", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
+        _line("prediction", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
         _line("truth", metrics.labels[mistake.truth], mistake.truth_probability, "right"),
     )
     return _card(shots, lines, images.names[mistake.image])
@@ -80,16 +88,17 @@ def _flip(comparison: Comparison, number: int, images: ImageSet) -> Markup:
 def _prediction_line(metrics: ModelMetrics, number: int) -> Markup:
     row, truth = metrics.accuracy.probabilities[number], int(metrics.accuracy.truth[number])
     predicted = int(row.argmax())
-    return _line("answer", metrics.labels[predicted], float(row[predicted]), "right" if predicted == truth else "wrong")
+    return _line(
+        "prediction", metrics.labels[predicted], float(row[predicted]), "right" if predicted == truth else "wrong"
+    )
 
 
 def _line(role: str, label: str, probability: float | None, kind: str) -> Markup:
-    mark = {"right": "✓", "wrong": "✗", "truth": "="}[kind]
     share = "" if probability is None else f"{100 * probability:.0f}%"
     return element(
         "p",
         {"class": f"line {kind}"},
-        element("span", {"class": "mark", "title": role}, mark),
+        element("span", {"class": "mark", "title": role}, _MARKS[kind]),
         element("bdi", {"title": label}, short_label(label)),
         element("span", {"class": "amount"}, share),
     )
@@ -99,4 +108,4 @@ def _card(shots: Sequence[Markup], lines: Sequence[Markup], name: str) -> Markup
     caption = element(
         "figcaption", {}, concatenate(lines), element("p", {"class": "name", "title": name}, element("bdi", {}, name))
     )
-    return element("figure", {"class": "shot"}, element("div", {"class": "seen"}, concatenate(shots)), caption)
+    return element("figure", {"class": "shot"}, element("div", {"class": "images"}, concatenate(shots)), caption)

@@ -1,4 +1,4 @@
-"""The page of an evaluation, from its head to its foot."""
+"""The report page of an evaluation: its sections, from header to footer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,33 @@ from edgekit.report.gallery import flips_gallery, mistakes_gallery
 from edgekit.report.html import Markup, concatenate, element, void_element
 from edgekit.report.summary import model_cards, verdicts
 
-# No script runs and nothing is fetched, whatever a label contains. The styles are ours.
+# No script runs and nothing is fetched, whatever a label contains. The inline styles are our own.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_CALIBRATED = 0.01  # between the mean confidence and the accuracy: a smaller gap is not a fault
+_CALIBRATED = 0.01  # gap between mean confidence and accuracy below which a model counts as calibrated
 
 
 def write_report(evaluation: Evaluation, path: Path) -> None:
-    """Write the page. Every model is timed for it, from image file to label, in turn."""
+    """Write the HTML report of an evaluation.
+
+    The models are timed for it, from image file to label, in turn.
+
+    Args:
+        evaluation: the result of `evaluate`.
+        path: the .html file to write.
+
+    Raises:
+        EdgekitError: the file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit.report import write_report
+        >>> write_report(evaluation, Path("report.html"))  # doctest: +SKIP
+    """
     write_atomically(path, page(evaluation).encode())
 
 
 def page(evaluation: Evaluation) -> str:
-    """The HTML of the page."""
+    """The HTML of the report."""
     css = files("edgekit.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{evaluation.data}: {' and '.join(metrics.model.name for metrics in evaluation.models)}"
     head = element(
@@ -49,7 +64,7 @@ def _header(evaluation: Evaluation) -> Markup:
     classes = max(len(metrics.labels) for metrics in evaluation.models)
     facts = [f"{len(evaluation.images):,} images", f"{classes:,} classes"]
     if evaluation.unreadable:
-        facts.append(f"{len(evaluation.unreadable):,} more could not be read")
+        facts.append(f"{len(evaluation.unreadable):,} more unreadable")
     heading = element("h1", {}, element("bdi", {}, evaluation.data))
     return element(
         "header", {}, element("p", {"class": "kicker"}, "Evaluation"), heading, element("p", {}, ", ".join(facts))
@@ -61,19 +76,21 @@ def _sections(evaluation: Evaluation) -> list[Markup]:
     sections = [element("section", {}, verdicts(evaluation, speeds), model_cards(evaluation, speeds))]
     flips = flips_gallery(evaluation)
     if flips:
-        sections.append(_section("Answered differently", flips))
+        sections.append(_section("Different predictions", flips))
     sections += [
-        _section("How far its confidence can be trusted", _curves(evaluation)),
-        _section("What is taken for what", _each_model(evaluation, confusion_section)),
-        _section("Class by class", _each_model(evaluation, lambda metrics: class_table(metrics, evaluation.models[0]))),
+        _section("Calibration", _curves(evaluation)),
+        _section("Confusion matrix", _each_model(evaluation, confusion_section)),
         _section(
-            "The most confident mistakes",
+            "Metrics by class", _each_model(evaluation, lambda metrics: class_table(metrics, evaluation.models[0]))
+        ),
+        _section(
+            "Most confident mistakes",
             _each_model(evaluation, lambda metrics: mistakes_gallery(metrics, evaluation.images)),
         ),
     ]
     if evaluation.unreadable:
         rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in evaluation.unreadable]
-        sections.append(_section("Not read", element("ul", {"class": "failures"}, rows)))
+        sections.append(_section("Unreadable images", element("ul", {"class": "failures"}, rows)))
     return sections
 
 
@@ -82,14 +99,14 @@ def _section(title: str, content: Markup) -> Markup:
 
 
 def _each_model(evaluation: Evaluation, draw: Callable[[ModelMetrics], Markup]) -> Markup:
-    """The same of every model: bare if there is one, else each behind its name, the first one open."""
+    """Draw the same for every model: directly if there is one, else in collapsible blocks, the first one open."""
     if len(evaluation.models) == 1:
         return draw(evaluation.models[0])
-    folded = []
+    blocks = []
     for number, metrics in enumerate(evaluation.models):
         summary = element("summary", {}, _legend(number, metrics))
-        folded.append(element("details", {} if number else {"open": ""}, summary, draw(metrics)))
-    return concatenate(folded)
+        blocks.append(element("details", {} if number else {"open": ""}, summary, draw(metrics)))
+    return concatenate(blocks)
 
 
 def _legend(number: int, metrics: ModelMetrics) -> Markup:
@@ -101,33 +118,41 @@ def _curves(evaluation: Evaluation) -> Markup:
     for number, metrics in enumerate(evaluation.models):
         calibration = metrics.calibration
         text = (
-            f"{_confidence_sentence(metrics)} Expected calibration error {100 * calibration.ece:.2f}%; "
-            f"with the temperature {calibration.temperature:.2f} (dots) {100 * calibration.scaled_ece:.2f}%."
+            f"{_confidence_sentence(metrics)} Expected calibration error {100 * calibration.ece:.2f}%; after scaling "
+            f"with temperature {calibration.temperature:.2f} (dots), {100 * calibration.scaled_ece:.2f}%."
         )
-        caption = element("figcaption", {}, element("b", {}, _legend(number, metrics)), " ", text)
+        caption = element("figcaption", {}, element("b", {}, _legend(number, metrics)), text)
         charts.append(element("figure", {}, reliability_curve(calibration), confidence_histogram(calibration), caption))
     names = [element("span", {"class": "legend"}, _legend(*numbered)) for numbered in enumerate(evaluation.models)]
-    text = "Accuracy if only the surest answers are taken and the others are left to somebody else. "
-    charts.append(element("figure", {}, coverage_curve(evaluation.models), element("figcaption", {}, text, names)))
+    text = "Accuracy if only the most confident predictions are used."
+    charts.append(
+        element(
+            "figure",
+            {},
+            coverage_curve(evaluation.models),
+            element("figcaption", {}, text, element("div", {"class": "legends"}, names)),
+        )
+    )
     note = (
-        "Bars: how many of the answers given with a confidence are right. On the diagonal a model is as often right as "
-        "it says; a red gap is how far it is off."
+        "Bars show the accuracy of predictions by their confidence. A calibrated model lies on the diagonal; red gaps "
+        "show how far it is off."
     )
     return concatenate((element("div", {"class": "charts"}, charts), element("p", {"class": "note"}, note)))
 
 
 def _confidence_sentence(metrics: ModelMetrics) -> str:
     confidence, accuracy = float(metrics.accuracy.probabilities.max(axis=1).mean()), metrics.top1.value
-    verdict = "too modest" if accuracy > confidence else "too sure"
-    facts = f"{100 * confidence:.1f}% sure in the mean, and right in {100 * accuracy:.1f}%"
+    verdict = "underconfident" if accuracy > confidence else "overconfident"
+    facts = f"Mean confidence {100 * confidence:.1f}%, accuracy {100 * accuracy:.1f}%"
     return f"{facts}." if abs(accuracy - confidence) < _CALIBRATED else f"{facts}: {verdict}."
 
 
 def _footer() -> Markup:
     text = (
-        "Top-1: share of the images whose most probable class is the true one, with its 95% interval (Wilson). "
-        "Models are compared image by image by the exact test of McNemar. Calibration: 15 bins of equal width; the "
-        "temperature is fitted on these images by negative log-likelihood. Times are of this machine, from image "
-        f"file to label, all models in turn. edgekit {__version__}."
+        "Top-1 is the share of images whose most probable class is the true one, with its 95% Wilson interval. Models "
+        "are compared image by image with McNemar's exact test: an image is gained if only the model named first "
+        "predicts it correctly. Calibration uses 15 bins of equal width; the temperature is fitted to these images by "
+        "minimizing the negative log-likelihood. Times were measured from image file to label, all models in turn. "
+        f"Made with edgekit {__version__}."
     )
     return element("footer", {}, element("p", {}, text))

@@ -1,4 +1,4 @@
-"""The top of the page: how accurate and how fast each model is, and whether one is better."""
+"""The summary at the top of the report: accuracy and speed of each model, and whether one is better."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from edgekit.evaluate.timing import PredictionSpeed
 from edgekit.report.charts import interval_whiskers
 from edgekit.report.html import Markup, concatenate, element
 
-_LEAST_MB = 100_000  # bytes from which a size is given in megabytes
+_MIN_MB_BYTES = 100_000  # size from which files are shown in megabytes
 
 
 def verdicts(evaluation: Evaluation, speeds: Sequence[PredictionSpeed]) -> Markup:
-    """A sentence for each model that is compared with the first."""
+    """The comparison of each further model with the first, as a sentence and a bar."""
     compared = zip(evaluation.comparisons, speeds[1:], strict=True)
     sentences = [_verdict(comparison, number, speed) for number, (comparison, speed) in enumerate(compared, 1)]
     return element("div", {"class": "verdicts"}, sentences) if sentences else Markup()
@@ -26,26 +26,26 @@ def model_cards(evaluation: Evaluation, speeds: Sequence[PredictionSpeed]) -> Ma
 
 
 def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Markup:
-    """number: of the second model, whose color it has everywhere on the page."""
+    """The comparison of a model with the first; its number decides its color, everywhere on the page."""
     first, second, paired = comparison.first.model.name, comparison.second.model.name, comparison.paired
     parts = (
-        (paired.both_right, "both right", "both"),
+        (paired.both_right, "both correct", "both"),
         (paired.lost, f"only {first}", "c0"),
         (paired.won, f"only {second}", f"c{number % 6}"),
         (paired.both_wrong, "both wrong", "none"),
     )
     bar = element(
         "div",
-        {"class": "duel", "role": "img", "aria-label": "images by who is right"},
+        {"class": "duel", "role": "img", "aria-label": "images by which model is correct"},
         *(_bar_part(images, name, kind) for images, name, kind in parts),
     )
     sentence = element(
         "p",
         {},
         element("b", {}, element("bdi", {}, second)),
-        " against ",
+        " compared with ",
         element("b", {}, element("bdi", {}, first)),
-        f": images won {paired.won}, lost {paired.lost}; {paired.verdict}. {_speed_sentence(speed)}",
+        f": images gained {paired.won:,}, lost {paired.lost:,}; {paired.verdict}. {_speed_sentence(speed)}",
     )
     legend = [_legend(kind, f"{name}: {images:,}") for images, name, kind in parts]
     return element("div", {"class": "verdict"}, sentence, bar, element("p", {"class": "legends"}, legend))
@@ -54,9 +54,9 @@ def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Mar
 def _speed_sentence(speed: PredictionSpeed) -> str:
     times = speed.speedup
     if times.low <= 1 <= times.high:
-        return "No difference in speed can be told."
+        return "No significant difference in speed."
     word, value = ("fast", times.value) if times.value > 1 else ("slow", 1 / times.value)
-    return f"From file to label it is {value:.2f} times as {word}."
+    return f"From file to label, it is {value:.2f} times as {word}."
 
 
 def _bar_part(images: int, name: str, kind: str) -> Markup:
@@ -75,11 +75,11 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
         _fact("Top-5", f"{100 * metrics.top5.value:.2f}%"),
         _fact("Macro F1", f"{metrics.macro_f1:.4f}"),
         _fact("ECE", f"{100 * metrics.calibration.ece:.1f}%"),
-        _fact("Time an image", f"{times[number]:.1f} ms", share=times[number] / max(times)),
-        _fact("File", _size(sizes[number]), share=sizes[number] / max(sizes)),
-        _fact("Computes in", f"{model.classifier.info.precision}, {model.crops}"),
+        _fact("Latency", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        _fact("File size", _size(sizes[number]), share=sizes[number] / max(sizes)),
+        _fact("Setup", f"{model.classifier.info.precision}, {model.crops}"),
     ]
-    interval = element("small", {}, f"{100 * top1.low:.2f} to {100 * top1.high:.2f}")
+    interval = element("small", {}, f"top-1 (95% interval {100 * top1.low:.2f} to {100 * top1.high:.2f})")
     return element(
         "article",
         {"class": "card"},
@@ -91,10 +91,10 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
 
 
 def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= _LEAST_MB else f"{size_bytes / 1e3:.1f} kB"
+    return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= _MIN_MB_BYTES else f"{size_bytes / 1e3:.1f} kB"
 
 
 def _fact(name: str, value: str, *, share: float | None = None) -> Markup:
-    """share: of the largest value of any model; drawn as a strip below."""
+    """A named value; share (0 to 1) of the largest value of any model is drawn as a strip below it."""
     strip = Markup() if share is None else element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")
     return element("div", {}, element("dt", {}, name), element("dd", {}, value, strip))

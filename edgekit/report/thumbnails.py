@@ -1,4 +1,4 @@
-"""Images inside of a page: small, encoded anew (nothing of an untrusted file goes through), as data URIs."""
+"""Images in the report: small and re-encoded as data URIs, so that nothing of an untrusted file gets through."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edgekit.report.html import Markup, element, void_element
 from edgekit.runtime.activation_maps import ClassMaps
 
 _SIDE = 184
-_TINY = 96  # such small images stay as they are: JPEG would smear them, and the page enlarges their pixels
+_TINY = 96  # pixels; images up to this size stay lossless, because the page enlarges them
 _QUALITY = 72
 _HEAT = np.array((255, 72, 0), np.float32)
 _HEAT_OPACITY = 0.72
 
 
 def thumbnail(images: ImageSet, number: int) -> Markup:
-    """An img of one image, at most 184 pixels wide and high."""
+    """An img element of one image, at most 184 pixels wide and high."""
     image = load_image(images.sources[number]).pixels
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     return _img(image, images.names[number])
@@ -33,18 +33,29 @@ def thumbnail(images: ImageSet, number: int) -> Markup:
 def heat_maps(
     images: ImageSet, number: int, *, maps: ClassMaps, classes: Sequence[int], preprocess: Preprocess
 ) -> list[Markup]:
-    """For each class an img of the network's input, with the places that speak for the class in red."""
+    """For each class, an img element of the network's input with the class activation map in red.
+
+    Args:
+        images: the image set.
+        number: index of the image.
+        maps: computes the maps.
+        classes: class indexes.
+        preprocess: how the image becomes the network's input.
+    """
     pixels = preprocess.pixels(load_image(images.sources[number], color=preprocess.color))[0]
     model_input = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
-    return [_img(_overlay_heat(model_input, heat), "where it looks") for heat in maps.of(pixels, list(classes))]
+    return [
+        _img(_overlay_heat(model_input, heat), f"class activation map of {images.names[number]}")
+        for heat in maps.of(pixels, list(classes))
+    ]
 
 
 def _overlay_heat(image: Image.Image, heat: npt.NDArray[np.float32]) -> Image.Image:
-    """The image, grayed, with the map's range from its least to its greatest place laid over it."""
+    """The image in grayscale under the map, whose range is stretched to the full range of opacity."""
     spread = float(heat.max() - heat.min())
     shares = (heat - heat.min()) / spread if spread > 0 else np.zeros_like(heat)
-    large = Image.fromarray(shares).resize(image.size, Image.Resampling.BICUBIC)
-    opacity = np.clip(np.asarray(large), 0, 1)[:, :, None] ** 2 * _HEAT_OPACITY
+    resized = Image.fromarray(shares).resize(image.size, Image.Resampling.BICUBIC)
+    opacity = np.clip(np.asarray(resized), 0, 1)[:, :, None] ** 2 * _HEAT_OPACITY
     gray = np.asarray(image.convert("L").convert("RGB"), np.float32)
     blended = Image.fromarray((gray * (1 - opacity) + _HEAT * opacity).astype(np.uint8))
     blended.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""Weights on disk: a .safetensors file that also states its network, its classes and its recipe."""
+"""Checkpoints: .safetensors files that also contain the network's name, its classes and its recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import WeightsError
+from edgekit.errors import WeightsError, check_types, quote
 from edgekit.files import write_atomically
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
@@ -30,10 +30,14 @@ SCHEMA = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Tensors by name, and which network, classes and recipe they belong to.
+    """Weights, and the network, classes and recipe that they belong to.
 
-    state: JSON-ready facts of the moment (epoch, accuracy). Of a finished training, tensors is the network's state
-    dict; of a running one, it has the network's, its average's and the optimizer's under prefixes.
+    Attributes:
+        recipe: how the weights were trained.
+        classes: class names, in the order of the logits.
+        tensors: of a finished run the network's state dict; of an unfinished one the state of the network, of its
+            average and of the optimizer, under the prefixes "live.", "averaged." and "optimizer.".
+        state: JSON-ready facts about the moment of saving, such as "epoch" and "val_accuracy".
     """
 
     recipe: Recipe
@@ -42,7 +46,7 @@ class Checkpoint:
     state: Mapping[str, Any] = field(default_factory=dict)
 
     def network(self) -> Network:
-        """The trained network, in evaluation mode."""
+        """Build the trained network, in evaluation mode."""
         network = build(self.recipe.model, **self.recipe.network_arguments, classes=len(self.classes))
         network.load_state_dict(dict(self.tensors))
         return network.eval()
@@ -58,32 +62,61 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Write it so that a crash or a full disk at any moment leaves the old file or the new one, whole.
+    """Write a checkpoint atomically, with a checksum over its contents.
 
-    A checksum over everything in it goes into it. Raises EdgekitError if it cannot be written.
+    A crash or a full disk at any moment leaves either the old file or the new one, complete.
+
+    Args:
+        path: the .safetensors file to write.
+        checkpoint: what to write.
+
+    Raises:
+        EdgekitError: the file cannot be written.
     """
     facts = checkpoint.facts()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    # One key only: safetensors writes several in an order of its own each time, and equal weights are equal bytes.
+    # A single key, because safetensors writes several in an order that varies, and equal weights must be equal bytes.
     metadata = {_METADATA_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
     write_atomically(Path(path), save(tensors, metadata=metadata))
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Raises WeightsError for a file that is not one of save_checkpoint's, or not as it was written."""
+    """Read a checkpoint of a training run, and verify its checksum.
+
+    Args:
+        path: a .safetensors file from the run's folder, e.g. runs/first/model.safetensors.
+
+    Raises:
+        WeightsError: the file cannot be read, is not an edgekit checkpoint, or is corrupt.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> from edgekit.train import Recipe, load_checkpoint, train
+        >>> recipe = Recipe.from_dict({"model": "lenet5", "optimize": {"epochs": 1}})
+        >>> _ = train(recipe, *dataset.read_both("photos"), run="runs/first")
+        >>> checkpoint = load_checkpoint("runs/first/model.safetensors")
+        >>> checkpoint.classes, checkpoint.network().training
+        (('bolt', 'nut', 'washer'), False)
+    """
+    check_types(str | os.PathLike, path=path)
     name = os.fspath(path)
     metadata, tensors = _read(name)
     if _METADATA_KEY not in metadata:
-        raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; name their network and give --weights")
+        raise WeightsError(f"{name}: bare weights, not an edgekit checkpoint; give their network's name and `weights`")
     document = _document(name, metadata[_METADATA_KEY])
-    expected = document.pop(_CHECKSUM, None)  # files written before there was one have none
+    expected = document.pop(_CHECKSUM, None)  # older files have no checksum
     if expected is not None and expected != _checksum(document, tensors):
-        raise WeightsError(f"{name}: corrupt: its checksum is not that of its contents")
+        raise WeightsError(f"{name}: corrupt: the checksum does not match the contents")
     document = with_schema_2(document)
     if document.get("schema") != SCHEMA:
-        raise WeightsError(f"{name}: checkpoint schema {document.get('schema')!r}; this edgekit reads {SCHEMA}")
-    if document.keys() != _FACT_NAMES:  # a damaged name of the checksum, for one
-        raise WeightsError(f"{name}: corrupt: it says {', '.join(document)} of itself, not {', '.join(_FACT_NAMES)}")
+        raise WeightsError(
+            f"{name}: unknown checkpoint schema {quote(document.get('schema'))}; this version of edgekit reads schemas "
+            f"up to {SCHEMA}"
+        )
+    if document.keys() != _FACT_NAMES:  # for example because the checksum's key is damaged
+        raise WeightsError(
+            f"{name}: corrupt: the metadata has the entries {quote(list(document))}, not {', '.join(_FACT_NAMES)}"
+        )
     return Checkpoint(
         recipe=Recipe.from_dict(document["recipe"]),
         classes=tuple(document["classes"]),
@@ -98,7 +131,7 @@ def _document(name: str, text: str) -> dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise WeightsError(f"{name}: corrupt: what it says of itself is not a JSON object")
+        raise WeightsError(f"{name}: corrupt: the metadata is not a JSON object")
     return document
 
 
@@ -111,7 +144,7 @@ def _read(name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _checksum(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the facts and over each tensor's name, type, shape and bytes, in the order of the names."""
+    """SHA-256 over the facts and over each tensor's name, dtype, shape and bytes, sorted by name."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

@@ -1,4 +1,4 @@
-"""One training in several processes, as torchrun starts them: which of them this one is, and what they share."""
+"""Training in several processes, as torchrun starts them: which one this process is, and what they exchange."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, quote, unknown
 
-# A process that has died without a word, or its machine, must not hold the others for longer than this.
+# A process or machine that died silently must not block the others for longer than this.
 _TIMEOUT = timedelta(seconds=45)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingProcess:
-    """One of the processes that train a network together: `rank` of `world`."""
+    """One of the processes that train a network together.
+
+    Attributes:
+        rank: number of this process, from 0.
+        world: number of processes.
+    """
 
     rank: int = 0
     world: int = 1
@@ -34,57 +39,75 @@ class TrainingProcess:
         return self.rank == 0
 
     def share(self, indexes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Every world-th of the indexes, so that each belongs to exactly one process."""
+        """Every `world`-th index, so that each belongs to exactly one process."""
         return indexes[self.rank :: self.world]
 
     def data_parallel(self, network: nn.Module) -> nn.Module:
-        """The network with its gradients averaged over the processes; of a single process, the network itself."""
+        """The network with its gradients averaged over the processes; the network itself if there is only one."""
         return DistributedDataParallel(network) if self.world > 1 else network
 
     def total(self, counts: Tensor) -> Tensor:
-        """The sum of the processes' counts."""
+        """The sum of the counts over all processes; they are added in place."""
         if self.world > 1:
             dist.all_reduce(counts)
         return counts
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has reached this call."""
         if self.world > 1:
             dist.barrier()
 
 
 def is_first_process() -> bool:
-    """Whether this process is the one that writes and reports, known before the processes are connected."""
+    """Whether this process writes and reports; known before the processes are connected."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def is_only_process() -> bool:
-    """Whether torchrun started no other process beside this one."""
+    """Whether this is the only process of the run."""
     return "RANK" not in os.environ or os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def check_device(name: str) -> None:
-    """Raises SpecError for a device that torch or this machine does not have: cpu, cuda and cuda:NUMBER are known."""
+    """Check that a device is available.
+
+    Args:
+        name: "cpu", "cuda" or "cuda:NUMBER".
+
+    Raises:
+        SpecError: the name is not one of these, or torch does not see such a device on this machine.
+    """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or not (number or "0").isdecimal():
         raise SpecError(unknown("device", name, ("cpu", "cuda")))
     available = torch.cuda.device_count()
     if kind == "cuda" and int(number or 0) >= available:
-        raise SpecError(f"device {name!r} is not there: torch {torch.__version__} finds {available} CUDA devices")
+        raise SpecError(
+            f"`device` {quote(name)} is not available: torch {torch.__version__} sees {available} CUDA devices"
+        )
 
 
 @contextmanager
 def training_process(device: str) -> Iterator[tuple[TrainingProcess, str]]:
-    """This process, connected to the others that torchrun started, and the device that it is to use.
+    """Connect this process to the others that torchrun started, if any.
 
-    gloo on CPU, nccl on CUDA, one GPU for each process of a machine. Raises SpecError as check_device does.
+    The processes communicate by gloo on CPU and by nccl on CUDA, where each process of a machine uses its own GPU.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:NUMBER".
+
+    Yields:
+        This process, and the name of the device that it uses.
+
+    Raises:
+        SpecError: the device is not available.
     """
     check_device(device)
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu:
         device = f"cuda:{os.environ['LOCAL_RANK']}" if not is_only_process() else device
         check_device(device)
-        torch.cuda.set_device(torch.device(device).index or 0)  # whose generator is seeded in every step
+        torch.cuda.set_device(torch.device(device).index or 0)  # its generator is seeded in every step
     if is_only_process():
         yield TrainingProcess(), device
         return

@@ -1,4 +1,4 @@
-"""The batches of a training: pixels of the images, or features that a frozen backbone computed once."""
+"""Sources of batches for training: pixels of images, or features that a frozen backbone computed once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,25 @@ _EVALUATION_BATCH = 64
 
 
 class Feed(Protocol):
-    """Where batches come from, of one training set and one validation set."""
+    """A source of batches from one training set and one validation set."""
 
     def training(self, epoch: int, first_step: int) -> Iterator[Batch]:
-        """The epoch's batches from step `first_step` on."""
+        """The batches of an epoch, starting at step `first_step`."""
 
     def evaluation(self) -> Iterator[Batch]:
-        """This process's share of the validation set."""
+        """The batches of this process's share of the validation set."""
 
 
 class ImageFeed:
-    """Augmented images, prepared anew for every epoch."""
+    """Augmented images, prepared anew for every epoch.
+
+    Args:
+        training: images to train on.
+        validation: images to evaluate on.
+        recipe: the recipe; its preprocessing and augmentation matter.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        process: this process's share of the images.
+    """
 
     def __init__(
         self, training: ImageSet, validation: ImageSet, recipe: Recipe, *, workers: int, process: TrainingProcess
@@ -63,9 +71,20 @@ class ImageFeed:
 
 
 class FeatureFeed:
-    """The features of every image, computed by one pass over them: an epoch then takes milliseconds.
+    """Features of every image, computed in one pass over the images, so that an epoch takes milliseconds.
 
-    With augment.feature_copies, that many passes over augmented images; each epoch uses the next copy.
+    With `augment.feature_copies`, that many passes over augmented images are made, and each epoch uses the next copy.
+
+    Args:
+        network: the network, whose body computes the features.
+        training: images to train on.
+        validation: images to evaluate on.
+        recipe: the recipe; its preprocessing and augmentation matter.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        process: this process's share of the images.
+
+    Raises:
+        ImageError: an image cannot be read.
     """
 
     def __init__(
@@ -103,21 +122,21 @@ class FeatureFeed:
 
 
 def without_mixing(recipe: Recipe) -> Recipe:
-    """The recipe without mixup and cutmix: a feature belongs to one image."""
+    """The recipe without mixup and CutMix, because a feature belongs to one image."""
     return dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mixup=0.0, cutmix=0.0))
 
 
 def pca_axes(images: ImageSet, recipe: Recipe) -> ColorAxes | None:
-    """The principal axes of the images' colors, if the recipe needs them."""
+    """The principal axes of the images' colors, or None if the recipe does not need them."""
     return color_axes(images, recipe.preprocess) if recipe.augment.pca_color else None
 
 
 def _center_crop_features(
     body: nn.Module, images: ImageSet, *, recipe: Recipe, workers: int, process: TrainingProcess
 ) -> Tensor:
-    """(images, features) of the reference crops, in order."""
+    """Features of the center crops: float32 (images, features), in order."""
     if len(images) < process.world:
-        process = TrainingProcess()  # each process computes all of them
+        process = TrainingProcess()  # every process computes all of them
     batches = evaluation_batches(
         images, recipe.preprocess, batch_size=_EVALUATION_BATCH, workers=workers, process=process
     )
@@ -128,7 +147,7 @@ def _center_crop_features(
 def _augmented_features(
     body: nn.Module, images: ImageSet, *, recipe: Recipe, copy: int, workers: int, process: TrainingProcess
 ) -> Tensor:
-    """(images, features) of one augmented copy of each image, in order."""
+    """Features of one augmented copy of each image: float32 (images, features), in order."""
     recipe = without_mixing(recipe)
     axes = pca_axes(images, recipe)
     batches = training_batches(images, recipe, epoch=copy, workers=workers, axes=axes, process=process)
@@ -140,13 +159,13 @@ def _augmented_features(
 def _gathered_features(
     body: nn.Module, batches: Iterable[Batch], *, indexes: npt.NDArray[np.int64], count: int, process: TrainingProcess
 ) -> Tensor:
-    """(count, features): this process computes those of the images `indexes`, the others the rest."""
+    """Features of all images: float32 (count, features); this process computes those of the images `indexes`."""
     device = next(body.parameters()).device
     body.eval()
-    # Off the device batch by batch: those of a large set fill its memory, and are fed from here.
+    # Moved off the device batch by batch: the features of a large set would fill its memory.
     features = torch.cat([body(batch.inputs.to(device)).cpu() for batch in batches])
     rows = features.new_zeros(count, *features.shape[1:]).index_copy_(0, torch.from_numpy(indexes), features)
     if process.world == 1:
         return rows
-    # Every row is zero in all processes but one, so that the sum is exact; nccl adds on the device only.
+    # Every row is zero in all processes but one, so the sum is exact. nccl only adds on the device.
     return process.total(rows.to(device)).cpu()

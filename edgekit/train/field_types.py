@@ -1,4 +1,4 @@
-"""Whether values that a user wrote have the types that a dataclass declares."""
+"""Checks that values which a user wrote have the types that a dataclass declares."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ import types
 import typing
 from typing import Any, Literal
 
-from edgekit.errors import SpecError
+from edgekit.errors import SpecError, quote
 
-_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", type(None): "nothing"}
+_TYPE_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string", type(None): "None"}
 
 
 def check_field_types(section: Any) -> None:
-    """Raises SpecError for a field of a dataclass whose value does not have the type that it declares.
+    """Check the types of all fields of a dataclass.
 
-    TOML and JSON have lists for tuples, and an integer is a number too; true and nan are not numbers.
+    TOML and JSON have lists for tuples, and an integer is also accepted as a float; booleans and nan are not numbers.
+
+    Args:
+        section: an instance of a dataclass.
+
+    Raises:
+        SpecError: a value does not have the type that its field declares.
     """
     for name, kind in _field_types(type(section)).items():
         value = getattr(section, name)
         if not _fits(value, kind):
-            raise SpecError(f"{name} must be {_type_name(kind)}, not {value!r:.100}")
+            raise SpecError(f"`{name}` must be {_type_name(kind)} (got {quote(value)})")
 
 
 def _field_types(section: type) -> dict[str, Any]:
@@ -36,7 +42,7 @@ def _fits(value: object, kind: Any) -> bool:
     if origin is tuple:
         return isinstance(value, list | tuple) and _fit_each(value, arguments)
     if origin is Literal:
-        return isinstance(value, str)  # the dataclass itself checks which of them are known
+        return isinstance(value, str)  # the dataclass itself checks which strings are known
     if kind is float:
         return _fits(value, int) or (isinstance(value, float) and math.isfinite(value))
     return isinstance(value, origin or kind) and (kind is bool or not isinstance(value, bool))
@@ -49,14 +55,14 @@ def _fit_each(values: list[Any] | tuple[Any, ...], kinds: tuple[Any, ...]) -> bo
 
 
 def _type_name(kind: Any) -> str:
-    """The type in words: a number, [a number, a number], a list of texts."""
+    """The type in words, e.g. "a number", "[a number, a number]", "a list whose entries are each a string"."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return " or ".join(map(_type_name, arguments))
     if origin is Literal:
         return _TYPE_NAMES[str]
     if origin is tuple and arguments[-1:] == (...,):
-        return f"a list, each entry {_type_name(arguments[0])}"
+        return f"a list whose entries are each {_type_name(arguments[0])}"
     if origin is tuple:
         return f"[{', '.join(map(_type_name, arguments))}]"
     return _TYPE_NAMES.get(kind, f"a {(origin or kind).__name__}")

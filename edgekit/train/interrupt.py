@@ -1,4 +1,4 @@
-"""What ends a training early: Ctrl-C, which lets the current step finish, and failures that one line explains."""
+"""What ends a training run early: Ctrl-C, which lets the current step finish, and failures of torch."""
 
 from __future__ import annotations
 
@@ -10,22 +10,26 @@ from types import FrameType
 
 from edgekit.errors import EdgekitError
 
-# How torch's messages begin or what they contain, and what to do. A worker named by its pid is dead; what a living
-# one has raised is "Caught ... in DataLoader worker process 0.", and its cause is in the lines below.
+# Parts of torch's messages, and what to do. A worker that is named by its pid has died. An error that a living worker
+# raised reads "Caught ... in DataLoader worker process 0.", followed by its cause.
 _ADVICE = {
-    "DataLoader worker (": "a process that prepares images died, often for want of memory; fewer workers take less",
-    "out of memory": "a smaller batch_size or crop takes less memory",
-    "can't allocate memory": "a smaller batch_size or crop takes less memory",
+    "DataLoader worker (": "a process that prepares images died, often for lack of memory; use fewer `workers`",
+    "out of memory": "not enough memory; use a smaller `batch_size` or `crop`",
+    "can't allocate memory": "not enough memory; use a smaller `batch_size` or `crop`",
 }
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """A function that returns whether Ctrl-C was pressed since; pressed again, it interrupts at once.
+    """Turn the first Ctrl-C into a request to stop; the second one interrupts at once.
 
-    Worker processes started meanwhile inherit the handler and so survive a Ctrl-C that the terminal sends to all.
+    Worker processes that are started meanwhile inherit the handler, so they survive a Ctrl-C that the terminal sends to
+    the whole process group. Outside the main thread, which alone receives signals, nothing is ever requested.
+
+    Yields:
+        A function that returns whether Ctrl-C has been pressed.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread alone
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     requested = False
@@ -45,9 +49,12 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def torch_failures_explained() -> Iterator[None]:
-    """Raises EdgekitError with advice, in one line, if a worker died or memory ran out.
+    """Replace torch's error by one line with advice if a worker died or memory ran out.
 
-    A dead worker is noticed in the middle of whatever the training does, so this goes around all of it.
+    The whole run goes inside, because a dead worker is noticed in the middle of whatever runs at that moment.
+
+    Raises:
+        EdgekitError: a worker died or memory ran out.
     """
     try:
         yield

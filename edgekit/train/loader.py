@@ -1,4 +1,4 @@
-"""Batches of pixels from an image set, prepared in worker processes beside the training step."""
+"""Batches of pixels from an image set, prepared in worker processes while the network trains."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from edgekit.train.augmentations.mixing import MixedBatch, mixed
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.recipe import Recipe
 
-_Key: TypeAlias = tuple[int, int]  # (epoch, index): all that a worker must know, so that it keeps no state
+_Key: TypeAlias = tuple[int, int]  # (epoch, index): all that a worker needs, so it keeps no state
 
 
 class Batch(NamedTuple):
-    """Inputs of one step and their labels.
+    """The inputs and labels of one step in one process.
 
-    inputs: uint8 (N, height, width, channels) pixels, or float32 (N, features). labels: int64 (N,). partner_labels: of
-    the images mixed in with weight 1 - share; share is 1 if none were. step_size: images of the step in all processes
-    together.
+    Attributes:
+        inputs: uint8 (N, height, width, channels) pixels, or float32 (N, features).
+        labels: int64 (N,) class indexes.
+        partner_labels: int64 (N,) class indexes of the images mixed in with weight 1 - share.
+        share: weight of `labels`, 0 to 1; 1 without mixing.
+        step_size: number of images of the step in all processes together.
     """
 
     inputs: Tensor
@@ -41,17 +44,25 @@ class Batch(NamedTuple):
 
 
 def epoch_order(count: int, recipe: Recipe, epoch: int) -> list[npt.NDArray[np.int64]]:
-    """The image indexes of every step, in the order that (seed, epoch) draws.
+    """Draw the order of an epoch from (seed, epoch).
 
-    Every image comes exactly once; the steps' sizes differ by at most one, so that no step is a tiny remainder, whose
-    batch statistics would be noise.
+    Every image appears exactly once. The sizes of the steps differ by at most one, so that no step is a small
+    remainder, whose batch statistics would be noise.
+
+    Args:
+        count: number of images.
+        recipe: the recipe; its seed and batch size matter.
+        epoch: number of the epoch, from 0.
+
+    Returns:
+        For every step, int64 (images of the step,) indexes of images.
     """
     order = np.random.default_rng((recipe.seed, epoch)).permutation(count)
     return np.array_split(order, steps_per_epoch(count, recipe))
 
 
 def steps_per_epoch(count: int, recipe: Recipe) -> int:
-    """Steps of an epoch over that many images."""
+    """The number of steps of an epoch over `count` images."""
     return -(-count // recipe.optimize.batch_size)
 
 
@@ -65,10 +76,21 @@ def training_batches(
     first_step: int = 0,
     process: TrainingProcess = TrainingProcess(),  # noqa: B008  (frozen)
 ) -> Iterator[Batch]:
-    """One epoch in random order, from step `first_step` on; of each step, the share of this process.
+    """Iterate over the augmented batches of one epoch in random order.
 
-    Order and augmentation depend on (seed, epoch, index) alone, whatever the workers. Raises ImageError for an
-    unreadable image.
+    Order and augmentation depend only on (seed, epoch, index), not on the number of workers.
+
+    Args:
+        images: images to train on.
+        recipe: the recipe; its seed, batch size, preprocessing and augmentation matter.
+        epoch: number of the epoch, from 0.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        axes: principal axes of the training images' colors, for `pca_color`.
+        first_step: step to start at.
+        process: this process, which gets its share of every step.
+
+    Raises:
+        ImageError: an image cannot be read.
     """
     steps = epoch_order(len(images), recipe, epoch)[first_step:]
     keys = [[(epoch, int(index)) for index in process.share(step)] for step in steps]
@@ -85,9 +107,21 @@ def evaluation_batches(
     workers: int,
     process: TrainingProcess = TrainingProcess(),  # noqa: B008  (frozen)
 ) -> Iterator[Batch]:
-    """This process's share of the images, in order, by their reference center crop."""
+    """Iterate over the center crops of this process's share of the images, in order.
+
+    Args:
+        images: images to evaluate on.
+        preprocess: how an image becomes the network's input.
+        batch_size: number of images in a batch.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        process: this process, which gets its share of the images.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
     indexes = process.share(np.arange(len(images)))
-    keys = [[(0, int(i)) for i in indexes[at : at + batch_size]] for at in range(0, len(indexes), batch_size)]
+    starts = range(0, len(indexes), batch_size)
+    keys = [[(0, int(index)) for index in indexes[start : start + batch_size]] for start in starts]
     for pixels, labels, partner_labels, share in _load_batches(_CenterCrops(images, preprocess), keys, workers):
         yield Batch(pixels, labels, partner_labels, share, len(labels))
 
@@ -132,16 +166,16 @@ class _CenterCrops(Dataset[MixedBatch]):
 
 
 def _load_batches(dataset: Dataset[MixedBatch], keys: list[list[_Key]], workers: int) -> Iterator[MixedBatch]:
-    """The dataset's batch for each list of keys, in order.
+    """Iterate over the dataset's batch for each list of keys, in order.
 
-    A worker returns an ImageError, which is raised here: raised there, it would arrive with the worker's traceback.
+    A worker returns an ImageError instead of raising it, which would add the worker's traceback to its message.
     """
     loader = DataLoader(
         dataset,
         batch_sampler=keys,
         num_workers=min(workers, len(keys)),
         collate_fn=_identity,
-        generator=torch.Generator(),  # its own, so that loading draws nothing from the generator of the training
+        generator=torch.Generator(),  # its own, so that loading draws nothing from the global generator
     )
     for batch in loader:
         if isinstance(batch, ImageError):
@@ -150,5 +184,5 @@ def _load_batches(dataset: Dataset[MixedBatch], keys: list[list[_Key]], workers:
 
 
 def _identity(batch: Any) -> Any:
-    """What __getitems__ returned is a batch already. A function, because worker processes may have to pickle it."""
+    """Return the batch as it is; a module-level function, because worker processes may have to pickle it."""
     return batch

@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, an evaluation of the averaged weights and a checkpoint after each."""
+"""The training loop: epochs of steps, each followed by an evaluation of the averaged weights and a checkpoint."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError, EdgekitError
+from edgekit.errors import DataError, EdgekitError, check_types, quote
 from edgekit.plots.training import write_training_plots
+from edgekit.train.callbacks import Callbacks, EpochResult, Progress
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import TrainingProcess, training_process
 from edgekit.train.feeds import Feed
@@ -28,31 +28,6 @@ from edgekit.train.run_folder import RunFolder
 from edgekit.train.setup import create_feed, initial_state
 from edgekit.train.state import TrainingState
 from edgekit.zoo.network import AUXILIARY_WEIGHT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where a training stands, after one step: what a progress bar shows."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    images_per_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochResult:
-    """One row of results: epoch (from 1) of epochs, mean loss, accuracies (0 to 1; None if not evaluated)."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    train_accuracy: float
-    val_accuracy: float | None
-    seconds: float
 
 
 def train(
@@ -69,27 +44,62 @@ def train(
     on_epoch: Callable[[EpochResult], None] = lambda result: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Checkpoint:
-    """Train by the recipe; the finished checkpoint, also written to run/model.safetensors.
+    """Train a network as the recipe says.
 
-    run/last.safetensors holds the whole state: `resume` continues from it, to the same weights that an undisturbed run
-    ends in (on CPU, with the same number of threads). on_note receives what the user should know. All processes that
-    torchrun started train one network, and the first one writes and reports.
-    Raises DataError for data that does not fit, WeightsError for weights that do not, EdgekitError when the loss is not
-    a number, KeyboardInterrupt after Ctrl-C, when the state has been saved.
+    After every epoch the whole state is saved to run/last.safetensors. A resumed run ends in the same weights as an
+    uninterrupted one (on CPU, with the same number of threads). If torchrun started several processes, they train one
+    network together, and the first one writes files and calls the callbacks.
+
+    Args:
+        recipe: what to train and how.
+        training: images to train on.
+        validation: images to evaluate on, with the same classes.
+        run: folder for checkpoints, results and plots; it is created if needed.
+        resume: continue from the last checkpoint in `run`; start from the beginning if there is none.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        device: "cpu", "cuda" or "cuda:NUMBER".
+        evaluate_every: number of epochs from one evaluation to the next; the last epoch is always evaluated.
+        on_step: called after every step.
+        on_epoch: called after every epoch.
+        on_note: called with each message for the user.
+
+    Returns:
+        The trained network (with patience, that of the best epoch), as also written to run/model.safetensors.
+
+    Raises:
+        DataError: the two sets have different classes, `run` already has a training run and `resume` is false, or the
+            checkpoint belongs to another run.
+        WeightsError: the initial weights do not fit or cannot be fetched, or the checkpoint is corrupt.
+        SpecError: the device is not available.
+        ImageError: an image cannot be read; `screen_images` finds these beforehand.
+        EdgekitError: the loss or a weight is not finite, memory ran out, or a worker process died.
+        KeyboardInterrupt: Ctrl-C was pressed; the state has been saved.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> from edgekit.train import Recipe, train
+        >>> recipe = Recipe.from_dict({"model": "lenet5", "optimize": {"epochs": 2}})
+        >>> training, validation = dataset.read_both("photos")
+        >>> results = []
+        >>> checkpoint = train(recipe, training, validation, run="runs/first", on_epoch=results.append)
+        >>> [result.epoch for result in results], checkpoint.classes
+        ([1, 2], ('bolt', 'nut', 'washer'))
     """
+    check_types(Recipe, recipe=recipe)
+    check_types(str | os.PathLike, run=run)
     _check_same_classes(training, validation)
     with torch_failures_explained(), training_process(device) as (process, process_device):
         steps = _checked_steps(training, recipe, process)
-        callbacks = _Callbacks(on_step, on_epoch, on_note) if process.writes else _Callbacks()
+        callbacks = Callbacks(on_step, on_epoch, on_note) if process.writes else Callbacks()
         files = RunFolder(Path(run), writes=process.writes)
         saved = files.checkpoint_to_resume(resume=resume)
         state = initial_state(recipe, training.classes, device=process_device, on_note=callbacks.on_note)
         state.position.images = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
-            callbacks.on_note(f"going on after {state.position.epoch} of {recipe.optimize.epochs} epochs")
+            callbacks.on_note(f"resuming after {state.position.epoch} of {recipe.optimize.epochs} epochs")
         elif resume:
-            callbacks.on_note(f"{run}: no checkpoint to go on from; starting at the beginning")
+            callbacks.on_note(f"{run}: no checkpoint to resume from; starting from the beginning")
         files.write_start(recipe, {"device": process_device, "processes": process.world, "workers": workers})
         feed = create_feed(state, training, validation, workers=workers, process=process)
         return _Loop(
@@ -98,28 +108,23 @@ def train(
 
 
 def _check_same_classes(training: ImageSet, validation: ImageSet) -> None:
+    check_types(ImageSet, training=training, validation=validation)
     if training.classes != validation.classes:
         raise DataError(
-            f"train has the classes {training.classes}, val has {validation.classes}; they must be the same"
+            f"train and val must have the same classes: train has {quote(training.classes)}, val has "
+            f"{quote(validation.classes)}"
         )
 
 
 def _checked_steps(training: ImageSet, recipe: Recipe, process: TrainingProcess) -> int:
-    """Steps of an epoch. Raises DataError if there is a process for which some step has no image."""
+    """The number of steps of an epoch. Raises DataError if some step has no image for one of the processes."""
     steps = steps_per_epoch(len(training), recipe)
     if len(training) // steps < process.world:
-        raise DataError(f"{process.world} processes need at least as many images in a batch and in all")
+        raise DataError(
+            f"{process.world} processes need at least {process.world} images in every batch (got {len(training)} "
+            f"images and `batch_size` {recipe.optimize.batch_size})"
+        )
     return steps
-
-
-def _ignore(report: object) -> None:
-    """What the processes that do not report call."""
-
-
-class _Callbacks(NamedTuple):
-    on_step: Callable[[Progress], None] = _ignore
-    on_epoch: Callable[[EpochResult], None] = _ignore
-    on_note: Callable[[str], None] = _ignore
 
 
 class _Loop:
@@ -132,7 +137,7 @@ class _Loop:
         *,
         files: RunFolder,
         process: TrainingProcess,
-        callbacks: _Callbacks,
+        callbacks: Callbacks,
         steps: int,
         evaluate_every: int,
     ) -> None:
@@ -149,7 +154,7 @@ class _Loop:
             while not self._is_finished():
                 self._run_epoch()
         finished = self.state.model_checkpoint()
-        if self.optimize.patience:  # the best epoch's weights; every process reads the file that the first one wrote
+        if self.optimize.patience:  # all processes read the best epoch's weights, which the first one wrote
             self.process.barrier()
             finished = load_checkpoint(self.files.best)
         self.files.save_model(self.files.model, finished)
@@ -162,7 +167,7 @@ class _Loop:
         return finished
 
     def _confusion_of(self, finished: Checkpoint) -> Tensor:
-        """Of the finished network, also if an earlier epoch was the best or the run was resumed."""
+        """The finished network's confusion matrix, even if an earlier epoch was the best or the run was resumed."""
         if self.confusion is not None and finished.state["epoch"] == self.state.position.epoch:
             return self.confusion
         self.state.averaged.load_state_dict(dict(finished.tensors))
@@ -174,21 +179,21 @@ class _Loop:
         return position.epoch >= self.optimize.epochs or 0 < self.optimize.patience <= epochs_since_best
 
     def _run_epoch(self) -> None:
-        """The rest of the current epoch, its evaluation, its checkpoint."""
-        position, began = self.state.position, time.perf_counter()
+        """Finish the current epoch, evaluate it, and save a checkpoint."""
+        position, start = self.state.position, time.perf_counter()
         self._run_steps()
         counts = torch.tensor([position.loss_sum, position.correct, position.seen], dtype=torch.float64)
-        loss_sum, correct, seen = self.process.total(counts.to(self.device)).tolist()
+        loss_sum, correct, images = self.process.total(counts.to(self.device)).tolist()
         epoch = position.epoch + 1
         self.confusion = self._evaluate() if self._is_evaluation_due(epoch) else None
         val_accuracy = None if self.confusion is None else accuracy(self.confusion)
         result = EpochResult(
             epoch=epoch,
             epochs=self.optimize.epochs,
-            loss=loss_sum / seen,
-            train_accuracy=correct / seen,
+            loss=loss_sum / images,
+            train_accuracy=correct / images,
             val_accuracy=val_accuracy,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - start,
         )
         position.history.append(asdict(result))
         position.finish_epoch()
@@ -203,10 +208,10 @@ class _Loop:
         return epoch % self.evaluate_every == 0 or epoch == self.optimize.epochs or self.optimize.patience > 0
 
     def _run_steps(self) -> None:
-        position, began, seen_before = self.state.position, time.perf_counter(), self.state.position.seen
+        position, start, images_before = self.state.position, time.perf_counter(), self.state.position.seen
         self.state.train_mode()
         for batch in self.feed.training(position.epoch, position.step):
-            self._stop_if_asked()
+            self._stop_if_requested()
             loss_sum, correct = self._run_step(batch)
             position.add_step(loss_sum=loss_sum, correct=correct, seen=len(batch.labels))
             self.callbacks.on_step(
@@ -217,24 +222,24 @@ class _Loop:
                     steps=self.steps,
                     loss=position.loss_sum / position.seen,
                     accuracy=position.correct / position.seen,
-                    images_per_s=self.process.world * (position.seen - seen_before) / (time.perf_counter() - began),
+                    images_per_s=self.process.world * (position.seen - images_before) / (time.perf_counter() - start),
                 )
             )
         if not self.state.is_finite():
-            raise self._divergence_error("a weight is not a number", position.step)
+            raise self._divergence_error("a weight is not finite", position.step)
 
-    def _stop_if_asked(self) -> None:
+    def _stop_if_requested(self) -> None:
         if self.requested():
             self.files.save_last(self.state.checkpoint(), force=True)
             self.callbacks.on_note(
-                f"stopped; the state is in {self.files.last}: the same command with --resume goes on from it"
+                f"interrupted; state saved to {self.files.last}. Run again with `resume` to continue"
             )
             raise KeyboardInterrupt
 
     def _run_step(self, batch: Batch) -> tuple[float, int]:
-        """One step: the sum of the losses of its images, and how many of them were predicted correctly."""
+        """Run one step; returns the sum of its images' losses and the number of correct predictions."""
         state, epoch, step = self.state, self.state.position.epoch, self.state.position.step
-        # One seed for each step and process: what dropout draws depends on nothing that a resumed run would lack.
+        # A seed for each step and process, so that dropout draws the same in a resumed run.
         _seed_device(self.device, _combined_seed(state.recipe.seed, epoch, step, self.process.rank))
         set_learning_rate(state.optimizer, self.optimize, epoch + (step + 1) / self.steps)
         use_bfloat16 = state.recipe.precision == "bfloat16"
@@ -249,7 +254,7 @@ class _Loop:
         if not math.isfinite(loss_value):
             raise self._divergence_error(f"the loss is {loss_value}", step + 1)
         state.optimizer.zero_grad(set_to_none=True)
-        # DistributedDataParallel averages over the processes; what is wanted is the sum over all images.
+        # DistributedDataParallel averages gradients over the processes; the loss is a sum over the images of all.
         (total_loss * (self.process.world / batch.step_size)).backward()  # type: ignore[no-untyped-call]
         if self.optimize.clip_norm:
             nn.utils.clip_grad_norm_(state.network.parameters(), self.optimize.clip_norm)
@@ -259,14 +264,14 @@ class _Loop:
         return loss_value, int((logits.detach().argmax(1).cpu() == batch.labels).sum())
 
     def _divergence_error(self, problem: str, step: int) -> EdgekitError:
-        checkpoint = f"{self.files.last} is kept" if self.files.last.exists() else "there is no checkpoint yet"
+        checkpoint = f"{self.files.last} is unchanged" if self.files.last.exists() else "there is no checkpoint yet"
         return EdgekitError(
             f"{problem} at epoch {self.state.position.epoch + 1}, step {step}; "
-            f"lower the learning rate ({self.optimize.learning_rate}) or set clip_norm; {checkpoint}"
+            f"lower `learning_rate` ({self.optimize.learning_rate:g}) or set `clip_norm`; {checkpoint}"
         )
 
     def _evaluate(self) -> Tensor:
-        """The confusion matrix of the validation images, by the current network."""
+        """The confusion matrix of the current network on the validation images."""
         counts = confusion_matrix(
             self.state.evaluation_network, self.feed.evaluation(), classes=len(self.state.classes)
         )
@@ -274,7 +279,7 @@ class _Loop:
 
 
 def _seed_device(device: torch.device, seed: int) -> None:
-    """Seed the generator of that device alone: torch.manual_seed visits every kind of device, for milliseconds."""
+    """Seed only this device's generator: torch.manual_seed seeds every kind of device and takes milliseconds."""
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
     else:

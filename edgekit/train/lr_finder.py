@@ -1,4 +1,4 @@
-"""A learning rate from one short sweep over all of them (Smith 2015, arXiv 1506.01186, section 3.3)."""
+"""The learning rate range test: a short sweep over learning rates (Smith 2015, arXiv 1506.01186, section 3.3)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,33 @@ from edgekit.train.setup import create_feed, initial_state
 
 _MIN_RATE, _MAX_RATE = 1e-5, 3.0
 _SMOOTHING = 0.9
-_DIVERGENCE = 3.0  # times the best loss so far
+_DIVERGENCE = 3.0  # relative to the lowest loss so far
 _MIN_STEPS_TO_MINIMUM = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """Smoothed losses under rising learning rates, and the rate that they suggest."""
+    """The result of a learning rate range test.
+
+    Attributes:
+        rates: increasing learning rates.
+        losses: smoothed training loss at each of them.
+    """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
 
     @property
     def suggestion(self) -> float:
-        """The rate of the steepest fall of the loss over the logarithm of the rate, before its minimum."""
+        """The rate at which the loss falls most steeply over the logarithm of the rate, before its minimum.
+
+        Raises:
+            EdgekitError: the loss does not fall.
+        """
         lowest = min(range(len(self.losses)), key=self.losses.__getitem__, default=0)
         falls = [self.losses[i - 1] - self.losses[i] for i in range(1, lowest + 1)]
         if len(falls) < _MIN_STEPS_TO_MINIMUM:
-            raise EdgekitError("the loss did not fall at any learning rate; look at the data and at the weights")
+            raise EdgekitError("the loss did not fall at any learning rate; check the data and the initial weights")
         return self.rates[max(range(len(falls)), key=falls.__getitem__) + 1]
 
 
@@ -52,9 +61,31 @@ def find_learning_rate(
     device: str = "cpu",
     on_step: Callable[[], None] = lambda: None,
 ) -> Sweep:
-    """Train for `steps` steps while the rate grows from 1e-5 to 3; nothing is written.
+    """Train for a few steps while the learning rate grows from 1e-5 to 3, and record the loss.
 
-    Stops as soon as the loss diverges. Raises EdgekitError when it never falls (on `suggestion`).
+    Stops as soon as the loss diverges. Nothing is written, and weight decay and the weight average are off.
+
+    Args:
+        recipe: what to train; its learning rate and schedule do not matter.
+        training: images to train on.
+        steps: number of steps.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        device: "cpu", "cuda" or "cuda:NUMBER".
+        on_step: called after every step.
+
+    Returns:
+        The losses; their `suggestion` is a learning rate to try.
+
+    Raises:
+        SpecError: the device is not available.
+        WeightsError: the initial weights do not fit or cannot be fetched.
+        ImageError: an image cannot be read.
+        EdgekitError: memory ran out, or a worker process died.
+
+    Example:
+        >>> from edgekit.train.lr_finder import find_learning_rate
+        >>> find_learning_rate(recipe, training, steps=50).suggestion  # doctest: +SKIP
+        0.0123
     """
     optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
     state = initial_state(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)

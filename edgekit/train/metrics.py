@@ -12,7 +12,16 @@ from edgekit.train.loader import Batch
 
 
 def batch_loss(logits: Tensor, batch: Batch, *, smoothing: float) -> Tensor:
-    """The sum of the images' cross entropies; of mixed images, those with both labels, weighted by their shares."""
+    """The sum of the images' cross-entropies; for mixed images, of those with both labels, weighted by their shares.
+
+    Args:
+        logits: (N, classes).
+        batch: the batch that they belong to.
+        smoothing: label smoothing, 0 to below 1.
+
+    Returns:
+        float32 scalar, with gradients.
+    """
 
     def cross_entropy(labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), labels.to(logits.device), label_smoothing=smoothing, reduction="sum")
@@ -24,7 +33,16 @@ def batch_loss(logits: Tensor, batch: Batch, *, smoothing: float) -> Tensor:
 
 @torch.inference_mode()
 def confusion_matrix(network: nn.Module, batches: Iterable[Batch], *, classes: int) -> Tensor:
-    """int64 (classes, classes): how often each true class (row) was predicted as each class (column)."""
+    """Count how often each true class (row) was predicted as each class (column).
+
+    Args:
+        network: maps the inputs of a batch to logits.
+        batches: batches to predict.
+        classes: number of classes.
+
+    Returns:
+        int64 (classes, classes) counts of images.
+    """
     device = next(network.parameters()).device
     training = network.training
     network.eval()
@@ -37,5 +55,5 @@ def confusion_matrix(network: nn.Module, batches: Iterable[Batch], *, classes: i
 
 
 def accuracy(confusion: Tensor) -> float:
-    """The share (0 to 1) of correct predictions in a confusion matrix."""
+    """The share of correct predictions in a confusion matrix, 0 to 1."""
     return int(confusion.diagonal().sum()) / int(confusion.sum())

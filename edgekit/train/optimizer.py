@@ -12,15 +12,20 @@ from torch.optim import Optimizer
 from edgekit.train.schedule import learning_rate
 from edgekit.train.settings import Optimize
 
-# RMSprop as the MobileNet and EfficientNet papers have it: decay 0.9, and TensorFlow's epsilon of 1e-3, which stands
-# under the root where torch's stands beside it.
+# RMSprop as in the MobileNet and EfficientNet papers: decay 0.9, and TensorFlow's epsilon of 1e-3, which is added under
+# the square root, whereas torch adds it to the root.
 _RMSPROP_DECAY = 0.9
 _RMSPROP_EPS = 1e-3**0.5
 _ADAM_BETA2 = 0.999
 
 
 def create_optimizer(groups: list[dict[str, Any]], optimize: Optimize) -> Optimizer:
-    """The recipe's optimizer over parameter groups that have a "rate"."""
+    """Create the recipe's optimizer.
+
+    Args:
+        groups: parameter groups as from `tune.parameter_groups`.
+        optimize: the [optimize] section of the recipe.
+    """
     rate, momentum = optimize.learning_rate, optimize.momentum
     if optimize.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=rate, betas=(momentum, _ADAM_BETA2))
@@ -30,14 +35,14 @@ def create_optimizer(groups: list[dict[str, Any]], optimize: Optimize) -> Optimi
 
 
 def set_learning_rate(optimizer: Optimizer, optimize: Optimize, epoch: float) -> None:
-    """Give each group its share of the schedule's learning rate at that fractional epoch."""
+    """Set each group's learning rate: its "rate" times that of the schedule at a (fractional) epoch."""
     rate = learning_rate(optimize, epoch)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["rate"]
 
 
 def optimizer_tensors(optimizer: Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Momenta and all other tensors of the optimizer's state, by "KEY/PARAMETER" names."""
+    """The tensors of the optimizer's state, such as momenta, by "KEY/PARAMETER" names."""
     return {
         f"{key}/{name}": value
         for name, parameter in network.named_parameters()
@@ -47,7 +52,7 @@ def optimizer_tensors(optimizer: Optimizer, network: nn.Module) -> dict[str, Ten
 
 
 def restore_optimizer(optimizer: Optimizer, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Restore what optimizer_tensors returned, each tensor in the memory layout of its parameter."""
+    """Restore the tensors from `optimizer_tensors`, each in the memory layout of its parameter."""
     parameters = dict(network.named_parameters())
     for name, tensor in tensors.items():
         key, _, parameter_name = name.partition("/")

@@ -1,4 +1,4 @@
-"""A contact sheet of what a network will see while it is trained."""
+"""A contact sheet of the augmented images that a network will see during training."""
 
 from __future__ import annotations
 
@@ -22,10 +22,19 @@ _MIN_SIDE = 64
 
 
 def write_preview(path: Path, images: ImageSet, recipe: Recipe) -> None:
-    """Write a PNG of at most 8 images, a row each, as they are in 8 epochs from the first to the last.
+    """Write a PNG with a row for each of 8 images and a column for each of 8 epochs from the first to the last.
 
-    The images are spread over the set, and so over its classes; if the recipe mixes images, they are mixed among
-    themselves.
+    The images are spread evenly over the set, and so over its classes. If the recipe mixes images, these are mixed with
+    one another.
+
+    Args:
+        path: the PNG file to write.
+        images: images to train on; if there are fewer than 8, all are shown.
+        recipe: the recipe; its preprocessing and augmentation matter.
+
+    Raises:
+        ImageError: an image cannot be read.
+        EdgekitError: the file cannot be written.
     """
     indexes = np.linspace(0, len(images) - 1, min(_ROWS, len(images))).round().astype(int).tolist()
     epochs = np.linspace(0, recipe.optimize.epochs - 1, _COLUMNS).round().astype(int).tolist()
@@ -37,7 +46,7 @@ def write_preview(path: Path, images: ImageSet, recipe: Recipe) -> None:
 
 
 def _column(sample: ImageSet, recipe: Recipe, epoch: int, axes: ColorAxes | None) -> Pixels:
-    """The images as the network sees them in that epoch; if only the head learns, the copy that the epoch uses."""
+    """The images as the network sees them in an epoch; if only the head is trained, the copy that the epoch uses."""
     copies = recipe.augment.feature_copies
     if recipe.tune == "head" and not copies:
         batches = evaluation_batches(sample, recipe.preprocess, batch_size=_ROWS, workers=0)
@@ -51,7 +60,7 @@ def _column(sample: ImageSet, recipe: Recipe, epoch: int, axes: ColorAxes | None
 
 
 def _contact_sheet(columns: list[Pixels]) -> Image.Image:
-    """The columns side by side; small images enlarged so that a person can see them."""
+    """Place the columns side by side, with small images enlarged."""
     rows = len(columns[0])
     largest = max(max(pixels.shape[1:3]) for pixels in columns)
     scale = max(-(-_MIN_SIDE // largest), 1)

@@ -1,4 +1,4 @@
-"""How a model is trained, as data: what recipe.toml contains and the command line overrides."""
+"""A recipe: how a model is trained, as data. It is what recipe.toml contains and the command line overrides."""
 
 from __future__ import annotations
 
@@ -10,41 +10,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from edgekit.errors import DataError, SpecError, unknown
+from edgekit.errors import DataError, SpecError, check_types, quote, unknown
 from edgekit.preprocess.spec import Preprocess
-from edgekit.train.settings import TUNES, Augment, Choices, Optimize, check_name
+from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize, check_name
 from edgekit.zoo.specs import spec_named
 
 _Section = TypeVar("_Section")
 _SECTIONS = ("arguments", "preprocess", "augment", "optimize")
 
-# Defaults by `tune`. Transfer learning needs few epochs and small rates.
-_FINE_TUNING: dict[str, Any] = {
-    "epochs": 6,
-    "batch_size": 32,
-    "learning_rate": 0.01,
-    "weight_decay": 1e-4,
-    "label_smoothing": 0.1,
-    "ema_decay": 0.9,  # of some ten steps: there are only so many
-}
-_DEFAULTS: dict[str, dict[str, dict[str, Any]]] = {
-    "scratch": {"optimize": {}, "augment": {}},
-    "head": {
-        "optimize": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-3, "warmup_epochs": 0},
-        "augment": {},
-    },
-    "partial": {"optimize": _FINE_TUNING | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
-    # With 0.05, 245 images of ants and bees ended 4 points lower.
-    "full": {
-        "optimize": _FINE_TUNING | {"backbone_rate": 0.01, "layer_decay": 0.9},
-        "augment": {"crop_scale": (0.4, 1.0)},
-    },
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Choices):
-    """Everything that decides the weights, except the images and the machine."""
+    """Everything that determines the trained weights, except the images and the machine.
+
+    Build one with `Recipe.from_dict`, which fills in the defaults of the network and of `tune`.
+
+    Attributes:
+        weights: pretrained weights to start from: "imagenet", a file, or None for random initialization.
+        tune: which parameters are trained: "head", "partial", "full" or "scratch".
+        unfreeze: for tune "partial": names of stages, or how many of the last ones.
+        precision: arithmetic of the forward pass, "float32" or "bfloat16" (autocast).
+        seed: random seed, 0 to 2^63 - 1.
+        val_fraction: share of each class held out for validation, 0 to below 1.
+        max_bad: number of unreadable images that are skipped, in train and in val each.
+        model: name of a network, as listed by `edgekit models`.
+        arguments: arguments of the network, e.g. {"width_mult": 0.5}.
+        preprocess: how an image becomes the network's input.
+        augment: random changes of training images.
+        optimize: optimizer, schedule, weight average, early stopping.
+
+    Raises:
+        SpecError: a value has the wrong type or is out of range, or two values contradict each other.
+
+    Example:
+        >>> from edgekit.train import Recipe
+        >>> recipe = Recipe.from_dict({"model": "mobilenet_v2", "weights": "imagenet", "tune": "head"})
+        >>> recipe.optimize.epochs
+        40
+    """
 
     model: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -57,51 +60,86 @@ class Recipe(Choices):
         self._check_crops()
 
     def _check_crops(self) -> None:
-        """A random crop must overlap the image, and fit the network that is evaluated at the full crop."""
-        full_crop = min(self.preprocess.crop)
-        if self.augment.crop_padding >= full_crop:
-            raise SpecError(f"crop_padding {self.augment.crop_padding} must be below the crop, {self.preprocess.crop}")
+        """A random crop must overlap the image, and fit the network, which is evaluated at the full crop."""
+        full_crop, padding = min(self.preprocess.crop), self.augment.crop_padding
+        if padding >= full_crop:
+            raise SpecError(f"`crop_padding` must be smaller than the crop of {self.preprocess.crop} (got {padding})")
         for _, crop in self.augment.progressive:
-            if not self.augment.crop_padding < crop <= full_crop:
-                raise SpecError(f"progressive: {crop} pixels do not lie between crop_padding and the crop, {full_crop}")
+            if not padding < crop <= full_crop:
+                raise SpecError(
+                    f"`progressive` crops must be larger than `crop_padding` ({padding}) and at most {full_crop} "
+                    f"pixels (got {crop})"
+                )
 
     @property
     def network_arguments(self) -> dict[str, Any]:
-        """What the network is built with: `arguments`, and the channels of the images."""
+        """Arguments to build the network with: `arguments`, and the number of image channels."""
         return {"in_channels": self.preprocess.channels} | self.arguments
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values; from_dict is its inverse."""
+        """The recipe as JSON-ready values; `from_dict` is the inverse."""
         return dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
-        """From to_dict's values, or some of them over the defaults of the spec and of `tune`.
+        """Build a recipe from values; whatever they leave out gets the default of the network or of `tune`.
 
-        Color images are mirrored unless `augment.mirror` is false, gray ones (digits) only if it is true.
-        Raises SpecError, DataError.
+        Color images are mirrored unless `augment.mirror` is false, grayscale ones (digits) only if it is true.
+
+        Args:
+            values: entries as in recipe.toml: "model" is required; "arguments", "preprocess", "augment" and
+                "optimize" are mappings.
+
+        Raises:
+            DataError: an entry is unknown, missing, or not a section where one is expected.
+            SpecError: the network is unknown, or a value has the wrong type or is out of range.
+
+        Example:
+            >>> from edgekit.train import Recipe
+            >>> Recipe.from_dict({"model": "lenet5", "optimize": {"epochs": 5}}).optimize.epochs
+            5
         """
         _check_structure(values)
         if "model" not in values:
-            raise DataError('recipe: says no model; add model = "NAME"')
+            raise DataError('recipe: no model is named; add model = "NAME"')
         spec = spec_named(values["model"])
         preprocess = Preprocess.from_dict(spec.preprocess.to_dict() | values.get("preprocess", {}))
         tune = values.get("tune", "scratch")
         check_name("tune", tune, TUNES)
-        augment = {"mirror": preprocess.color == "RGB"} | _DEFAULTS[tune]["augment"]
+        augment = {"mirror": preprocess.color == "RGB", **TUNE_DEFAULTS[tune]["augment"]}
         if values.get("augment", {}).get("crop_padding"):  # the other kind of random crop
             augment.pop("crop_scale", None)
         augment |= values.get("augment", {})
         sections = {
             "preprocess": preprocess,
             "augment": _build_section(Augment, "augment", augment),
-            "optimize": _build_section(Optimize, "optimize", _DEFAULTS[tune]["optimize"] | values.get("optimize", {})),
+            "optimize": _build_section(
+                Optimize, "optimize", {**TUNE_DEFAULTS[tune]["optimize"], **values.get("optimize", {})}
+            ),
         }
         return cls(**{**values, **sections})
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """The recipe of a .toml file. Raises DataError naming the file."""
+    """Read a recipe from a .toml file.
+
+    Args:
+        path: the file, e.g. recipe.toml.
+
+    Returns:
+        The recipe, with the defaults of the network and of `tune` for whatever the file leaves out.
+
+    Raises:
+        DataError: the file cannot be read, is not TOML, or has an unknown or misplaced entry.
+        SpecError: the network is unknown, or a value has the wrong type or is out of range.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from edgekit.train import read_recipe
+        >>> _ = Path("recipe.toml").write_text('model = "lenet5"')
+        >>> read_recipe("recipe.toml").model
+        'lenet5'
+    """
     values = read_values(path)
     try:
         return Recipe.from_dict(values)
@@ -110,7 +148,18 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
 
 
 def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The values in a recipe's .toml file, defaults not filled in. Raises DataError naming the file."""
+    """Read the values in a recipe's .toml file, without filling in defaults.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The entries, for `Recipe.from_dict`.
+
+    Raises:
+        DataError: the file cannot be read, is not TOML, or has an unknown or misplaced entry.
+    """
+    check_types(str | os.PathLike, path=path)
     try:
         with open(path, "rb") as file:
             values = tomllib.load(file)
@@ -121,30 +170,32 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise DataError(f"{os.fspath(path)}: not a TOML file: {error}") from None
     except DataError as error:
         raise DataError(f"{os.fspath(path)}: {error}") from None
+    except ValueError as error:  # a path with a NUL character
+        raise DataError(f"{os.fspath(path)}: cannot be read: {error}") from None
     return values
 
 
 def _check_structure(values: Mapping[str, Any]) -> None:
-    """Raises DataError for an entry that no recipe has, and for text or a number in place of a [section]."""
+    """Raise DataError for an unknown entry, and for a value that should be a [section]."""
     known = _field_names(Recipe)
     for name, value in values.items():
         for section, kind in (("optimize", Optimize), ("augment", Augment)):
             if name not in known and name in _field_names(kind):
-                raise DataError(f"recipe: {name} belongs under [{section}]")
+                raise DataError(f"recipe: {name!r} belongs under [{section}]")
         if name not in known:
             raise DataError(f"recipe: {unknown('entry', name, known)}")
         if name in _SECTIONS and not isinstance(value, Mapping):
-            raise DataError(f"recipe: {name} must be a section, [{name}], not {value!r:.100}")
-    for name in ("model", "tune"):  # looked up before a recipe is made
+            raise DataError(f"recipe: {name!r} must be a section, [{name}] (got {quote(value)})")
+    for name in ("model", "tune"):  # looked up before the recipe checks its fields
         if not isinstance(values.get(name, ""), str):
-            raise DataError(f"recipe: {name} must be a text, not {values[name]!r:.100}")
+            raise DataError(f"recipe: {name!r} must be a string (got {quote(values[name])})")
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The whole recipe, defaults written out, as read_recipe reads it."""
-    plain = {name: value for name, value in recipe.to_dict().items() if value is not None}
-    sections = {name: value for name, value in plain.items() if isinstance(value, dict)}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if name not in sections]
+    """The whole recipe as TOML with its defaults written out; `read_recipe` reads it back."""
+    entries = {name: value for name, value in recipe.to_dict().items() if value is not None}
+    sections = {name: value for name, value in entries.items() if isinstance(value, dict)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entries.items() if name not in sections]
     for name, section in sections.items():
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in section.items())]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""The folder of one training: runs/NAME/ with its recipe, environment, results and checkpoints."""
+"""The folder of a training run: runs/NAME/ with its recipe, environment, results and checkpoints."""
 
 from __future__ import annotations
 
@@ -22,14 +22,22 @@ from edgekit.files import write_atomically
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgekit.train.recipe import Recipe, to_toml
 
-# Epochs of milliseconds (head tuning) are not each followed by a checkpoint that takes longer than they do.
+# An epoch of head tuning takes milliseconds, less than a checkpoint: not every epoch writes one.
 _SAVE_EVERY_S = 1.0
 
 
 class RunFolder:
-    """Where a training writes: last and previous checkpoint to resume from, best and final model, records.
+    """The files of a training run.
 
-    A process that does not write gets the same object with `writes` False.
+    Args:
+        folder: the folder.
+        writes: whether this process writes; if not, all methods that write do nothing.
+
+    Attributes:
+        last: checkpoint to resume from.
+        previous: the checkpoint before it.
+        best: model of the best epoch.
+        model: the finished model.
     """
 
     def __init__(self, folder: Path, *, writes: bool = True) -> None:
@@ -39,9 +47,17 @@ class RunFolder:
         self._saved_at = -_SAVE_EVERY_S
 
     def checkpoint_to_resume(self, *, resume: bool) -> Checkpoint | None:
-        """The checkpoint to resume from, if one is wanted and exists.
+        """Read the newest checkpoint.
 
-        Raises DataError if a training would be overwritten, WeightsError for a corrupt checkpoint.
+        Args:
+            resume: whether to resume.
+
+        Returns:
+            The checkpoint to resume from; None if there is none.
+
+        Raises:
+            DataError: there is a checkpoint, but `resume` is false.
+            WeightsError: the checkpoint is corrupt.
         """
         path = self.newest_checkpoint(resume=resume)
         if path is None:
@@ -52,29 +68,30 @@ class RunFolder:
             raise WeightsError(f"{error}{self._recovery_hint(path)}") from None
 
     def newest_checkpoint(self, *, resume: bool) -> Path | None:
-        """The file of that checkpoint. Raises DataError if a training would be overwritten."""
+        """The path of the newest checkpoint, or None. Raises DataError if there is one, but `resume` is false."""
         newest = next((path for path in (self.last, self.previous) if path.exists()), None)
         if not resume and newest is not None:
-            raise DataError(f"{self.folder}: holds a training already; go on with --resume, or choose another --run")
+            raise DataError(
+                f"{self.folder}: already has a training run; continue it with `resume`, or choose another `run` folder"
+            )
         return newest
 
     def _recovery_hint(self, broken: Path) -> str:
         if broken == self.last and self.previous.exists():
-            return f"; the one before is {self.previous}: delete {broken} and --resume goes on from there"
-        return "; there is none before it: start a new run"
+            return f"; delete it and run again with `resume` to continue from {self.previous}"
+        return "; there is no earlier checkpoint: start a new run"
 
     def write_start(self, recipe: Recipe, facts: dict[str, Any]) -> None:
-        """Write recipe.toml and environment.json: what is run, and where."""
+        """Write recipe.toml, and environment.json with versions, the machine and these facts."""
         if self.writes:
             write_atomically(self.folder / "recipe.toml", to_toml(recipe).encode())
             write_atomically(self.folder / "environment.json", json.dumps(_environment() | facts, indent=2).encode())
 
     def save_last(self, checkpoint: Checkpoint, *, force: bool) -> None:
-        """Save the state, and keep the one before it. Unless forced, not more than once a second."""
+        """Save a checkpoint to resume from, keeping the previous one; at most once a second unless forced."""
         if not self.writes or not (force or time.monotonic() - self._saved_at >= _SAVE_EVERY_S):
             return
-        # The new one is whole on the disk before the old one gives way to it; two renames, and in the moment between
-        # them `previous` is there.
+        # The new file is complete on disk before it replaces the old one. Between the two renames, `previous` exists.
         next_file = self.folder / "next.safetensors"
         save_checkpoint(next_file, checkpoint)
         if self.last.exists():
@@ -83,18 +100,18 @@ class RunFolder:
         self._saved_at = time.monotonic()
 
     def save_model(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Write a network, and beside it a JSON file of the recipe, the classes and the accuracy."""
+        """Write a model, and beside it a JSON file with its recipe, classes and accuracy."""
         if self.writes:
             save_checkpoint(path, checkpoint)
             write_atomically(path.with_suffix(".json"), json.dumps(checkpoint.facts(), indent=2).encode())
 
     def write_results(self, history: Sequence[dict[str, Any]]) -> None:
-        """results.csv: one row for each epoch, written anew, so that a resumed run has each row once."""
+        """Write results.csv with one row for each epoch; the whole file, so that a resumed run has each row once."""
         if self.writes and history:
             write_atomically(self.folder / "results.csv", _csv([list(history[0]), *(r.values() for r in history)]))
 
     def write_confusion(self, confusion: Tensor, classes: tuple[str, ...]) -> None:
-        """confusion.csv: a row for each true class, a column for each predicted one."""
+        """Write confusion.csv with a row for each true class and a column for each predicted one."""
         if self.writes:
             rows = zip(classes, confusion.tolist(), strict=True)
             table = [["true \\ predicted", *classes], *([name, *counts] for name, counts in rows)]

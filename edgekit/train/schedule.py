@@ -1,4 +1,4 @@
-"""The learning rate as a function of progress."""
+"""The learning rate schedule."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from edgekit.train.settings import Optimize
 
 
 def learning_rate(optimize: Optimize, epoch: float) -> float:
-    """Linear warmup from 0 to the peak, then the schedule.
+    """The learning rate at an epoch: linear warmup from 0 to the peak, then the schedule.
 
-    epoch: fractional, from 0 to optimize.epochs. cosine: half a wave to 0, and another from each of the restarts, whose
-    peak is restart_factor times the one before (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5). step: times
-    step_factor after every step_every epochs, counted from the start.
+    cosine falls to 0 by half a cosine wave, and again from each restart, whose peak is `restart_factor` times the one
+    before (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5). step multiplies the rate by `step_factor` every
+    `step_every` epochs, counted from the start. constant stays at the peak.
+
+    Args:
+        optimize: the [optimize] section of the recipe.
+        epoch: fractional epoch, 0 to `optimize.epochs`.
     """
     if epoch < optimize.warmup_epochs:
         return optimize.learning_rate * epoch / optimize.warmup_epochs

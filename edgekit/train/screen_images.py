@@ -1,4 +1,4 @@
-"""Read every image of a data set once before work starts: what is in it, and which images cannot be read."""
+"""Screening of a data set: every image is decoded once before training, to count and to find unreadable ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.dataset import ImageSet, Unreadable
-from edgekit.errors import DataError, ImageError, listed
+from edgekit.errors import DataError, ImageError, check_types, listed, quote
 from edgekit.image.load import load_image
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
@@ -20,10 +20,15 @@ _THREADS = 4  # decoding releases the interpreter's lock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScreenedImages:
-    """An image set without what cannot be read.
+    """The readable images of a data set.
 
-    counts: images of each class, in the order of the classes. mean_size, smallest, largest: of the images, in pixels,
-    smallest and largest by their area.
+    Attributes:
+        images: the readable images.
+        unreadable: names of the others, each with the reason.
+        counts: number of readable images of each class, in the order of the classes.
+        mean_size: mean height and width in pixels.
+        smallest: size of the smallest image by area, in pixels.
+        largest: size of the largest image by area, in pixels.
     """
 
     images: ImageSet
@@ -41,16 +46,33 @@ def screen_images(
     max_bad: int = 0,
     on_image: Callable[[], None] = lambda: None,
 ) -> ScreenedImages:
-    """Decode every image once.
+    """Decode every image once and leave out those that cannot be read.
 
-    Raises DataError when more than `max_bad` cannot be read, naming the first of them, or when a class loses all.
+    Args:
+        images: the data set.
+        preprocess: decides in which color mode images are read.
+        max_bad: number of unreadable images to leave out before it is an error.
+        on_image: called after each image.
+
+    Raises:
+        DataError: more than `max_bad` images cannot be read, or no image of some class can be read.
+
+    Example:
+        >>> from edgekit import Preprocess, dataset
+        >>> from edgekit.train import screen_images
+        >>> screened = screen_images(dataset.read("photos", "train"), Preprocess(), max_bad=3)
+        >>> screened.counts, screened.unreadable
+        ((40, 40, 40), ())
     """
+    check_types(ImageSet, images=images)
+    check_types(Preprocess, preprocess=preprocess)
+    check_types(int | np.integer, max_bad=max_bad)
     results = _decode_all(images, preprocess, on_image)
     unreadable = tuple(result for result in results if isinstance(result, Unreadable))
     reasons = listed(map(str, unreadable), most=5, separator="; ")
     if len(unreadable) > max_bad:
         raise DataError(
-            f"{len(unreadable)} of {len(images)} images cannot be read, and max_bad allows {max_bad}: {reasons}"
+            f"{len(unreadable)} of {len(images)} images cannot be read, but `max_bad` is {max_bad}: {reasons}"
         )
     sizes = [result for result in results if isinstance(result, Size)]
     if not sizes:
@@ -62,7 +84,7 @@ def screen_images(
     all_counts = np.bincount(images.labels, minlength=len(images.classes))
     for name, count, all_count in zip(images.classes, counts, all_counts, strict=True):
         if all_count and not count:
-            raise DataError(f"no image of class {name!r} can be read: {reasons}")
+            raise DataError(f"no image of class {quote(name)} can be read: {reasons}")
     mean = np.mean(sizes, axis=0)
     return ScreenedImages(
         images=readable,

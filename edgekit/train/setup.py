@@ -1,4 +1,4 @@
-"""How a training begins: network, weights, the parts that learn, and the feed of batches."""
+"""How a training run starts: the network, its weights, the trained parts, and the feed of batches."""
 
 from __future__ import annotations
 
@@ -21,9 +21,17 @@ from edgekit.zoo.weights import load_weights
 def initial_state(
     recipe: Recipe, classes: tuple[str, ...], *, device: str, on_note: Callable[[str], None] = lambda note: None
 ) -> TrainingState:
-    """The state before the first step: the recipe's network with its weights, for these classes.
+    """Build the state before the first step: the recipe's network with its initial weights.
 
-    Raises WeightsError for weights that do not fit or do not arrive, SpecError for a device that is not available.
+    Args:
+        recipe: what to train, and from which weights.
+        classes: class names, in the order of the logits.
+        device: "cpu", "cuda" or "cuda:NUMBER".
+        on_note: called with each message for the user.
+
+    Raises:
+        WeightsError: the weights do not fit the network, or cannot be fetched.
+        SpecError: the device is not available, or the network does not accept its arguments or input size.
     """
     check_device(device)
     torch.manual_seed(recipe.seed)
@@ -33,19 +41,30 @@ def initial_state(
         path = weights_path(recipe.model, recipe.weights)
         arguments = recipe.network_arguments
         if load_weights(network, path, model=recipe.model, replace_head=True, **arguments):
-            on_note(f"the weights' head is for other classes; a new one for these {len(classes)} starts from nothing")
+            on_note(f"pretrained head has different classes; initializing a new head for {len(classes)} classes")
     network = network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tuning = choose_tuning(network, recipe)
     on_note(_parameter_summary(network, tuning))
     if tuning.folded:
-        on_note("these weights have their batch norm folded in: the norms stay as they are, in evaluation mode")
+        on_note("batch normalization is folded into these weights; its layers stay fixed, in evaluation mode")
     return TrainingState(recipe, network, tuning, classes=classes)
 
 
 def create_feed(
     state: TrainingState, training: ImageSet, validation: ImageSet, *, workers: int, process: TrainingProcess
 ) -> Feed:
-    """Features if the body is frozen, else images."""
+    """Create the source of batches: cached features if the body is frozen, otherwise images.
+
+    Args:
+        state: the state from `initial_state`.
+        training: images to train on.
+        validation: images to evaluate on.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        process: this process's share of the images.
+
+    Raises:
+        ImageError: an image cannot be read (only features are computed here).
+    """
     if state.tuning.body_frozen:
         return FeatureFeed(state.network, training, validation, state.recipe, workers=workers, process=process)
     return ImageFeed(training, validation, state.recipe, workers=workers, process=process)
@@ -53,8 +72,8 @@ def create_feed(
 
 def _parameter_summary(network: Network, tuning: Tuning) -> str:
     counts = {name: sum(p.numel() for p in part.parameters()) for name, part in named_parts(network).items()}
-    learned = [name for name, count in counts.items() if count and tuning.rates[name]]
+    trained = [name for name, count in counts.items() if count and tuning.rates[name]]
     frozen = [name for name, count in counts.items() if count and not tuning.rates[name]]
-    total, learning = sum(counts.values()), sum(counts[name] for name in learned)
-    rest = f"; frozen: {', '.join(frozen)}" if frozen else ""
-    return f"{learning:,} of {total:,} parameters learn ({', '.join(learned)}){rest}"
+    total, trained_total = sum(counts.values()), sum(counts[name] for name in trained)
+    frozen_text = f"; frozen: {', '.join(frozen)}" if frozen else ""
+    return f"training {trained_total:,} of {total:,} parameters ({', '.join(trained)}){frozen_text}"

@@ -1,4 +1,4 @@
-"""All that changes while training: weights, averaged weights, the optimizer's state, and the position."""
+"""Everything that changes during training: weights, their average, the optimizer's state, and the position."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import DataError
+from edgekit.errors import DataError, listed, quote
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
 from edgekit.train.recipe import Recipe
-from edgekit.train.tune import Tuning, freeze, learned_tensors, parameter_groups, set_training_mode
+from edgekit.train.tune import Tuning, freeze, parameter_groups, set_training_mode, trained_tensors
 from edgekit.zoo.network import Network, PixelNetwork
 
 
 @dataclass(slots=True)
 class Position:
-    """How far a training is: `step` steps of epoch `epoch` (from 0) are done, with these sums over them.
+    """How far a training run has progressed.
 
-    history: one row for each finished epoch. best: the best val accuracy so far, reached after best_epoch epochs.
-    images: fingerprint of the training and validation images.
+    Attributes:
+        epoch: number of finished epochs.
+        step: number of finished steps of the current epoch.
+        loss_sum: sum of the losses of this epoch's images so far.
+        correct: number of this epoch's images that were predicted correctly so far.
+        seen: number of this epoch's images so far.
+        best: best validation accuracy so far, 0 to 1; -1 before the first evaluation.
+        best_epoch: number of epochs after which it was reached.
+        history: one row for each finished epoch, as in results.csv.
+        images: fingerprint of the training and validation images.
     """
 
     epoch: int = 0
@@ -37,23 +45,30 @@ class Position:
     images: str = ""
 
     def add_step(self, *, loss_sum: float, correct: int, seen: int) -> None:
-        """Count one more finished step."""
+        """Count a finished step; the arguments are those of its images."""
         self.step += 1
         self.loss_sum += loss_sum
         self.correct += correct
         self.seen += seen
 
     def finish_epoch(self) -> None:
-        """Move to the beginning of the next epoch."""
+        """Move to the start of the next epoch."""
         self.epoch += 1
         self.step, self.loss_sum, self.correct, self.seen = 0, 0.0, 0, 0
 
 
 class TrainingState:
-    """The network that learns, its average, its optimizer, its position.
+    """The network being trained, its average, its optimizer, and its position.
 
-    training_network: what a step calls, from inputs to (logits, auxiliary logits). evaluation_network: from inputs to
-    logits. If only the head learns, the inputs of both are features.
+    Attributes:
+        network: the network whose weights are trained.
+        averaged: its exponential moving average; `network` itself if the recipe has no `ema_decay`.
+        tuning: which parts are trained, and how fast.
+        optimizer: the optimizer of the trained parameters.
+        position: how far the run has progressed.
+        training_network: maps the inputs of a batch to (logits, auxiliary logits).
+        evaluation_network: maps the inputs of a batch to logits, by the averaged weights. If only the head is
+            trained, the inputs of both are features, otherwise pixels.
     """
 
     def __init__(self, recipe: Recipe, network: Network, tuning: Tuning, *, classes: tuple[str, ...]) -> None:
@@ -73,24 +88,24 @@ class TrainingState:
         self._average_pairs = self._pair_averages()
 
     def train_mode(self) -> None:
-        """Make the network ready for a step."""
+        """Put the trained parts into training mode."""
         set_training_mode(self.network, self.tuning)
 
     def update_average(self, step: int) -> None:
-        """One step of the exponential moving average, faster at the start (decay at most (1 + step) / (10 + step))."""
+        """Update the moving average; its decay is at most (1 + step) / (10 + step), so it moves faster at the start."""
         decay = min(self.recipe.optimize.ema_decay, (1 + step) / (10 + step))
         for mean, value in self._average_pairs:
             if mean.dtype.is_floating_point:
                 mean.lerp_(value, 1 - decay)
             else:
-                mean.copy_(value)  # the number of batches that a norm has seen
+                mean.copy_(value)  # num_batches_tracked of batch normalization
 
     def is_finite(self) -> bool:
-        """Whether every weight that learns is a number."""
-        return all(bool(torch.isfinite(t).all()) for t in learned_tensors(self.network, self.tuning).values())
+        """Whether every trained weight is finite."""
+        return all(bool(torch.isfinite(t).all()) for t in trained_tensors(self.network, self.tuning).values())
 
     def checkpoint(self) -> Checkpoint:
-        """The whole state, to resume from."""
+        """The whole state, for resuming."""
         tensors = {f"live.{name}": t for name, t in self.network.state_dict().items()}
         if self.averaged is not self.network:
             tensors |= {f"averaged.{name}": t for name, t in self.averaged.state_dict().items()}
@@ -98,21 +113,25 @@ class TrainingState:
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=asdict(self.position))
 
     def model_checkpoint(self) -> Checkpoint:
-        """The network alone, as it is evaluated and exported; the same for the same recipe, data and machine."""
+        """The network alone, as evaluated and exported; identical for the same recipe, data and machine."""
         history = self.position.history
         facts = {"epoch": self.position.epoch, "val_accuracy": history[-1]["val_accuracy"] if history else None}
         tensors = dict(self.averaged.state_dict())
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=facts)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Return to where the checkpoint was saved. Raises DataError for one of another training."""
+        """Return to the point where a checkpoint was saved.
+
+        Raises:
+            DataError: the checkpoint is from a run with another recipe, other classes or other images.
+        """
         if saved.recipe != self.recipe or saved.classes != self.classes:
             raise DataError(
-                f"the checkpoint to resume from has {_first_difference(saved, self.recipe)}; start a new run"
+                f"the checkpoint to resume from has {_first_difference(saved, self.recipe)}; start a new run instead"
             )
         images = self.position.images
         if saved.state.get("images", images) != images:
-            raise DataError("the checkpoint to resume from saw other images, or with other labels; start a new run")
+            raise DataError("the checkpoint to resume from belongs to other images or labels; start a new run instead")
         self.network.load_state_dict(_with_prefix(saved.tensors, "live."))
         if self.averaged is not self.network:
             self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
@@ -122,12 +141,12 @@ class TrainingState:
     def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:
             return []
-        means, values = (learned_tensors(network, self.tuning) for network in (self.averaged, self.network))
+        means, values = (trained_tensors(network, self.tuning) for network in (self.averaged, self.network))
         return [(means[name], value) for name, value in values.items()]
 
 
 class _PixelsToLogits(nn.Module):
-    """From pixels to logits and auxiliary logits: `forward`, because DistributedDataParallel wraps nothing else."""
+    """Maps pixels to logits and auxiliary logits, as a `forward`: DistributedDataParallel wraps nothing else."""
 
     def __init__(self, network: PixelNetwork) -> None:
         super().__init__()
@@ -138,7 +157,7 @@ class _PixelsToLogits(nn.Module):
 
 
 class _FeaturesToLogits(nn.Module):
-    """The same from features, which auxiliary heads do not see."""
+    """Maps features to logits; auxiliary heads need the body, so there are none."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -158,12 +177,12 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
 
 def _first_difference(saved: Checkpoint, recipe: Recipe) -> str:
-    """The first setting that differs, for an error message."""
+    """Describe the first setting that differs."""
     before, now = saved.recipe.to_dict(), recipe.to_dict()
     for name, value in now.items():
         for key in value if isinstance(value, dict) else ():
             if value[key] != before[name].get(key):
-                return f"another recipe: {key} was {before[name].get(key)!r} and is {value[key]!r}"
+                return f"another recipe: {key} was {quote(before[name].get(key))} and is now {quote(value[key])}"
         if value != before[name]:
-            return f"another recipe: {name} was {before[name]!r} and is {value!r}"
-    return f"other classes: {', '.join(saved.classes[:6])}"
+            return f"another recipe: {name} was {quote(before[name])} and is now {quote(value)}"
+    return f"other classes: {listed(saved.classes)}"

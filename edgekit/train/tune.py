@@ -1,4 +1,4 @@
-"""Which parts of a network learn, and how fast: head, partial, full and scratch are only different rates."""
+"""Which parts of a network are trained, and how fast: head, partial, full and scratch only differ in their rates."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _HEAD_NAME = "head"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """How a network is trained.
+    """Which parts of a network are trained, and how fast.
 
-    rates: of every stage of the body and of the "head", as a share of the learning rate; 0 is frozen. folded: batch
-    norms stay as they are, because they were folded into the weights.
+    Attributes:
+        rates: factor of the learning rate for every stage of the body and for the "head"; 0 freezes it.
+        folded: batch normalization was folded into the weights, so its layers stay fixed, in evaluation mode.
     """
 
     rates: Mapping[str, float]
@@ -30,27 +31,31 @@ class Tuning:
 
     @property
     def body_frozen(self) -> bool:
-        """Only the head learns, so that the features of an image never change."""
+        """Whether only the head is trained, so that the features of an image never change."""
         return not any(rate for name, rate in self.rates.items() if name != _HEAD_NAME)
 
 
 def choose_tuning(network: Network, recipe: Recipe) -> Tuning:
-    """How this network, which has its weights already, is trained by the recipe.
+    """Decide which parts of a network the recipe trains.
 
-    Raises SpecError for an unknown stage or more stages than the network has.
+    Args:
+        network: the network with its initial weights.
+        recipe: the recipe; `tune`, `unfreeze`, `backbone_rate` and `layer_decay` matter.
+
+    Raises:
+        SpecError: `unfreeze` names an unknown stage, or more stages than the network has.
     """
     rates = dict.fromkeys((name for name, _ in network.body.named_children()), 0.0)
-    learned = _learned_stages(network, recipe)
-    for depth, name in enumerate(reversed(learned)):
+    for depth, name in enumerate(reversed(_trained_stages(network, recipe))):
         rates[name] = recipe.optimize.backbone_rate * recipe.optimize.layer_decay**depth
     folded = recipe.weights is not None and has_folded_norms(network)
     return Tuning(rates=MappingProxyType(rates | {_HEAD_NAME: 1.0}), folded=folded)
 
 
 def has_folded_norms(network: nn.Module) -> bool:
-    """Whether every batch norm has mean 0 and variance 1 (within its eps): its statistics lie in the weights before it.
+    """Whether batch normalization is folded into the weights: every layer has mean 0 and variance 1 (within its eps).
 
-    Trained ones never do. In training mode such a norm would normalize by the batch and destroy the network.
+    Trained layers never do. In training mode such a layer would normalize by the batch and destroy the network.
     """
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     return bool(norms) and all(_is_identity(norm) for norm in norms)
@@ -60,17 +65,18 @@ def _is_identity(norm: _BatchNorm) -> bool:
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None or mean.any():
         return False
-    return bool(((variance - 1).abs() <= 2 * norm.eps).all())  # some write 1 - eps, whose root with eps is 1
+    # Twice the eps, because some exporters write 1 - eps, so that the standard deviation with eps is exactly 1.
+    return bool(((variance - 1).abs() <= 2 * norm.eps).all())
 
 
 def freeze(network: Network, tuning: Tuning) -> None:
-    """Stop the gradients of the parts that do not learn."""
+    """Turn off the gradients of frozen parts."""
     for name, part in named_parts(network).items():
         part.requires_grad_(tuning.rates[name] > 0)
 
 
 def set_training_mode(network: Network, tuning: Tuning) -> None:
-    """Training mode, except for parts that do not learn and folded norms, which stay in evaluation mode."""
+    """Put the network into training mode, except for frozen parts and folded batch normalization."""
     network.train()
     for name, part in named_parts(network).items():
         if not tuning.rates[name]:
@@ -82,9 +88,17 @@ def set_training_mode(network: Network, tuning: Tuning) -> None:
 
 
 def parameter_groups(network: Network, tuning: Tuning, weight_decay: float) -> list[dict[str, object]]:
-    """Optimizer groups by rate and decay: norms and biases, which have one dimension, do not decay.
+    """Group the trained parameters by learning rate and weight decay.
 
-    Each has its "rate", the share of the learning rate. Auxiliary heads learn as the head does.
+    Norms and biases, which have one dimension, do not decay. Auxiliary heads are trained like the head.
+
+    Args:
+        network: the network.
+        tuning: which parts are trained, and how fast.
+        weight_decay: weight decay of all other parameters.
+
+    Returns:
+        Groups for a torch optimizer; each also has a "rate", its factor of the learning rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     rated_modules = [(tuning.rates[name], part) for name, part in named_parts(network).items()]
@@ -95,27 +109,29 @@ def parameter_groups(network: Network, tuning: Tuning, weight_decay: float) -> l
     return [{"params": p, "rate": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
-def learned_tensors(network: Network, tuning: Tuning) -> dict[str, torch.Tensor]:
-    """The tensors of the state dict that training changes: parameters and statistics of the parts that learn."""
+def trained_tensors(network: Network, tuning: Tuning) -> dict[str, torch.Tensor]:
+    """The tensors of the state dict that training changes: parameters and statistics of the trained parts."""
     frozen = tuple(f"body.{name}." for name, rate in tuning.rates.items() if not rate and name != _HEAD_NAME)
     return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith(frozen)}
 
 
 def named_parts(network: Network) -> dict[str, nn.Module]:
-    """The stages of the body and the head by name."""
+    """The stages of the body and the head, by name."""
     return {**dict(network.body.named_children()), _HEAD_NAME: network.head}
 
 
-def _learned_stages(network: Network, recipe: Recipe) -> list[str]:
-    """The stages of the body that learn, in their order; only those that have parameters are counted."""
+def _trained_stages(network: Network, recipe: Recipe) -> list[str]:
+    """The stages of the body that are trained, in order; stages without parameters do not count."""
     stages = [name for name, stage in network.body.named_children() if any(True for _ in stage.parameters())]
     if recipe.tune != "partial":
         return [] if recipe.tune == "head" else stages
     if isinstance(recipe.unfreeze, int):
         if not 1 <= recipe.unfreeze <= len(stages):
-            raise SpecError(f"unfreeze {recipe.unfreeze} must lie in 1 to {len(stages)}: {', '.join(stages)}")
+            raise SpecError(
+                f"`unfreeze` must be from 1 to {len(stages)} (got {recipe.unfreeze}); stages: {', '.join(stages)}"
+            )
         return stages[-recipe.unfreeze :]
     for name in recipe.unfreeze:
         if name not in stages:
-            raise SpecError(unknown("stage to unfreeze", name, stages))
+            raise SpecError(unknown("stage in `unfreeze`", name, stages))
     return [name for name in stages if name in recipe.unfreeze]

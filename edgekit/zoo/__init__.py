@@ -1,1 +1,1 @@
-"""The networks: one paper, one file. `specs` describes them as data and is the only module here without torch."""
+"""The networks, one file per paper. `specs` describes them as data; it is the only module here without torch."""

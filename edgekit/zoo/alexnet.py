@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgekit.zoo.blocks import extents_of_grid, he_normal, named, relu
+from edgekit.zoo.blocks import accepted_extents, he_normal, named, relu
 from edgekit.zoo.network import Network
 
 
@@ -17,15 +17,28 @@ def alexnet(
     groups: int = 1,
     dropout: float = 0.5,
 ) -> Network:
-    """The eight layers of the 2012 paper, section 3.5 and figure 2, in one tower.
+    """Build the network of the 2012 paper: eight layers with weights (section 3.5, figure 2).
 
-    input: height and width in pixels, which fix the size of fc6. groups=2 keeps the paper's connections, where the
-    second, fourth and fifth convolution see only the maps on their own GPU. Departures from the paper: one tower by
-    default, because nothing is split over GPUs now; 227x227, because 224 does not give the paper's 55x55 unpadded;
-    He's initialization, because standard deviation 0.01 with biases 1 (section 5) is slow to leave its plateau.
-    Raises SpecError for an input below 67.
+    Departures from the paper: one tower by default, because the network is no longer split over two GPUs; an input of
+    227x227, because 224x224 does not give the paper's 55x55 without padding; He initialization, because a standard
+    deviation of 0.01 with biases of 1 (section 5) leaves the initial plateau slowly.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        input: height and width of the input in pixels, at least 67; they determine the size of fc6.
+        local_response_norm: add the local response normalization of section 3.3.
+        groups: 2 keeps the paper's connections, in which the second, fourth and fifth convolution read only the feature
+            maps on their own GPU.
+        dropout: dropout probability before fc7 and the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: `input` is below 67.
     """
-    smallest, largest = extents_of_grid(_grid, input)
+    smallest, largest = accepted_extents(_grid, input)
     features = 256 * _grid(input) ** 2
 
     def norm() -> dict[str, nn.Module]:
@@ -51,7 +64,7 @@ def alexnet(
 
 
 def _grid(extent: int) -> int:
-    """Positions a side after conv1 (11, stride 4) and three poolings (3, stride 2)."""
+    """Height or width of the grid after conv1 (kernel 11, stride 4) and three poolings (kernel 3, stride 2)."""
     extent = (extent - 11) // 4 + 1
     for _ in range(3):
         extent = (extent - 3) // 2 + 1

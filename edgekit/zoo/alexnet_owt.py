@@ -1,4 +1,7 @@
-"""AlexNet again: One weird trick for parallelizing convolutional neural networks (Krizhevsky 2014, 1404.5997)."""
+"""AlexNet's one-tower variant: One weird trick for parallelizing convolutional neural networks.
+
+Krizhevsky 2014, arXiv 1404.5997.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,19 @@ from edgekit.zoo.network import Network
 
 
 def alexnet_owt(*, classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> Network:
-    """The one-tower variant with 64 filters first, in the form of the published PyTorch weights.
+    """Build the one-tower variant with 64 filters in conv1, as the published PyTorch weights have it.
 
-    Any input of 63x63 or more. Departures from the paper, all of the published form: conv4 has 256 filters, not 384;
-    any grid is averaged to 6x6 positions, so that other inputs work; dropout stands before fc6 and fc7.
+    Accepts any input of 63x63 pixels or more. Departures from the paper, all as in the published weights: conv4 has 256
+    filters, not 384; the last grid is averaged to 6x6, so that other input sizes work; dropout comes before fc6 and
+    fc7.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        dropout: dropout probability before fc6 and fc7.
+
+    Returns:
+        The network in training mode, randomly initialized.
     """
     body = {
         # at 224x224:                                                                           55x55x64
@@ -32,8 +44,8 @@ def alexnet_owt(*, classes: int = 1000, in_channels: int = 3, dropout: float = 0
 
 
 def published_keys() -> dict[str, str]:
-    """Module paths of torchvision's `alexnet`, each with ours."""
-    theirs = ("features.0", "features.3", "features.6", "features.8", "features.10", "classifier.1", "classifier.4")
-    ours = ("conv1.conv", "conv2.conv", "conv3.conv", "conv4.conv", "conv5.conv", "fc6.linear", "fc7.linear")
-    keys = {published: f"body.{name}" for published, name in zip(theirs, ours, strict=True)}
+    """Map the module paths of torchvision's `alexnet` to those of this network."""
+    published = ("features.0", "features.3", "features.6", "features.8", "features.10", "classifier.1", "classifier.4")
+    modules = ("conv1.conv", "conv2.conv", "conv3.conv", "conv4.conv", "conv5.conv", "fc6.linear", "fc7.linear")
+    keys = {path: f"body.{module}" for path, module in zip(published, modules, strict=True)}
     return keys | {"classifier.6": "head.fc"}

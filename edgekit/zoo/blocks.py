@@ -1,4 +1,4 @@
-"""The pieces that several papers share."""
+"""Building blocks that several papers share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, TypeVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, must_be, unknown
 
 Padding: TypeAlias = Literal["symmetric", "tf_same"]
 Activation: TypeAlias = Callable[[], nn.Module]
@@ -23,15 +23,15 @@ relu = partial(nn.ReLU, inplace=True)
 
 
 def named(modules: Mapping[str, nn.Module]) -> nn.Sequential:
-    """The modules one after the other, reachable by their names."""
+    """Combine the modules into a Sequential whose parts have these names."""
     return nn.Sequential(OrderedDict(modules))
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "SAME" does, by the input's size.
+    """A convolution with TensorFlow's "SAME" padding, which depends on the input size.
 
-    total = max((ceil(n / stride) - 1) * stride + kernel - n, 0) for each dimension, the smaller half first: a 3x3
-    convolution of stride 2 on an even size pads only the bottom and the right.
+    Each dimension of extent n is padded by max((ceil(n / stride) - 1) * stride + kernel - n, 0) in total, the smaller
+    half first: a 3x3 convolution with stride 2 pads an even extent only at the bottom or right.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,8 +56,21 @@ def conv(
     bias: bool = False,
     padding: Padding = "symmetric",
 ) -> nn.Conv2d:
-    """A convolution of odd kernel whose output is ceil(input / stride), padded by the named rule."""
-    if padding == "symmetric" or stride == 1:  # at stride 1 both rules pad the same
+    """Build a convolution whose output extent is ceil(input / stride).
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel: height and width of the kernel, odd.
+        stride: stride in both dimensions.
+        groups: number of groups; `in_channels` for a depthwise convolution.
+        bias: add a bias.
+        padding: "symmetric", or "tf_same" as in TensorFlow (see SameConv2d).
+
+    Raises:
+        SpecError: `padding` is unknown.
+    """
+    if padding == "symmetric" or stride == 1:  # with stride 1, both pad the same
         return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias)
     if padding == "tf_same":
         return SameConv2d(in_channels, out_channels, kernel, stride, groups=groups, bias=bias)
@@ -65,7 +78,18 @@ def conv(
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution, batch norm (or none, and then a bias), activation (or none): `conv`, `norm` and `act`."""
+    """A convolution, a norm and an activation, named `conv`, `norm` and `act`.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        kernel: height and width of the kernel, odd.
+        stride: stride in both dimensions.
+        groups: number of groups; `in_channels` for a depthwise convolution.
+        padding: "symmetric" or "tf_same", see `conv`.
+        norm: makes the norm from the number of channels; None for no norm, and a bias instead.
+        activation: makes the activation; None for none.
+    """
 
     def __init__(
         self,
@@ -90,39 +114,57 @@ class ConvNormAct(nn.Sequential):
 
 
 class GlobalAveragePool(nn.Module):
-    """(N, C, H, W) -> (N, C). A plain mean: adaptive pooling and flattening export as a dozen nodes."""
+    """(N, C, H, W) -> (N, C), as one mean: adaptive pooling and flattening would export as a dozen nodes."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((2, 3))
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, but never below `divisor` nor under 90% of `channels`.
+    """Round a number of channels to the nearest multiple of `divisor`, at least `divisor` and 90% of `channels`.
 
-    The rule of the MobileNet and EfficientNet authors' code, by which every published width is built.
+    This is the rule in the code of the MobileNet and EfficientNet authors, which every published width follows.
+
+    Example:
+        >>> from edgekit.zoo.blocks import round_channels
+        >>> round_channels(32 * 1.1), round_channels(11)
+        (32, 16)
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def extents_of_grid(grid: Callable[[int], int], extent: int) -> tuple[int, int]:
-    """The smallest and the largest input extent whose last grid is that of `extent`: all that a linear layer fits.
+def accepted_extents(grid: Callable[[int], int], extent: int) -> tuple[int, int]:
+    """The range of input extents for which the last grid has the size that it has for `extent`.
 
-    grid: positions a side of the last grid, by pixels a side of the input. Raises SpecError where none is left.
+    A linear layer after the grid accepts these inputs only.
+
+    Args:
+        grid: height or width of the last grid as a function of the height or width of the input in pixels.
+        extent: height or width of the input that the network is built for.
+
+    Returns:
+        The smallest and the largest extent.
+
+    Raises:
+        SpecError: `extent` is so small that the grid is empty.
     """
     positions = grid(extent)
     if positions < 1:
         smallest = next(n for n in itertools.count(max(extent, 1)) if grid(n) == 1)
-        raise SpecError(f"input must be at least {smallest}, not {extent}")
+        raise SpecError(must_be("input", f"at least {smallest} pixels", extent))
     smallest = next(n for n in range(extent, 0, -1) if grid(n - 1) != positions)
     largest = next(n for n in itertools.count(extent) if grid(n + 1) != positions)
     return smallest, largest
 
 
 def he_normal(network: _Module) -> _Module:
-    """The network, its convolution and linear weights drawn from N(0, 2 / fan_in), their biases 0.
+    """Initialize a network with ReLU: weights from N(0, 2 / fan_in), biases 0, in place.
 
-    For networks of ReLU: He et al. 2015, arXiv 1502.01852, section 2.2.
+    He et al. 2015, arXiv 1502.01852, section 2.2.
+
+    Returns:
+        The network.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

@@ -1,4 +1,4 @@
-"""From a name to a network."""
+"""Builds the networks of the zoo by name."""
 
 from __future__ import annotations
 
@@ -13,10 +13,24 @@ from edgekit.zoo.specs import ModelSpec, spec_named
 
 
 def build(name: str, **arguments: Any) -> Network:
-    """The network of that spec, randomly initialized by torch's generator, in training mode.
+    """Build a network of the zoo.
 
-    arguments: keyword arguments of its builder, over those of the spec. Raises SpecError for an unknown network or an
-    argument that its builder does not accept.
+    Args:
+        name: name of the network, e.g. "mobilenet_v2"; see `edgekit models`.
+        **arguments: arguments of the function that builds it, e.g. `classes` or `width_mult`; they override those of
+            the network's spec.
+
+    Returns:
+        The network in training mode, randomly initialized with torch's global generator.
+
+    Raises:
+        SpecError: the network or an argument is unknown, or a value is not valid.
+
+    Example:
+        >>> from edgekit.zoo.build import build
+        >>> network = build("mobilenet_v2", classes=10, width_mult=0.5)
+        >>> network.head.fc.out_features
+        10
     """
     spec = spec_named(name)
     builder = getattr(_paper_module(spec), spec.builder.split(":")[1])
@@ -29,9 +43,17 @@ def build(name: str, **arguments: Any) -> Network:
 
 
 def published_keys(name: str, **arguments: Any) -> dict[str, str]:
-    """The module paths of the published PyTorch checkpoint of that network, each with ours.
+    """Map the module paths of a network's published PyTorch checkpoint to those of the network.
 
-    Empty if its paper's file has no such table. arguments: as for build; those that no key depends on are ignored.
+    Args:
+        name: name of the network.
+        **arguments: arguments that it was built with; those that the paths do not depend on are ignored.
+
+    Returns:
+        The network's path for each published path; empty if no checkpoint was published.
+
+    Raises:
+        SpecError: the network is unknown.
     """
     spec = spec_named(name)
     table = getattr(_paper_module(spec), "published_keys", None)

@@ -1,6 +1,6 @@
 """EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (Tan and Le 2019, arXiv 1905.11946).
 
-And EfficientNet-Lite, from the same authors' code (github.com/tensorflow/tpu, efficientnet/lite): no paper of its own.
+Also EfficientNet-Lite, which has no paper, from the same authors' code (github.com/tensorflow/tpu, efficientnet/lite).
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
-from edgekit.errors import SpecError, unknown
-from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Norm, Padding, named, relu6, round_channels
+from edgekit.errors import SpecError, must_be, quote, unknown
+from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Norm, Padding, relu6, round_channels
+from edgekit.zoo.mbconv import MBConv
 from edgekit.zoo.network import Network
 
 # fmt: off
-# Table 1 of the paper, its stages 2 to 8; 1 is the stem, 9 the last 1x1 convolution, pooling and linear layer.
+# Table 1 of the paper, its stages 2 to 8; stage 1 is the stem, stage 9 the last 1x1 convolution, pooling and linear.
 _STAGES = (
     # expand_ratio, kernel, channels, layers
     (            1,      3,       16,      1),
@@ -29,19 +30,19 @@ _STAGES = (
     (            6,      3,      320,      1),
 )
 # fmt: on
-# An argument, because small images need some of them to be 1.
+# The default of an argument, because small images need some strides to be 1.
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _STEM, _LAST, _RESOLUTION = 32, 1280, 224
 # Section 5, step 1: found by a grid search under alpha * beta^2 * gamma^2 = 2, so that each phi doubles the cost.
 _DEPTH, _WIDTH, _GAMMA = 1.2, 1.1, 1.15
 
 _silu = partial(nn.SiLU, inplace=True)
-# As 8-bit integers relu6 costs nothing (it is the end of the range), silu as much as a convolution.
+# In int8, relu6 costs nothing (it is the end of the range), whereas silu costs as much as a convolution.
 _ACTIVATIONS: dict[str, Activation] = {"silu": _silu, "relu6": relu6}
 
 
 class Scaling(NamedTuple):
-    """How much wider and deeper than EfficientNet-B0, and the pixels a side of the input."""
+    """The width and depth relative to EfficientNet-B0, and the height and width of the input in pixels."""
 
     width_mult: float
     depth_mult: float
@@ -49,13 +50,27 @@ class Scaling(NamedTuple):
 
 
 def scaling(phi: float) -> Scaling:
-    """The compound scaling rule, equation 3: depth 1.2^phi, width 1.1^phi, resolution 224 * 1.15^phi, rounded.
+    """Apply the compound scaling rule (equation 3): depth 1.2^phi, width 1.1^phi, resolution 224 * 1.15^phi.
 
-    phi 0 is EfficientNet-B0. B1 to B7 come from the authors' published table instead, which this rule passes near:
-    phi 0.5, 1 and 2 are about B1, B2 and B3. Raises SpecError for phi outside of [-10, 10].
+    phi = 0 is EfficientNet-B0. The specs of B1 to B7 use the authors' published table instead, which is close to this
+    rule: phi = 0.5, 1 and 2 are about B1, B2 and B3.
+
+    Args:
+        phi: compound coefficient, -10 to 10.
+
+    Returns:
+        The multipliers and the resolution, rounded to whole pixels.
+
+    Raises:
+        SpecError: `phi` is outside [-10, 10].
+
+    Example:
+        >>> from edgekit.zoo.efficientnet import scaling
+        >>> scaling(1.0).resolution
+        258
     """
     if not -10 <= phi <= 10:
-        raise SpecError(f"phi must lie in [-10, 10], not {phi}")
+        raise SpecError(must_be("phi", "from -10 to 10", phi))
     return Scaling(_WIDTH**phi, _DEPTH**phi, round(_RESOLUTION * _GAMMA**phi))
 
 
@@ -76,18 +91,36 @@ def efficientnet(
     drop_path: float = 0.2,
     dropout: float = 0.2,
 ) -> Network:
-    """The network of table 1, EfficientNet-B0, scaled. Any input size works; `scaling` gives the one that phi asks for.
+    """Build EfficientNet-B0 (table 1), scaled.
 
-    phi: compound scaling, on top of width_mult and depth_mult; channels round to multiples of 8, layers up.
-    lite: EfficientNet-Lite: no squeeze-and-excitation, ReLU6, and neither the stem, the last 1x1 convolution nor the
-    layers of the first and the last stage are scaled. drop_path: the rate that the last block nears, from 0 in the
-    first. Weights made by the authors' TensorFlow code need padding "tf_same" and norm_eps 1e-3.
-    activation: silu or relu6, one for all or one for each of stem, stages 1 to 7 and last; by default the authors'.
-    Raises SpecError for multipliers that are not above 0, phi outside of [-10, 10], drop_path outside of [0, 1),
-    strides that are not one of 1 or 2 for each of the 7 stages, activations that are neither one name nor 9.
+    Accepts any input size; `scaling(phi).resolution` is the one that belongs to `phi`.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        width_mult: multiplier of the channels, which are rounded to multiples of 8.
+        depth_mult: multiplier of the layers of each stage, which are rounded up.
+        phi: compound coefficient, -10 to 10, applied in addition to the multipliers.
+        lite: build EfficientNet-Lite: no squeeze-and-excitation, ReLU6, and a fixed size of the stem, the first and
+            last stage's depth and the last 1x1 convolution.
+        activation: "silu" or "relu6" for the whole network, or nine names for the stem, stages 1 to 7 and the last
+            convolution (default: silu, or relu6 if `lite`).
+        padding: "symmetric", or "tf_same" for weights of the authors' TensorFlow code.
+        stem_stride: stride of the stem, 1 or 2.
+        stage_strides: stride of each of the seven stages, 1 or 2.
+        norm_eps: epsilon of the batch norms; 1e-3 for weights of the authors' TensorFlow code.
+        norm_momentum: momentum of the batch norms.
+        drop_path: stochastic depth rate, which grows linearly from 0 in the first block towards this value.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: an argument is out of range, or has the wrong number of values.
     """
-    wider, deeper, _ = scaling(phi)
-    width_mult, depth_mult = width_mult * wider, depth_mult * deeper
+    phi_width, phi_depth, _ = scaling(phi)
+    width_mult, depth_mult = width_mult * phi_width, depth_mult * phi_depth
     _check(width_mult, depth_mult, drop_path, (stem_stride, *stage_strides))
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
     stem, *units, last = _units(activation or ("relu6" if lite else "silu"), padding=padding, norm=norm)
@@ -111,19 +144,19 @@ def _stages(
     units: Sequence[partial[ConvNormAct]],
     lite: bool,
 ) -> dict[str, nn.Module]:
-    """Stages 1 to 7."""
+    """Stages 1 to 7, by name."""
     rates = iter([drop_path * block / sum(layers) for block in range(sum(layers))])
     stages: dict[str, nn.Module] = {}
     for number, ((expand_ratio, kernel, _, _), width, count, stride, unit) in enumerate(
         zip(_STAGES, widths, layers, strides, units, strict=True), 1
     ):
         stage = nn.Sequential()
-        for at in range(count):
+        for index in range(count):
             block = MBConv(
                 in_channels,
                 width,
                 kernel=kernel,
-                stride=stride if at == 0 else 1,
+                stride=stride if index == 0 else 1,
                 expand_ratio=expand_ratio,
                 squeeze_excite=not lite,
                 drop_path=next(rates),
@@ -135,133 +168,59 @@ def _stages(
     return stages
 
 
-class MBConv(nn.Module):
-    """MobileNetV2's inverted residual with squeeze-and-excitation before its projection (section 4 of the paper).
-
-    The squeeze is a quarter of the block's input channels, not of the expanded ones. unit: makes the convolutions; its
-    activation is the squeeze's too.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        kernel: int,
-        stride: int,
-        expand_ratio: int,
-        squeeze_excite: bool,
-        drop_path: float,
-        unit: partial[ConvNormAct],
-    ) -> None:
-        super().__init__()
-        hidden = in_channels * expand_ratio
-        layers: dict[str, nn.Module] = {}
-        if expand_ratio != 1:
-            layers["expand"] = unit(in_channels, hidden, kernel=1)
-        layers["depthwise"] = unit(hidden, hidden, kernel=kernel, stride=stride, groups=hidden)
-        if squeeze_excite:
-            layers["squeeze_excite"] = SqueezeExcite(
-                hidden, max(1, in_channels // 4), activation=unit.keywords["activation"]
-            )
-        layers["project"] = unit(hidden, out_channels, kernel=1, activation=None)
-        self.layers = named(layers)
-        self.residual = stride == 1 and in_channels == out_channels
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layers(x)
-        return x + self.drop_path(out) if self.residual else out
-
-
-class SqueezeExcite(nn.Module):
-    """Each channel times a gate in (0, 1) computed from the averages of all: Hu et al. 2017, arXiv 1709.01507."""
-
-    def __init__(self, channels: int, squeezed: int, *, activation: Activation) -> None:
-        super().__init__()
-        self.gate = named(
-            {
-                "reduce": nn.Conv2d(channels, squeezed, 1),
-                "act": activation(),
-                "expand": nn.Conv2d(squeezed, channels, 1),
-                "sigmoid": nn.Sigmoid(),
-            }
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate: Tensor = self.gate(x.mean((2, 3), keepdim=True))
-        return x * gate
-
-
-class DropPath(nn.Module):
-    """In training, zero for a share `rate` of the images and 1 / (1 - rate) times the input for the others.
-
-    So that its mean is the input; in evaluation it is the input. Stochastic depth: Huang et al. 2016, arXiv 1603.09382.
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.rate == 0:
-            return x
-        survives = x.new_empty(x.shape[0], 1, 1, 1).bernoulli_(1 - self.rate)
-        return x * survives / (1 - self.rate)
-
-    def extra_repr(self) -> str:
-        return f"rate={self.rate:.3f}"
-
-
 def _layers(depth_mult: float, *, lite: bool) -> Iterator[int]:
-    """How many layers each stage has."""
+    """The number of layers of each stage."""
     for number, (*_, layers) in enumerate(_STAGES):
-        fixed = lite and number in (0, len(_STAGES) - 1)
-        yield layers if fixed else math.ceil(layers * depth_mult)
+        is_fixed = lite and number in (0, len(_STAGES) - 1)
+        yield layers if is_fixed else math.ceil(layers * depth_mult)
 
 
 def _units(names: str | Sequence[str], *, padding: Padding, norm: Norm) -> list[partial[ConvNormAct]]:
-    """Makers of the convolutions of the stem, each stage and the last layer, with the activations of those names."""
-    places = len(_STAGES) + 2
-    each = [names] * places if isinstance(names, str) else list(names)
-    if len(each) != places:
-        raise SpecError(f"activation must be one name or {places} (stem, stages 1 to 7, last), not {len(each)}: {each}")
-    for name in each:
+    """The functions that make the convolutions of the stem, of each stage and of the last layer."""
+    count = len(_STAGES) + 2
+    activations = [names] * count if isinstance(names, str) else list(names)
+    if len(activations) != count:
+        expected = f"one name, or {count} for the stem, stages 1 to 7 and the last convolution"
+        raise SpecError(must_be("activation", expected, activations))
+    for name in activations:
         if name not in _ACTIVATIONS:
             raise SpecError(unknown("activation", str(name), _ACTIVATIONS))
-    return [partial(ConvNormAct, padding=padding, norm=norm, activation=_ACTIVATIONS[name]) for name in each]
+    return [partial(ConvNormAct, padding=padding, norm=norm, activation=_ACTIVATIONS[name]) for name in activations]
 
 
 def _check(width_mult: float, depth_mult: float, drop_path: float, strides: Sequence[int]) -> None:
     for name, value in (("width_mult", width_mult), ("depth_mult", depth_mult)):
         if not 0 < value < math.inf:
-            raise SpecError(f"{name} (with phi) must be above 0, not {value}")
+            raise SpecError(must_be(name, "above 0", value))
     if not 0 <= drop_path < 1:
-        raise SpecError(f"drop_path must lie in [0, 1), not {drop_path}")
+        raise SpecError(must_be("drop_path", "at least 0 and below 1", drop_path))
     if len(strides) != len(_STAGES) + 1 or not set(strides) <= {1, 2}:
-        raise SpecError(f"stage_strides must be {len(_STAGES)} of 1 or 2, and stem_stride one: {list(strides)}")
+        raise SpecError(
+            f"`stem_stride` must be 1 or 2 and `stage_strides` {len(_STAGES)} values of 1 or 2 "
+            f"(got {quote(strides[0])} and {quote(list(strides[1:]))})"
+        )
 
 
 def published_keys(*, depth_mult: float = 1.0, phi: float = 0.0, lite: bool = False) -> dict[str, str]:
-    """Module paths of torchvision's layout, each with ours, the same at every width; empty for the lite networks."""
+    """Map torchvision's module paths, the same at every width, to those of this network; empty for lite networks."""
     if lite:
         return {}
     keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
     for stage, count in enumerate(_layers(depth_mult * scaling(phi).depth_mult, lite=False), 1):
         expand_ratio = _STAGES[stage - 1][0]
-        for at in range(count):
-            keys |= _block_keys(f"features.{stage}.{at}.block", f"body.stage{stage}.{at}.layers", expand_ratio)
+        for index in range(count):
+            keys |= _block_keys(f"features.{stage}.{index}.block", f"body.stage{stage}.{index}.layers", expand_ratio)
     last = len(_STAGES) + 1
     keys |= {f"features.{last}.0": "body.last.conv", f"features.{last}.1": "body.last.norm"}
     return keys | {"classifier.1": "head.fc"}
 
 
-def _block_keys(theirs: str, ours: str, expand_ratio: int) -> dict[str, str]:
+def _block_keys(published: str, module: str, expand_ratio: int) -> dict[str, str]:
     layers = ["expand", "depthwise", "squeeze_excite", "project"][0 if expand_ratio != 1 else 1 :]
     keys: dict[str, str] = {}
-    for at, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         parts = (
             {"fc1": "gate.reduce", "fc2": "gate.expand"} if layer == "squeeze_excite" else {"0": "conv", "1": "norm"}
         )
-        keys |= {f"{theirs}.{at}.{part}": f"{ours}.{layer}.{name}" for part, name in parts.items()}
+        keys |= {f"{published}.{index}.{part}": f"{module}.{layer}.{name}" for part, name in parts.items()}
     return keys

@@ -1,4 +1,4 @@
-"""GoogLeNet with batch norm: Inception v1 (Szegedy et al. 2014, arXiv 1409.4842) as its PyTorch weights are published.
+"""GoogLeNet with batch norm: Inception v1 (Szegedy et al. 2014, arXiv 1409.4842) as in its published PyTorch weights.
 
 Batch norm: Ioffe and Szegedy 2015, arXiv 1502.03167.
 """
@@ -15,11 +15,21 @@ from edgekit.zoo.network import Network
 
 
 def googlenet(*, classes: int = 1000, in_channels: int = 3, auxiliary: bool = False, dropout: float = 0.2) -> Network:
-    """Any input of 15x15 or more. auxiliary: with the two classifiers that help training.
+    """Build GoogLeNet as the published PyTorch weights have it.
 
-    Departures from the paper, all of the published form: batch norm after every convolution, no biases and no response
-    norms; the "5x5" branch has 3x3 kernels, a mistake in porting that its weights have learned with; the last maximum
-    pooling is 2x2, not 3x3; the auxiliary classifiers average their grid to 4x4 in even shares; dropout 20%, not 40%.
+    Accepts any input of 15x15 pixels or more. Departures from the paper, all as in the published weights: batch norm
+    after every convolution, no biases and no response norms; 3x3 kernels in the "5x5" branch, a porting mistake that
+    the weights were trained with; the last max pooling is 2x2, not 3x3; the auxiliary classifiers average their grid to
+    4x4 adaptively; dropout of 20%, not 40%.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        auxiliary: add the two auxiliary classifiers, which help training.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
     """
     unit = partial(ConvNormAct, norm=partial(nn.BatchNorm2d, eps=1e-3))
     body = {
@@ -37,18 +47,18 @@ def googlenet(*, classes: int = 1000, in_channels: int = 3, auxiliary: bool = Fa
 
 
 def published_keys() -> dict[str, str]:
-    """Module paths of torchvision's layout, each with ours, the auxiliary classifiers included."""
+    """Map torchvision's module paths to those of this network, auxiliary classifiers included."""
     units = {"conv1": "body.conv1", "conv2": "body.conv2.reduce", "conv3": "body.conv2.filter"}
     for name in MODULES:
-        theirs, ours = f"inception{name}", f"body.inception{name}"
-        units |= {f"{theirs}.branch1": f"{ours}.branch1x1", f"{theirs}.branch4.1": f"{ours}.branch_pool.proj"}
-        for at, layer in enumerate(("reduce", "filter")):
-            units |= {f"{theirs}.branch2.{at}": f"{ours}.branch3x3.{layer}"}
-            units |= {f"{theirs}.branch3.{at}": f"{ours}.branch5x5.{layer}"}
+        published, module = f"inception{name}", f"body.inception{name}"
+        units |= {f"{published}.branch1": f"{module}.branch1x1", f"{published}.branch4.1": f"{module}.branch_pool.proj"}
+        for index, layer in enumerate(("reduce", "filter")):
+            units |= {f"{published}.branch2.{index}": f"{module}.branch3x3.{layer}"}
+            units |= {f"{published}.branch3.{index}": f"{module}.branch5x5.{layer}"}
     keys = {"fc": "head.fc"}
-    for theirs, ours in (("aux1", "auxiliary.inception4a"), ("aux2", "auxiliary.inception4d")):
-        units |= {f"{theirs}.conv": f"{ours}.conv"}
-        keys |= {f"{theirs}.fc1": f"{ours}.hidden.1", f"{theirs}.fc2": f"{ours}.fc"}
-    for theirs, ours in units.items():
-        keys |= {f"{theirs}.conv": f"{ours}.conv", f"{theirs}.bn": f"{ours}.norm"}
+    for published, module in (("aux1", "auxiliary.inception4a"), ("aux2", "auxiliary.inception4d")):
+        units |= {f"{published}.conv": f"{module}.conv"}
+        keys |= {f"{published}.fc1": f"{module}.hidden.1", f"{published}.fc2": f"{module}.fc"}
+    for published, module in units.items():
+        keys |= {f"{published}.conv": f"{module}.conv", f"{published}.bn": f"{module}.norm"}
     return keys

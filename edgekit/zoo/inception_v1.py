@@ -27,17 +27,27 @@ MODULES = {
 # fmt: on
 STEM = 192  # channels after conv2
 FEATURES = 1024  # channels after 5b
-_AUXILIARY = {"inception4a": 512, "inception4d": 528}  # the stages with an auxiliary classifier, and their channels
+_AUXILIARY = {"inception4a": 512, "inception4d": 528}  # channels of the stages with an auxiliary classifier
 
 
 def inception_v1(
     *, classes: int = 1000, in_channels: int = 3, auxiliary: bool = False, dropout: float = 0.4
 ) -> Network:
-    """The network of table 1 with the response norms of figure 3: 22 layers that learn, with biases and no batch norm.
+    """Build the network of table 1 with the response norms of figure 3: 22 layers with weights, without batch norm.
 
-    auxiliary: with the two classifiers that help training: inputs of 79x79 or more, else of 31x31. Departures, where
-    the paper says nothing: poolings round up, which gives its sizes; He's initialization; the response norms' constants
-    are Caffe's. And one where it does: the last pooling averages any grid, not only 7x7, so that other inputs work.
+    Accepts any input of 31x31 pixels or more, 79x79 with auxiliary classifiers. Where the paper gives no details:
+    poolings round up, which gives the paper's sizes; He initialization; the constants of the response norms are
+    Caffe's. Departure from the paper: the last pooling averages a grid of any size, not only 7x7, so that other input
+    sizes work.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        auxiliary: add the two auxiliary classifiers of section 5, which help training.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
     """
     unit = partial(ConvNormAct, norm=None)
     norm = partial(nn.LocalResponseNorm, 5, alpha=1e-4, beta=0.75, k=1.0)
@@ -50,7 +60,8 @@ def inception_v1(
         **inception_stages(unit, five=5, last_pool=3),
         "pool": GlobalAveragePool(),
     }
-    # Section 5: 5x5 averages of stride 3 make the 14x14 grid of a 224x224 input 4x4; the second makes any grid so.
+    # Section 5: average pooling, 5x5 with stride 3, reduces the 14x14 grid of a 224x224 input to 4x4. The adaptive
+    # pooling after it reduces other grids to 4x4 too.
     to_4x4 = nn.Sequential(nn.AvgPool2d(5, stride=3), nn.AdaptiveAvgPool2d(4))
     heads = auxiliary_heads(unit, to_4x4, classes=classes) if auxiliary else {}
     head = {"dropout": nn.Dropout(dropout), "fc": nn.Linear(FEATURES, classes)}
@@ -58,10 +69,13 @@ def inception_v1(
 
 
 class Inception(nn.Module):
-    """Four branches side by side, concatenated in this order: 1x1, 3x3, 5x5 and pooling (figure 2b of the paper).
+    """Four parallel branches, concatenated in this order: 1x1, 3x3, 5x5 and pooling (figure 2b of the paper).
 
-    channels: of the convolutions, in the order of table 1. unit: makes a convolution with its activation.
-    five: the kernel of the 5x5 branch.
+    Args:
+        in_channels: number of input channels.
+        channels: output channels of the convolutions, in the order of table 1.
+        unit: makes a convolution with its activation.
+        five: height and width of the kernel of the 5x5 branch.
     """
 
     def __init__(
@@ -86,7 +100,16 @@ class Inception(nn.Module):
 
 
 def inception_stages(unit: partial[ConvNormAct], *, five: int, last_pool: int) -> dict[str, nn.Module]:
-    """The body from 3a to 5b: 28x28x192 -> 7x7x1024 for a 224x224 input. last_pool: the kernel of pool4."""
+    """Build the body from 3a to 5b: 28x28x192 -> 7x7x1024 for a 224x224 input.
+
+    Args:
+        unit: makes a convolution with its activation.
+        five: height and width of the kernels of the 5x5 branches.
+        last_pool: height and width of the kernel of pool4.
+
+    Returns:
+        The stages by name.
+    """
     stages: dict[str, nn.Module] = {}
     in_channels = STEM
     for name, channels in MODULES.items():
@@ -100,12 +123,21 @@ def inception_stages(unit: partial[ConvNormAct], *, five: int, last_pool: int) -
 
 
 def pool(kernel: int) -> nn.MaxPool2d:
-    """Halves height and width, rounding up."""
+    """Max pooling that halves height and width, rounding up."""
     return nn.MaxPool2d(kernel, stride=2, ceil_mode=True)
 
 
 def auxiliary_heads(unit: partial[ConvNormAct], to_4x4: nn.Module, *, classes: int) -> dict[str, nn.Module]:
-    """The two auxiliary classifiers of section 5, by the stages that they stand on. to_4x4: their pooling."""
+    """Build the two auxiliary classifiers of section 5.
+
+    Args:
+        unit: makes a convolution with its activation.
+        to_4x4: pooling that reduces their input to 4x4.
+        classes: number of classes.
+
+    Returns:
+        The classifiers by the name of the stage whose output they read.
+    """
     return {
         stage: named(
             {

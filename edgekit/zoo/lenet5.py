@@ -7,12 +7,12 @@ from typing import Literal
 from torch import nn
 
 from edgekit.errors import SpecError, unknown
-from edgekit.zoo.blocks import extents_of_grid, relu
+from edgekit.zoo.blocks import accepted_extents, relu
 from edgekit.zoo.network import Network
 
 
 class _SubSampling(nn.Sequential):
-    """Layers S2 and S4: 2x2 averages, one trainable gain and bias for each map, then a sigmoid."""
+    """Layers S2 and S4: 2x2 average pooling, one trainable gain and bias per feature map, then a sigmoid."""
 
     def __init__(self, channels: int) -> None:
         gain_and_bias = nn.Conv2d(channels, channels, 1, groups=channels)
@@ -27,18 +27,31 @@ def lenet5(
     form: Literal["modern", "classic"] = "modern",
     dropout: float = 0.0,
 ) -> Network:
-    """32x32 images: C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120, F6 84, output.
+    """Build the network of figure 2: for 32x32 images, C1 6@28x28, S2 6@14x14, C3 16@10x10, S4 16@5x5, C5 120, F6 84.
 
-    classic: the paper's average pooling with a trainable gain, sigmoid after it and tanh elsewhere. modern: max pooling
-    and ReLU. Departures from the paper, in both: C3 sees all six maps of S2 (its table I connects some, to break a
-    symmetry that random initialization breaks as well); the output layer is linear with softmax, not radial basis
-    functions, as everywhere since. input: height and width in pixels; C5's kernel is S4's grid, 5x5 in the paper.
-    Raises SpecError for an unknown form or an input below 16.
+    Departures from the paper, in both forms: C3 reads all six feature maps of S2 (table I connects some of them, to
+    break a symmetry that random initialization breaks as well); the output layer is linear with softmax, as has become
+    standard, not radial basis functions.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        input: height and width of the input in pixels, at least 16. The kernel of C5 covers the grid of S4, 5x5 in the
+            paper.
+        form: "classic" has the paper's average pooling with a trainable gain and a sigmoid, and tanh elsewhere;
+            "modern" has max pooling and ReLU.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: `form` is unknown, or `input` is below 16.
     """
     if form not in ("modern", "classic"):
         raise SpecError(unknown("form", str(form), ("modern", "classic")))
     modern = form == "modern"
-    smallest, largest = extents_of_grid(_grid, input)
+    smallest, largest = accepted_extents(_grid, input)
 
     def pool(channels: int) -> nn.Module:
         return nn.MaxPool2d(2) if modern else _SubSampling(channels)
@@ -59,5 +72,5 @@ def lenet5(
 
 
 def _grid(extent: int) -> int:
-    """Positions a side of S4: twice a 5x5 convolution, unpadded, and a halving."""
+    """Height or width of the grid of S4: an unpadded 5x5 convolution and a halving, twice."""
     return ((extent - 4) // 2 - 4) // 2

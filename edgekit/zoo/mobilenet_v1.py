@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from edgekit.errors import SpecError
+from edgekit.errors import SpecError, must_be
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, round_channels
 from edgekit.zoo.network import Network
 
@@ -36,16 +36,28 @@ def mobilenet_v1(
     padding: Padding = "symmetric",
     dropout: float = 0.0,
 ) -> Network:
-    """The network of table 1: stem, 13 depthwise-separable blocks, average pooling. Any input size works.
+    """Build the network of table 1: stem, 13 depthwise separable blocks, average pooling.
 
-    width_mult: the paper's alpha, of every layer's channels (section 3.3). Its resolution multiplier rho is not an
-    argument, because no weight depends on it: `resolution` gives the input size. Departures: the last depthwise
-    convolution has stride 1, because table 1 prints s2 for it but goes from 7x7 to 7x7; channels are rounded to
-    multiples of 8, which devices compute fastest and which the paper's four multipliers give by themselves.
-    Raises SpecError for a width multiplier that is not above 0.
+    Accepts any input size. The paper's resolution multiplier rho is not an argument, because no weight depends on it;
+    `resolution` computes the input size. Departures from the paper: the last depthwise convolution has stride 1,
+    because table 1 prints s2 but has 7x7 before and after it; channels are rounded to multiples of 8, which devices
+    compute fastest and which the paper's four multipliers give anyway.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        width_mult: the paper's alpha, multiplier of the channels of every layer (section 3.3).
+        padding: "symmetric", or "tf_same" for weights of TensorFlow.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: `width_mult` is not above 0.
     """
     if not width_mult > 0:
-        raise SpecError(f"width_mult must be above 0, not {width_mult}")
+        raise SpecError(must_be("width_mult", "above 0", width_mult))
     channels = round_channels(32 * width_mult)
     body: dict[str, nn.Module] = {"stem": ConvNormAct(in_channels, channels, kernel=3, stride=2, padding=padding)}
     for number, (stride, width) in enumerate(_BLOCKS, 1):
@@ -57,17 +69,31 @@ def mobilenet_v1(
 
 
 def resolution(resolution_mult: float) -> int:
-    """The pixels a side of the input for the paper's resolution multiplier rho: 224 * rho, rounded (section 3.4).
+    """Compute the input size for the paper's resolution multiplier rho: 224 * rho, rounded (section 3.4).
 
-    The paper's 224, 192, 160 and 128 are rho = 1, 6/7, 5/7 and 4/7. The cost falls by rho squared.
+    The paper's sizes of 224, 192, 160 and 128 are rho = 1, 6/7, 5/7 and 4/7. The cost is proportional to rho squared.
+
+    Args:
+        resolution_mult: rho, above 0.
+
+    Returns:
+        Height and width in pixels.
+
+    Raises:
+        SpecError: `resolution_mult` is not above 0.
+
+    Example:
+        >>> from edgekit.zoo.mobilenet_v1 import resolution
+        >>> resolution(4 / 7)
+        128
     """
     if not resolution_mult > 0:
-        raise SpecError(f"resolution_mult must be above 0, not {resolution_mult}")
+        raise SpecError(must_be("resolution_mult", "above 0", resolution_mult))
     return max(1, round(_RESOLUTION * resolution_mult))
 
 
 def _depthwise_separable(in_channels: int, out_channels: int, *, stride: int, padding: Padding) -> nn.Sequential:
-    """Figure 3, right: a filter for each channel, then a 1x1 convolution that combines them."""
+    """Figure 3, right: one filter per channel, then a 1x1 convolution that combines the channels."""
     return named(
         {
             "depthwise": ConvNormAct(

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError
+from edgekit.errors import SpecError, quote
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
 from edgekit.zoo.network import Network
 
-# Table 2 of the paper, rows 2 to 8. The strides are an argument, because small images need some of them to be 1.
+# Table 2 of the paper, rows 2 to 8. The strides are an argument, because small images need some strides to be 1.
 #   expand_ratio t, channels c, blocks n
 _STAGES = (
     (1, 16, 1),
@@ -25,9 +25,16 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, filter by depthwise 3x3, project by linear 1x1; added to its input where the shapes agree.
+    """A 1x1 expansion, a depthwise 3x3 convolution and a linear 1x1 projection (section 3.3, figure 4b).
 
-    Section 3.3 and figure 4b of the paper.
+    The result is added to the input if the shapes agree.
+
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        stride: stride of the depthwise convolution.
+        expand_ratio: ratio of the expanded to the input channels; 1 for no expansion.
+        padding: "symmetric" or "tf_same".
     """
 
     def __init__(
@@ -60,13 +67,31 @@ def mobilenet_v2(
     stage_strides: Sequence[int] = _STRIDES,
     dropout: float = 0.2,
 ) -> Network:
-    """The network of table 2: stem, 17 inverted-residual blocks in 7 stages, 1x1 convolution, average pooling.
+    """Build the network of table 2: stem, 17 inverted residual blocks in 7 stages, 1x1 convolution, average pooling.
 
-    width_mult scales every layer but the last 1x1 convolution, which never falls below 1280 channels (section 4.2).
-    Any input size works. Raises SpecError for strides that are not one of 1 or 2 for each of the 7 stages.
+    Accepts any input size.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        width_mult: multiplier of the channels of every layer, except that the last 1x1 convolution never has fewer than
+            1280 channels (section 4.2).
+        padding: "symmetric", or "tf_same" for weights of TensorFlow.
+        stem_stride: stride of the stem, 1 or 2.
+        stage_strides: stride of each of the seven stages, 1 or 2.
+        dropout: dropout probability before the last layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: a stride is not 1 or 2, or there are not seven stage strides.
     """
     if len(stage_strides) != len(_STAGES) or not {stem_stride, *stage_strides} <= {1, 2}:
-        raise SpecError(f"stage_strides must be {len(_STAGES)} of 1 or 2, not {list(stage_strides)}")
+        raise SpecError(
+            f"`stem_stride` must be 1 or 2 and `stage_strides` {len(_STAGES)} values of 1 or 2 "
+            f"(got {quote(stem_stride)} and {quote(list(stage_strides))})"
+        )
     channels = round_channels(32 * width_mult)
     body: dict[str, nn.Module] = {
         "stem": ConvNormAct(in_channels, channels, kernel=3, stride=stem_stride, padding=padding, activation=relu6)
@@ -88,17 +113,18 @@ def mobilenet_v2(
 
 
 def published_keys() -> dict[str, str]:
-    """Module paths of torchvision's layout, each with ours; the same at every width."""
+    """Map torchvision's module paths, the same at every width, to those of this network."""
     keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
     number = 1
     for stage, (expand_ratio, _, blocks) in enumerate(_STAGES, 1):
         for block in range(blocks):
-            theirs, ours = f"features.{number}.conv", f"body.stage{stage}.{block}.layers"
+            published, module = f"features.{number}.conv", f"body.stage{stage}.{block}.layers"
             layers = ["expand", "depthwise"] if expand_ratio != 1 else ["depthwise"]
-            for at, layer in enumerate(layers):
-                keys |= {f"{theirs}.{at}.0": f"{ours}.{layer}.conv", f"{theirs}.{at}.1": f"{ours}.{layer}.norm"}
-            at = len(layers)
-            keys |= {f"{theirs}.{at}": f"{ours}.project.conv", f"{theirs}.{at + 1}": f"{ours}.project.norm"}
+            for index, layer in enumerate(layers):
+                keys[f"{published}.{index}.0"] = f"{module}.{layer}.conv"
+                keys[f"{published}.{index}.1"] = f"{module}.{layer}.norm"
+            keys[f"{published}.{len(layers)}"] = f"{module}.project.conv"
+            keys[f"{published}.{len(layers) + 1}"] = f"{module}.project.norm"
             number += 1
     keys |= {f"features.{number}.0": "body.last.conv", f"features.{number}.1": "body.last.norm"}
     return keys | {"classifier.1": "head.fc"}

@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates, counted from the built modules."""
+"""Counts the parameters and multiply-accumulates of a network from its modules."""
 
 from __future__ import annotations
 
@@ -17,17 +17,46 @@ from edgekit.image.size import Size
 
 
 def network_cost(network: nn.Module, input: Size, *, channels: int = 3) -> Cost:
-    """The sum of `layer_costs`. Raises SpecError for an input that the network does not accept."""
+    """Count the cost of a network for one image: the sum of `layer_costs`.
+
+    Args:
+        network: network to count; not changed.
+        input: height and width of the input in pixels.
+        channels: number of input channels.
+
+    Returns:
+        Its parameters and multiply-accumulates.
+
+    Raises:
+        SpecError: the network does not accept inputs of this size.
+
+    Example:
+        >>> from edgekit import Size
+        >>> from edgekit.zoo.build import build
+        >>> from edgekit.zoo.network_cost import network_cost
+        >>> network_cost(build("lenet5"), Size(32, 32), channels=1)
+        Cost(parameters=61706, macs=416520)
+    """
     return total(layer_costs(network, input, channels=channels))
 
 
 def layer_costs(network: nn.Module, input: Size, *, channels: int = 3) -> tuple[LayerCost, ...]:
-    """The layers that a prediction on one image runs, in their order, by forward hooks.
+    """Count the cost of each layer of a network for one image.
 
-    Convolutions and linear layers count kernel height * width * in_channels / groups for each output value; biases,
-    norms, activations and pooling count 0: the convention of fvcore and of torchvision's tables. No arithmetic is
-    done (the network runs on the meta device), and the network is left as it was.
-    Raises SpecError for an input that the network does not accept.
+    Convolutions and linear layers count kernel height * width * in_channels / groups multiply-accumulates per output
+    value; biases, norms, activations and pooling count 0, as in fvcore and in torchvision's tables. The network runs on
+    the meta device, without arithmetic.
+
+    Args:
+        network: network to count; not changed.
+        input: height and width of the input in pixels.
+        channels: number of input channels.
+
+    Returns:
+        One entry per layer, in the order in which they run.
+
+    Raises:
+        SpecError: the network does not accept inputs of this size.
     """
     costs: list[LayerCost] = []
     leaves = {name: module for name, module in network.named_modules() if not any(module.children())}
@@ -54,7 +83,7 @@ def _record_cost(costs: list[LayerCost], name: str, module: nn.Module, inputs: A
 
 @contextmanager
 def _evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Puts the network in evaluation mode, then each module back in its own mode."""
+    """Switch the network to evaluation mode, and restore the mode of each module afterwards."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:

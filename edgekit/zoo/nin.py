@@ -9,9 +9,18 @@ from edgekit.zoo.network import Network
 
 
 def nin(*, classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> Network:
-    """Four mlpconv layers, then the mean of each class's own map: the ImageNet form of the authors' published code.
+    """Build the ImageNet form of the authors' published code: four mlpconv layers and the mean of each class's map.
 
-    Any input of 39x39 or more. The paper describes the principle (section 3, figure 2) and not this form's widths.
+    Accepts any input of 39x39 pixels or more. The paper describes the principle (section 3, figure 2), but not the
+    widths of this form.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        dropout: dropout probability before the last mlpconv layer.
+
+    Returns:
+        The network in training mode, randomly initialized.
     """
     body = {
         # at 224x224:                                                                  54x54x96
@@ -28,9 +37,17 @@ def nin(*, classes: int = 1000, in_channels: int = 3, dropout: float = 0.5) -> N
 
 
 def nin_cifar10(*, classes: int = 10, in_channels: int = 3, dropout: float = 0.5) -> Network:
-    """Three mlpconv layers, then the mean of each class's own map: the CIFAR-10 form of the authors' published code.
+    """Build the CIFAR-10 form of the authors' published code: three mlpconv layers and the mean of each class's map.
 
-    Any input of 4x4 or more. The second pooling is an average there.
+    Accepts any input of 4x4 pixels or more. The second pooling is an average.
+
+    Args:
+        classes: number of classes.
+        in_channels: number of input channels.
+        dropout: dropout probability after each pooling.
+
+    Returns:
+        The network in training mode, randomly initialized.
     """
     body = {
         # at 32x32:                                                                    32x32x96
@@ -46,7 +63,7 @@ def nin_cifar10(*, classes: int = 10, in_channels: int = 3, dropout: float = 0.5
 
 
 def _mlpconv(convolution: nn.Conv2d, *widths: int) -> nn.Sequential:
-    """A convolution and 1x1 convolutions to `widths`, each with ReLU: a small perceptron that slides over the maps.
+    """A convolution and 1x1 convolutions of these widths, each with ReLU: a small perceptron applied at each position.
 
     Equation 2 of the paper.
     """
@@ -59,5 +76,5 @@ def _mlpconv(convolution: nn.Conv2d, *widths: int) -> nn.Sequential:
 
 
 def _head(features: int, classes: int) -> dict[str, nn.Module]:
-    """The last perceptron layer gives one map a class, its ReLU included; their means are the logits (section 3.2)."""
+    """The last perceptron layer outputs one map per class, after a ReLU; their means are the logits (section 3.2)."""
     return {"fc": nn.Conv2d(features, classes, 1), "act": relu(), "pool": GlobalAveragePool()}

@@ -7,13 +7,13 @@ from typing import Literal, TypeAlias
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, must_be, unknown
 from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, he_normal, named, relu
 from edgekit.zoo.network import Network
 
 Shortcut: TypeAlias = Literal["projection", "zero_pad"]
 
-# Table 1 of the paper: the blocks of conv2_x to conv5_x, and whether they are bottlenecks.
+# Table 1 of the paper: the number of blocks of conv2_x to conv5_x.
 _BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -22,7 +22,7 @@ _BLOCKS = {
     152: (3, 8, 36, 3),
 }
 _WIDTHS = (64, 128, 256, 512)
-_EXPANSION = 4  # of a bottleneck's output over its width
+_EXPANSION = 4  # ratio of a bottleneck's output channels to its width
 
 
 def _is_bottleneck(depth: int) -> bool:
@@ -30,9 +30,12 @@ def _is_bottleneck(depth: int) -> bool:
 
 
 class ZeroPad(nn.Module):
-    """Option A: a shortcut without parameters, every `stride`-th position, and channels of zeros after its own.
+    """Option A of section 3.3: a shortcut without parameters that subsamples the input and appends zero channels.
 
-    Section 3.3: the fixed zero-padding matrix where a projection would learn one.
+    Args:
+        in_channels: number of input channels.
+        out_channels: number of output channels.
+        stride: it keeps every `stride`-th row and column.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
@@ -44,7 +47,7 @@ class ZeroPad(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """relu(layers(x) + shortcut(x)), or relu(layers(x)) in a plain network, whose `shortcut` is None. Figure 5."""
+    """relu(layers(x) + shortcut(x)), or relu(layers(x)) if `shortcut` is None, as in a plain network (figure 5)."""
 
     def __init__(self, layers: nn.Sequential, shortcut: nn.Module | None) -> None:
         super().__init__()
@@ -61,7 +64,7 @@ class ResidualBlock(nn.Module):
 
 
 def _layers(in_channels: int, width: int, *, stride: int, bottleneck: bool) -> nn.Sequential:
-    """3x3, 3x3; or 1x1, 3x3, 1x1 to four times the width. The last has no activation: the block's comes after it."""
+    """Two 3x3 convolutions, or 1x1, 3x3 and 1x1 to four times the width. The activation of the last is the block's."""
     if not bottleneck:
         first = ConvNormAct(in_channels, width, kernel=3, stride=stride)
         return named({"conv1": first, "conv2": ConvNormAct(width, width, kernel=3, activation=None)})
@@ -75,7 +78,7 @@ def _layers(in_channels: int, width: int, *, stride: int, bottleneck: bool) -> n
 
 
 def _shortcut(kind: Shortcut, in_channels: int, out_channels: int, *, stride: int) -> nn.Module:
-    """An identity where the shapes agree; a projection (the paper's option B) or zero padding (A) where not."""
+    """An identity if the shapes agree; otherwise a projection (the paper's option B) or zero padding (option A)."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "projection":
@@ -86,7 +89,7 @@ def _shortcut(kind: Shortcut, in_channels: int, out_channels: int, *, stride: in
 def _stage(
     in_channels: int, width: int, *, blocks: int, stride: int, bottleneck: bool, shortcut: Shortcut | None
 ) -> nn.Sequential:
-    """Blocks of one width, the first with the stride; without shortcuts when `shortcut` is None."""
+    """Blocks of one width, of which the first has the stride; without shortcuts if `shortcut` is None."""
     out_channels = width * _EXPANSION if bottleneck else width
     stage = nn.Sequential()
     for block in range(blocks):
@@ -106,12 +109,23 @@ def resnet(
     skip: bool = True,
     shortcut: Shortcut = "projection",
 ) -> Network:
-    """The network of table 1 with `depth` (18, 34, 50, 101 or 152) layers that learn.
+    """Build a network of table 1.
 
-    skip=False: the plain network of the same layers (figure 3, middle). shortcut: where a block changes the shape.
-    Any input size works. Departure from the paper: a bottleneck's stride is in its 3x3 convolution, not in the first
-    1x1, which would drop three of four positions unseen; the published weights are trained so.
-    Raises SpecError for an unknown depth or shortcut.
+    Accepts any input size. Departure from the paper: the stride of a bottleneck is in its 3x3 convolution, not in the
+    first 1x1, which would discard three of four positions; the published weights were trained this way.
+
+    Args:
+        depth: number of layers with weights: 18, 34, 50, 101 or 152.
+        classes: number of classes.
+        in_channels: number of input channels.
+        skip: False builds the plain network with the same layers but no shortcuts (figure 3, middle).
+        shortcut: "projection" or "zero_pad", for blocks that change the shape.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: `depth` or `shortcut` is unknown.
     """
     if depth not in _BLOCKS:
         raise SpecError(unknown("depth", str(depth), map(str, _BLOCKS)))
@@ -139,13 +153,25 @@ def cifar_resnet(
     skip: bool = True,
     shortcut: Shortcut = "zero_pad",
 ) -> Network:
-    """The small form of section 4.2: 3x3 convolutions at 32x32, 16x16 and 8x8, of 16, 32 and 64 channels.
+    """Build the CIFAR-10 network of section 4.2: 3x3 convolutions of 16, 32 and 64 channels at 32x32, 16x16 and 8x8.
 
-    depth: 6n + 2 layers that learn (20, 32, 44, 56, 110 in the paper). skip=False: without the shortcuts, which are
-    option A in the paper. Any input size works. Raises SpecError for another depth or an unknown shortcut.
+    Accepts any input size.
+
+    Args:
+        depth: number of layers with weights, 6n + 2: 20, 32, 44, 56 or 110 in the paper.
+        classes: number of classes.
+        in_channels: number of input channels.
+        skip: False builds the plain network with the same layers but no shortcuts.
+        shortcut: "zero_pad" (the paper's option A) or "projection", for blocks that change the shape.
+
+    Returns:
+        The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: `depth` is not 6n + 2, or `shortcut` is unknown.
     """
     if depth < 8 or depth % 6 != 2:
-        raise SpecError(f"depth must be 6n + 2, such as 20, 32, 44 or 56, not {depth}")
+        raise SpecError(must_be("depth", "6n + 2, such as 20, 32, 44 or 56", depth))
     kind, blocks = _checked_shortcut(shortcut) if skip else None, (depth - 2) // 6
     body: dict[str, nn.Module] = {"conv1": ConvNormAct(in_channels, 16, kernel=3)}
     channels = 16
@@ -163,20 +189,20 @@ def _checked_shortcut(shortcut: Shortcut) -> Shortcut:
 
 
 def published_keys(*, depth: int, skip: bool = True) -> dict[str, str]:
-    """Module paths of torchvision's layout, each with ours; empty for the networks that it does not have."""
+    """Map torchvision's module paths to those of this network; empty for networks that torchvision does not have."""
     if depth not in _BLOCKS or not skip:
         return {}
     keys = {"conv1": "body.conv1.conv", "bn1": "body.conv1.norm", "fc": "head.fc"}
     convolutions = (1, 2, 3) if _is_bottleneck(depth) else (1, 2)
     for stage, blocks in enumerate(_BLOCKS[depth], 1):
         for block in range(blocks):
-            theirs, ours = f"layer{stage}.{block}", f"body.conv{stage + 1}_x.{block}"
-            for at in convolutions:
-                keys[f"{theirs}.conv{at}"] = f"{ours}.layers.conv{at}.conv"
-                keys[f"{theirs}.bn{at}"] = f"{ours}.layers.conv{at}.norm"
+            published, module = f"layer{stage}.{block}", f"body.conv{stage + 1}_x.{block}"
+            for number in convolutions:
+                keys[f"{published}.conv{number}"] = f"{module}.layers.conv{number}.conv"
+                keys[f"{published}.bn{number}"] = f"{module}.layers.conv{number}.norm"
             if block == 0 and (stage > 1 or _is_bottleneck(depth)):
                 keys |= {
-                    f"{theirs}.downsample.0": f"{ours}.shortcut.conv",
-                    f"{theirs}.downsample.1": f"{ours}.shortcut.norm",
+                    f"{published}.downsample.0": f"{module}.shortcut.conv",
+                    f"{published}.downsample.1": f"{module}.shortcut.norm",
                 }
     return keys

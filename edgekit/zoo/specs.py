@@ -1,4 +1,4 @@
-"""The zoo as data: every network's name, builder, arguments, preprocessing, size and paper. No torch."""
+"""The zoo as data, without torch: name, builder, arguments, preprocessing, cost and paper of every network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ from edgekit.preprocess.spec import Preprocess
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """One network. `parameters` and `macs` are of its default form at its default input (tests recount them).
+    """The description of one network.
 
-    builder: "module:function" under edgekit.zoo; arguments: its keyword arguments. departures: how and why the network
-    differs from its paper.
+    Attributes:
+        name: name of the network.
+        builder: function that builds it, as "module:function" in edgekit.zoo.
+        preprocess: how images become its input: as its published weights expect, or as in its paper.
+        parameters: number of parameters with the default number of classes (verified by tests).
+        macs: number of multiply-accumulates for one image of the default input size (verified by tests).
+        paper: authors, year and arXiv number or title.
+        arguments: keyword arguments of the builder.
+        departures: how and why the network differs from its paper; empty if it does not.
     """
 
     name: str
@@ -31,12 +38,12 @@ class ModelSpec:
 
     @property
     def input(self) -> Size:
-        """The default input's Size(height, width)."""
+        """Height and width of the default input, in pixels."""
         return self.preprocess.crop
 
 
 class _Paper(NamedTuple):
-    """What the networks of one paper share: where it is, and how ours differ from it and why."""
+    """A paper, and how and why its networks here differ from it."""
 
     citation: str
     departures: str = ""
@@ -51,7 +58,7 @@ def _spec(
     paper: _Paper,
     arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelSpec:
-    """One row of the table below; a network's function has its name, unless "module:function" says another."""
+    """One row of the table below. module: "module:function", or "module" if the function is called like the network."""
     return ModelSpec(
         name=name,
         builder=module if ":" in module else f"{module}:{name}",
@@ -66,61 +73,66 @@ def _spec(
 
 _LENET = _Paper(
     "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
-    "full connections in C3 and a linear output with softmax, as everywhere since",
+    "C3 reads all feature maps of S2, and the output is linear with softmax, as has become standard",
 )
 _ALEXNET = _Paper(
     "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks",
-    "one tower, as nothing is split over GPUs now; 227x227, because 224 does not give the paper's 55x55; "
-    "He's initialization, because the paper's is slow to start",
+    "one tower, because the network is no longer split over two GPUs; 227x227 input, because 224x224 does not give the "
+    "paper's 55x55; He initialization, because training starts slowly with the paper's",
 )
 _ALEXNET_OWT = _Paper(
     "Krizhevsky 2014, arXiv 1404.5997",
-    "256 filters in conv4, any grid averaged to 6x6, dropout before fc6 and fc7: as the published weights have it",
+    "256 filters in conv4, the last grid averaged to 6x6, dropout before fc6 and fc7: as in the published weights",
 )
 _VGG = _Paper(
     "Simonyan and Zisserman 2014, arXiv 1409.1556",
-    "any grid averaged to 7x7, so that other inputs work; batch norm where named, which is younger than the paper: "
-    "as the published weights have it",
+    "the last grid averaged to 7x7, so that other input sizes work; batch norm, which is newer than the paper, in the "
+    "_bn variants: as in the published weights",
 )
-_NIN = _Paper("Lin et al. 2013, arXiv 1312.4400", "widths from the authors' published code: the paper gives none")
+_NIN = _Paper(
+    "Lin et al. 2013, arXiv 1312.4400", "widths from the authors' published code, because the paper gives none"
+)
 _RESNET = _Paper(
     "He et al. 2015, arXiv 1512.03385",
-    "a bottleneck's stride in its 3x3 convolution, not in the first 1x1, which would drop three of four positions "
-    "unseen: as the published weights have it",
+    "the stride of a bottleneck is in its 3x3 convolution, not in the first 1x1, which would discard three of four "
+    "positions: as in the published weights",
 )
 _INCEPTION = _Paper(
     "Szegedy et al. 2014, arXiv 1409.4842",
-    "any last grid averaged, so that other inputs work; He's initialization, because the paper gives none",
+    "a last grid of any size is averaged, so that other input sizes work; He initialization, because the paper gives "
+    "none",
 )
 _GOOGLENET = _Paper(
     "Szegedy et al. 2014, arXiv 1409.4842",
-    "batch norm instead of biases and response norms, 3x3 kernels in the 5x5 branch, a last maximum pooling of 2x2: "
-    "as the published weights have it",
+    "batch norm instead of biases and response norms, 3x3 kernels in the 5x5 branch, 2x2 in the last max pooling: "
+    "as in the published weights",
 )
 _MOBILENET_V1 = _Paper(
-    "Howard et al. 2017, arXiv 1704.04861", "the last depthwise stride is 1: table 1's s2 contradicts its own sizes"
+    "Howard et al. 2017, arXiv 1704.04861",
+    "the last depthwise stride is 1, because the s2 in table 1 contradicts its sizes",
 )
 _MOBILENET_V2 = _Paper("Sandler et al. 2018, arXiv 1801.04381")
 _EFFICIENTNET = _Paper(
-    "Tan and Le 2019, arXiv 1905.11946", "symmetric padding and B2 at 288, not 260: as the published weights have it"
+    "Tan and Le 2019, arXiv 1905.11946",
+    "symmetric padding, and an input of 288 for B2, not 260: as in the published weights",
 )
 _LITE = _Paper(
     "Tan and Le 2019, arXiv 1905.11946; lite: github.com/tensorflow/tpu",
-    "symmetric padding, as in the rest of the zoo; padding tf_same is the authors'",
+    "symmetric padding, as in the rest of the zoo; the authors use tf_same",
 )
 
-# How the images come to the published weights of each network, or as in its paper where there are none.
+# The preprocessing that the published weights of each network expect, or that of its paper if there are none.
 _DIGITS = Preprocess(color="L", resize=28, pad=2, crop=Size(32, 32), mean=(0.1307,), std=(0.3081,))
 _CIFAR = Preprocess(resize=32, crop=Size(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 _IMAGENET = Preprocess(resize=256, crop=Size(224, 224))
 _CROP_227 = Preprocess(resize=256, crop=Size(227, 227))
 _BICUBIC = Preprocess(resize=256, crop=Size(224, 224), interpolation="bicubic")
-# The weights' own input transform, ((x - 0.485) / 0.229) * (0.229 / 0.5) + (0.485 - 0.5) / 0.5 for red and so on,
-# comes to (x - 0.5) / 0.5 in every channel.
+# The input transform of these weights, ((x - 0.485) / 0.229) * (0.229 / 0.5) + (0.485 - 0.5) / 0.5 for red, simplifies
+# to (x - 0.5) / 0.5 in every channel.
 _GOOGLE = Preprocess(resize=256, crop=Size(224, 224), mean=(0.5,), std=(0.5,))
 
 
-# The norms of networks whose weights come from the authors' TensorFlow code.
+# The batch norms of networks whose weights come from the authors' TensorFlow code.
 _TF_NORM = {"norm_eps": 1e-3, "norm_momentum": 0.01}
 
 
@@ -135,7 +147,7 @@ def _efficientnet(
     macs: int,
     norm: Mapping[str, float] = MappingProxyType({}),
 ) -> ModelSpec:
-    """One row of the authors' published table."""
+    """One row of the table that the authors published."""
     return _spec(
         f"efficientnet_{name}",
         "efficientnet:efficientnet",
@@ -150,7 +162,7 @@ def _efficientnet(
 def _lite(
     name: str, width_mult: float, depth_mult: float, resolution: int, dropout: float, parameters: int, macs: int
 ) -> ModelSpec:
-    """One row of the lite table; preprocessing as in the authors' code: 32 pixels of margin, (value - 127) / 128."""
+    """One row of the lite table. Preprocessing as in the authors' code: a margin of 32 pixels, (value - 127) / 128."""
     mean, std = (127 / 255,), (128 / 255,)
     crop = Size(resolution, resolution)
     return _spec(
@@ -226,7 +238,23 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _
 
 
 def spec_named(name: str) -> ModelSpec:
-    """The spec of that name. Raises SpecError naming close ones."""
+    """Look up the spec of a network.
+
+    Args:
+        name: name of the network, e.g. "mobilenet_v2"; see `edgekit models`.
+
+    Returns:
+        Its spec.
+
+    Raises:
+        SpecError: the name is unknown; the message suggests close ones.
+
+    Example:
+        >>> from edgekit.zoo.specs import spec_named
+        >>> spec = spec_named("mobilenet_v2")
+        >>> spec.parameters, str(spec.input)
+        (3504872, '224x224')
+    """
     if name not in SPECS:
         raise SpecError(unknown("network", name, SPECS))
     return SPECS[name]

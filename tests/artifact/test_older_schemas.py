@@ -1,4 +1,4 @@
-"""Files written before the keys were renamed are read: one of each kind, in tests/data/schema_1, written by aa93f2e."""
+"""Reading of files with schema 1: one of each kind, in tests/data/schema_1, written by commit aa93f2e."""
 
 import json
 import re
@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekit import Classifier
-from edgekit.artifact.info import read_info, read_sidecar
+from edgekit.artifact.info import read_info
 from edgekit.artifact.older_schemas import with_schema_2
+from edgekit.artifact.sidecar import read_sidecar
 from edgekit.train.recipe import read_recipe
 
 OLD = Path(__file__).parent.parent / "data" / "schema_1"
@@ -43,7 +44,7 @@ def test_read_sidecar_reads_one_of_schema_1():
     assert not OLD_KEYS.search(json.dumps(sidecar))
 
 
-def test_golden_vectors_of_schema_1_hold_for_the_model_today():
+def test_golden_vectors_of_schema_1_match_the_current_predictions():
     document = with_schema_2(json.loads((OLD / "model.golden.json").read_text()))
     shape = document["input"]["shape"]
     pixels = np.fromfile(OLD / document["input"]["file"], np.uint8).reshape(shape)

@@ -1,4 +1,4 @@
-"""A whole benchmark, and how disturbed the machine was."""
+"""A complete benchmark, and how noisy the machine was."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from edgekit.image.synthetic import write_synthetic_photo
 from edgekit.zoo.specs import SPECS
 
 
-def test_measure_covers_every_figure(tmp_path):
+def test_measure_reports_every_figure(tmp_path):
     subject = open_subject("lenet5-mnist-int8")
     calls = []
     bench = measure(
@@ -36,9 +36,9 @@ def test_measure_covers_every_figure(tmp_path):
     assert figures == {"cold start", "session", "network, 1 thread", "file to label", "throughput"}
 
 
-def test_noise_is_that_of_the_product_that_was_disturbed_most():
+def test_noise_is_the_largest_variation_of_a_matrix_product():
     steady, rising = np.ones((10, 3)), np.linspace(1, 2, 10)[:, None] * np.ones(3)
-    models = {(0, "network", 1): rising * 9}  # what is measured is no measure of the machine
+    models = {(0, "network", 1): rising * 9}  # models do not count, only the machine's own products
     assert noise(models | {(-1, "float32", 1): steady, (-1, "int8", 1): steady}) == 0
     disturbed = noise(models | {(-1, "float32", 1): steady, (-1, "int8", 2): rising})
     assert disturbed == pytest.approx(0.8 / 1.5)

@@ -10,12 +10,12 @@ from edgekit.zoo.specs import SPECS
 
 
 @pytest.mark.parametrize("name", ["lenet5-mnist", "lenet5-mnist-int8", "mobilenet_v2-cifar10-int8"])
-def test_count_macs_agrees_with_the_layer_costs(name):
+def test_count_macs_agrees_with_layer_costs(name):
     subject = open_subject(name)
     assert count_macs(subject) == total(layers(subject.model, name=name)).macs > 0
 
 
-def test_count_macs_of_a_third_party_file(shared):
+def test_count_macs_of_a_third_party_model(shared):
     subject = open_subject(shared / "weights/mobilenet_v2_imagenet_plain.onnx")
     assert count_macs(subject) == SPECS["mobilenet_v2"].macs
     assert subject.info is None

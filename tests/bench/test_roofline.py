@@ -1,4 +1,4 @@
-"""The matrix product that measures the machine's peak."""
+"""The matrix product that measures the peak of the machine."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from edgekit.bench import roofline
 
 
 @pytest.mark.parametrize("int8", [False, True])
-def test_matrix_product_is_that_of_numpy(int8):
+def test_matrix_product_agrees_with_numpy(int8):
     output = roofline.matrix_product(int8=int8, threads=1)()[0]
     rng = np.random.default_rng(0)
     right, left = rng.integers(-64, 65, (512, 512)), rng.integers(0, 256, (512, 512))

@@ -1,4 +1,4 @@
-"""onnxruntime's own format, what a reduced build needs for it, and what accelerators take."""
+"""The .ort format, the operators of a reduced build, and what accelerators support."""
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ from edgekit import Classifier
 from edgekit.bundle.onnxruntime_mobile import provider_reports, provider_source, write_ort
 from edgekit.errors import ArtifactError, ParityError, SpecError
 from edgekit.files import sha256
-from edgekit.hub.shipped import shipped_models
+from edgekit.hub.built_in import built_in_models
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, *CROP, 3), np.uint8)
 
@@ -22,13 +22,13 @@ def converted(tmp_path_factory):
     return source, folder / "tiny.ort", write_ort(source, folder / "tiny.ort")
 
 
-def test_it_loads_only_where_it_is_trusted(converted):
-    with pytest.raises(ArtifactError, match=r"tiny\.ort: refused: .*--trusted"):
+def test_classifier_loads_an_ort_file_only_if_trusted(converted):
+    with pytest.raises(ArtifactError, match=r"tiny\.ort: refused: .*`trusted`"):
         Classifier(converted[1])
     assert Classifier(converted[1], trusted=True).info.labels == LABELS
 
 
-def test_it_answers_as_the_onnx_file_and_keeps_what_it_says(converted):
+def test_write_ort_keeps_the_logits_and_the_metadata(converted):
     source, path, _ = converted
     with Classifier(path, trusted=True) as classifier:
         np.testing.assert_allclose(classifier.logits(PIXELS), tiny_logits(PIXELS), atol=1e-4)
@@ -38,31 +38,31 @@ def test_it_answers_as_the_onnx_file_and_keeps_what_it_says(converted):
     assert info.parity["ort"]["agreement"] == 1
 
 
-def test_the_operators_of_a_reduced_build_are_listed_without_a_place(converted):
-    source, path, operators = converted
-    lines = operators.read_text().splitlines()
-    assert operators.name == "tiny.required_operators.config"
+def test_write_ort_lists_the_operators_of_a_reduced_build_without_paths(converted):
+    source, path, config = converted
+    lines = config.read_text().splitlines()
+    assert config.name == "tiny.required_operators.config"
     assert lines[0] == "# Operators of tiny.ort (tiny, float32)"
-    needed = {operator for line in lines[1:] for operator in line.split(";")[2].split(",")}
-    assert {"Cast", "MatMul"} <= needed
-    assert needed <= {node.op_type for node in onnx.load(source).graph.node}
-    assert str(path.parent) not in operators.read_text()
+    operators = {operator for line in lines[1:] for operator in line.split(";")[2].split(",")}
+    assert {"Cast", "MatMul"} <= operators
+    assert operators <= {node.op_type for node in onnx.load(source).graph.node}
+    assert str(path.parent) not in config.read_text()
 
 
-def test_int8_files_convert_too(tmp_path):
-    source, path = shipped_models()["lenet5-mnist-int8"], tmp_path / "lenet5.ort"
+def test_write_ort_converts_int8_files(tmp_path):
+    source, path = built_in_models()["lenet5-mnist-int8"], tmp_path / "lenet5.ort"
     operators = write_ort(source, path).read_text()
     digit = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1), np.uint8)
     assert "QLinearConv" in operators
     np.testing.assert_allclose(Classifier(path, trusted=True).logits(digit), Classifier(source).logits(digit), atol=0.5)
 
 
-def test_a_file_that_would_answer_otherwise_is_not_written(tmp_path, monkeypatch):
+def test_write_ort_writes_nothing_if_the_logits_change(tmp_path, monkeypatch):
     import edgekit.bundle.onnxruntime_mobile as module
 
     other = module._convert(write_tiny(tmp_path / "a.onnx", other_weights()).read_bytes(), "other")
     monkeypatch.setattr(module, "_convert", lambda model, name: other)
-    with pytest.raises(ParityError, match=r"converting to \.ort changed the answers"):
+    with pytest.raises(ParityError, match=r"converting to \.ort changed the outputs"):
         write_ort(write_tiny(tmp_path / "b.onnx"), tmp_path / "b.ort")
     assert not (tmp_path / "b.ort").exists()
 
@@ -74,32 +74,32 @@ def other_weights() -> onnx.ModelProto:
     return model
 
 
-def test_the_source_is_not_replaced(tmp_path):
+def test_write_ort_does_not_replace_its_source(tmp_path):
     source = write_tiny(tmp_path / "tiny.onnx")
     with pytest.raises(SpecError, match="would replace"):
         write_ort(source, source)
 
 
-def test_a_strangers_ort_file_with_another_interface_is_refused(tmp_path, converted):
+def test_classifier_raises_for_third_party_and_truncated_ort_files(tmp_path, converted):
     import edgekit.bundle.onnxruntime_mobile as module
 
     foreign = tmp_path / "foreign.ort"
     foreign.write_bytes(module._convert(plain_model().SerializeToString(), "plain"))
-    with pytest.raises(ArtifactError, match="without edgekit's metadata"):
+    with pytest.raises(ArtifactError, match="without edgekit metadata"):
         Classifier(foreign, trusted=True)
     foreign.write_bytes(converted[1].read_bytes()[:5000])
     with pytest.raises(ArtifactError, match="onnxruntime cannot load it"):
         Classifier(foreign, trusted=True)
 
 
-def test_providers_are_reported_by_onnxruntimes_own_lists():
+def test_provider_reports_count_the_nodes_that_each_provider_supports():
     model = plain_model()
     hard = onnx.helper.make_node("HardSwish", ["grid"], ["active"])
     model.graph.node[1].CopyFrom(hard)
     reports = {report.provider: report for report in provider_reports(model.SerializeToString(), name="m")}
     assert set(reports) == {"NNAPI", "CoreML, NeuralNetwork", "CoreML, MLProgram"}
     nnapi = reports["NNAPI"]
-    assert nnapi.refused == ("ai.onnx:HardSigmoid",)  # what onnxruntime makes of it
+    assert nnapi.refused == ("ai.onnx:HardSigmoid",)  # onnxruntime rewrites HardSwish with it
     assert (nnapi.nodes - nnapi.taken, nnapi.partitions) == (1, 2)
     assert any("Conv" in condition for condition in nnapi.conditions)
     assert "onnxruntime 1." in provider_source()

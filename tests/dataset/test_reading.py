@@ -1,3 +1,5 @@
+"""Reading data sets: folders, archives, idx files, tables, and what makes each of them unusable."""
+
 import gzip
 import struct
 import subprocess
@@ -34,14 +36,15 @@ def value_of(source) -> int:
     return int(np.asarray(load_image(source, color="L").pixels)[0, 0])
 
 
-def packed(folder: Path, path: Path, inside: str = "") -> Path:
+def pack(folder: Path, path: Path, top: str = "") -> Path:
+    """Pack a folder into the archive `path`, under the folder `top` of it."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(folder.rglob("*")):
-                archive.write(file, Path(inside) / file.relative_to(folder))
+                archive.write(file, Path(top) / file.relative_to(folder))
     else:
         with tarfile.open(path, f"w:{path.suffix.removeprefix('.').removesuffix('tar')}") as archive:
-            archive.add(folder, inside or ".")
+            archive.add(folder, top or ".")
     return path
 
 
@@ -53,42 +56,42 @@ def assert_cats_and_dogs(images, count=8):
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation", "test"])
-def test_a_folder_with_both_splits(tmp_path, val):
+def test_read_both_reads_a_folder_with_splits(tmp_path, val):
     training, validation = read_both(make_folder(tmp_path, ("train", val)))
     assert_cats_and_dogs(training)
     assert_cats_and_dogs(validation)
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.tar.gz", "data.zip"])
-@pytest.mark.parametrize("inside", ["", "pets/v1"])
-def test_archives_hold_what_the_folder_holds(tmp_path, name, inside):
+@pytest.mark.parametrize("top", ["", "pets/v1"])
+def test_read_both_reads_archives_like_folders(tmp_path, name, top):
     folder = make_folder(tmp_path / "pets", ("train", "val"))
-    archive = packed(folder, tmp_path / name, inside)
-    for ours, theirs in zip(read_both(archive), read_both(folder), strict=True):
-        assert ours.classes == theirs.classes
-        assert ours.labels == theirs.labels
-        assert [value_of(s) for s in ours.sources] == [value_of(s) for s in theirs.sources]
+    archive = pack(folder, tmp_path / name, top)
+    for images, expected in zip(read_both(archive), read_both(folder), strict=True):
+        assert images.classes == expected.classes
+        assert images.labels == expected.labels
+        assert [value_of(s) for s in images.sources] == [value_of(s) for s in expected.sources]
 
 
-def test_of_an_archive_only_the_wanted_split_is_read(tmp_path, monkeypatch):
-    archive = packed(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
+def test_read_unpacks_only_the_requested_split_of_an_archive(tmp_path, monkeypatch):
+    archive = pack(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
     opened = []
-    real = zipfile.ZipFile.open
+    original = zipfile.ZipFile.open
     monkeypatch.setattr(
-        zipfile.ZipFile, "open", lambda self, info, *args: opened.append(info.filename) or real(self, info, *args)
+        zipfile.ZipFile, "open", lambda self, info, *args: opened.append(info.filename) or original(self, info, *args)
     )
     assert_cats_and_dogs(read(archive, "val"))
     assert len(opened) == 8
     assert all(name.startswith("val/") for name in opened)
 
 
-def test_val_is_not_mixed_with_test(tmp_path):
+def test_read_does_not_merge_val_and_test(tmp_path):
     make_folder(tmp_path, ("train", "val"))
     make_folder(tmp_path, ("test",), count=9)
     assert len(read(tmp_path, "val")) == 8
 
 
-def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
+def test_read_held_out_returns_val_or_everything_without_splits(tmp_path):
     assert len(read_held_out(make_folder(tmp_path / "both", ("train", "val"), 3))) == 6
     assert len(read_held_out(make_folder(tmp_path / "plain", ("",), 3))) == 6
     with pytest.raises(DataError, match="no val images"):
@@ -98,10 +101,10 @@ def test_held_out_is_val_or_everything_where_there_are_no_halves(tmp_path):
 
 
 @pytest.mark.parametrize("packing", [None, "data.tar.gz", "data.zip"])
-def test_a_fraction_of_each_class_is_kept_by_the_seed(tmp_path, packing):
+def test_read_both_draws_val_fraction_of_each_class_by_seed(tmp_path, packing):
     make_folder(tmp_path / "pets", ("",), count=10)
     write_image(tmp_path / "pets/cats/eleventh.png", 20)
-    root = packed(tmp_path / "pets", tmp_path / packing, "top") if packing else tmp_path / "pets"
+    root = pack(tmp_path / "pets", tmp_path / packing, "top") if packing else tmp_path / "pets"
     training, validation = read_both(root, val_fraction=0.2, seed=3)
     assert_cats_and_dogs(training, 17)
     assert_cats_and_dogs(validation, 4)
@@ -112,19 +115,19 @@ def test_a_fraction_of_each_class_is_kept_by_the_seed(tmp_path, packing):
     assert len(read(root, "all")) == 21
 
 
-def test_train_alone_is_divided_too(tmp_path):
+def test_read_both_splits_data_that_has_only_train(tmp_path):
     training, validation = read_both(make_folder(tmp_path, ("train",)), val_fraction=0.25)
     assert (len(training), len(validation)) == (6, 2)
 
 
-def test_a_class_that_val_lacks_shifts_no_index(tmp_path):
+def test_read_keeps_class_indexes_if_val_lacks_a_class(tmp_path):
     make_folder(tmp_path, ("train",))
     write_image(tmp_path / "val/dogs/0.png", 200)
     assert read(tmp_path, "val").labels == (1,)
     assert read_both(tmp_path)[1].labels == (1,)
 
 
-def test_what_lies_deeper_in_a_class_belongs_to_it(tmp_path):
+def test_read_includes_subfolders_of_a_class_and_skips_hidden_ones(tmp_path):
     make_folder(tmp_path, ("train", "val"))
     write_image(tmp_path / "train/dogs/big/old/0.png", 220)
     write_image(tmp_path / "train/.cache/hidden/0.png", 0)
@@ -132,95 +135,95 @@ def test_what_lies_deeper_in_a_class_belongs_to_it(tmp_path):
     assert_cats_and_dogs(read(tmp_path, "train"), 9)
 
 
-def change_val_class(root):
+def add_unknown_val_class(root):
     write_image(root / "val/horses/0.png", 5)
 
 
-def change_empty(root):
+def add_empty_class(root):
     (root / "train/birds").mkdir()
 
 
-def change_one_class(root):
+def leave_one_class(root):
     for split in ("train", "val"):
         for file in (root / split / "dogs").iterdir():
             file.unlink()
         (root / split / "dogs").rmdir()
 
 
-def change_no_val(root):
+def remove_val(root):
     (root / "val").rename(root / ".hidden")
 
 
-def change_no_train(root):
+def remove_train(root):
     (root / "train").rename(root / ".gone")
 
 
-def change_nothing_there(root):
-    change_no_train(root)
-    change_no_val(root)
+def remove_everything(root):
+    remove_train(root)
+    remove_val(root)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (change_val_class, r"val has classes that train does not have: 'horses'"),
-        (change_empty, r"no images in 'train/birds'"),
-        (change_one_class, r"one class only \('cats'\)"),
-        (change_no_val, r"no val images.*val_fraction 0\.2"),
-        (change_no_train, r"no train images, only those in val/"),
-        (change_nothing_there, r"no images in folders named by their classes"),
+        (add_unknown_val_class, r"val has classes that train does not have: 'horses'"),
+        (add_empty_class, r"no images in 'train/birds'"),
+        (leave_one_class, r"only one class \('cats'\)"),
+        (remove_val, r"no val images.*`val_fraction` to 0\.2"),
+        (remove_train, r"no train images, only images in val/"),
+        (remove_everything, r"no images in class folders"),
     ],
 )
 @pytest.mark.parametrize("archived", [False, True])
-def test_what_cannot_be_trained_on_is_one_clear_line(tmp_path, change, said, archived):
+def test_read_both_refuses_data_that_cannot_be_trained_on(tmp_path, change, message, archived):
     root = make_folder(tmp_path / "pets", ("train", "val"))
     change(root)
-    path = packed(root, tmp_path / "pets.tar") if archived else root
-    with pytest.raises(DataError, match=said) as caught:
+    path = pack(root, tmp_path / "pets.tar") if archived else root
+    with pytest.raises(DataError, match=message) as caught:
         read_both(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
 
-def test_a_fraction_beside_an_own_val_is_refused(tmp_path):
-    with pytest.raises(DataError, match="leave val_fraction out"):
+def test_read_both_refuses_val_fraction_if_there_are_val_images(tmp_path):
+    with pytest.raises(DataError, match="omit `val_fraction`"):
         read_both(make_folder(tmp_path, ("train", "val")), val_fraction=0.2)
 
 
-def test_a_class_of_one_image_cannot_be_divided(tmp_path):
+def test_read_both_refuses_to_split_a_class_with_one_image(tmp_path):
     make_folder(tmp_path, ("",))
     write_image(tmp_path / "birds/0.png", 1)
-    with pytest.raises(DataError, match="'birds' has one image only"):
+    with pytest.raises(DataError, match="'birds' has only one image"):
         read_both(tmp_path, val_fraction=0.5)
 
 
-def test_paths_that_are_no_data_set(tmp_path):
+def test_read_refuses_paths_that_are_not_data_sets(tmp_path):
     with pytest.raises(DataError, match="no such folder or file"):
         read(tmp_path / "nowhere", "train")
     (tmp_path / "a.txt").write_text("hello")
-    with pytest.raises(DataError, match="neither a folder, nor a tar or zip archive"):
+    with pytest.raises(DataError, match="not a folder, a tar or zip archive"):
         read(tmp_path / "a.txt", "train")
-    with pytest.raises(DataError, match="unknown split 'trian'; did you mean train"):
-        read(tmp_path, "trian")
+    with pytest.raises(DataError, match="unknown split 'trian'; did you mean train"):  # sic
+        read(tmp_path, "trian")  # sic
 
 
 @pytest.mark.parametrize("name", ["data.tar.gz", "data.zip"])
-def test_a_truncated_archive_is_one_clear_line(tmp_path, name):
-    path = packed(make_folder(tmp_path / "pets", ("train", "val"), count=40), tmp_path / name)
+def test_read_both_refuses_a_truncated_archive(tmp_path, name):
+    path = pack(make_folder(tmp_path / "pets", ("train", "val"), count=40), tmp_path / name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match=name):
         read_both(path)
 
 
 @pytest.mark.parametrize("name", ["data.tar.gz", "data.tar.xz", "data.tar.bz2"])
-def test_an_archive_with_a_damaged_byte_is_one_clear_line(tmp_path, name):
-    """Of a tar.gz, many a damaged byte unpacks all the same: only the checksum at its end tells."""
+def test_read_both_refuses_an_archive_with_a_damaged_byte(tmp_path, name):
+    """Many damaged bytes of a tar.gz unpack without an error; only the checksum at its end reveals them."""
     folder = tmp_path / "pets"
     for number in range(4):
         path = folder / ("train", "val")[number % 2] / ("cat", "dog")[number // 2] / "noise.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(np.random.default_rng(number).bytes(2000))
-    path = packed(folder, tmp_path / name)
+    path = pack(folder, tmp_path / name)
     data = path.read_bytes()
     for at in np.linspace(200, 7000, 12).astype(int).tolist():
         broken = bytearray(data)
@@ -230,8 +233,8 @@ def test_an_archive_with_a_damaged_byte_is_one_clear_line(tmp_path, name):
             read_both(path)
 
 
-def test_an_archive_that_unpacks_to_more_than_the_limit_is_refused(tmp_path, monkeypatch):
-    path = packed(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
+def test_read_both_refuses_an_archive_that_unpacks_to_more_than_the_limit(tmp_path, monkeypatch):
+    path = pack(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / "pets.zip")
     monkeypatch.setattr("edgekit.dataset.archive._MAX_BYTES", 100)
     with pytest.raises(DataError, match="more than 100 bytes"):
         read_both(path)
@@ -244,16 +247,16 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def make_idx(root: Path, labels=(3, 0, 11, 3), prefix="", suffix=".gz") -> Path:
-    for split, own in (("train", labels), ("t10k", labels[:2])):
-        images = np.stack([np.full((5, 4), label) for label in own])
+    for split, split_labels in (("train", labels), ("t10k", labels[:2])):
+        images = np.stack([np.full((5, 4), label) for label in split_labels])
         write_idx(root / f"{prefix}{split}-images-idx3-ubyte{suffix}", images)
-        write_idx(root / f"{prefix}{split}-labels-idx1-ubyte{suffix}", np.array(own))
+        write_idx(root / f"{prefix}{split}-labels-idx1-ubyte{suffix}", np.array(split_labels))
     return root
 
 
 @pytest.mark.parametrize("prefix", ["", "emnist-letters-"])
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_idx_files_keep_their_order_and_number_their_classes(tmp_path, prefix, suffix):
+def test_read_both_reads_idx_files_in_order(tmp_path, prefix, suffix):
     training, validation = read_both(make_idx(tmp_path, prefix=prefix, suffix=suffix))
     assert training.classes == validation.classes == ("0", "3", "11")
     assert training.labels == (1, 0, 2, 1)
@@ -261,17 +264,17 @@ def test_idx_files_keep_their_order_and_number_their_classes(tmp_path, prefix, s
     assert [value_of(source) for source in training.sources] == [3, 0, 11, 3]
 
 
-def test_broken_idx_files_are_named(tmp_path):
+def test_read_names_the_broken_idx_file(tmp_path):
     make_idx(tmp_path)
     images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz"
-    whole = labels.read_bytes()
+    intact = labels.read_bytes()
     write_idx(labels, np.array([1, 2]))
-    with pytest.raises(DataError, match="4 images, but 2 labels"):
+    with pytest.raises(DataError, match=r"4 images, but .* has 2 labels"):
         read(tmp_path, "train")
     labels.unlink()
-    with pytest.raises(DataError, match="labels file that belongs to it is missing"):
+    with pytest.raises(DataError, match="matching labels file is missing"):
         read(tmp_path, "train")
-    labels.write_bytes(whole)
+    labels.write_bytes(intact)
     images.write_bytes(images.read_bytes()[:20])
     with pytest.raises(DataError, match="train-images"):
         read(tmp_path, "train")
@@ -284,7 +287,7 @@ def make_table(root: Path, text: str, name="table.csv") -> Path:
     return root / name
 
 
-def test_a_table_of_files_and_labels(tmp_path):
+def test_read_reads_a_table(tmp_path):
     lines = "".join(f"images/{n}.png,{'even' if n % 2 == 0 else 'odd'}\n" for n in range(6))
     table = make_table(tmp_path, "file,label\n" + lines)
     images = read(table, "all")
@@ -295,14 +298,14 @@ def test_a_table_of_files_and_labels(tmp_path):
     assert (len(training), len(validation)) == (4, 2)
 
 
-def test_a_table_may_have_splits(tmp_path):
+def test_read_both_uses_the_split_column_of_a_table(tmp_path):
     lines = "".join(f"images/{n}.png,{'ab'[n % 2]},{'val' if n < 2 else 'train'}\n" for n in range(6))
     training, validation = read_both(make_table(tmp_path, "file,label,split\n" + lines))
     assert (training.labels, validation.labels) == ((0, 1, 0, 1), (0, 1))
 
 
 @pytest.mark.parametrize("names", [None, "zero\none\ntwo\n"])
-def test_class_indexes_keep_their_numbers(tmp_path, names):
+def test_read_orders_classes_of_a_table_by_class_index(tmp_path, names):
     if names:
         (tmp_path / "classes.txt").write_text(names)
     table = "file,class_index\nimages/0.png,2\nimages/1.png,0\n"
@@ -314,18 +317,18 @@ def test_class_indexes_keep_their_numbers(tmp_path, names):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("name,what\na.png,b\n", "has no column file or filename or path; its first line has name, what"),
-        ("file,label\nimages/0.png,\n", "line 2 has no label"),
-        ("file,label\nimages/0.png,a,b\n", "line 2 has another number of columns"),
-        ("file,label,split\nimages/0.png,a,dev\n", "line 2: split 'dev'"),
-        ("file,class_index\nimages/0.png,first\n", "'first' is not a whole number"),
+        ("name,what\na.png,b\n", "has no column file or filename or path; its columns are 'name, what'"),
+        ("file,label\nimages/0.png,\n", "line 2 has no value in column label"),
+        ("file,label\nimages/0.png,a,b\n", "line 2 does not have as many columns"),
+        ("file,label,split\nimages/0.png,a,dev\n", r"line 2: split must be train or val \(got 'dev'\)"),
+        ("file,class_index\nimages/0.png,first\n", r"class_index must be an integer of at least 0 \(got 'first'\)"),
         ("file,label\n", "lists no images"),
     ],
 )
-def test_a_wrong_table_is_named_with_its_line(tmp_path, text, said):
-    with pytest.raises(DataError, match=rf"table\.csv.*{said}"):
+def test_read_names_the_faulty_line_of_a_table(tmp_path, text, message):
+    with pytest.raises(DataError, match=rf"table\.csv.*{message}"):
         read(make_table(tmp_path, text), "all")
 
 
@@ -337,11 +340,11 @@ def test_read_unlabeled_lists_every_visible_image_in_order(tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         read_unlabeled(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="there are no images in it"):
+    with pytest.raises(DataError, match="the folder contains no images"):
         read_unlabeled(tmp_path / "empty")
 
 
-def test_reading_needs_no_torch(tmp_path):
+def test_read_works_without_torch(tmp_path):
     make_folder(tmp_path, ("train", "val"))
     code = (
         f"import sys; from edgekit.dataset import read; read({str(tmp_path)!r}, 'val'); print('torch' in sys.modules)"
@@ -349,7 +352,7 @@ def test_reading_needs_no_torch(tmp_path):
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_the_real_data_sets(shared):
+def test_read_reads_the_shared_data_sets(shared):
     assert len(read(shared / "data/hymenoptera", "val")) == 153
     photos = read(shared / "data/imagenet-photos", "all")
     assert (len(photos), len(photos.classes), photos.labels[:3]) == (500, 1000, (0, 2, 4))

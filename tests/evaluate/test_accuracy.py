@@ -1,4 +1,4 @@
-"""Accuracy from file to label, classes matched by name."""
+"""Accuracy from image file to label, with classes matched by name."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def random_images(classes: tuple[str, ...], labels: tuple[int, ...]) -> ImageSet
     return ImageSet(classes, sources, tuple(f"image {n}" for n in range(len(labels))), labels)
 
 
-def test_top_k_counts_and_breaks_ties_by_index():
+def test_top_breaks_ties_by_class_index():
     accuracy = Accuracy(
         np.array([0, 1, 2, 2]), np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5], [0.5, 0.3, 0.2]])
     )
@@ -26,7 +26,7 @@ def test_top_k_counts_and_breaks_ties_by_index():
     assert accuracy.to_dict() == {"images": 4, "top1": 0.5, "top5": 1.0}
 
 
-def test_measure_accuracy_counts_the_classifiers_predictions(tiny_artifact):
+def test_measure_accuracy_counts_correct_predictions_of_the_classifier(tiny_artifact):
     classifier = Classifier(tiny_artifact)
     images = random_images(LABELS, (0, 1, 2, 3, 0))
     predicted = [classifier.predict(source).top[0].index for source in images.sources]
@@ -36,12 +36,12 @@ def test_measure_accuracy_counts_the_classifiers_predictions(tiny_artifact):
     assert len(calls) == 5
 
 
-def test_class_indexes_are_matched_by_name_in_any_order():
+def test_class_indexes_match_names_in_any_order():
     truth = class_indexes(random_images(("blue", "red"), (0, 1, 0)), LABELS)
     assert truth.tolist() == [LABELS.index("blue"), LABELS.index("red"), LABELS.index("blue")]
 
 
-def test_class_indexes_of_equal_labels_stay():
+def test_class_indexes_keep_the_order_of_equal_labels():
     twice = ("crane", "dog", "crane")  # ImageNet has two classes of this name
     assert class_indexes(random_images(twice, (0, 1, 2)), twice).tolist() == [0, 1, 2]
 
@@ -53,10 +53,10 @@ def test_class_indexes_list_the_names_that_only_one_side_has():
         class_indexes(random_images(("red", "green", "azure", "black"), (0, 1, 2, 3)), LABELS)
     assert "only in the images: 'azure'" in str(caught.value)
     assert "only in the model: 'blue'" in str(caught.value)
-    assert "--map" in str(caught.value)
+    assert "`synonyms`" in str(caught.value)
 
 
-def test_class_indexes_by_synonyms():
+def test_class_indexes_match_synonyms():
     images = random_images(("red", "green", "azure", "black"), (0, 1, 2, 3))
     assert class_indexes(images, LABELS, synonyms={"azure": "blue"}).tolist() == [0, 1, 2, 3]
     with pytest.raises(DataError, match="did you mean azure"):
@@ -65,11 +65,11 @@ def test_class_indexes_by_synonyms():
         class_indexes(images, LABELS, synonyms={"azure": "bluu"})
 
 
-def test_class_indexes_refuse_a_name_that_two_labels_share():
+def test_class_indexes_reject_a_name_that_two_labels_share():
     with pytest.raises(DataError, match="several labels 'crane'"):
         class_indexes(random_images(("a", "crane", "b", "c"), (0, 1, 2, 3)), ("crane", "a", "b", "c", "crane"))
 
 
-def test_class_indexes_refuse_an_empty_set():
+def test_class_indexes_reject_an_empty_set():
     with pytest.raises(DataError, match="no images"):
         class_indexes(random_images(LABELS, ()), LABELS)

@@ -1,4 +1,4 @@
-"""Reliability, against scikit-learn's curve; temperature, against scipy's minimum."""
+"""Calibration compared with scikit-learn's reliability curve, and temperature with scipy's minimum."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from edgekit.evaluate.calibration import calibration, fit_temperature, with_temp
 from edgekit.preprocess.scores import softmax
 
 
-def drawn(images=2000, classes=7, sharpness=3.0, seed=0):
-    """(truth, logits) of a model that is right about as often as it says at sharpness 1."""
+def draw_predictions(images=2000, classes=7, sharpness=3.0, seed=0):
+    """Truth and logits of a model that is calibrated at sharpness 1 and overconfident above."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (images, classes))
     truth = np.array([rng.choice(classes, p=p) for p in softmax(logits)])
@@ -19,14 +19,14 @@ def drawn(images=2000, classes=7, sharpness=3.0, seed=0):
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1, 3])
-def test_random_predictions(sharpness):
-    truth, logits = drawn(sharpness=sharpness)
+def test_calibration_agrees_with_scikit_learn(sharpness):
+    truth, logits = draw_predictions(sharpness=sharpness)
     assert_calibrated_as_scikit_learn(truth, softmax(logits))
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1, 3])
-def test_the_temperature_is_the_minimum_and_heals(sharpness):
-    truth, logits = drawn(sharpness=sharpness)
+def test_calibration_finds_the_temperature_that_minimizes_nll(sharpness):
+    truth, logits = draw_predictions(sharpness=sharpness)
 
     def nll(temperature):
         return -log_softmax(logits / temperature, axis=1)[np.arange(len(truth)), truth].mean()
@@ -40,11 +40,11 @@ def test_the_temperature_is_the_minimum_and_heals(sharpness):
 
 
 def test_with_temperature_divides_the_logits_of_one_view():
-    _, logits = drawn(images=20)
+    _, logits = draw_predictions(images=20)
     np.testing.assert_allclose(with_temperature(softmax(logits), 1.7), softmax(logits / 1.7), atol=1e-12)
 
 
-def test_certain_and_wrong_is_finite():
+def test_calibration_of_certain_wrong_predictions_is_finite():
     measured = calibration(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]]))
     assert np.isfinite([measured.nll, measured.scaled_nll, measured.temperature]).all()
     assert measured.ece == pytest.approx(0.5)

@@ -59,7 +59,7 @@ def test_cumulative_predictions_are_those_of_the_classifier(classifier, images, 
     assert used.tolist() == [prediction.views for prediction in expected]
 
 
-def test_score_plans_are_paired_and_score_budgets_on_held_out_images(predictions):
+def test_score_plans_pairs_images_and_scores_budgets_on_held_out_halves(predictions):
     truth = predictions.by_plan["ten"]
     scores = score_plans(predictions, truth, budgets=(1.0, 2.0), halves=3)
     by_name = {(score.plan, score.budget): score for score in scores}
@@ -69,17 +69,14 @@ def test_score_plans_are_paired_and_score_budgets_on_held_out_images(predictions
     assert center.over_ten.value == pytest.approx(center.right - 1)
     assert center.over_ten.low <= center.over_ten.value <= center.over_ten.high
     cheapest = by_name["adaptive", 1.0]
-    assert (cheapest.views, cheapest.time, cheapest.right) == (
-        1,
-        1,
-        center.right,
-    )  # one look is one look, whatever was fitted
+    # With a budget of one view, the fit does not matter.
+    assert (cheapest.views, cheapest.time, cheapest.right) == (1, 1, center.right)
     assert scores == score_plans(predictions, truth, budgets=(1.0, 2.0), halves=3)
     assert by_name["adaptive", 2.0].to_dict()["over_ten"]["mean"] == by_name["adaptive", 2.0].over_ten.value
 
 
-def test_score_plans_never_score_images_that_were_fitted():
-    """Random logits and a random truth: nothing can be learned, so the held-out accuracy is that of chance."""
+def test_score_plans_never_scores_images_that_it_fitted_to():
+    """With random logits and a random truth, the held-out accuracy is that of chance."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (400, len(NAMES), 4)).astype(np.float32)
     truth = rng.integers(0, 4, 400)
@@ -92,7 +89,7 @@ def test_score_plans_never_score_images_that_were_fitted():
 
 
 def score(budget: float | None, right: float, *, ten: float = 0.9) -> PlanScore:
-    over_center = Interval(value=right - 0.8, low=right - 0.82, high=right - 0.78)  # a standard error of 0.01
+    over_center = Interval(value=right - 0.8, low=right - 0.82, high=right - 0.78)  # the standard error is 0.01
     over_ten = Interval(value=right - ten, low=-1, high=1)
     return PlanScore(
         plan="adaptive" if budget else "ten",
@@ -105,19 +102,19 @@ def score(budget: float | None, right: float, *, ten: float = 0.9) -> PlanScore:
     )
 
 
-def test_recommended_is_the_cheapest_that_is_as_accurate_as_ten_crops():
+def test_recommended_is_the_cheapest_plan_that_is_as_accurate_as_ten_crops():
     scores = [score(None, 0.9), score(1.1, 0.80), score(1.5, 0.90), score(1.25, 0.90), score(2, 0.91)]
     assert recommended(scores).budget == 1.25
     assert recommended([score(None, 0.95), score(1.1, 0.89), score(1.25, 0.89), score(1.5, 0.88)]).budget == 1.1
 
 
-def test_better_fixed_needs_a_clear_gain():
+def test_better_fixed_requires_a_clear_gain():
     than = score(1.5, 0.90)
     assert better_fixed([score(None, 0.93), than], than) == score(None, 0.93)
     assert better_fixed([score(None, 0.915), than], than) is None
 
 
-def test_too_few_images_are_refused(classifier, predictions):
+def test_too_few_images_are_rejected(classifier, predictions):
     with pytest.raises(DataError, match="no images"):
         predict_crops(classifier, [], [PLANS["center"]])
     with pytest.raises(DataError, match="3 images are too few"):

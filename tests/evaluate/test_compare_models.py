@@ -1,4 +1,4 @@
-"""Two models that agree, that differ, and that cannot be compared."""
+"""Comparison of two models that agree, that differ, and that cannot be compared."""
 
 import numpy as np
 import onnx
@@ -28,7 +28,7 @@ def with_weights(weights: np.ndarray) -> onnx.ModelProto:
     return model
 
 
-def test_a_model_is_like_itself_whatever_the_order_of_its_labels(tiny_artifact, images, tmp_path):
+def test_compare_models_matches_labels_in_any_order(tiny_artifact, images, tmp_path):
     reversed_labels = write_tiny(tmp_path / "reversed.onnx", with_weights(WEIGHT[:, ::-1]), labels=LABELS[::-1])
     comparison = compare_models(Classifier(tiny_artifact), Classifier(reversed_labels), images)
     assert (comparison.images, comparison.agreement, comparison.flips) == (20, 1.0, ())
@@ -36,7 +36,7 @@ def test_a_model_is_like_itself_whatever_the_order_of_its_labels(tiny_artifact, 
     require_agreement(comparison, tolerance=0, max_difference=1e-5)
 
 
-def test_flips_are_those_of_numpy(tiny_artifact, images, tmp_path):
+def test_compare_models_finds_the_images_with_other_labels(tiny_artifact, images, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
     first, second = Classifier(tiny_artifact), Classifier(changed)
     comparison = compare_models(first, second, images)
@@ -50,24 +50,24 @@ def test_flips_are_those_of_numpy(tiny_artifact, images, tmp_path):
     assert comparison.to_dict()["flips"][0]["image"] == expected[0]
 
 
-def test_the_tolerances(tiny_artifact, images, tmp_path):
+def test_require_agreement_checks_both_tolerances(tiny_artifact, images, tmp_path):
     changed = write_tiny(tmp_path / "changed.onnx", with_weights(WEIGHT + NOISE))
     comparison = compare_models(Classifier(tiny_artifact), Classifier(changed), images)
     share = len(comparison.flips) / 20
     require_agreement(comparison, tolerance=share)
-    with pytest.raises(QualityGateError, match=f"{len(comparison.flips)} of 20 labels differ .* --tolerance"):
+    with pytest.raises(QualityGateError, match=f"{len(comparison.flips)} of 20 labels differ .* `tolerance`"):
         require_agreement(comparison, tolerance=share - 0.01)
-    with pytest.raises(QualityGateError, match=r"a probability differs .* --max-difference"):
+    with pytest.raises(QualityGateError, match=r"a probability differs .* `max_difference`"):
         require_agreement(comparison, tolerance=1, max_difference=comparison.probability_difference / 2)
 
 
-def test_other_labels_are_named(tiny_artifact, images, tmp_path):
+def test_compare_models_names_labels_that_only_one_model_has(tiny_artifact, images, tmp_path):
     other = write_tiny(tmp_path / "other.onnx", labels=("red", "green", "blue", "white"))
     with pytest.raises(DataError, match="only in the first model: 'black'; only in the second model: 'white'"):
         compare_models(Classifier(tiny_artifact), Classifier(other), images)
 
 
-def test_labels_that_stand_twice_match_only_in_the_same_order(images, tmp_path):
+def test_compare_models_matches_duplicate_labels_only_in_the_same_order(images, tmp_path):
     labels = ("crane", "green", "blue", "crane")
     first = Classifier(write_tiny(tmp_path / "first.onnx", labels=labels))
     assert compare_models(first, first, images).agreement == 1
@@ -76,10 +76,10 @@ def test_labels_that_stand_twice_match_only_in_the_same_order(images, tmp_path):
         compare_models(first, reordered, images)
 
 
-def test_unreadable_images_are_left_out_and_named(tiny_artifact, images):
+def test_compare_models_leaves_out_unreadable_images_and_names_them(tiny_artifact, images):
     broken = ImageSet((), [b"no image", *images.sources[:3]], ("broken", "a", "b", "c"), (0,) * 4)
     model = Classifier(tiny_artifact)
     comparison = compare_models(model, model, broken)
     assert (comparison.images, comparison.unreadable) == (3, ("broken",))
-    with pytest.raises(DataError, match="none of 1 images can be read"):
+    with pytest.raises(DataError, match="none of the 1 images can be read"):
         compare_models(model, model, broken.subset([0]))

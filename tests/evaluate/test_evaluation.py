@@ -8,7 +8,7 @@ from edgekit.evaluate.predictions import predict_all
 
 
 def test_evaluate_compares_models_by_the_names_of_their_labels(tiny_artifact, tmp_path):
-    """A model whose labels are in another order predicts otherwise, and its truth is matched by name."""
+    """The second model has the labels in another order, so its class indexes differ."""
     reversed_labels = write_tiny(tmp_path / "reversed.onnx", labels=LABELS[::-1])
     models = [evaluated_model(tiny_artifact), evaluated_model(reversed_labels, name="reversed")]
     evaluation = evaluate(predict_all(models, random_images(40)), data="drawn")
@@ -20,7 +20,7 @@ def test_evaluate_compares_models_by_the_names_of_their_labels(tiny_artifact, tm
     assert comparison.flipped == tuple(n for n, (ours, theirs) in enumerate(labels) if ours != theirs) != ()
 
 
-def test_mistakes_are_the_most_confident_ones(tiny_artifact):
+def test_mistakes_start_with_the_most_confident(tiny_artifact):
     predictions = predict_all([evaluated_model(tiny_artifact)], random_images(40))
     metrics = evaluate(predictions, data="drawn").models[0]
     confidences = [mistake.probability for mistake in metrics.mistakes]

@@ -1,4 +1,4 @@
-"""How far apart two models' logits are."""
+"""Differences between the logits of two models."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def constant_logits(*rows):
     return lambda pixels: np.array(rows, np.float32)
 
 
-def test_differences_are_of_the_worst_logit():
+def test_measure_parity_reports_the_largest_differences():
     parity = measure_parity(constant_logits([4.0, 0.0], [0.0, 2.0]), constant_logits([4.0, 0.5], [0.0, 2.0]), PIXELS)
     assert parity.images == 2
     assert parity.logit_difference == 0.5
@@ -23,28 +23,28 @@ def test_differences_are_of_the_worst_logit():
     assert parity.probability_difference == pytest.approx(expected)
 
 
-def test_measure_parity_refuses_logits_of_another_shape():
-    with pytest.raises(ArtifactError, match=r"answers \(4,\) where its parent answers \(2, 2\)"):
+def test_measure_parity_rejects_logits_of_another_shape():
+    with pytest.raises(ArtifactError, match=r"output has shape \(4,\), its parent's \(2, 2\)"):
         measure_parity(constant_logits([4.0, 0.0], [0.0, 2.0]), lambda pixels: np.zeros(4, np.float32), PIXELS)
 
 
-def test_agreement_counts_labels():
+def test_measure_parity_counts_equal_labels_as_agreement():
     assert measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1, 0], [0, 1]), PIXELS).agreement == 0.5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_a_number_is_never_within_tolerance(value):
+def test_require_parity_never_accepts_nan_or_infinity(value):
     parity = measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1, 0], [value, 0]), PIXELS)
     with pytest.raises(ParityError):
         require_parity(parity, step="test", tolerance=1e9)
 
 
-def test_written_figures_are_rounded_up():
+def test_parity_to_dict_rounds_up():
     parity = measure_parity(constant_logits([1, 0], [1, 0]), constant_logits([1.01234, 0], [1, 0]), PIXELS)
     assert parity.logit_difference <= parity.to_dict()["logit_difference"] == pytest.approx(0.013)
 
 
-def test_divergence_is_that_of_its_definition():
+def test_divergence_follows_its_definition():
     first, second = np.log([[0.5, 0.25, 0.25]]), np.log([[0.25, 0.5, 0.25]])
     assert divergence(first, second) == pytest.approx(0.5 * np.log(2) + 0.25 * np.log(0.5))
     assert divergence(first, first + 3) == pytest.approx(0, abs=1e-12)

@@ -1,4 +1,4 @@
-"""Several models on the same images, some of which cannot be read."""
+"""Predictions of several models for the same images, some of which cannot be read."""
 
 import numpy as np
 import pytest
@@ -26,21 +26,21 @@ def test_predict_all_leaves_a_broken_image_out_for_all_models(tiny_artifact):
         np.testing.assert_array_equal(accuracy.probabilities, expected)
 
 
-def test_predict_all_refuses_a_set_without_readable_images(tiny_artifact):
+def test_predict_all_rejects_a_set_without_readable_images(tiny_artifact):
     images = ImageSet(LABELS, [b"x", b"y"], ("a", "b"), (0, 1))
     with pytest.raises(DataError, match="none of the 2 images"):
         predict_all([evaluated_model(tiny_artifact)], images)
 
 
 @pytest.mark.slow
-def test_real_predictions_agree_with_scikit_learn(shared):
+def test_metrics_of_real_predictions_agree_with_scikit_learn(shared):
     from made_peers import assert_calibrated_as_scikit_learn, assert_confused_as_scikit_learn
 
     from edgekit import dataset
-    from edgekit.hub.shipped import shipped_models
+    from edgekit.hub.built_in import built_in_models
 
     images = dataset.read(shared / "data/mnist", "val").sample(1500, seed=0)
-    model = evaluated_model(shipped_models()["lenet5-mnist"])
+    model = evaluated_model(built_in_models()["lenet5-mnist"])
     accuracy = predict_all([model], images).accuracies[0]
     assert_calibrated_as_scikit_learn(accuracy.truth, accuracy.probabilities)
     assert_confused_as_scikit_learn(accuracy.truth, accuracy.probabilities.argmax(axis=1), 10)

@@ -1,4 +1,4 @@
-"""Functions timed in turn, by a clock that the test turns; two models, by the real one."""
+"""Functions timed in turn by a simulated clock, and two models timed by the real one."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from edgekit.runtime.session import SessionOptions, open_session
 
 @pytest.fixture
 def work(monkeypatch):
-    """A function that makes functions: of a name, which they note, and of the seconds that they take."""
+    """A factory of functions that take so many seconds, and the list of names in the order of their calls."""
     now, order = [0.0], []
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
 
@@ -25,7 +25,7 @@ def work(monkeypatch):
     return make, order
 
 
-def test_every_other_round_goes_backwards(work):
+def test_time_in_turn_reverses_every_other_round(work):
     make, order = work
     timings = time_in_turn([make("slow", 4), make("fast", 1)], rounds=8, round_s=0)
     assert [seconds.shape for seconds in timings] == [(8, 1), (8, 1)]
@@ -33,14 +33,14 @@ def test_every_other_round_goes_backwards(work):
     assert speedup(*timings).to_dict() == {"value": 4, "low": 4, "high": 4}
 
 
-def test_a_round_is_filled_with_calls(work):
+def test_time_in_turn_fills_a_round_with_calls(work):
     make, _ = work
     slow, fast, idle = time_in_turn([make("slow", 0.5), make("fast", 1 / 64), make("idle", 0)], rounds=6, round_s=1 / 8)
     assert (slow.shape, fast.shape, idle.shape) == ((6, 1), (6, 8), (6, 200))
     assert slow.mean() == 0.5
 
 
-def test_a_machine_that_slows_down_does_not_change_the_ratio(work):
+def test_speedup_does_not_depend_on_drift(work):
     timings = time_in_turn([lambda: None, lambda: None], rounds=9)
     for number in range(9):
         timings[0][number], timings[1][number] = 3.0 * (number + 1), 1.0 * (number + 1)
@@ -53,7 +53,7 @@ def test_time_in_turn_calls_on_round_after_each(work):
     assert len(calls) == 7
 
 
-def test_a_model_against_itself_is_about_as_fast(tiny_artifact):
+def test_paired_latency_of_a_model_with_itself_is_near_one(tiny_artifact):
     first, second = (
         open_session(tiny_artifact.read_bytes(), name="tiny", options=SessionOptions(threads=1)) for _ in range(2)
     )

@@ -1,4 +1,4 @@
-"""A third-party classifier in any form becomes an artifact with the same outputs."""
+"""adopt: third-party classifiers in many forms become edgekit models with the same outputs."""
 
 import csv
 import json
@@ -30,30 +30,30 @@ pytestmark = pytest.mark.usefixtures("unsimplified")
 
 
 def saved(folder: Path, model: onnx.ModelProto) -> Path:
-    path = folder / "plain.onnx"
+    path = folder / "third-party.onnx"
     path.write_bytes(model.SerializeToString())
     return path
 
 
-def plain_outputs(path: Path, pixels: np.ndarray) -> np.ndarray:
-    """By numpy and onnxruntime alone, one image after the other; as many times as the file takes at a time."""
+def source_outputs(path: Path, pixels: np.ndarray) -> np.ndarray:
+    """The outputs of the third-party file, by numpy and onnxruntime; an image fills a fixed batch."""
     session = onnxruntime.InferenceSession(path)
-    given = session.get_inputs()[0]
+    model_input = session.get_inputs()[0]
     values = (pixels / 255.0 - MEAN) / STD
-    if given.shape[1] == 3:
+    if model_input.shape[1] == 3:
         values = values.transpose(0, 3, 1, 2)
-    times = given.shape[0] if isinstance(given.shape[0], int) else 1
-    rows = [np.repeat(value[None], times, axis=0).astype(np.float32) for value in values]
-    return np.concatenate([session.run(None, {given.name: row})[0][:1] for row in rows])
+    batch_size = model_input.shape[0] if isinstance(model_input.shape[0], int) else 1
+    batches = [np.repeat(value[None], batch_size, axis=0).astype(np.float32) for value in values]
+    return np.concatenate([session.run(None, {model_input.name: batch})[0][:1] for batch in batches])
 
 
-@pytest.mark.parametrize("classes", [4, 5], ids=["plain", "background"])
+@pytest.mark.parametrize("classes", [4, 5], ids=["labeled", "background"])
 @pytest.mark.parametrize("end", ["logits", "softmax", "softmax-reshaped", "exp"])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-def test_every_form_answers_as_the_plain_file(layout, end, classes, tmp_path):
+def test_adopt_keeps_the_outputs_of_every_form(layout, end, classes, tmp_path):
     source = saved(tmp_path, plain_model(layout=layout, end=end, classes=classes))
     adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
-    classifier, expected = Classifier(adoption.path), plain_outputs(source, PIXELS)
+    classifier, expected = Classifier(adoption.path), source_outputs(source, PIXELS)
     assert adoption.output_kind == ("logits" if end == "logits" else "probabilities")
     assert adoption.background == (classes == 5)
     assert adoption.batch is None
@@ -61,8 +61,9 @@ def test_every_form_answers_as_the_plain_file(layout, end, classes, tmp_path):
     if end == "logits":
         np.testing.assert_allclose(logits, expected[:, classes - 4 :], atol=1e-4)
     else:
-        shares = expected[:, classes - 4 :]
-        np.testing.assert_allclose(softmax(logits), shares / shares.sum(axis=1, keepdims=True), atol=1e-5)
+        probabilities = expected[:, classes - 4 :]
+        probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(softmax(logits), probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +79,14 @@ def test_every_form_answers_as_the_plain_file(layout, end, classes, tmp_path):
     ],
     ids=str,
 )
-def test_fixed_batches_old_operators_and_our_own_names_are_no_obstacle(changes, batch, tmp_path):
+def test_adopt_handles_fixed_batches_old_opsets_and_conflicting_names(changes, batch, tmp_path):
     source = saved(tmp_path, plain_model(**changes))
     adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.batch == batch
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-4)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), source_outputs(source, PIXELS), atol=1e-4)
 
 
-def test_a_batch_that_cannot_be_opened_stays_and_is_said(tmp_path):
+def test_adopt_reports_a_batch_size_that_cannot_be_made_dynamic(tmp_path):
     model = plain_model(batch=2)
     constant = onnx.numpy_helper.from_array(np.zeros((2, 8), np.float32), "rows_of_two")
     model.graph.initializer.append(constant)
@@ -94,37 +95,38 @@ def test_a_batch_that_cannot_be_opened_stays_and_is_said(tmp_path):
     source = saved(tmp_path, model)
     adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.batch == 2
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-4)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), source_outputs(source, PIXELS), atol=1e-4)
 
 
-def test_blue_first_is_red_first_with_turned_pixels(tmp_path):
+def test_adopt_with_bgr_reverses_the_channels(tmp_path):
     source = saved(tmp_path, plain_model())
-    gray = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
+    same_for_all_channels = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
     for bgr in (False, True):
-        adopt(read_third_party(source), tmp_path / f"{bgr}.onnx", preprocess=gray, labels=LABELS, bgr=bgr)
-    red_first, blue_first = (Classifier(tmp_path / f"{bgr}.onnx") for bgr in (False, True))
-    np.testing.assert_allclose(blue_first.logits(PIXELS), red_first.logits(PIXELS[..., ::-1].copy()), atol=1e-5)
-    assert np.abs(blue_first.logits(PIXELS) - red_first.logits(PIXELS)).max() > 0.01
+        path = tmp_path / f"{bgr}.onnx"
+        adopt(read_third_party(source), path, preprocess=same_for_all_channels, labels=LABELS, bgr=bgr)
+    rgb, bgr = (Classifier(tmp_path / f"{bgr}.onnx") for bgr in (False, True))
+    np.testing.assert_allclose(bgr.logits(PIXELS), rgb.logits(PIXELS[..., ::-1].copy()), atol=1e-5)
+    assert np.abs(bgr.logits(PIXELS) - rgb.logits(PIXELS)).max() > 0.01
 
 
-def test_the_file_says_where_it_is_from_and_nothing_of_the_stranger(tmp_path):
+def test_adopt_records_the_source_and_leaves_no_trace_of_its_author(tmp_path):
     source = saved(tmp_path, plain_model())
     path = tmp_path / "new.onnx"
-    adopt(read_third_party(source), path, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="theirs")
+    adopt(read_third_party(source), path, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="custom")
     info = read_info(path)
-    assert (info.model, info.license, info.labels, info.preprocess) == ("theirs", "MIT", LABELS, PREPROCESS)
+    assert (info.model, info.license, info.labels, info.preprocess) == ("custom", "MIT", LABELS, PREPROCESS)
     assert info.weights_sha256 == info.parent_sha256 == sha256(source.read_bytes())
     assert info.parity["adopt"]["images"] == 16
-    assert b"stranger" not in path.read_bytes()
+    assert b"acme" not in path.read_bytes()
     again = tmp_path / "again.onnx"
-    adopt(read_third_party(source), again, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="theirs")
+    adopt(read_third_party(source), again, preprocess=PREPROCESS, labels=LABELS, license="MIT", model="custom")
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_the_plain_file_is_not_replaced(tmp_path):
+def test_adopt_does_not_replace_its_source(tmp_path):
     source = saved(tmp_path, plain_model())
     before = source.read_bytes()
-    with pytest.raises(SpecError, match="would replace the file that it is made from"):
+    with pytest.raises(SpecError, match="would replace the input file"):
         adopt(read_third_party(source), source, preprocess=PREPROCESS, labels=LABELS)
     assert source.read_bytes() == before
 
@@ -133,63 +135,67 @@ REFUSED = {name: (model, reason) for name, model, reason in refused_plain()}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_classifier_is_refused_in_one_line(name, tmp_path):
+def test_adopt_raises_in_one_line_for_other_models(name, tmp_path):
     model, reason = REFUSED[name]
     source = saved(tmp_path, model)
-    with pytest.raises(ArtifactError, match=rf"plain\.onnx: .*{reason}") as caught:
+    with pytest.raises(ArtifactError, match=rf"third-party\.onnx: .*{reason}") as caught:
         adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert str(caught.value).isprintable()
     assert not (tmp_path / "new.onnx").exists()
 
 
-def test_an_artifact_needs_no_adoption(tmp_path):
-    with pytest.raises(ArtifactError, match="already"):
+def test_read_third_party_raises_for_an_edgekit_model(tmp_path):
+    with pytest.raises(ArtifactError, match="already an edgekit model"):
         read_third_party(write_tiny(tmp_path / "tiny.onnx"))
 
 
 @pytest.mark.parametrize(
-    ("model", "options", "said"),
+    ("model", "options", "message"),
     [
-        ({}, {"labels": "rgbk"}, "not the text 'rgbk'"),
-        ({}, {"labels": LABELS[:1]}, "one class of several, but labels has 1"),
-        ({}, {"labels": LABELS[:2]}, "answers 4 classes, but there are 2 labels"),
-        ({"classes": 5}, {"background": "none"}, "answers 5 classes, but there are 4 labels"),
-        ({"classes": 5}, {"labels": LABELS[:2]}, "answers 5 classes, but there are 2 labels"),
-        ({}, {"preprocess": Preprocess(resize=14, crop=14)}, "takes inputs of 12x14, not of the crop's 14x14"),
-        ({}, {"preprocess": Preprocess(color="L", resize=14, crop=SIZE, mean=0.5, std=0.5)}, "takes 3 channels"),
-        ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, mean=(123.7, 116.8, 103.9))}, "0..1 units"),
-        ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, std=58.4)}, "0..1 units"),
-        ({}, {"output_kind": "probabilities"}, "no probabilities: they are .* and sum to"),
-        ({"end": "percent"}, {}, "always sum to 100: neither logits nor probabilities"),
-        ({"end": "softmax"}, {"output_kind": "logits"}, "ends in Softmax, and its answers sum to 1"),
+        ({}, {"labels": "rgbk"}, "`labels` must be a list of class names"),
+        ({}, {"labels": LABELS[:1]}, "at least two class names"),
+        ({}, {"labels": LABELS[:2]}, r"`labels` must have .* model's 4 classes \(got 2 names\)"),
+        ({"classes": 5}, {"background": "none"}, r"5 classes \(got 4 names\)"),
+        ({"classes": 5}, {"labels": LABELS[:2]}, r"5 classes \(got 2 names\)"),
+        ({}, {"labels": LABELS[:2], "background": "first"}, r"3 classes after the background class \(got 2 names\)"),
+        ({}, {"preprocess": Preprocess(resize=14, crop=14)}, r"`crop` must be .* 12x14 \(got 14x14\)"),
+        (
+            {},
+            {"preprocess": Preprocess(color="L", resize=14, crop=SIZE, mean=0.5, std=0.5)},
+            r"`color` must have the 3 channels of the model's input \(got 'L'\)",
+        ),
+        ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, mean=(123.7, 116.8, 103.9))}, "`mean` .* 0-1 scale"),
+        ({}, {"preprocess": Preprocess(resize=14, crop=SIZE, std=58.4)}, "`std` must be on a 0-1 scale"),
+        ({}, {"output_kind": "probabilities"}, "outputs are not probabilities: minimum -.*, rows sum to"),
+        ({"end": "percent"}, {}, "always sum to 100, so they are probably neither logits nor probabilities"),
+        ({"end": "softmax"}, {"output_kind": "logits"}, "ends in Softmax and its outputs sum to 1, so"),
     ],
 )
-def test_options_that_do_not_fit_say_what_was_found(model, options, said, tmp_path):
-    source = saved(tmp_path, plain_model(**model))
-    chosen = {"preprocess": PREPROCESS, "labels": LABELS, **options}
-    with pytest.raises(SpecError, match=said):
-        adopt(read_third_party(source), tmp_path / "new.onnx", **chosen)
-    assert not (tmp_path / "new.onnx").exists()
+def test_adopt_raises_for_options_that_do_not_fit(model, options, message, tmp_path):
+    source, path = read_third_party(saved(tmp_path, plain_model(**model))), tmp_path / "new.onnx"
+    with pytest.raises(SpecError, match=message):
+        adopt(source, path, **{"preprocess": PREPROCESS, "labels": LABELS, **options})
+    assert not path.exists()
 
 
-def test_the_layout_is_read_off_the_shape_and_asked_for_where_it_cannot_be(tmp_path):
+def test_read_third_party_detects_the_layout_or_asks_for_it(tmp_path):
     assert read_third_party(saved(tmp_path, plain_model(layout="nhwc"))).layout == "nhwc"
-    with pytest.raises(SpecError, match=r"\(\?, 12, 14, 3\), which is nhwc, not nchw"):
-        read_third_party(tmp_path / "plain.onnx", layout="nchw")
-    for layout, channels in (("nchw", 1), ("nhwc", 3)):  # what is said counts for more than what is left open
-        sides = plain_model(layout=layout)
-        for axis in {1, 2, 3} - {channels}:
-            sides.graph.input[0].type.tensor_type.shape.dim[axis].Clear()
-        assert read_third_party(saved(tmp_path, sides)).layout == layout
-    unsaid = plain_model()
-    for dim in unsaid.graph.input[0].type.tensor_type.shape.dim:
+    with pytest.raises(SpecError, match=r"`layout` must be nhwc for input \(\?, 12, 14, 3\) \(got nchw\)"):
+        read_third_party(tmp_path / "third-party.onnx", layout="nchw")
+    for layout, channel_axis in (("nchw", 1), ("nhwc", 3)):  # a fixed channel axis decides
+        dynamic_size = plain_model(layout=layout)
+        for axis in {1, 2, 3} - {channel_axis}:
+            dynamic_size.graph.input[0].type.tensor_type.shape.dim[axis].Clear()
+        assert read_third_party(saved(tmp_path, dynamic_size)).layout == layout
+    dynamic = plain_model()
+    for dim in dynamic.graph.input[0].type.tensor_type.shape.dim:
         dim.Clear()
-    with pytest.raises(SpecError, match="may be nchw or nhwc"):
-        read_third_party(saved(tmp_path, unsaid))
-    assert read_third_party(tmp_path / "plain.onnx", layout="nchw").size is None
+    with pytest.raises(SpecError, match="may be nchw or nhwc; set `layout`"):
+        read_third_party(saved(tmp_path, dynamic))
+    assert read_third_party(tmp_path / "third-party.onnx", layout="nchw").size is None
 
 
-def test_weights_of_half_precision_are_said(tmp_path):
+def test_adopt_detects_float16_weights(tmp_path):
     model = plain_model()
     for tensor in model.graph.initializer:
         tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
@@ -199,61 +205,59 @@ def test_weights_of_half_precision_are_said(tmp_path):
     source = saved(tmp_path, model)
     adoption = adopt(read_third_party(source), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert adoption.info.precision == "float16"
-    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), plain_outputs(source, PIXELS), atol=1e-2)
+    np.testing.assert_allclose(Classifier(adoption.path).logits(PIXELS), source_outputs(source, PIXELS), atol=1e-2)
 
 
-def test_a_background_label_goes_with_its_class(tmp_path):
+def test_adopt_removes_the_background_label_with_its_class(tmp_path):
     source = saved(tmp_path, plain_model(classes=5))
     labels = ("background", *LABELS)
-    kept = adopt(read_third_party(source), tmp_path / "kept.onnx", preprocess=PREPROCESS, labels=labels)
-    left = adopt(
-        read_third_party(source), tmp_path / "left.onnx", preprocess=PREPROCESS, labels=labels, background="first"
+    with_background = adopt(read_third_party(source), tmp_path / "with.onnx", preprocess=PREPROCESS, labels=labels)
+    without = adopt(
+        read_third_party(source), tmp_path / "without.onnx", preprocess=PREPROCESS, labels=labels, background="first"
     )
-    assert (kept.info.labels, left.info.labels) == (labels, LABELS)
-    both = [Classifier(adoption.path).logits(PIXELS) for adoption in (kept, left)]
-    np.testing.assert_allclose(both[0][:, 1:], both[1], atol=1e-6)
+    assert (with_background.info.labels, without.info.labels) == (labels, LABELS)
+    all_logits, labeled_logits = (Classifier(adoption.path).logits(PIXELS) for adoption in (with_background, without))
+    np.testing.assert_allclose(all_logits[:, 1:], labeled_logits, atol=1e-6)
 
 
-def test_adopting_and_predicting_go_without_torch(tmp_path, without_torch):
-    """Nor do the children that it starts have it: the simplifier runs as well."""
+def test_adopt_and_predict_work_without_torch(tmp_path, without_torch):
+    """The child processes have no torch either; the simplifier runs in one."""
     (tmp_path / "names.txt").write_text("\n".join(LABELS))
     source = saved(tmp_path, plain_model(end="softmax"))
     options = ("--labels", "names.txt", "--mean", "0.5", "--std", "0.5", "--resize", "14", "-o", "new.onnx")
-    said = without_torch("adopt", source, *options)
-    assert "gives probabilities" in said
-    assert "simplified by onnxsim" in said
+    output = without_torch("adopt", source, *options)
+    assert "third-party.onnx: nchw 12x14, probabilities" in output
+    assert "simplified by onnxsim" in output
     assert Classifier(tmp_path / "new.onnx").predict(PIXELS[0]).label in LABELS
 
 
 @pytest.fixture(scope="module")
 def photos(shared, tmp_path_factory):
-    """A table of 32 photographs to calibrate on and 40 to judge on."""
-    folder, given = tmp_path_factory.mktemp("photos"), shared / "data/imagenet-photos"
-    rows = list(csv.DictReader((given / "labels.csv").read_text().splitlines()))[::6][:72]
+    """A labels.csv of 32 calibration and 40 held-out photos."""
+    folder, source = tmp_path_factory.mktemp("photos"), shared / "data/imagenet-photos"
+    rows = list(csv.DictReader((source / "labels.csv").read_text().splitlines()))[::6][:72]
     lines = [
-        f"{given / row['file']},{row['class_index']},{'train' if number < 32 else 'val'}"
+        f"{source / row['file']},{row['class_index']},{'train' if number < 32 else 'val'}"
         for number, row in enumerate(rows)
     ]
     (folder / "labels.csv").write_text("\n".join(("file,class_index,split", *lines)))
-    shutil.copy(given / "imagenet_classes.txt", folder)
+    shutil.copy(source / "imagenet_classes.txt", folder)
     return folder
 
 
 @pytest.mark.slow
-def test_the_real_plain_file_adopted_quantized_and_predicted_with_without_torch(
-    shared, photos, tmp_path, without_torch
-):
-    plain, names = shared / "weights/mobilenet_v2_imagenet_plain.onnx", photos / "imagenet_classes.txt"
-    normal = ("--mean", "0.5", "--std", "0.5", "--resize", "256", "--license", "Apache-2.0")
-    said = without_torch("adopt", plain, "--labels", names, *normal, "-o", "adopted.onnx")
-    assert "gives logits" in said
+def test_adopt_quantize_and_predict_a_real_model_without_torch(shared, photos, tmp_path, without_torch):
+    source, names = shared / "weights/mobilenet_v2_imagenet_plain.onnx", photos / "imagenet_classes.txt"
+    preprocess = ("--mean", "0.5", "--std", "0.5", "--resize", "256", "--license", "Apache-2.0")
+    output = without_torch("adopt", source, "--labels", names, *preprocess, "-o", "adopted.onnx")
+    assert "224x224, logits" in output
     gate = ("--samples", "32", "--max-drop", "10", "--min-speedup", "0")
     without_torch("quantize", "adopted.onnx", "--calibration", photos, *gate, "-o", "int8.onnx")
     golden = np.load(shared / "golden/mobilenet_v2_imagenet_logits.npz")
     paths = [shared / "data/imagenet-photos" / str(name) for name in golden["files"][::10]]
-    answers = without_torch("predict", *paths, "--model", "int8.onnx", "--json", "--top", "1")
-    found = [json.loads(line)["top"][0]["index"] for line in answers.splitlines()]
-    assert np.mean(np.array(found) == golden["logits"][::10].argmax(axis=1)) >= 0.9
+    lines = without_torch("predict", *paths, "--model", "int8.onnx", "--json", "--top", "1").splitlines()
+    indexes = [json.loads(line)["top"][0]["index"] for line in lines]
+    assert np.mean(np.array(indexes) == golden["logits"][::10].argmax(axis=1)) >= 0.9
     classifier = Classifier(tmp_path / "adopted.onnx")
     for path, expected in list(zip(paths, golden["logits"][::10], strict=True))[:10]:
         pixels = classifier.info.preprocess.pixels(load_image(path))

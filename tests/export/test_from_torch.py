@@ -1,4 +1,4 @@
-"""A torch module becomes one file that answers as it did."""
+"""from_torch: a torch module becomes one file with the same logits."""
 
 import dataclasses
 from pathlib import Path
@@ -35,7 +35,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_parity_is_measured_and_written_into_the_file(exported):
+def test_from_torch_stores_the_measured_parity(exported):
     figures = read_info(exported).parity["to_onnx"]
     assert figures["images"] == 16
     assert figures["on"] == "drawings"
@@ -44,28 +44,28 @@ def test_parity_is_measured_and_written_into_the_file(exported):
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_batch_is_dynamic_and_equals_single_images(exported, batch):
+def test_from_torch_exports_a_dynamic_batch(exported, batch):
     pixels = np.random.default_rng(0).integers(0, 256, (batch, 32, 32, 1), np.uint8)
     classifier = Classifier(exported)
-    together = classifier.logits(pixels)
-    assert together.shape == (batch, 10)
-    np.testing.assert_allclose(together, np.concatenate([classifier.logits(p[None]) for p in pixels]), atol=1e-5)
+    logits = classifier.logits(pixels)
+    assert logits.shape == (batch, 10)
+    np.testing.assert_allclose(logits, np.concatenate([classifier.logits(p[None]) for p in pixels]), atol=1e-5)
 
 
-def test_same_network_gives_the_same_bytes(exported, tmp_path):
+def test_from_torch_twice_gives_the_same_bytes(exported, tmp_path):
     again = tmp_path / "again.onnx"
     from_torch(lenet5(), info(), again)
     assert again.read_bytes() == exported.read_bytes()
 
 
-def test_no_trace_of_tools_or_places(exported):
+def test_from_torch_leaves_no_paths_or_tool_names_in_the_file(exported):
     data = exported.read_bytes()
     for trace in (b".py", str(Path.home()).encode() + b"/", str(exported.parent).encode(), b"pkg.torch"):
         assert trace not in data
 
 
 class Noisy(nn.Module):
-    """Answers otherwise each time it is asked."""
+    """A network with random outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Noisy(nn.Module):
         return logits + torch.rand_like(logits)
 
 
-def test_a_network_that_answers_otherwise_is_refused_and_not_written(tmp_path):
+def test_from_torch_writes_nothing_if_the_logits_differ(tmp_path):
     path = tmp_path / "noisy.onnx"
     with pytest.raises(ParityError, match="nothing was written") as caught:
         from_torch(Noisy(), info(), path)
@@ -84,23 +84,23 @@ def test_a_network_that_answers_otherwise_is_refused_and_not_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class Undecided(nn.Module):
-    """Branches on a value, which no graph can hold."""
+class Branching(nn.Module):
+    """A network that branches on a value, which torch cannot export."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)[:, :10] if x.sum().item() > 0 else x.flatten(1)[:, 10:20]
 
 
-def test_a_network_that_cannot_be_exported_is_one_line_with_the_first_cause(tmp_path, capfd):
+def test_from_torch_reports_the_first_cause_in_one_line(tmp_path, capfd):
     with pytest.raises(EdgekitError, match=r"torch cannot export this network: .*data-dependent") as caught:
-        from_torch(Undecided(), info(), tmp_path / "undecided.onnx")
+        from_torch(Branching(), info(), tmp_path / "branching.onnx")
     assert str(caught.value).isprintable()
     assert "x1b" not in str(caught.value)
     assert capfd.readouterr() == ("", "")  # torch would print whole graphs
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_input_size_that_the_network_cannot_take_is_said_in_its_words(tmp_path):
+def test_from_torch_raises_for_an_input_size_that_the_network_does_not_accept(tmp_path):
     large = dataclasses.replace(info(), preprocess=Preprocess(color="L", resize=64, crop=64, mean=0.5, std=0.5))
-    with pytest.raises(SpecError, match="this network takes inputs of"):
+    with pytest.raises(SpecError, match="this network accepts inputs from"):
         from_torch(lenet5(), large, tmp_path / "large.onnx")

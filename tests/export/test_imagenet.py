@@ -1,6 +1,6 @@
-"""The published ImageNet MobileNetV2, from its weights to labels, against what torchvision's network answered.
+"""The published ImageNet MobileNetV2, exported from its weights and compared with torchvision's network.
 
-The golden logits are somebody else's: torchvision 0.28.0, see the PROVENANCE of the shared data.
+The golden logits were computed with torchvision 0.28.0; see the PROVENANCE of the shared data.
 """
 
 import csv
@@ -25,7 +25,7 @@ Golden: TypeAlias = tuple[list[Path], np.ndarray]  # images, and their logits by
 
 @pytest.fixture(scope="module")
 def artifact(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that the documented command writes."""
+    """The model that the documented command writes."""
     path = tmp_path_factory.mktemp("imagenet") / "imagenet.onnx"
     options = ["--padding", "tf_same", "--mean", "0.5", "--std", "0.5", "-o", str(path)]
     weights = ["--weights", str(shared / "weights/mobilenet_v2_imagenet.safetensors")]
@@ -42,12 +42,12 @@ def golden(shared: Path) -> Golden:
 
 
 @pytest.fixture(scope="module")
-def answers(artifact: Path, golden: Golden) -> list[Prediction]:
+def predictions(artifact: Path, golden: Golden) -> list[Prediction]:
     classifier = Classifier(artifact)
     return [classifier.predict(path) for path in golden[0]]
 
 
-def test_logits_of_the_same_crops_agree_with_torchvision(artifact: Path, golden: Golden) -> None:
+def test_classifier_logits_agree_with_torchvision(artifact: Path, golden: Golden) -> None:
     classifier = Classifier(artifact)
     differences = [
         np.abs(classifier.logits(classifier.info.preprocess.pixels(load_image(path)))[0] - expected).max()
@@ -57,35 +57,36 @@ def test_logits_of_the_same_crops_agree_with_torchvision(artifact: Path, golden:
     assert max(differences) <= 1e-3
 
 
-def test_the_fast_way_answers_as_the_exact_one(artifact: Path, answers: list[Prediction], golden: Golden) -> None:
+def test_classifier_agrees_with_exact_decoding(artifact: Path, predictions: list[Prediction], golden: Golden) -> None:
     exact = Classifier(artifact, exact=True)
-    same = [exact.predict(path).label == answer.label for path, answer in zip(golden[0], answers, strict=True)]
+    exact_labels = [exact.predict(path).label for path in golden[0]]
+    same = [label == prediction.label for label, prediction in zip(exact_labels, predictions, strict=True)]
     assert np.mean(same) >= 0.995
 
 
-def test_large_photographs_are_answered_alike_at_reduced_scale(artifact: Path, golden: Golden) -> None:
-    """Every tenth, six times as large: decoded at a quarter."""
+def test_classifier_agrees_with_exact_decoding_for_large_photos(artifact: Path, golden: Golden) -> None:
+    """Every tenth photo, enlarged six times, so that it is decoded at a quarter of its size."""
     fast, exact = Classifier(artifact), Classifier(artifact, exact=True)
     for path in golden[0][::10]:
         image, file = load_image(path).pixels, io.BytesIO()
         image.resize((image.width * 6, image.height * 6), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-        answer, expected = (classifier.predict(file.getvalue()) for classifier in (fast, exact))
-        assert answer.label == expected.label or expected.top[0].probability - expected.top[1].probability < 0.05
+        prediction, expected = (classifier.predict(file.getvalue()) for classifier in (fast, exact))
+        assert prediction.label == expected.label or expected.top[0].probability - expected.top[1].probability < 0.05
 
 
-def test_labels_agree_with_torchvision(answers: list[Prediction], golden: Golden) -> None:
-    same = sum(answer.top[0].index == row.argmax() for answer, row in zip(answers, golden[1], strict=True))
-    assert same >= 498
+def test_classifier_labels_agree_with_torchvision(predictions: list[Prediction], golden: Golden) -> None:
+    indexes = [prediction.top[0].index for prediction in predictions]
+    assert sum(index == logits.argmax() for index, logits in zip(indexes, golden[1], strict=True)) >= 498
 
 
-def test_accuracy_on_the_photographs(shared: Path, answers: list[Prediction]) -> None:
+def test_classifier_accuracy_on_the_photos(shared: Path, predictions: list[Prediction]) -> None:
     with (shared / "data/imagenet-photos/labels.csv").open() as file:
         truth = [int(row["class_index"]) for row in csv.DictReader(file)]
-    correct = sum(answer.top[0].index == index for answer, index in zip(answers, truth, strict=True))
+    correct = sum(prediction.top[0].index == index for prediction, index in zip(predictions, truth, strict=True))
     assert correct / len(truth) == pytest.approx(0.892, abs=0.004)
 
 
-def test_the_file_holds_no_path_of_this_machine(artifact: Path) -> None:
+def test_export_leaves_no_paths_in_the_file(artifact: Path) -> None:
     data = artifact.read_bytes()
     assert str(Path.cwd()).encode() not in data
     assert str(artifact.parent).encode() not in data

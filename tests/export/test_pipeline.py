@@ -1,4 +1,4 @@
-"""Any torch classifier becomes one file: strangers' modules too, by a recipe that always gives the same bytes."""
+"""to_onnx: any torch classifier becomes one reproducible file."""
 
 import os
 import subprocess
@@ -32,11 +32,11 @@ def small() -> nn.Sequential:
 
 
 def torch_logits(module: nn.Module, pixels: np.ndarray) -> np.ndarray:
-    """By torch, with the normalization as torchvision writes it."""
+    """The logits of torch, with torchvision's form of the normalization."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (PREPROCESS.mean, PREPROCESS.std))
-    given = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
+    normalized = (torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.inference_mode():
-        return module.eval()(given).numpy()
+        return module.eval()(normalized).numpy()
 
 
 def output(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
@@ -49,12 +49,12 @@ def test_the_public_function_is_this_one():
         edgekit.export.to_onix  # noqa: B018
 
 
-def test_a_module_of_ones_own_with_every_output_and_a_fixed_batch(tmp_path):
+def test_to_onnx_writes_all_outputs_and_a_fixed_batch(tmp_path):
     module, path = small().train(), tmp_path / "small.onnx"
     conversion = to_onnx(
         module, path, preprocess=PREPROCESS, labels=LABELS, license="MIT", batch=2, features=True, activation_maps=True
     )
-    assert all(part.training for part in module.modules())  # left as it was
+    assert all(part.training for part in module.modules())  # the training mode is restored
     info = read_info(path)
     assert (info.model, info.labels, info.license) == ("Sequential", LABELS, "MIT")
     assert list(info.parity) == ["refit", "simplify", "to_onnx"]
@@ -67,7 +67,7 @@ def test_a_module_of_ones_own_with_every_output_and_a_fixed_batch(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
-def test_torchvision_s_networks(torchvision_models, name, tmp_path, unsimplified):
+def test_to_onnx_exports_torchvision_networks(torchvision_models, name, tmp_path, unsimplified):
     torch.manual_seed(0)
     module = getattr(torchvision_models, name)(num_classes=len(LABELS))
     path = tmp_path / f"{name}.onnx"
@@ -80,66 +80,66 @@ def test_torchvision_s_networks(torchvision_models, name, tmp_path, unsimplified
     assert output(path, "maps", pixels).shape == (2, len(LABELS), 2, 2)
 
 
-class Two(nn.Module):
-    """Answers more than logits."""
+class TwoOutputs(nn.Module):
+    """A module that returns more than logits."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return x, x
 
 
 class Squeezed(nn.Module):
-    """Of one image it answers no batch."""
+    """A module that drops the batch axis for a single image."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.squeeze()
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "message"),
     [
-        (nn.Sequential(small(), nn.Softmax(1)), "answers probabilities"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(960, 10)), r"not float32 \(2, 10\)"),
-        (Two(), "not a tuple"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(7, 3)), r"cannot take float32 \(2, 3, 16, 20\)"),
-        (small().double(), r"cannot take float32 .*; its weights are float64: give module\.float\(\)"),
-        (nn.Sequential(small(), nn.Sigmoid()), "ends in a sigmoid, each class for itself"),
-        (nn.Sequential(small(), Squeezed()), r"not float32 \(3,\)"),
-        (small().to("meta"), "lies on meta"),
+        (nn.Sequential(small(), nn.Softmax(1)), "returns probabilities"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(960, 10)), r"got float32 \(2, 10\)"),
+        (TwoOutputs(), "got a tuple"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(7, 3)), r"does not accept float32 \(2, 3, 16, 20\)"),
+        (small().double(), r"does not accept float32 .*; its weights are float64, so pass module\.float\(\)"),
+        (nn.Sequential(small(), nn.Sigmoid()), "ends in a sigmoid, as multi-label models do"),
+        (nn.Sequential(small(), Squeezed()), r"got float32 \(3,\)"),
+        (small().to("meta"), r"must be on the CPU \(got meta\)"),
     ],
     ids=["softmax", "labels", "tuple", "input", "double", "sigmoid", "squeezed", "device"],
 )
-def test_a_module_that_does_not_fit_is_refused_in_one_line(module, said, tmp_path):
-    with pytest.raises(SpecError, match=said) as caught:
+def test_to_onnx_raises_in_one_line_for_a_module_that_does_not_fit(module, message, tmp_path):
+    with pytest.raises(SpecError, match=message) as caught:
         to_onnx(module, tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-def test_a_torchscript_module_is_refused(tmp_path):
-    with pytest.raises(SpecError, match=r"give the nn\.Module that it was made from"):
+def test_to_onnx_raises_for_a_torchscript_module(tmp_path):
+    with pytest.raises(SpecError, match=r"pass the nn\.Module that it was created from"):
         to_onnx(torch.jit.script(small().eval()), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"labels": "cat"}, "not the text 'cat'"),
-        ({"labels": ["cat"]}, "one class of several, but labels has 1"),
-        ({"batch": 0}, "batch must be 1 to 256 images, or any number, not 0"),
-        ({"batch": 257}, "not 257"),
-        ({"batch": "8"}, "not '8'"),
+        ({"labels": "cat"}, "`labels` must be a list of class names"),
+        ({"labels": ["cat"]}, "at least two class names"),
+        ({"batch": 0}, r"`batch` must be an integer from 1 to 256, or None .* \(got 0\)"),
+        ({"batch": 257}, "got 257"),
+        ({"batch": "8"}, "got '8'"),
     ],
 )
-def test_options_that_cannot_be_are_said_before_anything_is_done(options, said, tmp_path):
-    with pytest.raises(SpecError, match=said):
+def test_to_onnx_raises_for_invalid_options(options, message, tmp_path):
+    with pytest.raises(SpecError, match=message):
         to_onnx(nn.Identity(), tmp_path / "x.onnx", **{"preprocess": PREPROCESS, "labels": LABELS, **options})
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
-def test_a_compiled_module_is_exported_as_what_it_was_made_from(tmp_path, unsimplified):
+def test_to_onnx_exports_the_module_inside_a_compiled_one(tmp_path, unsimplified):
     module, path = small(), tmp_path / "compiled.onnx"
     to_onnx(torch.compile(module), path, preprocess=PREPROCESS, labels=LABELS)
     assert read_info(path).model == "Sequential"
@@ -147,12 +147,12 @@ def test_a_compiled_module_is_exported_as_what_it_was_made_from(tmp_path, unsimp
 
 
 @pytest.mark.parametrize("opset", [17, 99, "20"])
-def test_an_operator_set_that_there_is_not_is_said(opset, tmp_path):
-    with pytest.raises(SpecError, match=f"opset must be from 18 to [0-9]+, not {opset!r}"):
+def test_to_onnx_raises_for_an_unsupported_opset(opset, tmp_path):
+    with pytest.raises(SpecError, match=rf"`opset` must be an integer from 18 to [0-9]+ \(got {opset!r}\)"):
         to_onnx(small(), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS, opset=opset)
 
 
-def test_the_operator_set_asked_for_is_the_file_s(tmp_path, unsimplified):
+def test_to_onnx_writes_the_requested_opset(tmp_path, unsimplified):
     path = tmp_path / "x.onnx"
     to_onnx(small(), path, preprocess=PREPROCESS, labels=LABELS, opset=18)
     assert [entry.version for entry in onnx.load(path).opset_import] == [18]
@@ -171,17 +171,17 @@ to_onnx(module, sys.argv[1], preprocess=Preprocess(resize=20, crop=(16, 20)), la
 
 
 @pytest.mark.slow
-def test_same_recipe_same_bytes_in_another_process_and_folder(tmp_path):
+def test_to_onnx_gives_the_same_bytes_in_another_process_and_folder(tmp_path):
     written = []
     for seed in ("1", "2"):
-        folder = tmp_path / f"a-folder-of-{seed}"
+        folder = tmp_path / f"folder-{seed}"
         folder.mkdir()
-        (folder / "recipe_of_mine.py").write_text(EXPORT)
+        (folder / "export_script.py").write_text(EXPORT)
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "recipe_of_mine.py", "model.onnx"]
+        command = [sys.executable, "export_script.py", "model.onnx"]
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, timeout=600)
         written.append((folder / "model.onnx").read_bytes())
     assert written[0] == written[1]
-    places = (str(tmp_path), str(Path.home()) + "/", str(Path(__file__).parents[2]), "site-packages", "recipe_of_mine")
-    for trace in (*places, ".py", "/tmp", "pkg.torch", "torch.onnx", "onnxscript", "onnxsim_", "aten"):
+    paths = (str(tmp_path), str(Path.home()) + "/", str(Path(__file__).parents[2]), "site-packages", "export_script")
+    for trace in (*paths, ".py", "/tmp", "pkg.torch", "torch.onnx", "onnxscript", "onnxsim_", "aten"):
         assert trace.encode() not in written[0], trace

@@ -1,13 +1,14 @@
-"""Runs in a process of its own with limits: answers each file of a folder, and says what it cost.
+"""Predicts every file of a folder in a process with limits, and prints what each one cost as JSON Lines.
 
 python child.py MODEL FOLDER       predicts every image in FOLDER with MODEL
-python child.py --models FOLDER    opens every .onnx of FOLDER and predicts a gray image
+python child.py --models FOLDER    opens every .onnx file in FOLDER and predicts a gray image with it
 """
 
 import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ import numpy as np
 import edgekit
 from edgekit.errors import EdgekitError
 
-ADDRESS_SPACE = 4 * 2**30  # far above what is allowed; beyond it a bomb ends here and not the machine
+ADDRESS_SPACE = 4 * 2**30  # far above what is allowed; a bomb ends this process rather than the machine
 
 
 def peak_mb() -> float:
-    """The most resident memory since the last reset_peak."""
+    """Return the peak resident memory since the last reset_peak."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -28,20 +29,20 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def outcome(answer: object) -> dict[str, object]:
-    """What came of a call: its label or its error, seconds of CPU, and megabytes."""
+def outcome(predict: Callable[[], str]) -> dict[str, object]:
+    """Return the label or error of a call, its CPU seconds and its peak memory in megabytes."""
     reset_peak()
     start = time.process_time()
     try:
-        said = {"label": answer()}
+        result = {"label": predict()}
     except EdgekitError as error:
-        said = {"error": type(error).__name__, "message": str(error)}
-    except BaseException as error:  # what the tests look for
-        said = {"escaped": f"{type(error).__name__}: {error}"[:500]}
-    return said | {"seconds": time.process_time() - start, "mb": peak_mb()}
+        result = {"error": type(error).__name__, "message": str(error)}
+    except BaseException as error:  # no other error may occur; the tests look for this key
+        result = {"escaped": f"{type(error).__name__}: {error}"[:500]}
+    return result | {"seconds": time.process_time() - start, "mb": peak_mb()}
 
 
-def say(document: dict[str, object]) -> None:
+def write_line(document: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 
@@ -53,12 +54,12 @@ def main() -> None:
     gray = np.full((40, 40, 3), 128, np.uint8)
     classifier = None if model == "--models" else edgekit.Classifier(model, threads=1)
     for path in sorted(Path(folder).iterdir()):
-        say({"file": path.name})  # known to the parent if this one kills the process
+        write_line({"file": path.name})  # so that the parent knows which file killed the process, if one does
         if classifier is None:
-            said = outcome(lambda path=path: edgekit.Classifier(path, threads=1).predict(gray).label)
+            result = outcome(lambda path=path: edgekit.Classifier(path, threads=1).predict(gray).label)
         else:
-            said = outcome(lambda path=path: classifier.predict(path).label)
-        say({"file": path.name, **said})
+            result = outcome(lambda path=path: classifier.predict(path).label)
+        write_line({"file": path.name, **result})
 
 
 main()

@@ -1,4 +1,4 @@
-"""Runs what means harm in a child process with limits."""
+"""Runs malicious files in a child process with limits."""
 
 import json
 import subprocess
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 CHILD = Path(__file__).with_name("child.py")
-TIME_OUT_S = 300  # of the whole child on a busy machine; what each file took is measured in it
+TIME_OUT_S = 300  # for the whole child on a busy machine; it measures each file itself
 SECONDS, MEGABYTES = 5.0, 600.0
 
 
 @pytest.fixture
-def answers(tmp_path: Path, tiny_artifact: Path) -> Callable[..., dict[str, dict[str, object]]]:
-    """A function that gives the outcomes, by name, of (name, bytes) images or, with models=True, models."""
+def predict_in_child(tmp_path: Path, tiny_artifact: Path) -> Callable[..., dict[str, dict[str, object]]]:
+    """Return a function from (name, content) of images, or of models with models=True, to outcomes by name."""
 
     def run(files: Iterable[tuple[str, bytes]], *, models: bool = False) -> dict[str, dict[str, object]]:
         folder = tmp_path / "files"
@@ -31,12 +31,12 @@ def answers(tmp_path: Path, tiny_artifact: Path) -> Callable[..., dict[str, dict
         last = list(outcomes)[-1] if outcomes else "start"
         assert child.returncode == 0, f"the child ended with {child.returncode} at {last}: {child.stderr[-2000:]}"
         assert len(outcomes) == len(names)
-        for name, said in outcomes.items():
-            assert "escaped" not in said, f"{name}: {said}"
-            assert said["seconds"] <= SECONDS, f"{name}: {said}"
-            assert said["mb"] <= MEGABYTES, f"{name}: {said}"
-            assert len(str(said.get("message", "")).splitlines()) <= 1, f"{name}: {said}"
-            assert str(said.get("message", "")).isprintable(), f"{name}: {said}"
+        for name, outcome in outcomes.items():
+            assert "escaped" not in outcome, f"{name}: {outcome}"
+            assert outcome["seconds"] <= SECONDS, f"{name}: {outcome}"
+            assert outcome["mb"] <= MEGABYTES, f"{name}: {outcome}"
+            assert len(str(outcome.get("message", "")).splitlines()) <= 1, f"{name}: {outcome}"
+            assert str(outcome.get("message", "")).isprintable(), f"{name}: {outcome}"
         return outcomes
 
     return run

@@ -1,4 +1,4 @@
-"""Folders that mean harm, predicted by the command in a child process with limits."""
+"""Malicious folders, predicted by the command in a child process with limits."""
 
 import csv
 import io
@@ -18,8 +18,8 @@ ADDRESS_SPACE = 4 * 2**30
 WAIT_S = 120
 
 
-def predicted(*arguments, cwd):
-    """The command's exit code, stdout and stderr; both hold nothing but lines of printable characters."""
+def predict(*arguments, cwd):
+    """Run `edgekit predict` and return its exit status, stdout and stderr, which must be printable."""
     command = [sys.executable, "-m", "edgekit", "predict", *map(str, arguments)]
     done = subprocess.run(
         command,
@@ -37,7 +37,7 @@ def predicted(*arguments, cwd):
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    """A folder of good images with hostile names."""
+    """A folder of valid images with hostile names."""
     folder = tmp_path_factory.mktemp("names")
     for name in HOSTILE_NAMES:
         (folder / f"{name}.png").write_bytes(encoded(quadrants(), "PNG"))
@@ -46,14 +46,14 @@ def names(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """Labels as hostile as the names of files."""
+    """A model with hostile labels."""
     labels = ("\x1b[2J, \x1b[31mred", "=cmd|' C'!A0", "<b>\u202e\x07</b>", '@x\n,"y"')
     return write_tiny(tmp_path_factory.mktemp("model") / "evil.onnx", labels=labels)
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--top", "4"], ["--short-names"]], ids=str)
-def test_hostile_names_and_labels_steer_nothing(names, model, form):
-    code, out, err = predicted(".", "--model", model, *form, cwd=names)
+def test_predict_escapes_hostile_names_and_labels(names, model, form):
+    code, out, err = predict(".", "--model", model, *form, cwd=names)
     assert (code, err) == (0, "")
     if form == ["--json"]:
         assert {json.loads(line)["path"] for line in out.splitlines()} == {f"./{name}.png" for name in HOSTILE_NAMES}
@@ -65,19 +65,19 @@ def test_hostile_names_and_labels_steer_nothing(names, model, form):
         assert len(out.splitlines()) == len(HOSTILE_NAMES)
 
 
-def test_hostile_names_as_arguments_and_in_lists(names, model, tmp_path):
+def test_predict_accepts_hostile_names_as_arguments_and_in_lists(names, model, tmp_path):
     files = [f"{name}.png" for name in HOSTILE_NAMES]
-    code, out, err = predicted("--model", model, "--json", "--", *files, cwd=names)
+    code, out, err = predict("--model", model, "--json", "--", *files, cwd=names)
     assert (code, err) == (0, "")
     assert [json.loads(line)["path"] for line in out.splitlines()] == files
     listed = tmp_path / "names"
     listed.write_bytes(b"\0".join(map(os.fsencode, files)))
-    assert predicted("--model", model, "--json", "--list", listed, cwd=names) == (code, out, err)
+    assert predict("--model", model, "--json", "--list", listed, cwd=names) == (code, out, err)
 
 
-def test_hostile_names_make_harmless_files(names, model, tmp_path):
+def test_predict_saves_hostile_names_as_harmless_files(names, model, tmp_path):
     before = sorted(names.iterdir())
-    assert predicted(".", "--model", model, "--save", tmp_path / "out", cwd=names)[0] == 0
+    assert predict(".", "--model", model, "--save", tmp_path / "out", cwd=names)[0] == 0
     saved = list((tmp_path / "out").iterdir())
     assert len(saved) == len(HOSTILE_NAMES)
     assert all(path.name.isprintable() and path.suffix == ".jpg" for path in saved)
@@ -86,8 +86,8 @@ def test_hostile_names_make_harmless_files(names, model, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="FIFOs and links of POSIX")
-def test_pipes_links_and_broken_files_hold_nothing_up(tiny_artifact, tmp_path):
-    """Of 100 images 5 are broken in as many ways; every good one is answered, every bad one listed, in its place."""
+def test_predict_continues_after_pipes_links_and_broken_files(tiny_artifact, tmp_path):
+    """5 of 100 images are broken in different ways. Every image is listed in its place, with its label or its error."""
     for number in range(100):
         (tmp_path / f"{number}.png").write_bytes(encoded(quadrants(), "PNG"))
     bad = {"7.png", "20.png", "33.png", "48.png", "99.png"}
@@ -102,7 +102,7 @@ def test_pipes_links_and_broken_files_hold_nothing_up(tiny_artifact, tmp_path):
     for link, target in (("a/up", ".."), ("a/here", "."), ("b", "a"), ("c", "."), ("d", "d")):
         (tmp_path / link).symlink_to(target, target_is_directory=True)
     for argument in (".", "**/*.png"):
-        code, out, err = predicted(argument, "--model", tiny_artifact, "--json", cwd=tmp_path)
+        code, out, err = predict(argument, "--model", tiny_artifact, "--json", cwd=tmp_path)
         documents = [json.loads(line) for line in out.splitlines()]
         assert (code, err) == (3, "")
         assert [Path(document["path"]).name for document in documents] == [f"{number}.png" for number in range(100)]

@@ -1,4 +1,4 @@
-"""What the hub's tests share: a local server, and an environment without proxies and settings."""
+"""Fixtures of the hub tests: a local server, and an environment without proxies and settings."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
+def _clean_environment(monkeypatch):
     for name in ("http_proxy", "https_proxy", "all_proxy", "EDGEKIT_OFFLINE", "EDGEKIT_HOME"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

@@ -1,4 +1,4 @@
-"""The folder of downloaded files: where it is, what it is called, and who may write it at once."""
+"""The cache of downloaded files: its location, file names, errors and concurrent downloads."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ from edgekit.hub.download import RetryPolicy
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes"])
-def test_offline(server, tmp_path, monkeypatch, value):
+def test_fetch_requests_nothing_offline_and_uses_a_file_placed_by_hand(server, tmp_path, monkeypatch, value):
     monkeypatch.setenv("EDGEKIT_OFFLINE", value)
     monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path))
     server.script = [serve_whole]
@@ -44,20 +44,20 @@ def test_offline(server, tmp_path, monkeypatch, value):
     place.write_bytes(b"another")
     with pytest.raises(WeightsError, match=hashlib.sha256(b"another").hexdigest()):
         fetch_quickly(server, None)
-    assert place.read_bytes() == b"another"  # the user's own; it is not for us to delete
+    assert place.read_bytes() == b"another"  # placed by the user, so it must not be deleted
     place.write_bytes(DATA)
     assert fetch_quickly(server, None) == place
     assert server.requests == []
 
 
 @pytest.mark.parametrize("value", ["", "0", "false", "no"])
-def test_not_offline(server, tmp_path, monkeypatch, value):
+def test_fetch_downloads_if_edgekit_offline_is_off(server, tmp_path, monkeypatch, value):
     monkeypatch.setenv("EDGEKIT_OFFLINE", value)
     server.script = [serve_whole]
     assert is_whole(fetch_quickly(server, tmp_path))
 
 
-def test_home(server, tmp_path, monkeypatch):
+def test_fetch_caches_under_edgekit_home_or_the_user_cache(server, tmp_path, monkeypatch):
     server.script = [serve_whole]
     monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path / "home"))
     assert fetch_quickly(server, None).parent == tmp_path / "home" / "weights"
@@ -78,12 +78,12 @@ def test_home(server, tmp_path, monkeypatch):
         (f"https://a.example/{'x' * 900}.pth", f"{'x' * 120}-0123abcd.pth"),
     ],
 )
-def test_file_names_stay_in_the_folder(url, name):
+def test_file_name_stays_in_the_cache_folder(url, name):
     assert cache_module.file_name(url, "0123abcd" * 8) == name
 
 
-def test_cache_that_cannot_be_written(server, tmp_path):
-    """A file in place of the folder; root may write to a folder without write permission."""
+def test_fetch_reports_a_cache_that_cannot_be_written(server, tmp_path):
+    """A file takes the place of the folder, because root may write to a folder without write permission."""
     (tmp_path / "file").write_text("")
     server.script = [serve_whole]
     message = refusal(server, tmp_path / "file" / "cache")
@@ -93,14 +93,14 @@ def test_cache_that_cannot_be_written(server, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_cache_without_permission(server, tmp_path):
+def test_fetch_reports_a_cache_without_write_permission(server, tmp_path):
     tmp_path.chmod(0o500)
     server.script = [serve_whole]
     assert "cannot be written: Permission denied" in refusal(server, tmp_path)
 
 
-def test_disk_full(server, tmp_path):
-    """A limit on the size of files is the full disk that a test can have without being root."""
+def test_fetch_reports_a_full_disk_and_frees_the_space(server, tmp_path):
+    """A limit on the size of files stands for a full disk, which a test cannot have without being root."""
     server.script = [serve_whole]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
@@ -112,7 +112,7 @@ def test_disk_full(server, tmp_path):
     assert cached_files(tmp_path) == []
 
 
-def test_threads_at_once_share_one_download(server, tmp_path):
+def test_fetch_downloads_once_for_concurrent_threads(server, tmp_path):
     server.script = [serve_slowly]
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: fetch_quickly(server, tmp_path), range(4)))
@@ -120,7 +120,7 @@ def test_threads_at_once_share_one_download(server, tmp_path):
     assert len(server.requests) == 1
 
 
-def test_processes_at_once_share_one_download(server, tmp_path):
+def test_fetch_downloads_once_for_concurrent_processes(server, tmp_path):
     server.script = [serve_slowly]
     program = textwrap.dedent(f"""
         from pathlib import Path
@@ -134,7 +134,7 @@ def test_processes_at_once_share_one_download(server, tmp_path):
     assert len(server.requests) == 1
 
 
-def test_lock_of_a_dead_process_is_free(server, tmp_path):
+def test_file_lock_is_released_if_its_holder_dies(server, tmp_path):
     server.script = [serve_cut, serve_whole]
     program = textwrap.dedent(f"""
         import os
@@ -147,12 +147,12 @@ def test_lock_of_a_dead_process_is_free(server, tmp_path):
     assert is_whole(fetch_quickly(server, tmp_path))
 
 
-def test_stuck_holder_of_the_lock(server, tmp_path):
+def test_file_lock_gives_up_on_a_stuck_holder(server, tmp_path):
     server.script = [serve_whole]
     lock, part = tmp_path / f".weights-{SHA256[:8]}.pth.lock", tmp_path / "part"
     with cache_module.file_lock(lock, growing=part, wait_s=1):
         retry = RetryPolicy(silence_s=0.1, stall_s=0.1, attempts=1)
         start = time.monotonic()
-        assert "another process is fetching this file" in refusal(server, tmp_path, retry=retry)
+        assert "another process is downloading this file" in refusal(server, tmp_path, retry=retry)
         assert time.monotonic() - start < 15
     assert server.requests == []

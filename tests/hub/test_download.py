@@ -1,4 +1,4 @@
-"""Whole downloads, resumed downloads, checksums and size limits."""
+"""Complete and resumed downloads, progress, checksums and size limits."""
 
 import hashlib
 from itertools import pairwise
@@ -22,7 +22,7 @@ from made_server import (
 
 
 @pytest.mark.parametrize("digits", [8, 20, 64])
-def test_whole_file(server, tmp_path, digits):
+def test_fetch_downloads_a_file(server, tmp_path, digits):
     server.script = [serve_whole]
     path = fetch_quickly(server, tmp_path / "new" / "folder", sha256=SHA256[:digits].upper())
     assert path == tmp_path / "new" / "folder" / f"weights-{SHA256[:8]}.pth"
@@ -31,7 +31,7 @@ def test_whole_file(server, tmp_path, digits):
     assert server.ranges() == [None]
 
 
-def test_cached_file_is_verified_and_needs_no_request(server, tmp_path):
+def test_fetch_verifies_a_cached_file_and_requests_nothing(server, tmp_path):
     server.script = [serve_whole]
     path = fetch_quickly(server, tmp_path)
     assert fetch_quickly(server, tmp_path) == path
@@ -41,25 +41,25 @@ def test_cached_file_is_verified_and_needs_no_request(server, tmp_path):
     assert len(server.requests) == 2
 
 
-def test_cut_and_resumed_by_range(server, tmp_path):
+def test_fetch_resumes_by_range(server, tmp_path):
     server.script = [serve_cut, serve_whole]
     assert is_whole(fetch_quickly(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-"]
     assert server.requests[1][1]["If-Range"] == TAG
 
 
-def test_resumed_by_a_later_run(server, tmp_path):
+def test_fetch_resumes_in_a_later_call(server, tmp_path):
     server.script = [serve_cut, serve_status(503)]
     message = refusal(server, tmp_path)
     assert "503 Service Unavailable" in message
-    assert f"100000 bytes are kept in {tmp_path}" in message
+    assert f"100000 bytes are saved in {tmp_path}" in message
     assert "again to resume" in message
     server.script, server.requests = [serve_whole], []
     assert is_whole(fetch_quickly(server, tmp_path))
     assert server.ranges() == ["bytes=100000-"]
 
 
-def test_resumed_by_date_where_there_is_no_strong_tag(server, tmp_path):
+def test_fetch_resumes_by_date_if_there_is_no_strong_etag(server, tmp_path):
     date = "Wed, 21 Oct 2015 07:28:00 GMT"
 
     def first(handler):
@@ -77,19 +77,19 @@ def test_resumed_by_date_where_there_is_no_strong_tag(server, tmp_path):
     assert server.ranges() == [None, "bytes=5000-"]
 
 
-def test_server_that_ignores_range_starts_over(server, tmp_path):
+def test_fetch_starts_over_if_the_server_ignores_range(server, tmp_path):
     server.script = [serve_cut, serve_without_ranges]
     assert is_whole(fetch_quickly(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-"]
 
 
-def test_server_without_versions_starts_over(server, tmp_path):
+def test_fetch_starts_over_if_the_server_states_no_version(server, tmp_path):
     server.script = [lambda h: serve(h, tag=None, cut=100_000), lambda h: serve(h, tag=None)]
     assert is_whole(fetch_quickly(server, tmp_path))
     assert server.ranges() == [None, None]
 
 
-def test_changed_file_starts_over(server, tmp_path):
+def test_fetch_starts_over_if_the_file_has_changed(server, tmp_path):
     old = bytes(len(DATA))
     server.script = [lambda h: serve(h, old, tag='"old"', cut=100_000), serve_whole]
     assert is_whole(fetch_quickly(server, tmp_path))
@@ -97,7 +97,7 @@ def test_changed_file_starts_over(server, tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["another tag", "another place", "no place"])
-def test_wrong_continuation_starts_over(server, tmp_path, fault):
+def test_fetch_starts_over_after_a_wrong_part(server, tmp_path, fault):
     def wrong(handler):
         start = 7 if fault == "another place" else 100_000
         span = {} if fault == "no place" else {"Content_Range": f"bytes {start}-299999/300000"}
@@ -109,13 +109,13 @@ def test_wrong_continuation_starts_over(server, tmp_path, fault):
     assert server.ranges() == [None, "bytes=100000-", None]
 
 
-def test_unsatisfiable_range_starts_over(server, tmp_path):
+def test_fetch_starts_over_if_the_range_cannot_be_satisfied(server, tmp_path):
     server.script = [serve_cut, serve_status(416), serve_whole]
     assert is_whole(fetch_quickly(server, tmp_path))
     assert server.ranges() == [None, "bytes=100000-", None]
 
 
-def test_progress_only_grows_and_ends_whole(server, tmp_path):
+def test_fetch_reports_progress_that_only_grows(server, tmp_path):
     server.script = [serve_cut, serve_without_ranges]
     reports = []
     fetch_quickly(server, tmp_path, on_bytes=lambda *counts: reports.append(counts))
@@ -125,7 +125,7 @@ def test_progress_only_grows_and_ends_whole(server, tmp_path):
     assert reports[-1] == (len(DATA), len(DATA))
 
 
-def test_resumed_progress_begins_where_it_was(server, tmp_path):
+def test_fetch_reports_progress_from_where_it_resumes(server, tmp_path):
     server.script = [serve_cut, serve_status(503)]
     refusal(server, tmp_path)
     server.script, reports = [serve_whole], []
@@ -134,7 +134,7 @@ def test_resumed_progress_begins_where_it_was(server, tmp_path):
     assert reports[-1] == (len(DATA), len(DATA))
 
 
-def test_interrupted_by_the_user_then_resumed(server, tmp_path):
+def test_fetch_resumes_after_an_interruption_by_the_user(server, tmp_path):
     def stop(done, total):
         if done:
             raise KeyboardInterrupt
@@ -143,13 +143,13 @@ def test_interrupted_by_the_user_then_resumed(server, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fetch_quickly(server, tmp_path, on_bytes=stop)
     (part,) = (f for f in cached_files(tmp_path) if f.suffix == ".part")
-    kept = part.stat().st_size
-    assert 0 < kept < len(DATA)
+    saved = part.stat().st_size
+    assert 0 < saved < len(DATA)
     assert is_whole(fetch_quickly(server, tmp_path))
-    assert server.ranges() == [None, f"bytes={kept}-"]
+    assert server.ranges() == [None, f"bytes={saved}-"]
 
 
-def test_wrong_checksum(server, tmp_path):
+def test_fetch_refuses_a_wrong_checksum(server, tmp_path):
     server.script = [lambda h: serve(h, b"something else")]
     message = refusal(server, tmp_path)
     assert hashlib.sha256(b"something else").hexdigest() in message
@@ -159,20 +159,20 @@ def test_wrong_checksum(server, tmp_path):
 
 
 @pytest.mark.parametrize("sha256", ["", "abc", "g" * 8, "0" * 65])
-def test_impossible_checksums(server, tmp_path, sha256):
-    assert "is not a SHA-256" in refusal(server, tmp_path, sha256=sha256)
+def test_fetch_refuses_an_invalid_checksum_argument(server, tmp_path, sha256):
+    assert "`sha256` must be 64 hexadecimal digits" in refusal(server, tmp_path, sha256=sha256)
     assert server.requests == []
 
 
-def test_declared_size_past_the_limit(server, tmp_path):
+def test_fetch_refuses_a_declared_size_over_the_limit(server, tmp_path):
     server.script = [lambda h: h.head(200, Content_Length=10**15, ETag=TAG)]
-    assert f"{10**15} bytes or more, where {MAX_BYTES} is the limit" in refusal(server, tmp_path)
+    assert f"at least {10**15} bytes, more than the limit of {MAX_BYTES} bytes" in refusal(server, tmp_path)
     assert cached_files(tmp_path) == []
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("length", [None, "-1", "many"])
-def test_endless_body(server, tmp_path, length):
+def test_fetch_stops_an_endless_body_at_the_limit(server, tmp_path, length):
     sent = []
 
     def endless(handler):
@@ -182,14 +182,14 @@ def test_endless_body(server, tmp_path, length):
             sent.append(50_000)
 
     server.script = [endless]
-    assert f"where {MAX_BYTES} is the limit" in refusal(server, tmp_path)
+    assert f"more than the limit of {MAX_BYTES} bytes" in refusal(server, tmp_path)
     assert cached_files(tmp_path) == []
     assert sum(sent) < 50 * MAX_BYTES
 
 
-def test_limit_counts_what_was_there_before(server, tmp_path):
+def test_fetch_applies_the_limit_to_a_resumed_file(server, tmp_path):
     server.script = [serve_cut, serve_status(503)]
     refusal(server, tmp_path)
     server.script = [serve_whole]
-    assert "300000 bytes or more, where 250000" in refusal(server, tmp_path, max_bytes=250_000)
+    assert "at least 300000 bytes, more than the limit of 250000" in refusal(server, tmp_path, max_bytes=250_000)
     assert cached_files(tmp_path) == []

@@ -1,4 +1,4 @@
-"""The table of official weights against the tables of their publisher, and the way from --weights to a file."""
+"""The table of official weights, compared with that of their publisher, and the choice of a weights file."""
 
 import hashlib
 import re
@@ -13,8 +13,8 @@ from edgekit.hub import imagenet_weights
 from edgekit.hub.imagenet_weights import PUBLISHED, PublishedWeights, published_weights, weights_path
 from edgekit.zoo.specs import SPECS, spec_named
 
-THEIR_NAMES = {"alexnet_owt": "alexnet"}
-# What the issue asks for, by name and not by what the table happens to hold.
+TORCHVISION_NAMES = {"alexnet_owt": "alexnet"}
+# The networks that must have weights, listed independently of the table.
 NETWORKS = {
     "alexnet_owt",
     *(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
@@ -27,18 +27,18 @@ NETWORKS = {
 
 @pytest.fixture
 def entry(torchvision_models, request):
-    """Their entry for the network that the test is about."""
+    """The entry of torchvision for the network under test."""
     model = request.getfixturevalue("model")
-    return torchvision_models.get_model_weights(THEIR_NAMES.get(model, model)).IMAGENET1K_V1
+    return torchvision_models.get_model_weights(TORCHVISION_NAMES.get(model, model)).IMAGENET1K_V1
 
 
-def test_every_network_of_the_issue_is_there():
+def test_published_has_every_network_with_official_weights():
     assert set(PUBLISHED) == NETWORKS
     assert all(row.model == model for model, row in PUBLISHED.items())
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_row_is_what_torchvision_states(model, entry):
+def test_published_matches_torchvision(model, entry):
     row, metrics = PUBLISHED[model], entry.meta["_metrics"]["ImageNet-1K"]
     assert row.url == entry.url
     assert row.size_mib == entry.meta["_file_size"]
@@ -46,8 +46,8 @@ def test_row_is_what_torchvision_states(model, entry):
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_stated_size_is_in_mib(model, entry):
-    """Of 10^6 bytes it would not hold the parameters, 4 bytes each. GoogLeNet's count leaves out two of its heads."""
+def test_size_mib_is_in_mib(model, entry):
+    """In units of 10^6 bytes it would be too small for 4 bytes per parameter. GoogLeNet's count omits two heads."""
     row, parameters = PUBLISHED[model], entry.meta["num_params"]
     if model != "googlenet":
         assert row.size_mib * 1e6 < 4 * parameters < row.size_mib * 2**20 < 4 * parameters * 1.03
@@ -55,7 +55,7 @@ def test_stated_size_is_in_mib(model, entry):
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_preprocessing_of_the_spec_is_that_of_the_weights(model, entry, torchvision_models):
+def test_preprocess_matches_torchvision(model, entry, torchvision_models):
     theirs, ours = entry.transforms(), PUBLISHED[model].preprocess
     assert ours.color == "RGB"
     assert ours.pad == 0
@@ -65,7 +65,7 @@ def test_preprocessing_of_the_spec_is_that_of_the_weights(model, entry, torchvis
     assert theirs.antialias
     pixels = torch.rand(2, 3, 4, 5)
     network_input = normalized(pixels, theirs.mean, theirs.std)
-    if model == "googlenet":  # its network turns that into another normalization first, which is ours from the start
+    if model == "googlenet":  # torchvision's network converts to the normalization that our spec has from the start
         with torch.device("meta"):
             network = torchvision_models.googlenet(transform_input=True, init_weights=False)
         network_input = network._transform_input(network_input)
@@ -80,12 +80,12 @@ def normalized(pixels, mean, std):
 
 
 @pytest.mark.parametrize("model", PUBLISHED)
-def test_padding_is_that_of_the_spec(model):
+def test_padding_matches_the_spec(model):
     assert spec_named(model).arguments.get("padding", "symmetric") == PUBLISHED[model].padding
 
 
 @pytest.mark.parametrize("row", PUBLISHED.values(), ids=PUBLISHED)
-def test_row_is_plausible(row: PublishedWeights):
+def test_published_rows_are_plausible(row: PublishedWeights):
     assert re.fullmatch("[0-9a-f]{8}", row.sha256)
     assert row.url.startswith("https://")
     assert row.url.endswith(f"-{row.sha256}.pth")
@@ -93,7 +93,7 @@ def test_row_is_plausible(row: PublishedWeights):
     assert 50 < row.top1 < row.top5 < 100
 
 
-def test_network_without_published_weights():
+def test_published_weights_lists_the_networks_that_have_some():
     with pytest.raises(WeightsError) as caught:
         published_weights("lenet5")
     assert str(caught.value).startswith("'lenet5' has no published weights; these networks have: ")
@@ -101,12 +101,12 @@ def test_network_without_published_weights():
     assert "lenet5" in SPECS
 
 
-# ---- from --weights to a file
+# -- weights_path ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def fetched(monkeypatch):
-    """The calls of fetch, which requests nothing."""
+    """Replace `fetch` by a function that requests nothing, and return its calls."""
     calls = []
 
     def fetch(url, sha256, **arguments):
@@ -117,7 +117,7 @@ def fetched(monkeypatch):
     return calls
 
 
-def test_imagenet_is_the_published_file(fetched):
+def test_weights_path_fetches_the_published_file(fetched):
     row = PUBLISHED["resnet18"]
     assert weights_path("resnet18", "imagenet", on_bytes=print) == "the file"
     assert weights_path("resnet18", "imagenet") == "the file"
@@ -126,22 +126,22 @@ def test_imagenet_is_the_published_file(fetched):
     assert second == (row.url, row.sha256, {"max_bytes": row.max_bytes, "on_bytes": None})
 
 
-def test_a_path_is_itself(tmp_path, fetched):
+def test_weights_path_returns_a_path_unchanged(tmp_path, fetched):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"")
     assert weights_path("lenet5", str(path)) == path
     assert fetched == []
 
 
-@pytest.mark.parametrize(("weights", "reason"), [("imagenett", "no such file"), (".", "a folder, not a file")])
-def test_neither_a_file_nor_imagenet(weights, reason, fetched):
-    with pytest.raises(WeightsError, match=f"{reason}; weights are a .safetensors or .pth file, or 'imagenet'"):
+@pytest.mark.parametrize(("weights", "reason"), [("imagenett", "no such file"), (".", "is a folder")])
+def test_weights_path_refuses_what_is_neither_a_file_nor_imagenet(weights, reason, fetched):
+    with pytest.raises(WeightsError, match=f"{reason}; `weights` must be a .safetensors or .pth file, or 'imagenet'"):
         weights_path("resnet18", weights)
     assert fetched == []
 
 
-def test_file_placed_by_hand_serves_without_network(tmp_path, monkeypatch):
-    """The way that EDGEKIT_OFFLINE tells of, with a row whose file we can make."""
+def test_weights_path_uses_a_file_placed_by_hand_when_offline(tmp_path, monkeypatch):
+    """As the message of EDGEKIT_OFFLINE suggests, with a table row whose file the test can create."""
     data = b"weights"
     row = PublishedWeights(
         model="resnet18",
@@ -162,7 +162,7 @@ def test_file_placed_by_hand_serves_without_network(tmp_path, monkeypatch):
     assert weights_path("resnet18", "imagenet") == place
 
 
-def test_no_torch_on_the_way():
+def test_weights_path_needs_no_torch():
     program = (
         "import sys, edgekit.hub.imagenet_weights\n"
         "print([m for m in ('torch', 'onnxruntime', 'typer') if m in sys.modules])"

@@ -1,4 +1,4 @@
-"""Images at addresses, from a local server that misbehaves."""
+"""Images at addresses, from a local server that can misbehave."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ DRIP_S = 0.05
 
 
 class Handler(QuietHandler):
-    """What each path does."""
+    """Responds to each path with the method of its name."""
 
     server: "Server"
 
@@ -56,7 +56,7 @@ class Handler(QuietHandler):
             self.wfile.write(bytes(2**16))
 
     def dripping(self):
-        """Fast enough for the pace that is asked for, and without an end."""
+        """Send without end, fast enough not to be a stall."""
         self.head(Content_Length=10**7)
         while not self.server.ended.wait(DRIP_S):
             self.wfile.write(bytes(2**12))
@@ -96,7 +96,7 @@ def web_image(server, path, **options):
 
 
 @pytest.mark.parametrize("path", ["good", "without-length", "moved"])
-def test_web_image_is_the_image_at_its_address(server, path):
+def test_web_image_downloads_the_image_once(server, path):
     source = web_image(server, path)
     assert server.requested == []
     np.testing.assert_array_equal(np.asarray(load_image(source).pixels), np.asarray(quadrants()))
@@ -137,9 +137,9 @@ def test_web_image_requests_nothing_offline_and_nothing_but_http(server, monkeyp
     for wrong in ("ftp://127.0.0.1/x", "http://", "http://user@[bad"):
         with pytest.raises(ImageError):
             load_image(WebImage(wrong))
-    with pytest.raises(ImageError, match="a name or password in it, which would not be sent") as caught:
+    with pytest.raises(ImageError, match="a user name or password, which is not sent") as caught:
         load_image(WebImage("http://me:secret@127.0.0.1/x"))
-    assert str(caught.value).count("secret") == 1  # in the address alone, as it was given
+    assert str(caught.value).count("secret") == 1  # only in the address, as the caller passed it
     monkeypatch.setenv("EDGEKIT_OFFLINE", "1")
     with pytest.raises(ImageError, match="EDGEKIT_OFFLINE"):
         load_image(web_image(server, "good"))

@@ -1,4 +1,4 @@
-"""Images with a known content in every shape that files have, and images that mean harm."""
+"""Images with known content in every file format, and malicious images."""
 
 import io
 import random
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-# Pillow's name of each format that edgekit opens, with the options that make its writer lossless or nearly so.
+# The formats that edgekit opens, by their names in Pillow, with options for lossless or nearly lossless writing.
 WRITERS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "PNG": {},
@@ -20,12 +20,12 @@ WRITERS: dict[str, dict[str, object]] = {
     "TIFF": {},
     "AVIF": {"quality": 95},
 }
-_QUICKLY: dict[str, dict[str, object]] = {"WEBP": {"lossless": False, "method": 0}, "AVIF": {"speed": 10}}
+_FAST_OPTIONS: dict[str, dict[str, object]] = {"WEBP": {"lossless": False, "method": 0}, "AVIF": {"speed": 10}}
 CORNERS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (220, 220, 40))  # top left, top right, bottom left and right
 
 
 def quadrants(width: int = 48, height: int = 32) -> Image.Image:
-    """Four colors, one in each quarter: every mirroring and turning of it is another image."""
+    """Draw four colored quarters, so that every flip and rotation is a different image."""
     pixels = np.empty((height, width, 3), np.uint8)
     top, left = height // 2, width // 2
     pixels[:top, :left], pixels[:top, left:], pixels[top:, :left], pixels[top:, left:] = CORNERS
@@ -33,14 +33,14 @@ def quadrants(width: int = 48, height: int = 32) -> Image.Image:
 
 
 def encoded(image: Image.Image, form: str, **options: object) -> bytes:
-    """The image's bytes in Pillow's format `form`."""
+    """Encode an image in Pillow's format `form`."""
     file = io.BytesIO()
     image.save(file, form, **{**WRITERS.get(form, {}), **options})
     return file.getvalue()
 
 
 def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG of these chunks, their sums right."""
+    """Build a PNG from chunks, with valid checksums."""
     parts = [
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     ]
@@ -48,12 +48,12 @@ def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def png_header(width: int, height: int, depth: int = 8, color: int = 2) -> tuple[bytes, bytes]:
-    """The IHDR chunk."""
+    """Build the IHDR chunk."""
     return b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
 
 
 def flat_png(width: int, height: int, color: int, *, fill: int = 128) -> bytes:
-    """A PNG of one value everywhere; an image of any size in few bytes. color: 0 gray, 2 RGB, 6 RGBA."""
+    """Build a PNG with the same value everywhere: any size in a few bytes. color: 0 gray, 2 RGB, 6 RGBA."""
     row = b"\0" + bytes((fill,)) * (width * {0: 1, 2: 3, 6: 4}[color])
     packer, pieces = zlib.compressobj(1), []
     for _ in range(height):
@@ -62,14 +62,14 @@ def flat_png(width: int, height: int, color: int, *, fill: int = 128) -> bytes:
 
 
 def png16_rgb(values: np.ndarray) -> bytes:
-    """A 16-bit RGB PNG, which Pillow reads and does not write. values: uint16 (height, width, 3)."""
+    """Build a 16-bit RGB PNG, which Pillow can read but not write. values: uint16 (height, width, 3)."""
     height, width, _ = values.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     return png([png_header(width, height, 16, 2), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
 
 
 def tiff(tags: list[tuple[int, int, int, int]], *, body: bytes = b"", following: int = 0) -> bytes:
-    """A little-endian TIFF of one directory: (tag, type, count, value or offset). The body lies behind it."""
+    """Build a little-endian TIFF with one directory of (tag, type, count, value or offset), followed by the body."""
     entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + struct.pack("<I", following) + body
 
@@ -77,13 +77,13 @@ def tiff(tags: list[tuple[int, int, int, int]], *, body: bytes = b"", following:
 def gray_tiff_tags(
     width: int, height: int, offset: int, size: int, compression: int = 1
 ) -> list[tuple[int, int, int, int]]:
-    """The tags of an 8-bit gray TIFF of one strip."""
+    """Return the tags of an 8-bit gray TIFF with one strip."""
     values = {256: width, 257: height, 258: 8, 259: compression, 262: 1, 273: offset, 277: 1, 278: height, 279: size}
     return [(tag, 4, 1, value) for tag, value in values.items()]
 
 
 def run_length_bmp(width: int, height: int, runs: bytes) -> bytes:
-    """A gray BMP of run-length encoded pixels."""
+    """Build a gray BMP with run-length encoded pixels."""
     palette = b"".join(bytes((level, level, level, 0)) for level in range(256))
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(runs), 0, 0, 256, 0)
     start = 14 + len(header) + len(palette)
@@ -91,7 +91,7 @@ def run_length_bmp(width: int, height: int, runs: bytes) -> bytes:
 
 
 def many_scans(data: bytes, count: int) -> bytes:
-    """A progressive JPEG whose last scan stands `count` times more."""
+    """Repeat the last scan of a progressive JPEG `count` more times."""
     start = data.rindex(b"\xff\xda")
     return data[:-2] + data[start:-2] * count + data[-2:]
 
@@ -101,7 +101,7 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def exif(orientation: int, *, broken: str = "") -> bytes:
-    """An EXIF block, whole or broken in one of several ways."""
+    """Build an EXIF block, intact or broken in one of several ways."""
     entry = struct.pack("<HHII", 0x0112, 3, 1, orientation)
     block = b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + b"\0\0\0\0"
     return (
@@ -122,7 +122,7 @@ BROKEN_EXIF = ("cut", "empty", "garbage", "offset", "count", "type")
 
 
 def broken_images() -> Iterator[tuple[str, bytes]]:
-    """Every format cut off at many lengths and with bytes changed: answered or refused, as comes."""
+    """Yield every format truncated at many lengths, and with changed bytes; each may be predicted or refused."""
     chance = random.Random(3)
     for form in WRITERS:
         data = encoded(noise(23, 17) if form != "GIF" else quadrants(), form)
@@ -136,16 +136,16 @@ def broken_images() -> Iterator[tuple[str, bytes]]:
 
 
 def refused_images() -> Iterator[tuple[str, bytes]]:
-    """Images that must be refused, quickly and in little memory."""
+    """Yield images that must be refused, quickly and in little memory."""
     idat = (b"IDAT", zlib.compress(b"\0" * 1000))
     yield "empty", b""
     yield "text", b"not an image\n" * 100
     yield "zip", b"PK\x03\x04" + bytes(1000)
-    yield "gzip-of-a-image", zlib.compress(encoded(quadrants(), "PNG"), wbits=31)
+    yield "gzip-of-an-image", zlib.compress(encoded(quadrants(), "PNG"), wbits=31)
     yield "svg", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>'
     yield "eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/etc/passwd) (r) file\n"
     for width, height in ((2**31 - 1, 2**31 - 1), (100_000, 100_000), (13_300, 13_300), (0, 10), (2**31 - 1, 1)):
-        yield f"png-says-{width}x{height}", png([png_header(width, height), idat, (b"IEND", b"")])
+        yield f"png-declares-{width}x{height}", png([png_header(width, height), idat, (b"IEND", b"")])
     yield "png-178-megapixels", flat_png(13_300, 13_300, 0)
     progressive = encoded(quadrants(400, 300), "JPEG", progressive=True)
     yield "jpeg-5000-scans", many_scans(progressive, 5000)
@@ -155,15 +155,15 @@ def refused_images() -> Iterator[tuple[str, bytes]]:
     )
     start = progressive.index(b"\xff\xc2")
     for form in ("WEBP", "AVIF"):
-        yield f"{form}-26-megapixels", encoded(Image.new("L", (5100, 5100)), form, **_QUICKLY[form])
-    yield "jpeg-says-65500", progressive[: start + 5] + b"\xff\xdc\xff\xdc" + progressive[start + 9 :]
+        yield f"{form}-26-megapixels", encoded(Image.new("L", (5100, 5100)), form, **_FAST_OPTIONS[form])
+    yield "jpeg-declares-65500", progressive[: start + 5] + b"\xff\xdc\xff\xdc" + progressive[start + 9 :]
     baseline = encoded(quadrants(400, 300), "JPEG")
     start = baseline.index(b"\xff\xc0")
     for side in (65_500, 14_200):
         sides = struct.pack(">HH", side, side)
-        yield f"jpeg-baseline-says-{side}", baseline[: start + 5] + sides + baseline[start + 9 :]
+        yield f"jpeg-baseline-declares-{side}", baseline[: start + 5] + sides + baseline[start + 9 :]
     yield (
-        "gif-says-65535",
+        "gif-declares-65535",
         b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\x08" + bytes(10),
     )
     bmp = encoded(quadrants(), "BMP")
@@ -201,7 +201,7 @@ def refused_images() -> Iterator[tuple[str, bytes]]:
     yield "bmp-49-megapixels-of-line-ends", run_length_bmp(7000, 7000, b"\x01\x40\0\0" * 7000)
     yield "bmp-jump-over-255-rows-of-2-million", run_length_bmp(2_000_000, 1, b"\0\2\xff\xff")
     yield "tiff-strip-of-4-GB", tiff(gray_tiff_tags(48, 32, 10**9, 2**32 - 1))
-    yield "tiff-says-2-billion", tiff(gray_tiff_tags(2**31 - 1, 2**31 - 1, 8, 100))
+    yield "tiff-declares-2-billion", tiff(gray_tiff_tags(2**31 - 1, 2**31 - 1, 8, 100))
     yield "tiff-without-tags", tiff([])
     yield "tiff-overlapping-65535", tiff([(40_000 + i % 20_000, 1, 10**6, 8) for i in range(65_535)], body=bytes(10**6))
     bomb = zlib.compress(bytes(64 * 2**20))
@@ -211,14 +211,14 @@ def refused_images() -> Iterator[tuple[str, bytes]]:
     yield "tiff-int32", encoded(Image.fromarray(np.full((20, 20), 2**30, np.int32)), "TIFF")
     webp = encoded(quadrants(), "WEBP")
     at = webp.index(b"VP8L") + 9
-    yield "webp-says-16384", webp[:at] + b"\xff\xff\xff\x0f" + webp[at + 4 :]
+    yield "webp-declares-16384", webp[:at] + b"\xff\xff\xff\x0f" + webp[at + 4 :]
     avif = encoded(quadrants(), "AVIF")
     at = avif.index(b"ispe") + 8
-    yield "avif-says-2-billion", avif[:at] + struct.pack(">II", 2**31 - 1, 2**31 - 1) + avif[at + 8 :]
+    yield "avif-declares-2-billion", avif[:at] + struct.pack(">II", 2**31 - 1, 2**31 - 1) + avif[at + 8 :]
 
 
 def costly_images() -> Iterator[tuple[str, bytes]]:
-    """Images within the limits that cost as much as any does: answered, within time and memory."""
+    """Yield the costliest images within the limits, which must be predicted within limits of time and memory."""
     yield "strip-1x20000", encoded(Image.new("RGB", (1, 20_000), "red"), "PNG")
     yield "strip-20000x1", encoded(Image.new("RGB", (20_000, 1), "red"), "PNG")
     yield "strip-60000x1", encoded(Image.new("RGB", (60_000, 1), "red"), "JPEG")
@@ -255,7 +255,7 @@ def costly_images() -> Iterator[tuple[str, bytes]]:
 
 
 def text_bombs() -> Iterator[tuple[str, bytes]]:
-    """Text that unpacks to 128 MB in a small image: refused or answered, but never unpacked."""
+    """Yield small images with text that unpacks to 128 MB; each may be predicted or refused, but never unpacked."""
     text = zlib.compress(bytes(128 * 2**20), 1)
     ends = [(b"IDAT", zlib.compress((b"\0" + bytes(48 * 3)) * 32)), (b"IEND", b"")]
     yield "png-icc-bomb", png([png_header(48, 32), (b"iCCP", b"x\0\0" + text), *ends])

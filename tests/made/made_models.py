@@ -1,4 +1,4 @@
-"""A tiny artifact with a known answer, and models that mean harm. Made with the onnx package, never shipped."""
+"""A tiny model with known predictions, and malicious models. Built with the onnx package for tests only."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -21,20 +21,20 @@ MEAN, STD = 0.25, 0.5
 
 
 def tiny_info(**changes: object) -> ArtifactInfo:
-    """What the tiny artifact says of itself, with some of it changed."""
+    """Return the metadata of the tiny model, with some entries changed."""
     preprocess = Preprocess(resize=12, crop=CROP, mean=(MEAN,), std=(STD,))
     info = ArtifactInfo(model="tiny", labels=LABELS, preprocess=preprocess, license="CC0-1.0")
     return dataclasses.replace(info, **changes)
 
 
 def tiny_logits(pixels: np.ndarray) -> np.ndarray:
-    """What the tiny artifact must answer for uint8 (N, height, width, 3), computed by numpy."""
+    """Compute with numpy the logits that the tiny model must return for uint8 pixels (N, height, width, 3)."""
     normalized = (pixels.astype(np.float64) / 255 - MEAN) / STD
     return normalized.reshape(len(pixels), -1) @ WEIGHT.astype(np.float64)
 
 
 def tiny_model(*, crop: Size = CROP, before: list[onnx.NodeProto] | None = None) -> onnx.ModelProto:
-    """Raw pixels -> Cast -> normalize -> Flatten -> MatMul -> logits. `before`: nodes put in front, unconnected."""
+    """Build raw pixels -> Cast -> normalize -> Flatten -> MatMul -> logits. before: unconnected nodes in front."""
     constants = {"scale": np.float32(1 / 255 / STD), "shift": np.float32(MEAN / STD), "weight": WEIGHT}
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
@@ -55,7 +55,7 @@ def tiny_model(*, crop: Size = CROP, before: list[onnx.NodeProto] | None = None)
 
 
 def exp_model() -> onnx.ModelProto:
-    """x (n) to z, the mean of exp(exp(exp(exp(x)))): twice the memory of x, or three times."""
+    """Build x (n) -> z, the mean of exp(exp(exp(exp(x)))), which takes two or three times the memory of x."""
     names = ["x", "a", "b", "c", "d"]
     nodes = [helper.make_node("Exp", [before], [after]) for before, after in pairwise(names)]
     nodes.append(helper.make_node("ReduceMean", ["d"], ["z"], keepdims=0))
@@ -65,7 +65,7 @@ def exp_model() -> onnx.ModelProto:
 
 
 def featured_model() -> onnx.ModelProto:
-    """The tiny model with a second output: what its last layer sees, the normalized pixels."""
+    """Build the tiny model with a second output: the input of its last layer, the normalized pixels."""
     model, count = tiny_model(), CROP.height * CROP.width * 3
     model.graph.node.append(helper.make_node("Identity", ["flat"], ["features"]))
     model.graph.output.append(helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", count]))
@@ -73,7 +73,7 @@ def featured_model() -> onnx.ModelProto:
 
 
 def write_tiny(path: Path, model: onnx.ModelProto | None = None, **changes: object) -> Path:
-    """The (changed) model as an artifact at `path`."""
+    """Write the model, by default the tiny one, with (changed) metadata to `path`."""
     write_info((model or tiny_model()).SerializeToString(), tiny_info(**changes), path)
     return path
 
@@ -88,7 +88,7 @@ def _subgraph() -> onnx.GraphProto:
 
 
 def _added_to_graph(*nodes: onnx.NodeProto) -> onnx.ModelProto:
-    """The tiny model, with nodes whose results nobody needs but which onnxruntime computes when it folds constants."""
+    """Build the tiny model with unused nodes, which ONNX Runtime still computes when it folds constants."""
     model = tiny_model(before=list(nodes))
     for node in nodes:
         if node.op_type != "Constant":
@@ -165,7 +165,7 @@ def _duplicate_constant() -> onnx.ModelProto:
 
 
 def _mixed_fields() -> onnx.ModelProto:
-    """A shape of [100000, 100000], beside which a float 0 stands: who multiplies all of it gets 0."""
+    """Build a shape [100000, 100000] that also has a float 0: whoever multiplies all the values gets 0."""
     tensor = helper.make_tensor("shape", TensorProto.INT64, [2], [100_000, 100_000])
     tensor.float_data.append(0.0)
     return _added_to_graph(
@@ -174,7 +174,7 @@ def _mixed_fields() -> onnx.ModelProto:
 
 
 def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
-    """Models that must be refused before they are loaded: a name, the model, and a word of the reason."""
+    """Yield models that must be refused before they are loaded: a name, the model, and words of the reason."""
     loop = helper.make_node("Loop", ["", "", "flat"], ["z"], body=_subgraph())
     branch = helper.make_node("If", ["flat"], ["z"], then_branch=_subgraph(), else_branch=_subgraph())
     yield "loop", tiny_model(before=[loop]), "control flow"
@@ -190,64 +190,68 @@ def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     yield "foreign-domain", tiny_model(before=[helper.make_node("Run", ["flat"], ["z"], domain="evil")]), "domain"
     yield "reads-files", tiny_model(before=[helper.make_node("EPContext", [], ["z"], domain="com.microsoft")]), "files"
     yield "declared-huge", _declared([2**40]), "elements"
-    yield "declared-more-than-held", _declared([1000, 1000]), "holds"
-    yield "declared-less-than-held", _declared([2, 2]), "holds"
+    yield "declared-more-than-stored", _declared([1000, 1000]), "stores"
+    yield "declared-less-than-stored", _declared([2, 2]), "stores"
     yield "declared-negative", _declared([-1, 4]), "shape"
-    yield "duplicate-constant", _duplicate_constant(), "twice"
+    yield "duplicate-constant", _duplicate_constant(), "duplicate constant"
     yield "mixed-fields", _mixed_fields(), "another type"
     shape = _constant("shape", [2**29])
     yield (
         "constant-of-shape-2GB",
         _added_to_graph(shape, helper.make_node("ConstantOfShape", ["shape"], ["z"])),
-        "makes",
+        "generates more",
     )
     many = [helper.make_node("ConstantOfShape", ["shape"], [f"z{i}"]) for i in range(40)]
-    yield "constant-of-shape-40-times", _added_to_graph(_constant("shape", [2**20]), *many), "makes"
+    yield "constant-of-shape-40-times", _added_to_graph(_constant("shape", [2**20]), *many), "generates more"
     half, product = _constant("half", [2**16]), helper.make_node("Mul", ["half", "half"], ["shape"])
     computed = helper.make_node("ConstantOfShape", ["shape"], ["z"])
     yield "constant-of-computed-shape", _added_to_graph(half, product, computed), "not written"
     expand = helper.make_node("Expand", ["scale", "shape"], ["z"])
-    yield "expand", _added_to_graph(_constant("shape", [2**15, 2**15]), expand), "makes"
-    yield "expand-65", _added_to_graph(_constant("shape", [2] * 65), expand), "sizes"
+    yield "expand", _added_to_graph(_constant("shape", [2**15, 2**15]), expand), "generates more"
+    yield "expand-65", _added_to_graph(_constant("shape", [2] * 65), expand), "sizes that"
     tile = helper.make_node("Tile", ["weight", "repeats"], ["z"])
-    yield "tile", _added_to_graph(_constant("repeats", [2**20, 1]), tile), "stretches"
+    yield "tile", _added_to_graph(_constant("repeats", [2**20, 1]), tile), "expands"
     ends = [_constant("start", 0), _constant("limit", 2**40), _constant("delta", 1)]
-    yield "range", _added_to_graph(*ends, helper.make_node("Range", ["start", "limit", "delta"], ["z"])), "makes"
+    yield (
+        "range",
+        _added_to_graph(*ends, helper.make_node("Range", ["start", "limit", "delta"], ["z"])),
+        "generates more",
+    )
     random = helper.make_node("RandomUniform", [], ["z"], shape=[2**20, 2**12])
-    yield "random", _added_to_graph(random), "makes"
+    yield "random", _added_to_graph(random), "generates more"
     pads = _constant("pads", [2**30, 0, 2**30, 0])
-    yield "pad", _added_to_graph(pads, helper.make_node("Pad", ["weight", "pads"], ["z"])), "stretches"
+    yield "pad", _added_to_graph(pads, helper.make_node("Pad", ["weight", "pads"], ["z"])), "expands"
     scales = _constant("scales", [1.0, 1.0, 5000.0, 5000.0], np.float32)
     resize = helper.make_node("Resize", ["normalized", "", "scales"], ["z"])
-    yield "resize", _added_to_graph(scales, resize), "stretches"
+    yield "resize", _added_to_graph(scales, resize), "expands"
     convolution = helper.make_node("ConvTranspose", ["normalized", "weight"], ["z"], strides=[2**20, 2**20])
-    yield "strides", _added_to_graph(convolution), "stretches"
+    yield "strides", _added_to_graph(convolution), "expands"
     chain = [helper.make_node("Identity", [f"a{i}"], [f"a{i + 1}"]) for i in range(20_001)]
     yield from _divisions()
     yield "nodes-20006", tiny_model(before=chain), "nodes"
     random = helper.make_node("RandomUniform", [], ["z"], shape=[1] * 64 + [2**40])
     yield "random-65", _added_to_graph(random), "sizes"
-    yield from _lying_attributes()
+    yield from _mistyped_attributes()
 
 
 def _divisions() -> Iterator[tuple[str, onnx.ModelProto, str]]:
-    """Of whole numbers: by 0, by -1 under the smallest of them, by what is computed, by a type that is not read."""
+    """Yield integer divisions: by 0, of the smallest integer by -1, by a computed value, by a type that is not read."""
     smallest, counted = _constant("a", [-(2**63)]), helper.make_node("Cast", ["pixels"], ["a"], to=TensorProto.INT64)
-    kept = helper.make_node("Identity", ["b"], ["c"])
+    copied = helper.make_node("Identity", ["b"], ["c"])
     for name, nodes in {
         "by-zero": [counted, _constant("b", [0])],
         "by-minus-one": [smallest, _constant("b", [-1])],
-        "by-computed": [smallest, _constant("b", [2]), kept],
+        "by-computed": [smallest, _constant("b", [2]), copied],
         "of-bytes": [_constant("a", [5], np.uint8), _constant("b", [0], np.uint8)],
     }.items():
-        divisor = "c" if kept in nodes else "b"
+        divisor = "c" if copied in nodes else "b"
         for kind in ("Div", "Mod"):
             divided = helper.make_node(kind, ["a", divisor], ["z"])
-            yield f"{kind.lower()}-{name}", _added_to_graph(*nodes, divided), "whole numbers"
+            yield f"{kind.lower()}-{name}", _added_to_graph(*nodes, divided), "divisor that may be 0"
 
 
-def _lying_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
-    """A whole number that passes for a float, and is divided by -1; onnxruntime goes by an attribute's type."""
+def _mistyped_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
+    """Yield integer divisors of -1 that could pass for floats. ONNX Runtime goes by the declared attribute type."""
     kinds = onnx.AttributeProto
     ones = helper.make_tensor("t", TensorProto.FLOAT, [1], [1.0])
     for name, reason, attributes in (
@@ -256,10 +260,10 @@ def _lying_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
         ("int-beside-float", "another type", [kinds(name="value_int", i=-1, f=5.0)]),
         ("text-in-int", "another type", [kinds(name="value_int", type=kinds.INT, s=b"1")]),
         ("unknown-type", "another type", [kinds(name="value_int", type=kinds.GRAPH, i=1)]),
-        ("no-tensor", "one tensor", [kinds(name="value", type=kinds.TENSOR)]),
-        ("no-value", "one value", []),
-        ("two-values", "one value", [kinds(name="value_float", type=kinds.FLOAT, f=1.0), kinds(name="b", i=1)]),
-        ("absent-int", "whole numbers", [kinds(name="value_int", type=kinds.INT)]),
+        ("no-tensor", "exactly one tensor", [kinds(name="value", type=kinds.TENSOR)]),
+        ("no-value", "exactly one value", []),
+        ("two-values", "exactly one value", [kinds(name="value_float", type=kinds.FLOAT, f=1.0), kinds(name="b", i=1)]),
+        ("absent-int", "divisor that may be 0", [kinds(name="value_int", type=kinds.INT)]),
     ):
         constant = onnx.NodeProto(op_type="Constant", output=["b"], attribute=attributes)
         yield f"constant-{name}", divided_by("b", constant), reason
@@ -271,40 +275,40 @@ def _lying_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
         ("list", kinds(name="to", type=kinds.INTS, ints=[1])),
     ):
         cast = onnx.NodeProto(op_type="Cast", input=["pixels"], output=["b"], attribute=[attribute])
-        yield f"cast-to-{name}", divided_by("b", cast), "names a type"
+        yield f"cast-to-{name}", divided_by("b", cast), "must be an integer"
     cast = helper.make_node("Cast", ["pixels"], ["b"], to=TensorProto.FLOAT)
     cast.attribute.add(name="to", type=kinds.INT, i=TensorProto.INT64)
-    yield "cast-to-twice", divided_by("b", cast), "attribute twice"
-    # An output of no name is none, and an input of no name is left out.
+    yield "cast-to-twice", divided_by("b", cast), "duplicate attribute"
+    # An output without a name does not exist, and an input without a name is left out.
     unnamed, clip = helper.make_node("Sqrt", ["flat"], [""]), helper.make_node("Clip", ["a", "", ""], ["b"])
-    yield "division-by-left-out", divided_by("b", unnamed, clip), "whole numbers"
+    yield "division-by-left-out", divided_by("b", unnamed, clip), "divisor that may be 0"
 
 
 def divided_by(divisor: str, *before: onnx.NodeProto) -> onnx.ModelProto:
-    """The tiny model, with the smallest int64 divided by what the nodes before call `divisor`."""
+    """Build the tiny model with the smallest int64 divided by `divisor`, a value that the nodes before it define."""
     return _divided(divisor, *before, dtype=np.int64)
 
 
 def _divided(divisor: str, *before: onnx.NodeProto, dtype: type) -> onnx.ModelProto:
     smallest, division = _constant("a", [np.iinfo(dtype).min], dtype), helper.make_node("Div", ["a", divisor], ["z"])
     model = _added_to_graph(smallest, *before, division)
-    for output in model.graph.output[1:]:  # onnxruntime finds their types itself
+    for output in model.graph.output[1:]:  # ONNX Runtime infers their types
         output.ClearField("type")
     return model
 
 
 def refused_files() -> Iterator[tuple[str, bytes, str]]:
-    """What only the wire can say, and no ModelProto: a name, the file, and a word of the reason."""
+    """Yield files that no ModelProto can express: a name, the file, and words of the reason."""
     for name, attribute in {
         "i": integer(3, TensorProto.FLOAT) + integer(3, TensorProto.INT64) + integer(20, 2) + delimited(1, b"to"),
         "type": integer(3, TensorProto.FLOAT) + integer(20, 1) + integer(20, 2) + delimited(1, b"to"),
         "name": integer(3, TensorProto.FLOAT) + integer(20, 2) + delimited(1, b"to") + delimited(1, b"saturate"),
     }.items():
         cast = helper.make_node("Cast", ["a"], ["b"]).SerializeToString() + delimited(5, attribute)
-        yield f"attribute-{name}-twice", _in_graph(divided_by("b"), delimited(1, cast)), f"{name} twice"
+        yield f"attribute-{name}-twice", _in_graph(divided_by("b"), delimited(1, cast)), f"duplicate field {name}"
     for name, field in {"op_type": delimited(4, b"Neg"), "domain": delimited(7, b"") * 2}.items():
         node = helper.make_node("Sqrt", ["weight"], ["y"]).SerializeToString() + field
-        yield f"node-{name}-twice", _in_graph(tiny_model(), delimited(1, node)), f"{name} twice"
+        yield f"node-{name}-twice", _in_graph(tiny_model(), delimited(1, node)), f"duplicate field {name}"
     for name, field in {
         "data_type": integer(2, TensorProto.INT64),
         "name": delimited(8, b"b"),
@@ -312,8 +316,8 @@ def refused_files() -> Iterator[tuple[str, bytes, str]]:
         "data_location": integer(14, 0) * 2,
     }.items():
         tensor = numpy_helper.from_array(np.array([1]), "b").SerializeToString() + field
-        yield f"tensor-{name}-twice", _in_graph(divided_by("b"), delimited(5, tensor)), f"{name} twice"
-    # To protobuf an int32 of 2**32 - 1 is -1.
+        yield f"tensor-{name}-twice", _in_graph(divided_by("b"), delimited(5, tensor)), f"duplicate field {name}"
+    # protobuf reads an int32 of 2**32 - 1 as -1.
     wide = _divided("b", dtype=np.int32)
     head = integer(1, 1) + integer(2, TensorProto.INT32) + delimited(8, b"b")
     for name, value in {
@@ -321,24 +325,24 @@ def refused_files() -> Iterator[tuple[str, bytes, str]]:
         "packed": delimited(5, integer(0, 2**32 - 1)[1:]),
         "zero": integer(5, 2**32),
     }.items():
-        yield f"int32-of-33-bits-{name}", _in_graph(wide, delimited(5, head + value)), "whole numbers"
-    # Two names that differ in a byte that is no UTF-8: one is a float, the other -1.
+        yield f"int32-of-33-bits-{name}", _in_graph(wide, delimited(5, head + value)), "divisor that may be 0"
+    # Two names that differ in a byte that is not UTF-8: one is a float, the other -1.
     root = helper.make_node("Sqrt", ["weight"], ["AaA"]).SerializeToString().replace(b"AaA", b"A\xffA")
     minus = numpy_helper.from_array(np.array([-1]), "AaA").SerializeToString().replace(b"AaA", b"A\xfeA")
     data = _in_graph(divided_by("AaA"), delimited(1, root) + delimited(5, minus))
-    yield "names-no-utf-8", data.replace(b"AaA", b"A\xfeA"), "whole numbers"
+    yield "names-not-utf-8", data.replace(b"AaA", b"A\xfeA"), "divisor that may be 0"
 
 
 def _in_graph(model: onnx.ModelProto, fields: bytes) -> bytes:
-    """The model as a file, with fields of its graph put in front."""
-    around = onnx.ModelProto()
-    around.CopyFrom(model)
-    around.ClearField("graph")
-    return delimited(7, fields + model.graph.SerializeToString()) + around.SerializeToString()
+    """Serialize the model with extra fields at the start of its graph."""
+    without_graph = onnx.ModelProto()
+    without_graph.CopyFrom(model)
+    without_graph.ClearField("graph")
+    return delimited(7, fields + model.graph.SerializeToString()) + without_graph.SerializeToString()
 
 
-def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]:
-    """Models that load nowhere or answer another thing than their metadata says: a name, the model, changed info."""
+def inconsistent_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]:
+    """Yield models that fail to load or contradict their metadata: a name, the model, changed metadata."""
     yield "labels-too-few", tiny_model(), {"labels": ("one", "two")}
     yield "labels-too-many", tiny_model(), {"labels": tuple(map(str, range(1000)))}
     yield "other-crop", tiny_model(crop=Size(9, 9)), {}
@@ -349,7 +353,7 @@ def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]
     fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1000
     yield "batch-1000", fixed, {}
     renamed = tiny_model()
-    renamed.graph.output[0].name = renamed.graph.node[-1].output[0] = "answers"
+    renamed.graph.output[0].name = renamed.graph.node[-1].output[0] = "predictions"
     yield "output-renamed", renamed, {}
     unknown = tiny_model()
     unknown.graph.node[0].op_type = "NoSuchOperator"
@@ -357,10 +361,10 @@ def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]
     nan = tiny_model()
     nan.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(np.nan, np.float32), "scale"))
     yield "logits-nan", nan, {}
-    lying = tiny_model()  # says (batch, 4), answers (4, batch): onnxruntime lets it pass
-    lying.graph.node[-1].output[0] = "before"
-    lying.graph.node.append(helper.make_node("Transpose", ["before"], ["logits"], perm=[1, 0]))
-    yield "logits-transposed", lying, {}
+    transposed = tiny_model()  # declares (batch, 4) but returns (4, batch), which ONNX Runtime accepts
+    transposed.graph.node[-1].output[0] = "before"
+    transposed.graph.node.append(helper.make_node("Transpose", ["before"], ["logits"], perm=[1, 0]))
+    yield "logits-transposed", transposed, {}
     failing = tiny_model()
     failing.graph.node[-1].output[0] = "before"
     failing.graph.initializer.append(numpy_helper.from_array(np.array([5]), "wrong"))
@@ -369,19 +373,22 @@ def strange_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, object]]]
 
 
 def runaway_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
-    """Models that show what they are only when they run: a name, the model, and a word of the reason."""
-    yield "doubled-24-times", _concluded([helper.make_node("Concat", ["x", "x"], ["x"], axis=1)] * 24), "MB"
+    """Yield models that exceed limits only when they run: a name, the model, and words of the reason."""
+    yield "doubled-24-times", _with_middle([helper.make_node("Concat", ["x", "x"], ["x"], axis=1)] * 24), "MB"
     products = [helper.make_node("MatMul", ["x", "weights"], ["x"])] * 2000
-    start = [_constant("shape", [2500, 2500]), helper.make_node("ConstantOfShape", ["shape"], ["weights"])]
-    started = [*start, helper.make_node("Add", ["x", "weights"], ["x"])]
+    weights = [_constant("shape", [2500, 2500]), helper.make_node("ConstantOfShape", ["shape"], ["weights"])]
+    broadcast = [*weights, helper.make_node("Add", ["x", "weights"], ["x"])]
     small = helper.make_node("ReduceMean", ["x"], ["x"], keepdims=0)
-    yield "2000-products", _concluded([small, *started, *products]), "took more than"
-    constant = [*start, helper.make_node("Identity", ["weights"], ["x"]), *products]
-    yield "2000-products-of-constants", _concluded(constant), "took more than"
+    yield "2000-products", _with_middle([small, *broadcast, *products]), "took more than"
+    constant = [*weights, helper.make_node("Identity", ["weights"], ["x"]), *products]
+    yield "2000-products-of-constants", _with_middle(constant), "took more than"
 
 
-def _concluded(middle: list[onnx.NodeProto]) -> onnx.ModelProto:
-    """The tiny model whose logits are the mean of what `middle` makes of x, the flat pixels; each node's x is new."""
+def _with_middle(middle: list[onnx.NodeProto]) -> onnx.ModelProto:
+    """Build the tiny model with the mean of an extra computation added to its logits.
+
+    middle: nodes that compute from "x", the flat pixels. Every output "x" replaces the one before.
+    """
     model = tiny_model()
     product = model.graph.node.pop()
     names = {"x": "flat"}

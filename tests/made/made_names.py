@@ -1,4 +1,4 @@
-"""Names that mean harm to whoever shows them: terminals, spreadsheets, browsers, file systems."""
+"""File names that attack whatever displays them: terminals, spreadsheets, browsers, file systems."""
 
 HOSTILE_NAMES = (
     "\x1b[2J\x1b[31mred",
@@ -23,5 +23,5 @@ HOSTILE_NAMES = (
     "ends with dots..",
     " ",
     "x" * 200,
-    "\udcff\udcfe",  # bytes that are no UTF-8
+    "\udcff\udcfe",  # bytes that are not UTF-8
 )

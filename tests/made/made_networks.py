@@ -1,4 +1,4 @@
-"""Small convolutional networks as ONNX, with weights by a seed: what the quantizer is tried on."""
+"""Small convolutional networks in ONNX with random weights, for testing the quantizer."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ CHANNELS = 8
 
 
 class _Builder:
-    """Collects nodes and weights."""
+    """Collects the nodes and weights of a graph."""
 
     def __init__(self, seed: int) -> None:
         self.rng, self.nodes, self.weights = np.random.default_rng(seed), [], {}
@@ -48,34 +48,44 @@ class _Builder:
 def conv_network(
     *, activation: str = "Relu6", seed: int = 0, crop: Size = CROP, channels: int = CHANNELS
 ) -> onnx.ModelProto:
-    """Pixels, normalization, and one inverted bottleneck with a residual, then mean and a linear layer."""
-    made = _Builder(seed)
-    wide, few = 2 * channels, channels
-    made.weights |= {"zero": np.float32(0), "six": np.float32(6), "scale": np.float32(4 / 255), "shift": np.float32(2)}
-    made.add("Transpose", ["pixels"], "planes", perm=[0, 3, 1, 2])
-    made.add("Cast", ["planes"], "floats", to=TensorProto.FLOAT)
-    made.add("Mul", ["floats", "scale"], "scaled")
-    made.add("Sub", ["scaled", "shift"], "normalized")
-    stem = made.conv("normalized", "stem", (few, 3, 3, 3), activation=activation)
-    expand = made.conv(stem, "expand", (wide, few, 1, 1), activation=activation)
-    depthwise = made.conv(expand, "depthwise", (wide, 1, 3, 3), group=wide, activation=activation)
-    project = made.conv(depthwise, "project", (few, wide, 1, 1), activation=None)
-    made.add("Add", [stem, project], "residual")
-    made.add("GlobalAveragePool", ["residual"], "pooled")
-    made.add("Flatten", ["pooled"], "flat")
-    made.add("Gemm", ["flat", made.weight("fc.w", (4, few), 1.5), made.weight("fc.b", (4,), 0.1)], "logits", transB=1)
+    """Build normalization, a stem, an inverted bottleneck with a residual, average pooling and a linear layer."""
+    builder = _Builder(seed)
+    wide, narrow = 2 * channels, channels
+    builder.weights |= {
+        "zero": np.float32(0),
+        "six": np.float32(6),
+        "scale": np.float32(4 / 255),
+        "shift": np.float32(2),
+    }
+    builder.add("Transpose", ["pixels"], "planes", perm=[0, 3, 1, 2])
+    builder.add("Cast", ["planes"], "floats", to=TensorProto.FLOAT)
+    builder.add("Mul", ["floats", "scale"], "scaled")
+    builder.add("Sub", ["scaled", "shift"], "normalized")
+    stem = builder.conv("normalized", "stem", (narrow, 3, 3, 3), activation=activation)
+    expand = builder.conv(stem, "expand", (wide, narrow, 1, 1), activation=activation)
+    depthwise = builder.conv(expand, "depthwise", (wide, 1, 3, 3), group=wide, activation=activation)
+    project = builder.conv(depthwise, "project", (narrow, wide, 1, 1), activation=None)
+    builder.add("Add", [stem, project], "residual")
+    builder.add("GlobalAveragePool", ["residual"], "pooled")
+    builder.add("Flatten", ["pooled"], "flat")
+    builder.add(
+        "Gemm",
+        ["flat", builder.weight("fc.w", (4, narrow), 1.5), builder.weight("fc.b", (4,), 0.1)],
+        "logits",
+        transB=1,
+    )
     graph = helper.make_graph(
-        made.nodes,
+        builder.nodes,
         "network",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", *crop, 3])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
-        [numpy_helper.from_array(np.asarray(values), name) for name, values in made.weights.items()],
+        [numpy_helper.from_array(np.asarray(values), name) for name, values in builder.weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
 def with_large_layer(*, gemm: bool) -> onnx.ModelProto:
-    """The network with a layer of 256 x 512 weights before its last one, as a Gemm or as a MatMul."""
+    """Build the network with a layer of 256 x 512 weights before its last one, as a Gemm or as a MatMul."""
     model = conv_network()
     rng, graph = np.random.default_rng(0), model.graph
     last = graph.node.pop()
@@ -96,35 +106,35 @@ def with_large_layer(*, gemm: bool) -> onnx.ModelProto:
 
 
 def network_info(crop: Size = CROP) -> ArtifactInfo:
-    """What a file with such a network says of itself."""
+    """Return the metadata of a file with such a network."""
     preprocess = Preprocess(resize=min(crop), crop=crop, mean=(0.5,), std=(0.25,))
     return ArtifactInfo(model="made", labels=LABELS, preprocess=preprocess, license="CC0-1.0")
 
 
 def write_network(path: Path, model: onnx.ModelProto | None = None, crop: Size = CROP) -> Path:
-    """The network as an artifact at `path`."""
+    """Write the network, by default conv_network, as an edgekit model to `path`."""
     write_info((model or conv_network(crop=crop)).SerializeToString(), network_info(crop), path)
     return path
 
 
 def noise(count: int, *, seed: int = 1, crop: Size = CROP) -> list[np.ndarray]:
-    """Uint8 (1, height, width, 3) images of blurred noise, each with a color of its own."""
+    """Draw uint8 (1, height, width, 3) images: noise on a background color that differs from image to image."""
     rng = np.random.default_rng(seed)
-    ground = rng.integers(0, 256, (count, 1, 1, 3))
+    background = rng.integers(0, 256, (count, 1, 1, 3))
     grain = rng.normal(0, 40, (count, *crop, 3))
-    return list(np.clip(ground + grain, 0, 255).astype(np.uint8)[:, None])
+    return list(np.clip(background + grain, 0, 255).astype(np.uint8)[:, None])
 
 
 IMAGES = noise(12)
 
 
 def logits(model: onnx.ModelProto) -> np.ndarray:
-    """What a model answers for IMAGES: (12, 4)."""
+    """Run a model on IMAGES and return its logits: (12, 4)."""
     session = ort.InferenceSession(model.SerializeToString())
     return np.concatenate([session.run(["logits"], {"pixels": image})[0] for image in IMAGES])
 
 
 def minmax(model: onnx.ModelProto) -> dict[str, Range]:
-    """The ranges of the network's tensors over IMAGES."""
+    """Measure the min-max ranges of a network's tensors over IMAGES."""
     statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
     return tensor_ranges(statistics, {}, calibrator="minmax")

@@ -9,7 +9,8 @@ A page is Markdown whose code blocks are fenced with three backticks at the star
     text      with the title "output", what the block before it prints
     toml, ... not code to run; with a title, an excerpt of the file of that name
 
-<!-- not run: REASON --> on the line before a block leaves it out.
+<!-- not run: REASON --> on the line before a block leaves it out. <!-- figures vary: REASON --> lets every number of a
+shown output be any other one; the words around it are compared.
 """
 
 import math
@@ -27,13 +28,14 @@ LANGUAGES = (*COMMANDS, "python", "text", "toml", "json")
 OUTPUT = "output"
 
 _FENCE = re.compile(r'```(?P<language>[a-z]*)(?: title="(?P<title>[^"]+)")?')
-_NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
+_NOTE = re.compile(r"<!-- (?P<kind>not run|figures vary): (?P<reason>.+) -->")
 _TOKEN = re.compile(r"(\.\.\.|\d+\.\d+(?:e[-+]?\d+)?)")
-_DECIMAL = r"(-?\d+\.?\d*(?:e[-+]?\d+)?)"
+_VARYING_TOKEN = re.compile(r"(\.\.\.|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
+_NUMBER = r"([-+]?\d+\.?\d*(?:e[-+]?\d+)?)"
 
 
 class Block(NamedTuple):
-    """A code block. line: of its fence, from 1. not_run: the reason why it is left out, if it is."""
+    """A code block. line: of its fence, from 1. not_run, varies: the reasons of the notes before it."""
 
     page: Path
     line: int
@@ -41,6 +43,7 @@ class Block(NamedTuple):
     title: str | None
     text: str
     not_run: str | None
+    varies: str | None
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"
@@ -105,9 +108,10 @@ def blocks(page: Path) -> list[Block]:
             content.append(inner)
         else:
             raise ValueError(f"{page.name}:{number}: the block does not end")
-        not_run = _NOT_RUN.fullmatch(lines[number - 2]) if number > 1 else None
-        text = "\n".join(content)
-        found.append(Block(page, number, fence["language"], fence["title"], text, not_run and not_run["reason"]))
+        note = _NOTE.fullmatch(lines[number - 2]) if number > 1 else None
+        reasons = {} if note is None else {note["kind"]: note["reason"]}
+        notes = (reasons.get("not run"), reasons.get("figures vary"))
+        found.append(Block(page, number, fence["language"], fence["title"], "\n".join(content), *notes))
     return found
 
 
@@ -125,24 +129,27 @@ def commands(block: Block) -> list[Command]:
     return found
 
 
-def is_shown(expected: str, printed: str) -> bool:
+def is_shown(expected: str, printed: str, *, figures_vary: bool = False) -> bool:
     """Whether a page shows this output.
 
     A line `...` stands for any number of lines, and `...` within a line for any text. Numbers with a decimal point may
     differ by 5%, because processors round differently. Runs of spaces and dashes are equal: columns of a table are as
-    wide as their figures.
+    wide as their figures. figures_vary: all numbers may be any others.
     """
-    return _lines_match(_lines(expected), _lines(printed))
+    return _lines_match(_lines(expected), _lines(printed), figures_vary)
 
 
 def is_excerpt_of(text: str, content: str) -> bool:
-    """Whether the lines of `text` follow each other so in `content`; a line `...` leaves some out."""
+    """Whether the lines of `text` stand so in `content`, at any depth; a line `...` leaves some out."""
+    lines, excerpt = ([line.strip() for line in part.splitlines()] for part in (content, text))
     position = 0
-    for part in re.split(r"(?m)^ *\.\.\.\n?", text):
-        start = content.find(part.rstrip("\n"), position)
-        if start < 0:
+    for part in "\n".join(excerpt).split("\n...\n"):
+        wanted = part.splitlines()
+        starts = range(position, len(lines) - len(wanted) + 1)
+        start = next((start for start in starts if lines[start : start + len(wanted)] == wanted), None)
+        if start is None:
             return False
-        position = start + len(part)
+        position = start + len(wanted)
     return True
 
 
@@ -150,27 +157,30 @@ def _lines(text: str) -> list[str]:
     return [re.sub(r"-{2,}", "--", re.sub(r"\s+", " ", line)).strip() for line in text.strip().splitlines()]
 
 
-def _lines_match(expected: list[str], printed: list[str]) -> bool:
+def _lines_match(expected: list[str], printed: list[str], figures_vary: bool) -> bool:
     if not expected:
         return not printed
     first, *rest = expected
     if first == "...":
-        return any(_lines_match(rest, printed[skipped:]) for skipped in range(len(printed) + 1))
-    return bool(printed) and _line_matches(first, printed[0]) and _lines_match(rest, printed[1:])
+        return any(_lines_match(rest, printed[skipped:], figures_vary) for skipped in range(len(printed) + 1))
+    if not printed or not _line_matches(first, printed[0], figures_vary):
+        return False
+    return _lines_match(rest, printed[1:], figures_vary)
 
 
-def _line_matches(expected: str, printed: str) -> bool:
+def _line_matches(expected: str, printed: str, figures_vary: bool) -> bool:
+    token = _VARYING_TOKEN if figures_vary else _TOKEN
     pattern, numbers = "", []
-    for part in _TOKEN.split(expected):
+    for part in token.split(expected):
         if part == "...":
             pattern += ".*?"
-        elif _TOKEN.fullmatch(part):
-            pattern += _DECIMAL
+        elif token.fullmatch(part):
+            pattern += _NUMBER
             numbers.append(float(part))
         else:
             pattern += re.escape(part)
     match = re.fullmatch(pattern, printed)
-    return match is not None and all(
-        math.isclose(float(text), number, rel_tol=0.05, abs_tol=0.01)
-        for text, number in zip(match.groups(), numbers, strict=True)
-    )
+    if match is None or figures_vary:
+        return match is not None
+    pairs = zip(match.groups(), numbers, strict=True)
+    return all(math.isclose(float(text), number, rel_tol=0.05, abs_tol=0.01) for text, number in pairs)

@@ -1,4 +1,4 @@
-"""The figures of an evaluation beside those of scikit-learn."""
+"""Comparison of evaluation metrics with those of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ from edgekit.evaluate.confusion import class_metrics, confusion_matrix, macro_f1
 
 def assert_calibrated_as_scikit_learn(truth, probabilities):
     ours = calibration(truth, probabilities)
-    right, sure = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
-    accuracy, confidence = calibration_curve(right, sure, n_bins=15)
-    filled = [one for one in ours.bins if one.images]
-    np.testing.assert_allclose([one.accuracy for one in filled], accuracy, rtol=1e-12)
-    np.testing.assert_allclose([one.confidence for one in filled], confidence, rtol=1e-12)
-    weights = np.array([one.images for one in filled]) / len(truth)
-    assert sum(one.images for one in filled) == len(truth)
+    correct, top_probability = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
+    accuracy, confidence = calibration_curve(correct, top_probability, n_bins=15)
+    bins = [each for each in ours.bins if each.images]
+    np.testing.assert_allclose([each.accuracy for each in bins], accuracy, rtol=1e-12)
+    np.testing.assert_allclose([each.confidence for each in bins], confidence, rtol=1e-12)
+    weights = np.array([each.images for each in bins]) / len(truth)
+    assert sum(each.images for each in bins) == len(truth)
     assert ours.ece == pytest.approx(float((weights * np.abs(accuracy - confidence)).sum()), rel=1e-9)
     assert ours.nll == pytest.approx(log_loss(truth, probabilities, labels=range(probabilities.shape[1])), rel=1e-9)
 
@@ -29,10 +29,10 @@ def nan(value):
 
 def assert_confused_as_scikit_learn(truth, predicted, classes):
     matrix = confusion_matrix(truth, predicted, classes=classes)
-    named = range(classes)
-    assert matrix.tolist() == theirs(truth, predicted, labels=named).tolist()
-    rows = class_metrics(matrix, tuple(map(str, named)))
-    expected = precision_recall_fscore_support(truth, predicted, labels=named, zero_division=np.nan)
+    indexes = range(classes)
+    assert matrix.tolist() == theirs(truth, predicted, labels=indexes).tolist()
+    rows = class_metrics(matrix, tuple(map(str, indexes)))
+    expected = precision_recall_fscore_support(truth, predicted, labels=indexes, zero_division=np.nan)
     for name, values in zip(("precision", "recall", "f1", "images"), expected, strict=True):
         np.testing.assert_allclose([nan(getattr(row, name)) for row in rows], values, rtol=1e-12)
     present = np.unique(truth)

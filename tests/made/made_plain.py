@@ -1,4 +1,4 @@
-"""Strangers' classifiers: tiny float32 networks in every form that `edgekit adopt` takes, and forms that it refuses."""
+"""Third-party classifiers: tiny float32 networks in forms that `edgekit adopt` accepts, and in forms it refuses."""
 
 from collections.abc import Iterator
 
@@ -26,17 +26,18 @@ def plain_model(
     flatten: str = "Flatten",
     names: tuple[str, str] = ("input", "output"),
 ) -> onnx.ModelProto:
-    """Convolution, ReLU, global average pooling, linear.
+    """Build convolution, ReLU, global average pooling and a linear layer.
 
-    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node), percent or sigmoid. classes: 4,
-    or 5 with a background class in front. flatten: Flatten, or a Reshape that fixes the batch.
+    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node), percent or sigmoid.
+    classes: 4, or 5 with a leading background class.
+    flatten: Flatten, or Reshape with a fixed batch.
     """
-    given, answered = names
+    input_name, output_name = names
     weights = {"kernel": _KERNEL, "head": _HEAD[:classes], "bias": _BIAS[:classes]}
-    nodes, pixels = [], given
+    nodes, pixels = [], input_name
     shape: list[int | str] = [batch, 3, *SIZE] if layout == "nchw" else [batch, *SIZE, 3]
     if layout == "nhwc":
-        nodes.append(helper.make_node("Transpose", [given], ["planar"], perm=[0, 3, 1, 2]))
+        nodes.append(helper.make_node("Transpose", [input_name], ["planar"], perm=[0, 3, 1, 2]))
         pixels = "planar"
     nodes += [
         helper.make_node("Conv", [pixels, "kernel"], ["grid"], pads=[1, 1, 1, 1]),
@@ -48,48 +49,48 @@ def plain_model(
         nodes.append(helper.make_node("Reshape", ["pooled", "rows"], ["flat"]))
     else:
         nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
-    linear = answered if end == "logits" else "scores"
+    linear = output_name if end == "logits" else "scores"
     nodes.append(helper.make_node("Gemm", ["flat", "head", "bias"], [linear], transB=1))
-    nodes += _end(end, answered, weights)
+    nodes += _end(end, output_name, weights)
     graph = helper.make_graph(
         nodes,
-        "/srv/stranger/train.py",
-        [helper.make_tensor_value_info(given, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(answered, TensorProto.FLOAT, [batch, classes])],
+        "/srv/acme/train.py",
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, [batch, classes])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    model.producer_name, model.doc_string = "stranger", "made in /srv/stranger"
-    model.metadata_props.add(key="author", value="stranger@example.com")
+    model.producer_name, model.doc_string = "acme", "made in /srv/acme"
+    model.metadata_props.add(key="author", value="someone@acme.example")
     return model
 
 
-def _end(end: str, answered: str, weights: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
+def _end(end: str, output_name: str, weights: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
     if end == "softmax":
-        return [helper.make_node("Softmax", ["scores"], [answered], axis=1)]
+        return [helper.make_node("Softmax", ["scores"], [output_name], axis=1)]
     if end == "softmax-reshaped":
-        weights["as_it_is"] = np.array([0, -1])
+        weights["same_shape"] = np.array([0, -1])
         softmax = helper.make_node("Softmax", ["scores"], ["shares"], axis=1)
-        return [softmax, helper.make_node("Reshape", ["shares", "as_it_is"], [answered])]
+        return [softmax, helper.make_node("Reshape", ["shares", "same_shape"], [output_name])]
     if end == "percent":
         weights["hundred"] = np.array(100, np.float32)
         softmax = helper.make_node("Softmax", ["scores"], ["shares"], axis=1)
-        return [softmax, helper.make_node("Mul", ["shares", "hundred"], [answered])]
+        return [softmax, helper.make_node("Mul", ["shares", "hundred"], [output_name])]
     if end == "sigmoid":
-        return [helper.make_node("Sigmoid", ["scores"], [answered])]
+        return [helper.make_node("Sigmoid", ["scores"], [output_name])]
     if end == "exp":
         weights["one"] = np.array([1])
         powers, total = helper.make_node("Exp", ["scores"], ["powers"]), ["powers", "one"]
         return [
             powers,
             helper.make_node("ReduceSum", total, ["total"], keepdims=1),
-            helper.make_node("Div", ["powers", "total"], [answered]),
+            helper.make_node("Div", ["powers", "total"], [output_name]),
         ]
     return []
 
 
 def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
-    """Files that adopt refuses: a name, the model, and words of the reason."""
+    """Yield models that adopt refuses: a name, the model, and words of the reason."""
     two = plain_model()
     two.graph.input.append(helper.make_tensor_value_info("length", TensorProto.INT64, ["N"]))
     yield "two-inputs", two, "2 inputs"
@@ -104,11 +105,11 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     yield "three-axes", flat, r"float \(\?, 3, 12\)"
     channels = plain_model()
     channels.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 4
-    yield "four-channels", channels, "neither axis 1 nor axis 3"
-    yield "batch-of-millions", plain_model(batch=10**7), "takes 10000000 images at a time"
+    yield "four-channels", channels, r"\(\?, 4, 12, 14\) must have 1 or 3 channels"
+    yield "batch-of-millions", plain_model(batch=10**7), r"at most 256 \(got 10000000\)"
     grid = plain_model()
     grid.graph.output[0].CopyFrom(helper.make_tensor_value_info("active", TensorProto.FLOAT, ["N", 8, *SIZE]))
-    yield "answers-a-grid", grid, r"shape \(1, 8, 12, 14\)"
+    yield "returns-a-grid", grid, r"got float32 \(1, 8, 12, 14\)"
     yield "sigmoid", plain_model(end="sigmoid"), "ends in Sigmoid"
     broken = plain_model()
     broken.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.full(4, np.nan, np.float32), "bias"))
@@ -117,7 +118,7 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     external.graph.initializer[0].ClearField("raw_data")
     external.graph.initializer[0].data_location = TensorProto.EXTERNAL
     external.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
-    yield "external", external, "refused: its weights lie in another file"
+    yield "external", external, "refused: the weights are in another file"
     body = helper.make_graph(
         [helper.make_node("Constant", [], ["inner"], value_floats=[1.0])],
         "body",

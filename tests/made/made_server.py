@@ -1,4 +1,4 @@
-"""A local server of one file, which misbehaves in every way known to us, and downloads from it."""
+"""A local server of one file that can misbehave in many ways, and downloads from it."""
 
 import hashlib
 import random
@@ -19,11 +19,11 @@ MAX_BYTES = 1_000_000
 TAG = '"one"'
 QUICK_RETRY = RetryPolicy(silence_s=5, stall_s=5, attempts=3, pause_s=0.01)
 
-Respond = Callable[["Handler"], None]  # an entry of the script
+Respond = Callable[["Handler"], None]  # one step of a server's script
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Prints nothing."""
+    """Handles requests without logging them."""
 
     def head(self, status=200, **headers):
         self.send_response(status)
@@ -36,7 +36,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class QuietServer(ThreadingHTTPServer):
-    """On a free port of this machine; waits for no client when it is closed."""
+    """Listens on a free local port. Closing it does not wait for clients."""
 
     daemon_threads = True
     block_on_close = False
@@ -45,11 +45,11 @@ class QuietServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
 
     def handle_error(self, request, client_address):
-        pass  # clients that hang up are what is tested
+        pass  # tests hang up on purpose
 
 
 class Handler(QuietHandler):
-    """Handles each request by the next entry of the server's script, and all further ones by its last."""
+    """Handles each request with the next step of the server's script, and repeats the last one."""
 
     server: "Server"
 
@@ -75,7 +75,7 @@ class Server(QuietServer):
 
 
 def serve(handler: Handler, data: bytes = DATA, *, tag: str | None = TAG, cut: int | None = None) -> None:
-    """What a good server does, Range and If-Range included; `cut` hangs up after that many bytes of the body."""
+    """Respond as a correct server, including Range and If-Range. cut: hang up after that many bytes of the body."""
     begin, condition = handler.headers.get("Range", ""), handler.headers.get("If-Range")
     versions = {"ETag": tag} if tag else {}
     if begin and condition == tag:
@@ -97,7 +97,7 @@ def serve_cut(handler):
 
 
 def serve_without_ranges(handler):
-    """Ignores Range: everything comes again."""
+    """Ignore Range and send the whole file."""
     handler.head(200, Content_Length=len(DATA), ETag=TAG)
     handler.wfile.write(DATA)
 
@@ -118,7 +118,7 @@ def fetch_quickly(server, cache, **changes):
 
 
 def refusal(server, cache, **changes) -> str:
-    """The message, which is one line; no file got its final name."""
+    """Return the error message of a download, which must be one line; no file may have its final name."""
     with pytest.raises(WeightsError) as caught:
         fetch_quickly(server, cache, **changes)
     message = str(caught.value)
@@ -128,10 +128,10 @@ def refusal(server, cache, **changes) -> str:
 
 
 def cached_files(cache: Path | None) -> list[Path]:
-    """The files in the cache, except lock files."""
+    """List the files in the cache, except lock files."""
     return [file for file in cache.glob("*") if not file.name.startswith(".")] if cache and cache.is_dir() else []
 
 
 def is_whole(path: Path) -> bool:
-    """As a truth value: pytest would show the difference of the bytes, for minutes."""
+    """Compare outside of an assertion, where pytest would spend minutes on showing the difference."""
     return path.read_bytes() == DATA

@@ -1,4 +1,4 @@
-"""Files of weights in every format that loads, and their loading into a LeNet-5."""
+"""Weight files in every supported format, and loading them into a LeNet-5."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def load(network, path, **arguments):
 
 
 def refusal(network, path, **arguments) -> str:
-    """The message, which is one line and names the file; the network is as before."""
+    """Return the error message of loading, which must be one line naming the file; the network must not change."""
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError) as caught:
         load(network, path, **arguments)

@@ -1,4 +1,4 @@
-"""Plots: the format is that of the name, and nothing half-written stays."""
+"""Plots: the format follows the file name, and no partial file is left."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from edgekit.plots.style import check_plot, literal, new_figure, write_figure
 
 
 @pytest.mark.parametrize(("name", "starts"), [("a.png", b"\x89PNG"), ("a.SVG", b"<?xml"), ("a.pdf", b"%PDF")])
-def test_the_ending_says_the_format(tmp_path, name, starts):
+def test_write_figure_chooses_the_format_by_the_ending(tmp_path, name, starts):
     figure = new_figure(2, 1)
     figure.subplots().set_title(literal("cost in $ and $x_"))
     write_figure(figure, tmp_path / name)
@@ -15,12 +15,12 @@ def test_the_ending_says_the_format(tmp_path, name, starts):
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_another_ending_is_refused_before_there_is_a_figure(tmp_path):
-    with pytest.raises(SpecError, match=r"unknown ending of a plot '\.jpg'"):
+def test_check_plot_rejects_another_ending(tmp_path):
+    with pytest.raises(SpecError, match=r"unknown file format of a plot '\.jpg'"):
         check_plot(tmp_path / "a.jpg")
 
 
-def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+def test_write_figure_names_a_file_that_cannot_be_written(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(EdgekitError, match=r"folder\.png: cannot be written"):
         write_figure(new_figure(1, 1), tmp_path / "folder.png")

@@ -1,4 +1,4 @@
-"""A gate that is quick: the tests are about what it does with figures, not about how exact they are."""
+"""A fast quality gate: the tests check what it does with timings, not how precise they are."""
 
 from functools import partial
 
@@ -9,6 +9,6 @@ from edgekit.quantize import quality_gate
 
 
 @pytest.fixture(autouse=True)
-def quick_gate(monkeypatch):
+def fast_gate(monkeypatch):
     monkeypatch.setattr(timing, "time_in_turn", partial(timing.time_in_turn, rounds=3, round_s=0.002))
     monkeypatch.setattr(quality_gate, "peak_memory_bytes", lambda path: 50_000_000)

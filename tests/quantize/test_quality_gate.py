@@ -1,4 +1,4 @@
-"""The gate at its limits, and what it says."""
+"""The quality gate: its limits and messages, targets, and schemes by name."""
 
 import dataclasses
 
@@ -16,18 +16,18 @@ from edgekit.quantize.schemes import SEARCH_ORDER, scheme_named
 from edgekit.quantize.targets import target_named, this_machine
 
 
-def result(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labeled: bool = True, agreement: float = 1.0):
-    """The result of 1,000 images, of which the parent has the first 900 right."""
-    right = np.arange(1000) < 900
-    child = right.copy()
-    child[:lost], child[900 : 900 + won] = False, True
+def result(*, lost: int = 0, gained: int = 0, speedup: float = 2.0, labeled: bool = True, agreement: float = 1.0):
+    """A result on 1,000 images. The parent gets 900 right; the child loses `lost` of them and gains `gained` others."""
+    parent_correct = np.arange(1000) < 900
+    child_correct = parent_correct.copy()
+    child_correct[:lost], child_correct[900 : 900 + gained] = False, True
 
-    def accuracy(flags: np.ndarray) -> Accuracy:
-        return Accuracy(np.zeros(1000, np.int64), np.stack([flags, ~flags], axis=1).astype(float))
+    def accuracy(correct: np.ndarray) -> Accuracy:
+        return Accuracy(np.zeros(1000, np.int64), np.stack([correct, ~correct], axis=1).astype(float))
 
     return HeldOutResult(
-        parent=accuracy(right) if labeled else None,
-        child=accuracy(child) if labeled else None,
+        parent=accuracy(parent_correct) if labeled else None,
+        child=accuracy(child_correct) if labeled else None,
         parity=Parity(
             images=1000, logit_difference=0, relative_difference=0, probability_difference=0, agreement=agreement
         ),
@@ -43,46 +43,49 @@ def result(*, lost: int = 0, won: int = 0, speedup: float = 2.0, labeled: bool =
     [
         (result(), []),
         (result(lost=10), []),
-        (result(lost=11), ["loses 1.10 points of top-1 (90.00% -> 88.90% on 1000 held-out images)"]),
-        (result(lost=20, won=12), []),
-        (result(speedup=0.985), []),  # no more than noise
-        (result(speedup=0.9), ["is 0.90 times as fast"]),
+        (
+            result(lost=11),
+            ["loses 1.10 percentage points of top-1 accuracy (90.00% -> 88.90% on 1000 held-out images; `max_drop`"],
+        ),
+        (result(lost=20, gained=12), []),
+        (result(speedup=0.985), []),  # within the noise
+        (result(speedup=0.9), ["runs at 0.90x the speed of its parent on this machine (`min_speedup` requires 1)"]),
         (result(labeled=False, agreement=0.95), []),
         (
             result(labeled=False, agreement=0.94),
-            ["gives its parent's label to 94.00% of 1000 held-out images"],
+            ["predicts its parent's label for only 94.00% of 1000 held-out images (`min_agreement` requires 95)"],
         ),
-        (result(lost=50, speedup=0.5), ["loses 5.00 points", "is 0.50 times"]),
+        (result(lost=50, speedup=0.5), ["loses 5.00 percentage points", "runs at 0.50x"]),
     ],
 )
-def test_gate_failures_at_the_limits(measured, messages):
+def test_gate_failures_lists_the_limits_that_are_missed(measured, messages):
     failures = gate_failures(measured, Gate(max_drop=1.0 + 1e-9))
     assert len(failures) == len(messages)
     assert all(failure.message.startswith(start) for failure, start in zip(failures, messages, strict=True))
     assert all(failure.excess > 0 for failure in failures)
 
 
-def test_a_whole_point_is_no_more_than_one():
-    """As shares, 0.895 - 0.885 is more than 0.01 by the rounding of a float."""
-    truth, sure = np.zeros(400, np.int64), np.arange(400)
-    before, after = (
-        Accuracy(truth, np.stack([sure < right, sure >= right], axis=1).astype(float)) for right in (358, 354)
+def test_held_out_result_drop_of_4_in_400_images_is_exactly_one_point():
+    """In float arithmetic, 0.895 - 0.885 is more than 0.01."""
+    truth, image = np.zeros(400, np.int64), np.arange(400)
+    parent, child = (
+        Accuracy(truth, np.stack([image < correct, image >= correct], axis=1).astype(float)) for correct in (358, 354)
     )
-    exact = dataclasses.replace(result(), parent=before, child=after)
-    assert exact.drop == 1.0
-    assert gate_failures(exact, Gate(max_drop=1.0)) == []
+    measured = dataclasses.replace(result(), parent=parent, child=child)
+    assert measured.drop == 1.0
+    assert gate_failures(measured, Gate(max_drop=1.0)) == []
 
 
-def test_a_limit_that_is_no_number_is_refused():
-    with pytest.raises(SpecError, match="min_speedup is not a number"):
+def test_gate_raises_for_a_limit_that_is_nan():
+    with pytest.raises(SpecError, match=r"`min_speedup` must be a number \(got nan\)"):
         Gate(min_speedup=float("nan"))
 
 
-def test_the_interval_of_the_drop_is_that_of_paired_differences():
-    interval = result(lost=30, won=10).drop_interval
+def test_held_out_result_drop_interval_is_that_of_paired_differences():
+    interval = result(lost=30, gained=10).drop_interval
     # 40 images differ: the standard error is sqrt(40 - 20^2 / 1000) / 1000
-    half = 1.96 * np.sqrt(40 - 0.4) / 10
-    assert (interval.low, interval.high) == pytest.approx((2 - half, 2 + half), rel=1e-3)
+    half_width = 1.96 * np.sqrt(40 - 0.4) / 10
+    assert (interval.low, interval.high) == pytest.approx((2 - half_width, 2 + half_width), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -96,28 +99,28 @@ def test_the_interval_of_the_drop_is_that_of_paired_differences():
         ("arm64", [], "arm64"),
     ],
 )
-def test_this_machine_is_known_by_its_instructions(monkeypatch, processor, flags, expected):
+def test_this_machine_is_detected_by_its_instruction_set(monkeypatch, processor, flags, expected):
     monkeypatch.setattr(targets.platform, "machine", lambda: processor)
     monkeypatch.setattr(targets, "machine", lambda: {"int8_features": flags})
     assert this_machine().name == expected
 
 
-def test_only_the_target_without_vnni_saturates():
+def test_targets_saturate_only_without_vnni():
     assert [t.name for t in targets.TARGETS.values() if t.saturating] == ["x86-avx2"]
 
 
-@pytest.mark.parametrize("named", [target_named, scheme_named])
-def test_unknown_names(named):
+@pytest.mark.parametrize("look_up", [target_named, scheme_named])
+def test_look_up_by_name_raises_for_an_unknown_name(look_up):
     with pytest.raises(SpecError, match="unknown"):
-        named("int9")
+        look_up("int9")
 
 
-def test_no_scheme_of_the_search_order_is_known_to_break():
+def test_search_order_has_unique_schemes_with_a_scale_per_channel():
     assert all(scheme.per_channel for scheme in SEARCH_ORDER)
     assert len({scheme.name for scheme in SEARCH_ORDER}) == len(SEARCH_ORDER)
 
 
-def test_peak_memory_of_a_process_that_predicts(tiny_artifact):
+def test_peak_memory_bytes_is_plausible_or_none(tiny_artifact):
     peak = peak_memory_bytes(tiny_artifact)
     assert peak is None or 20e6 < peak < 500e6
     assert peak_memory_bytes("missing.onnx") is None

@@ -1,4 +1,4 @@
-"""The calibrators, on distributions whose best range is known."""
+"""The calibrators, on distributions with a known best range."""
 
 import numpy as np
 import pytest
@@ -35,51 +35,51 @@ def statistics_of(values: np.ndarray) -> ActivationStatistics:
 
 
 def rounding_error(values: np.ndarray, limits: Range) -> float:
-    """Mean squared error of the values after a trip through 256 levels, by the definition."""
+    """Mean squared error of quantizing the values to 256 levels, computed from the definition."""
     levels = np.clip(np.round((values - limits.lowest) / limits.step), 0, LEVELS - 1)
     return float(((limits.lowest + levels * limits.step - values) ** 2).mean())
 
 
 @settings(max_examples=25)
 @given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=50).filter(lambda v: max(v) - min(v) > 1e-3))
-def test_every_range_holds_zero_and_lies_within_what_was_measured(values):
+def test_tensor_ranges_include_zero_and_lie_within_the_measured_range(values):
     array = np.array(values)
     for calibrator in CALIBRATORS:
-        found = tensor_ranges({"x": statistics_of(array)}, {"x": histogram_of(array)}, calibrator=calibrator)["x"]
-        assert found.lowest <= 0 <= found.highest
-        assert min(array.min(), 0) - 1e-3 <= found.lowest
-        assert found.highest <= max(array.max(), 0) + 1e-3
+        limits = tensor_ranges({"x": statistics_of(array)}, {"x": histogram_of(array)}, calibrator=calibrator)["x"]
+        assert limits.lowest <= 0 <= limits.highest
+        assert min(array.min(), 0) - 1e-3 <= limits.lowest
+        assert limits.highest <= max(array.max(), 0) + 1e-3
 
 
-def test_minmax_and_moving_average_take_what_was_measured():
+def test_tensor_ranges_of_minmax_and_moving_average_are_the_measured_extremes():
     statistics = {"x": statistics_of(np.array([-2.0, 6.0]))}
     assert tensor_ranges(statistics, {}, calibrator="minmax")["x"] == (-2, 6)
     assert tensor_ranges(statistics, {}, calibrator="moving-average")["x"] == (-1, 3)
 
 
-def test_percentile_cuts_the_tail_only():
+def test_percentile_range_clips_outliers_only():
     values = np.concatenate([np.random.default_rng(0).uniform(0, 1, 100_000), [50.0] * 3])
     assert percentile_range(histogram_of(values)).highest == pytest.approx(1, abs=0.05)
     assert percentile_range(histogram_of(values[:-3])).highest == pytest.approx(1, abs=0.01)
 
 
-@pytest.mark.parametrize("choose", [mse_range, entropy_range])
-def test_a_lonely_outlier_is_clipped_and_a_full_range_is_kept(choose):
+@pytest.mark.parametrize("calibrated_range", [mse_range, entropy_range])
+def test_mse_and_entropy_range_clip_an_outlier_and_keep_a_uniform_distribution(calibrated_range):
     rng = np.random.default_rng(0)
-    even = rng.uniform(0, 6, 200_000)
-    assert choose(histogram_of(even)).highest == pytest.approx(6, abs=0.2)
-    assert choose(histogram_of(np.append(np.abs(rng.normal(0, 1, 200_000)), 30.0))).highest < 28
+    uniform = rng.uniform(0, 6, 200_000)
+    assert calibrated_range(histogram_of(uniform)).highest == pytest.approx(6, abs=0.2)
+    assert calibrated_range(histogram_of(np.append(np.abs(rng.normal(0, 1, 200_000)), 30.0))).highest < 28
 
 
-def test_mse_takes_the_range_with_the_least_error():
+def test_mse_range_has_nearly_the_least_error():
     values = np.random.default_rng(0).standard_t(3, 20_000)
     low, high = values.min(), values.max()
-    errors = [rounding_error(values, Range(low * share, high * share)) for share in np.linspace(0.2, 1, 33)]
+    errors = [rounding_error(values, Range(low * fraction, high * fraction)) for fraction in np.linspace(0.2, 1, 33)]
     assert rounding_error(values, mse_range(histogram_of(values))) <= 1.02 * min(errors)
-    assert min(errors) < errors[-1]  # or any calibrator would do
+    assert min(errors) < errors[-1]  # otherwise the full range would do
 
 
-def test_the_zeros_behind_a_relu_do_not_narrow_the_range():
+def test_entropy_range_ignores_the_zeros_after_a_relu():
     rng = np.random.default_rng(0)
     relu6 = np.clip(rng.normal(0, 3, 400_000), 0, 6)
     assert entropy_range(histogram_of(relu6)).highest > 5

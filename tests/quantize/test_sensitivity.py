@@ -1,4 +1,4 @@
-"""Which layer suffers most from integers, by the divergence of the probabilities."""
+"""The sensitivity of layers to quantization."""
 
 import numpy as np
 from made_networks import conv_network, minmax, noise
@@ -9,7 +9,7 @@ from edgekit.quantize.sensitivity import layer_sensitivities
 from edgekit.quantize.weight_format import WeightFormat
 
 
-def test_the_layer_that_suffers_most_comes_first():
+def test_layer_sensitivities_list_the_most_sensitive_layer_first():
     model = conv_network()
     graph = Graph(model)
     values = np.array(graph.constant("depthwise.w"))

@@ -1,11 +1,11 @@
-"""Markup that keeps text text."""
+"""Building HTML without injection."""
 
 from made_reports import HOSTILE
 
 from edgekit.report.html import Markup, element, escape, short_label
 
 
-def test_element_escapes_all_but_markup():
+def test_element_escapes_everything_but_markup():
     inner = element("b", {"title": '"<'}, "<i>")
     assert inner == '<b title="&quot;&lt;">&lt;i&gt;</b>'
     assert element("p", {}, inner, Markup("<br>"), [inner]) == f"<p>{inner}<br>{inner}</p>"

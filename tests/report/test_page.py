@@ -1,4 +1,4 @@
-"""The page: whole, small, escaped, and readable in a real browser."""
+"""The report page: complete, small, escaped, and shown by a real browser."""
 
 import re
 from html.parser import HTMLParser
@@ -42,7 +42,7 @@ def hostile_page(tmp_path_factory):
     return folder / "report.html"
 
 
-def test_hostile_names_stay_text(hostile_page):
+def test_write_report_escapes_hostile_names(hostile_page):
     page = Reader(hostile_page.read_text())
     tags = [tag for tag, _ in page.elements]
     assert "script" not in tags
@@ -52,7 +52,7 @@ def test_hostile_names_stay_text(hostile_page):
     assert not {"\x1b", "\u202e"} & set(page.text)
 
 
-def test_nothing_is_fetched(hostile_page):
+def test_write_report_embeds_everything(hostile_page):
     page = Reader(hostile_page.read_text())
     assert not [tag for tag, _ in page.elements if tag in ("link", "iframe", "object", "embed", "base", "a", "form")]
     sources = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
@@ -63,20 +63,20 @@ def test_nothing_is_fetched(hostile_page):
     assert "default-src 'none'" in policy
 
 
-def test_what_could_not_be_read_is_listed(hostile_page):
-    assert "1 more could not be read" in Reader(hostile_page.read_text()).text
+def test_write_report_counts_unreadable_images(hostile_page):
+    assert "1 more unreadable" in Reader(hostile_page.read_text()).text
 
 
 @pytest.mark.parametrize("width", [360, 1400])
-def test_in_a_browser(hostile_page, tmp_path, width):
-    content, said, wide = opened(hostile_page, width=width, scratch=tmp_path)
-    assert said == []
-    assert wide <= width
+def test_report_fits_the_width_of_a_browser_without_console_messages(hostile_page, tmp_path, width):
+    content, console, content_width = opened(hostile_page, width=width, scratch=tmp_path)
+    assert console == []
+    assert content_width <= width
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in content
 
 
 @pytest.mark.slow
-def test_two_models_on_the_photographs(shared, tmp_path, tiny_thousand):
+def test_report_of_a_thousand_classes_is_small_and_fits_a_browser(shared, tmp_path, tiny_thousand):
     from edgekit import dataset
 
     images = dataset.read(shared / "data/imagenet-photos", "held-out")
@@ -84,9 +84,9 @@ def test_two_models_on_the_photographs(shared, tmp_path, tiny_thousand):
     write_report(evaluate(predict_all(models, images), data="photographs"), tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 5e6
     for width in (360, 1400):
-        _, said, wide = opened(tmp_path / "report.html", width=width, scratch=tmp_path)
-        assert said == []
-        assert wide <= width
+        _, console, content_width = opened(tmp_path / "report.html", width=width, scratch=tmp_path)
+        assert console == []
+        assert content_width <= width
 
 
 PLANS = {"one view": "center", "two views": "flip"}
@@ -94,7 +94,7 @@ PLANS = {"one view": "center", "two views": "flip"}
 
 @pytest.fixture
 def tiny_thousand(shared, tmp_path):
-    """A model of ImageNet's thousand classes that knows nothing: a page full of mistakes, the largest there can be."""
+    """An untrained model with ImageNet's thousand classes: a page full of mistakes, the largest possible one."""
     labels = tuple((shared / "data/imagenet-photos/imagenet_classes.txt").read_text().splitlines())
     model, weight = tiny_model(), np.random.default_rng(0).normal(0, 0.1, (240, 1000)).astype(np.float32)
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(weight, "weight"))
@@ -102,9 +102,9 @@ def tiny_thousand(shared, tmp_path):
     return write_tiny(tmp_path / "thousand.onnx", model, labels=labels)
 
 
-def test_class_activation_maps_are_shown_where_the_file_has_them(tmp_path):
-    """Maps whose mean is the logit, of a network that averages its pixels."""
-    path = write_tiny(tmp_path / "maps.onnx", with_maps())
+def test_write_report_shows_class_activation_maps_if_the_model_has_them(tmp_path):
+    """The model averages its pixels, so that the mean of each map is the logit."""
+    path = write_tiny(tmp_path / "maps.onnx", model_with_maps())
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(12)]
     classes = Classifier(path).info.labels
@@ -116,8 +116,8 @@ def test_class_activation_maps_are_shown_where_the_file_has_them(tmp_path):
     assert sum(tag == "img" for tag, _ in page.elements) == 3 * mistakes > 0
 
 
-def with_maps():
-    """The tiny model with an output of maps beside its logits: each pixel's share in each class."""
+def model_with_maps():
+    """The tiny model with another output, the contribution of each pixel to each class."""
     model = tiny_model()
     weight = numpy_helper.from_array(np.random.default_rng(0).normal(0, 1, (3, 4)).astype(np.float32), "each")
     model.graph.initializer.append(weight)
@@ -128,7 +128,7 @@ def with_maps():
 
 
 def drawn_evaluation(folder, rows):
-    """An evaluation of two models whose label orders differ; rows: the truth and both predictions, by their names."""
+    """An evaluation of two models with different label orders; each row has the truth and both predictions."""
     orders, truth = (LABELS, LABELS[::-1]), [LABELS.index(row[0]) for row in rows]
     rng = np.random.default_rng(0)
     sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in rows]
@@ -143,7 +143,7 @@ def drawn_evaluation(folder, rows):
     return evaluate(Predictions(tuple(models), images, tuple(accuracies), ()), data="drawn")
 
 
-def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_path):
+def test_class_table_shows_changes_of_f1_for_any_order_of_labels(tmp_path):
     rows = [(label, label, label) for label in LABELS for _ in range(12)]
     evaluation = drawn_evaluation(tmp_path, [*rows, (LABELS[0], LABELS[1], LABELS[0])])
     first, second = evaluation.models
@@ -155,19 +155,19 @@ def test_what_changed_of_a_class_is_said_whatever_the_order_of_the_labels(tmp_pa
     assert "too few" not in class_table(second, first)
 
 
-def test_one_image_of_a_class_is_called_too_few_and_no_confusion_the_most(tmp_path):
+def test_sections_qualify_figures_of_a_single_image_per_class(tmp_path):
     evaluation = drawn_evaluation(tmp_path, [(label, LABELS[0], label) for label in LABELS])
     assert "too few" in class_table(evaluation.models[0], evaluation.models[0])
     confusions = confusion_section(evaluation.models[0])
-    assert "Confused once each" in confusions
+    assert "Confused pairs, once each" in confusions
     assert "strip" not in confusions
 
 
-def test_a_models_color_is_the_same_in_the_verdict_and_on_its_card(tmp_path):
+def test_page_uses_one_color_for_each_model_and_states_its_calibration(tmp_path):
     evaluation = drawn_evaluation(tmp_path, [(LABELS[0], LABELS[1], LABELS[0]), *((label,) * 3 for label in LABELS)])
     text = page(evaluation)
     assert re.search(r'<span class="c1" style="flex-grow:1" title="only m1: 1">', text)
     assert re.search(r'<i class="key c1"></i><bdi>m1</bdi></h3>', text)
-    assert "1 image. Above" in text
-    assert "92.5% sure in the mean, and right in 80.0%: too sure." in text
-    assert "92.5% sure in the mean, and right in 100.0%: too modest." in text
+    assert "1 image. First line: " in text
+    assert "Mean confidence 92.5%, accuracy 80.0%: overconfident." in text
+    assert "Mean confidence 92.5%, accuracy 100.0%: underconfident." in text

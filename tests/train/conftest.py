@@ -1,4 +1,4 @@
-"""Small drawn data sets, on which a small network learns something within a second."""
+"""Small drawn data sets on which a small network learns something within a second."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +13,8 @@ from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 
 
-def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
-    """28x28 gray images: a bright bar, upright (0), lying (1) or slanting (2), in noise."""
+def draw_bars(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
+    """28x28 grayscale images with their labels: a bright bar in noise, vertical (0), horizontal (1) or diagonal (2)."""
     rng = np.random.default_rng(seed)
     images, labels = [], []
     for number in range(count):
@@ -32,19 +32,19 @@ def drawn(count: int, *, seed: int) -> tuple[list[Pixels], list[int]]:
     return images, labels
 
 
-def drawn_set(count: int, *, seed: int) -> ImageSet:
-    images, labels = drawn(count, seed=seed)
+def bar_images(count: int, *, seed: int) -> ImageSet:
+    images, labels = draw_bars(count, seed=seed)
     return ImageSet(("bar", "line", "slant"), images, tuple(map(str, range(count))), tuple(labels))
 
 
 @pytest.fixture(scope="session")
 def training() -> ImageSet:
-    return drawn_set(90, seed=1)
+    return bar_images(90, seed=1)
 
 
 @pytest.fixture(scope="session")
 def validation() -> ImageSet:
-    return drawn_set(30, seed=2)
+    return bar_images(30, seed=2)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same images as PNG files in train/CLASS/ and val/CLASS/."""
     root = tmp_path_factory.mktemp("bars")
     for split, count, seed in (("train", 90, 1), ("val", 30, 2)):
-        for number, (pixels, label) in enumerate(zip(*drawn(count, seed=seed), strict=True)):
+        for number, (pixels, label) in enumerate(zip(*draw_bars(count, seed=seed), strict=True)):
             folder = root / split / ("bar", "line", "slant")[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number:03}.png")
@@ -61,18 +61,18 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def image_set() -> Callable[..., ImageSet]:
-    """A function: N drawn images, by a seed."""
-    return drawn_set
+    """A function of a number and a seed that returns that many drawn images."""
+    return bar_images
 
 
 @pytest.fixture(scope="session")
 def lenet_recipe() -> Callable[..., Recipe]:
-    """A function: small_recipe."""
+    """The function small_recipe."""
     return small_recipe
 
 
 def small_recipe(**changes: object) -> Recipe:
-    """A recipe that learns the bars in 3 epochs of 6 steps; `optimize` and `augment` override its own."""
+    """A recipe that learns the bars in 3 epochs of 6 steps; changes of a section are merged into its entries."""
     optimize = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05, "warmup_epochs": 0.5, "ema_decay": 0.9}
     values: dict[str, object] = {"model": "lenet5", "augment": {"crop_padding": 1}, "optimize": optimize}
     for name, value in changes.items():
@@ -83,7 +83,7 @@ def small_recipe(**changes: object) -> Recipe:
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory, lenet_recipe, training, validation):
-    """A LeNet-5 that knows the bars."""
+    """The checkpoint of a LeNet-5 that was trained on the bars."""
     folder = tmp_path_factory.mktemp("parent")
     train(lenet_recipe(optimize={"epochs": 12}), training, validation, run=folder, workers=0)
     return folder / "model.safetensors"
@@ -91,7 +91,7 @@ def weights(tmp_path_factory, lenet_recipe, training, validation):
 
 @pytest.fixture
 def task(training, validation):
-    """Another task for the same images: is the bar upright?"""
+    """Another task on the same images: whether the bar is vertical."""
 
     def relabeled(images):
         labels = tuple(int(label == 0) for label in images.labels)

@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, old, or written to a full disk."""
+"""Checkpoints that are damaged, old or written to a full disk."""
 
 import copy
 import json
@@ -35,7 +35,6 @@ def test_load_checkpoint_refuses_any_damaged_byte(tmp_path, lenet_recipe, traini
 
 
 def test_load_checkpoint_reads_old_files_without_a_checksum(tmp_path, lenet_recipe, training, validation):
-    """Those written before there was one."""
     from safetensors.torch import save_file
 
     finished = run(tmp_path, lenet_recipe(), training, validation)

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own that are killed, interrupted, or lose another process of their job."""
+"""Training processes that are killed, interrupted, or lose another process of their job."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def command(data, folder, *options):
 
 
 def environment():
-    """One thread, on any machine: sums in another order are other sums."""
+    """The environment with one thread, because sums in another order differ in their last bits."""
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
@@ -34,7 +34,7 @@ def finish(arguments, **options):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, image_folder):
-    """A whole run: the seconds of its epochs, and the folder that holds its weights."""
+    """A complete run: the total seconds of its epochs, and its folder."""
     folder = tmp_path_factory.mktemp("undisturbed")
     done = finish(command(image_folder, folder, "--json"))
     assert done.returncode == 0, done.stderr
@@ -42,9 +42,9 @@ def undisturbed(tmp_path_factory, image_folder):
 
 
 @pytest.mark.slow
-def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, image_folder, undisturbed):
+def test_train_ends_in_the_same_weights_after_five_kills_at_random_moments(tmp_path, image_folder, undisturbed):
     seconds, whole = undisturbed
-    moments = random.Random()  # other ones in every run of this test; what the kills left is listed where it fails
+    moments = random.Random()  # different ones in every run of this test; a failure lists the files that each kill left
     kills = []
     while len(kills) < 5:
         for begun in tmp_path.glob("environment.json"):
@@ -60,7 +60,7 @@ def test_train_killed_at_five_random_moments_ends_in_the_same_weights(tmp_path, 
             time.sleep(0.01)
         try:
             process.wait(moments.uniform(0.0, 0.6) * seconds)
-            shutil.rmtree(tmp_path)  # it was done before its time to die: once more from the start
+            shutil.rmtree(tmp_path)  # the run ended before it was killed: start again
             tmp_path.mkdir()
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_train_saves_and_exits_130_at_ctrl_c(tmp_path, image_folder):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "with --resume goes on" in stderr
+    assert "interrupted; state saved to" in stderr
     assert load_checkpoint(tmp_path / "last.safetensors").state["epoch"] >= 1
 
 
@@ -95,12 +95,19 @@ def torchrun(data, folder, *options):
         port = str(free.getsockname()[1])
     launcher = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2")
     _, module, *arguments = command(data, folder, *options)
-    return [*launcher, "--master-port", port, module, "--", *arguments]  # or else it takes --run for one of its own
+    return [
+        *launcher,
+        "--master-port",
+        port,
+        module,
+        "--",
+        *arguments,
+    ]  # else torchrun takes --run for its own
 
 
 @pytest.mark.slow
 def test_train_in_two_processes_ends_in_the_weights_of_one(tmp_path, image_folder):
-    """Within 1e-5 in every weight after 33 steps: the same images in each; only the order of the sums differs."""
+    """Within 1e-5 in every weight after 33 steps: each step has the same images, only the order of sums differs."""
     alone = finish(command(image_folder, tmp_path / "one", "--epochs", "3"))
     assert alone.returncode == 0, alone.stderr
     done = finish(torchrun(image_folder, tmp_path / "two", "--epochs", "3"))
@@ -127,7 +134,7 @@ def test_train_in_two_processes_shares_the_features_of_a_frozen_body(tmp_path, i
 
 
 @pytest.mark.slow
-def test_train_reports_a_dead_loader_in_one_line(tmp_path, image_folder):
+def test_train_reports_a_dead_worker_in_one_line(tmp_path, image_folder):
     process = subprocess.Popen(
         [*command(image_folder, tmp_path, "--json"), "--epochs", "10000"],
         env=environment(),
@@ -136,12 +143,12 @@ def test_train_reports_a_dead_loader_in_one_line(tmp_path, image_folder):
         text=True,
     )
     process.stdout.readline()
-    while not (loaders := _children(process.pid)):  # it starts one for each epoch
+    while not (loaders := _children(process.pid)):  # a new one is started for each epoch
         time.sleep(0.001)
     os.kill(loaders[-1], signal.SIGKILL)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "fewer workers" in stderr.splitlines()[-1]
+    assert "use fewer --workers" in stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -175,6 +182,6 @@ def test_train_ends_within_a_minute_of_a_dead_process_and_resumes(tmp_path, imag
 
 
 def _children(pid):
-    """The processes that it started, from /proc: the launcher's two workers."""
+    """The ids of the processes that a process started, from /proc."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return sorted(map(int, children))

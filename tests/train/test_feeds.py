@@ -1,7 +1,8 @@
-"""Features that a frozen backbone computes once."""
+"""Features that a frozen backbone computes once for all epochs."""
 
 import torch
 
+from edgekit.image.load import load_image
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import FeatureFeed
 from edgekit.train.setup import create_feed, initial_state
@@ -15,15 +16,12 @@ def test_feature_feed_computes_the_features_of_the_backbone_once(lenet_recipe, w
     state.network.body.register_forward_hook(lambda *_: passes.append(1))
     feed = create_feed(state, training, validation, workers=0, process=TrainingProcess())
     assert isinstance(feed, FeatureFeed)
-    once = len(passes)
+    initial_passes = len(passes)
     for epoch in range(5):
         assert sum(len(batch.labels) for batch in feed.training(epoch, 0)) == len(training)
-    assert len(passes) == once
+    assert len(passes) == initial_passes
     batch = next(iter(feed.evaluation()))
-    pixels = recipe.preprocess.pixels
-    from edgekit.image.load import load_image
-
-    first = torch.from_numpy(pixels(load_image(validation.sources[0], color="L")))
+    first = torch.from_numpy(recipe.preprocess.pixels(load_image(validation.sources[0], color="L")))
     mean, std = recipe.preprocess.mean[0], recipe.preprocess.std[0]
     normalized = (first.permute(0, 3, 1, 2) / 255 - mean) / std
     with torch.no_grad():
@@ -31,7 +29,7 @@ def test_feature_feed_computes_the_features_of_the_backbone_once(lenet_recipe, w
 
 
 def test_feature_feed_moves_features_off_the_device_batch_by_batch(monkeypatch, lenet_recipe, weights, task):
-    """All of them together may be more than its memory."""
+    """The features of all images together may not fit its memory."""
     recipe = lenet_recipe(weights=str(weights), tune="head")
     state = initial_state(recipe, task[0].classes, device="cpu")
     moved, to_host = [], torch.Tensor.cpu
@@ -40,7 +38,7 @@ def test_feature_feed_moves_features_off_the_device_batch_by_batch(monkeypatch, 
     assert moved == [64, 26, 30]
 
 
-def test_feature_feed_has_different_augmented_copies(lenet_recipe, weights, task):
+def test_feature_feed_caches_different_augmented_copies(lenet_recipe, weights, task):
     recipe = lenet_recipe(weights=str(weights), tune="head", augment={"feature_copies": 2, "rotate": 20.0})
     state = initial_state(recipe, task[0].classes, device="cpu")
     feed = create_feed(state, *task, workers=0, process=TrainingProcess())

@@ -1,4 +1,4 @@
-"""Failures of torch, explained."""
+"""Failures of torch that are replaced by one line with advice."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from edgekit.train.interrupt import torch_failures_explained
 
 
-def test_torch_failures_explained_keeps_the_cause_of_an_error_in_a_living_worker():
+def test_torch_failures_explained_leaves_an_error_of_a_living_worker_unchanged():
     class Failing(torch.utils.data.Dataset):
         def __len__(self):
             return 1

@@ -1,4 +1,4 @@
-"""Batches: their order, their sizes, and workers that change nothing."""
+"""Batches: their order, their sizes, and their independence of the number of workers."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def test_training_batches_do_not_depend_on_the_number_of_workers(training, lenet
         assert batch.share == other.share
 
 
-def test_epoch_order_has_every_image_once_in_steps_of_nearly_one_size(lenet_recipe):
+def test_epoch_order_has_every_image_once_in_steps_of_nearly_equal_size(lenet_recipe):
     order = epoch_order(90, lenet_recipe(), 0)
     assert sorted(np.concatenate(order).tolist()) == list(range(90))
     assert {len(step) for step in order} == {15}

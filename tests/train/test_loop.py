@@ -1,4 +1,4 @@
-"""Whole trainings of a small network: what they write, how they stop, and how they resume."""
+"""Complete training runs of a small network: what they write, how they stop, and how they resume."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ from edgekit.zoo.network import PixelNetwork
 
 
 class Killed(BaseException):
-    """As sudden as a kill: nothing in the loop catches it."""
+    """Ends a run as suddenly as a kill, because nothing in the loop catches it."""
 
 
 def run(folder, recipe, training, validation, **options):
@@ -31,7 +31,7 @@ def digest(folder):
     return sha256((folder / "model.safetensors").read_bytes())
 
 
-def test_train_learns_and_writes_every_file_of_its_folder(tmp_path, lenet_recipe, training, validation):
+def test_train_learns_and_writes_all_files_of_its_run_folder(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(optimize={"epochs": 12})
     results, notes = [], []
     finished = run(tmp_path, recipe, training, validation, on_epoch=results.append, on_note=notes.append)
@@ -48,7 +48,7 @@ def test_train_learns_and_writes_every_file_of_its_folder(tmp_path, lenet_recipe
     network = PixelNetwork(loaded.network(), mean=recipe.preprocess.mean, std=recipe.preprocess.std)
     batches = evaluation_batches(validation, recipe.preprocess, batch_size=64, workers=0)
     assert accuracy(confusion_matrix(network, batches, classes=3)) == results[-1].val_accuracy
-    assert "parameters learn" in notes[0]
+    assert notes[0].startswith("training 61,111 of 61,111 parameters")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
@@ -69,9 +69,7 @@ def test_train_resumed_after_any_epoch_ends_in_the_same_bytes(tmp_path, lenet_re
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
 
 
-def test_train_saves_in_the_middle_of_an_epoch_at_ctrl_c_and_resumes_there(
-    tmp_path, lenet_recipe, training, validation
-):
+def test_train_saves_within_an_epoch_at_ctrl_c_and_resumes_there(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(arguments={"dropout": 0.3})
     whole = []
     run(tmp_path / "whole", recipe, training, validation, on_epoch=whole.append)
@@ -90,9 +88,7 @@ def test_train_saves_in_the_middle_of_an_epoch_at_ctrl_c_and_resumes_there(
     assert [result.loss for result in rest] == [result.loss for result in whole[1:]]
 
 
-def test_train_stops_at_a_loss_that_is_not_a_number_and_keeps_the_checkpoint(
-    tmp_path, lenet_recipe, training, validation
-):
+def test_train_stops_at_a_nan_loss_and_keeps_the_checkpoint(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe()
 
     def stop(result):
@@ -104,42 +100,42 @@ def test_train_stops_at_a_loss_that_is_not_a_number_and_keeps_the_checkpoint(
     saved = load_checkpoint(tmp_path / "last.safetensors")
     broken = {name: t * float("nan") if "body.c3" in name else t for name, t in saved.tensors.items()}
     save_checkpoint(tmp_path / "last.safetensors", dataclasses.replace(saved, tensors=broken))
-    with pytest.raises(EdgekitError, match=r"loss is nan at epoch 2, step 1.*last\.safetensors is kept"):
+    with pytest.raises(EdgekitError, match=r"loss is nan at epoch 2, step 1.*last\.safetensors is unchanged"):
         run(tmp_path, recipe, training, validation, resume=True)
     (tmp_path / "last.safetensors").write_bytes(before)
     run(tmp_path, recipe, training, validation, resume=True)
 
 
-def test_train_stops_at_a_huge_rate_before_its_weights_are_saved(tmp_path, lenet_recipe, training, validation):
+def test_train_stops_at_a_huge_learning_rate_before_saving_weights(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(optimize={"learning_rate": 1e30, "warmup_epochs": 0, "ema_decay": 0.0})
     with pytest.raises(EdgekitError, match="epoch 1, step"):
         run(tmp_path, recipe, training, validation)
     assert not (tmp_path / "last.safetensors").exists()
 
 
-def test_train_refuses_a_corrupt_checkpoint_and_offers_the_previous_one(tmp_path, lenet_recipe, training, validation):
+def test_train_rejects_a_corrupt_checkpoint_and_names_the_previous_one(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe()
     run(tmp_path, recipe, training, validation)
     data = bytearray((tmp_path / "last.safetensors").read_bytes())
     (tmp_path / "previous.safetensors").write_bytes(data)
     data[-100] ^= 1
     (tmp_path / "last.safetensors").write_bytes(data)
-    with pytest.raises(WeightsError, match=r"last\.safetensors: corrupt: its checksum.*previous\.safetensors"):
+    with pytest.raises(WeightsError, match=r"last\.safetensors: corrupt: the checksum.*previous\.safetensors"):
         run(tmp_path, recipe, training, validation, resume=True)
     (tmp_path / "last.safetensors").unlink()
     run(tmp_path, recipe, training, validation, resume=True)
 
 
-def test_train_neither_overwrites_nor_resumes_another_training(tmp_path, lenet_recipe, training, validation):
+def test_train_neither_overwrites_nor_resumes_another_run(tmp_path, lenet_recipe, training, validation):
     run(tmp_path, lenet_recipe(), training, validation)
-    with pytest.raises(DataError, match="--resume"):
+    with pytest.raises(DataError, match="already has a training run; continue it with `resume`"):
         run(tmp_path, lenet_recipe(), training, validation)
-    with pytest.raises(DataError, match=r"learning_rate was 0\.05 and is 0\.01"):
+    with pytest.raises(DataError, match=r"learning_rate was 0\.05 and is now 0\.01"):
         run(tmp_path, lenet_recipe(optimize={"learning_rate": 0.01}), training, validation, resume=True)
 
 
 def test_train_with_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lenet_recipe, training, validation):
-    # Wrong validation labels: the accuracy cannot keep rising.
+    # With random validation labels, the accuracy cannot keep rising.
     labels = tuple(np.random.default_rng(0).integers(0, 3, len(validation)).tolist())
     shuffled = ImageSet(validation.classes, validation.sources, validation.names, labels)
     results = []
@@ -148,9 +144,9 @@ def test_train_with_patience_stops_early_and_keeps_the_best_epoch(tmp_path, lene
     assert len(results) < 40
     assert finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
     assert finished.state["epoch"] == len(results) - 3
-    assert confusion_accuracy(tmp_path) == finished.state["val_accuracy"]  # of the weights that were kept
+    assert confusion_accuracy(tmp_path) == finished.state["val_accuracy"]  # of the best epoch's weights
     (tmp_path / "confusion.csv").unlink()
-    run(tmp_path, recipe, training, shuffled, resume=True)  # killed between the last checkpoint and the records
+    run(tmp_path, recipe, training, shuffled, resume=True)  # as if killed between the last checkpoint and the records
     assert confusion_accuracy(tmp_path) == finished.state["val_accuracy"]
 
 
@@ -160,12 +156,12 @@ def confusion_accuracy(folder):
     return counts.trace() / counts.sum()
 
 
-def test_train_notes_where_it_resumes_and_refuses_other_images(tmp_path, lenet_recipe, training, validation):
+def test_train_reports_where_it_resumes_and_rejects_other_images(tmp_path, lenet_recipe, training, validation):
     notes = []
     run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
-    assert any("no checkpoint to go on from" in note for note in notes)
+    assert any("no checkpoint to resume from" in note for note in notes)
     run(tmp_path, lenet_recipe(), training, validation, resume=True, on_note=notes.append)
-    assert "going on after 3 of 3 epochs" in notes
+    assert "resuming after 3 of 3 epochs" in notes
     fewer = training.subset(range(len(training) - 1))
     relabeled = ImageSet(training.classes, training.sources, training.names, training.labels[::-1])
     for other in (fewer, relabeled):
@@ -174,9 +170,9 @@ def test_train_notes_where_it_resumes_and_refuses_other_images(tmp_path, lenet_r
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("gpu", "unknown device"), ("cpu:x", "unknown"), ("cuda:99", "not there")]
+    ("device", "message"), [("gpu", "unknown device"), ("cpu:x", "unknown"), ("cuda:99", "not available")]
 )
-def test_train_refuses_a_device_that_is_not_available(tmp_path, lenet_recipe, training, validation, device, message):
+def test_train_rejects_a_device_that_is_not_available(tmp_path, lenet_recipe, training, validation, device, message):
     with pytest.raises(SpecError, match=message):
         run(tmp_path, lenet_recipe(), training, validation, device=device)
     with pytest.raises(SpecError, match=message):
@@ -186,12 +182,12 @@ def test_train_refuses_a_device_that_is_not_available(tmp_path, lenet_recipe, tr
 @pytest.mark.parametrize(
     ("message", "advice"),
     [
-        ("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines", "smaller batch_size"),
-        ("DataLoader worker (pid 7) is killed by signal: Killed.", "fewer workers"),
-        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "fewer workers"),
+        ("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines", "smaller `batch_size`"),
+        ("DataLoader worker (pid 7) is killed by signal: Killed.", "fewer `workers`"),
+        ("DataLoader worker (pid(s) 7, 8) exited unexpectedly", "fewer `workers`"),
     ],
 )
-def test_train_explains_a_lack_of_memory_in_one_line(tmp_path, lenet_recipe, training, validation, message, advice):
+def test_train_reports_a_lack_of_memory_in_one_line(tmp_path, lenet_recipe, training, validation, message, advice):
     def fail(progress):
         raise RuntimeError(message)
 
@@ -199,7 +195,7 @@ def test_train_explains_a_lack_of_memory_in_one_line(tmp_path, lenet_recipe, tra
         run(tmp_path, lenet_recipe(), training, validation, on_step=fail)
 
 
-def test_train_with_clipping_smoothing_mixing_and_bfloat16(tmp_path, lenet_recipe, training, validation):
+def test_train_learns_with_clipping_smoothing_mixing_and_bfloat16(tmp_path, lenet_recipe, training, validation):
     recipe = lenet_recipe(
         precision="bfloat16",
         augment={"mixup": 0.2, "cutmix": 1.0, "erase": 0.2},
@@ -210,7 +206,7 @@ def test_train_with_clipping_smoothing_mixing_and_bfloat16(tmp_path, lenet_recip
     assert results[-1].loss < results[0].loss
 
 
-def test_train_refuses_other_classes_for_validation(tmp_path, lenet_recipe, training, validation):
+def test_train_rejects_other_classes_for_validation(tmp_path, lenet_recipe, training, validation):
     other = ImageSet(("a", "b", "c"), validation.sources, validation.names, validation.labels)
-    with pytest.raises(DataError, match="must be the same"):
+    with pytest.raises(DataError, match="must have the same classes"):
         run(tmp_path, lenet_recipe(), training, other)

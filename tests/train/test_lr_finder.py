@@ -1,4 +1,4 @@
-"""A learning rate from one short sweep."""
+"""The learning rate range test."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Optimizers by name, and the rates of their groups."""
+"""Optimizers by name, and the learning rates of their groups."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from edgekit.train.settings import Optimize
 @pytest.mark.parametrize(
     ("name", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)]
 )
-def test_set_learning_rate_keeps_the_share_of_each_group(name, kind):
+def test_set_learning_rate_scales_it_by_the_rate_of_each_group(name, kind):
     parameters = [torch.nn.Parameter(torch.ones(2)) for _ in range(2)]
     groups = [
         {"params": [p], "rate": rate, "weight_decay": 0.0} for p, rate in zip(parameters, (1.0, 0.1), strict=True)

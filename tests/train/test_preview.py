@@ -1,4 +1,4 @@
-"""The contact sheet of what a network will see."""
+"""The contact sheet of augmented images."""
 
 import numpy as np
 from PIL import Image
@@ -8,7 +8,7 @@ from edgekit.image.size import Size
 from edgekit.train.preview import write_preview
 
 
-def test_preview_of_head_tuning_shows_the_images_of_its_features(tmp_path, lenet_recipe, image_set):
+def test_write_preview_with_head_tuning_shows_the_images_of_the_cached_features(tmp_path, lenet_recipe, image_set):
     def sheet(augment):
         recipe = lenet_recipe(tune="head", weights="w", augment=augment)
         write_preview(tmp_path / "sheet.png", image_set(20, seed=0), recipe)
@@ -21,6 +21,6 @@ def test_preview_of_head_tuning_shows_the_images_of_its_features(tmp_path, lenet
     assert len({column.tobytes() for column in copies}) == 2
 
 
-def test_preview_is_a_sheet_of_eight_by_eight(tmp_path, lenet_recipe, image_set):
+def test_write_preview_shows_eight_images_in_eight_epochs(tmp_path, lenet_recipe, image_set):
     write_preview(tmp_path / "sheet.png", image_set(20, seed=0), lenet_recipe(augment={"erase": 1.0}))
     assert load_image(tmp_path / "sheet.png").size == Size(8 * 68 + 4, 8 * 68 + 4)

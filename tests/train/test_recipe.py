@@ -1,3 +1,6 @@
+"""Recipes: reading, writing, defaults, and errors that name the entry."""
+
+import dataclasses
 import json
 from pathlib import Path
 
@@ -5,19 +8,20 @@ import pytest
 
 from edgekit.errors import DataError, SpecError
 from edgekit.train.recipe import Recipe, read_recipe, to_toml
+from edgekit.train.settings import Augment, Optimize, default_text
 
 MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda path: path.parent.name)
-def test_a_shipped_recipe_survives_toml_and_json(path, tmp_path):
+def test_to_toml_and_to_dict_round_trip_the_recipes_of_built_in_models(path, tmp_path):
     recipe = read_recipe(path)
     (tmp_path / "again.toml").write_text(to_toml(recipe))
     assert read_recipe(tmp_path / "again.toml") == recipe
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
-def test_every_kind_of_value_survives(tmp_path):
+def test_to_toml_round_trips_every_kind_of_value(tmp_path):
     recipe = Recipe.from_dict(
         {
             "model": "mobilenet_v2",
@@ -33,13 +37,25 @@ def test_every_kind_of_value_survives(tmp_path):
     assert read_recipe(tmp_path / "again.toml") == recipe
 
 
-def test_digits_are_not_mirrored_and_photographs_are():
+def test_from_dict_mirrors_color_images_but_not_digits():
     assert not Recipe.from_dict({"model": "lenet5"}).augment.mirror
     assert Recipe.from_dict({"model": "mobilenet_v2"}).augment.mirror
     assert not Recipe.from_dict({"model": "mobilenet_v2", "augment": {"mirror": False}}).augment.mirror
 
 
-def test_a_checkpoint_of_before_the_new_fields_is_read():
+def test_default_text_states_the_defaults_of_each_tune():
+    texts = {field.name: default_text("optimize", field) for field in dataclasses.fields(Optimize)}
+    assert texts["epochs"] == "20; head: 40; partial, full: 6"
+    assert (texts["optimizer"], texts["restarts"]) == ("sgd", "none")
+    for tune, weights in (("scratch", None), ("head", "w"), ("partial", "w"), ("full", "w")):
+        optimize = Recipe.from_dict({"model": "lenet5", "tune": tune, "weights": weights}).optimize
+        assert f"{optimize.epochs}" in texts["epochs"]
+        assert f"{optimize.learning_rate:g}" in texts["learning_rate"]
+    fields = {field.name: field for field in dataclasses.fields(Augment)}
+    assert default_text("augment", fields["mirror"]) == "on for color images"
+
+
+def test_from_dict_reads_the_recipe_of_an_old_checkpoint():
     old = {
         "model": "lenet5",
         "arguments": {},
@@ -66,48 +82,48 @@ def test_a_checkpoint_of_before_the_new_fields_is_read():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"optimise": {}}, "did you mean optimize"),
+        ({"optimise": {}}, "did you mean optimize"),  # sic
         ({"optimize": {"learning_rat": 0.1}}, "did you mean learning_rate"),
         ({"optimize": {"learning_rate": -1}}, "learning_rate"),
-        ({"optimize": {"epochs": "many"}}, "epochs must be a whole number, not 'many'"),
-        ({"optimize": {"epochs": 2.5}}, "epochs must be a whole number, not 2.5"),
-        ({"optimize": {"learning_rate": float("nan")}}, "learning_rate must be a number, not nan"),
-        ({"optimize": {"restarts": [True]}}, "restarts must be a list, each entry a number"),
-        ({"optimize": 3}, r"optimize must be a section, \[optimize\], not 3"),
-        ({"preprocess": 3}, "preprocess must be a section"),
-        ({"arguments": [1]}, "arguments must be a section"),
-        ({"epochs": 3}, r"epochs belongs under \[optimize\]"),
-        ({"mirror": True}, r"mirror belongs under \[augment\]"),
-        ({"augment": {"mirror": "no"}}, "mirror must be true or false, not 'no'"),
-        ({"augment": {"progressive": [1, 2]}}, r"progressive must be a list, each entry \[a number, a whole number\]"),
-        ({"augment": {"crop_scale": [0.5]}}, "crop_scale must be"),
-        ({"model": 5}, "model must be a text, not 5"),
-        ({"tune": 5}, "tune must be a text, not 5"),
-        ({"unfreeze": True}, "unfreeze must be a whole number or a list, each entry a text, not True"),
-        ({"seed": -1}, "seed"),
-        ({"seed": "x"}, "seed must be a whole number"),
+        ({"optimize": {"epochs": "many"}}, r"`epochs` must be an integer \(got 'many'\)"),
+        ({"optimize": {"epochs": 2.5}}, r"`epochs` must be an integer \(got 2.5\)"),
+        ({"optimize": {"learning_rate": float("nan")}}, r"`learning_rate` must be a number \(got nan\)"),
+        ({"optimize": {"restarts": [True]}}, "`restarts` must be a list whose entries are each a number"),
+        ({"optimize": 3}, r"'optimize' must be a section, \[optimize\] \(got 3\)"),
+        ({"preprocess": 3}, "'preprocess' must be a section"),
+        ({"arguments": [1]}, "'arguments' must be a section"),
+        ({"epochs": 3}, r"'epochs' belongs under \[optimize\]"),
+        ({"mirror": True}, r"'mirror' belongs under \[augment\]"),
+        ({"augment": {"mirror": "no"}}, r"`mirror` must be true or false \(got 'no'\)"),
+        ({"augment": {"progressive": [1, 2]}}, r"`progressive` must be a list .* each \[a number, an integer\]"),
+        ({"augment": {"crop_scale": [0.5]}}, "`crop_scale` must be"),
+        ({"model": 5}, r"'model' must be a string \(got 5\)"),
+        ({"tune": 5}, r"'tune' must be a string \(got 5\)"),
+        ({"unfreeze": True}, "`unfreeze` must be an integer or a list whose entries are each a string"),
+        ({"seed": -1}, "`seed` must be from 0"),
+        ({"seed": "x"}, "`seed` must be an integer"),
         ({"max_bad": -1}, "max_bad"),
-        ({"val_fraction": "a"}, "val_fraction must be a number"),
-        ({"weights": 3, "tune": "full"}, "weights must be a text or nothing, not 3"),
+        ({"val_fraction": "a"}, "`val_fraction` must be a number"),
+        ({"weights": 3, "tune": "full"}, r"`weights` must be a string or None \(got 3\)"),
         ({"precision": "float16"}, "precision"),
         ({"optimize": {"optimizer": "sdg"}}, "did you mean sgd"),
         ({"tune": "haed"}, "did you mean head"),
-        ({"tune": "head"}, "weights"),
-        ({"weights": "imagenet"}, "scratch"),
+        ({"tune": "head"}, "'head' starts from pretrained weights"),
+        ({"weights": "imagenet"}, "leave out `weights`"),
         ({"augment": {"crop_scale": [0.5, 1.0], "crop_padding": 2}}, "two kinds"),
-        ({"augment": {"crop_scale": [0.9, 0.5]}}, "rising"),
-        ({"augment": {"crop_padding": 32}}, "crop_padding"),
-        ({"augment": {"progressive": [[0.0, 64]]}}, "progressive"),
-        ({"val_fraction": 1.0}, "val_fraction"),
+        ({"augment": {"crop_scale": [0.9, 0.5]}}, "increasing"),
+        ({"augment": {"crop_padding": 32}}, "`crop_padding` must be smaller"),
+        ({"augment": {"progressive": [[0.0, 64]]}}, "`progressive` crops must be"),
+        ({"val_fraction": 1.0}, "`val_fraction` must be from 0 to below 1"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(values, message):
+def test_from_dict_names_the_entry_that_is_wrong(values, message):
     with pytest.raises((DataError, SpecError), match=message):
         Recipe.from_dict({"model": "lenet5", **values})
 
 
 @pytest.mark.parametrize("text", ['model = "lenet5"\n[optimize]\nepochs = 0\n', 'model = "lenet5"\nepochs = 3\n'])
-def test_an_error_in_a_file_names_the_file(tmp_path, text):
+def test_read_recipe_names_the_file_in_errors(tmp_path, text):
     path = tmp_path / "recipe.toml"
     path.write_text(text)
     with pytest.raises((DataError, SpecError), match=r"recipe\.toml: .*epochs"):

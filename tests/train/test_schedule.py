@@ -1,4 +1,4 @@
-"""The learning rate as a function of progress."""
+"""The learning rate schedule."""
 
 import pytest
 
@@ -24,12 +24,12 @@ def test_learning_rate_restarts_the_cosine():
 
 
 @pytest.mark.parametrize("restarts", [(5, 5), (7, 5), (20,), (1,), (0.5,), (30,)])
-def test_restarts_lie_between_the_warmup_and_the_end(restarts):
+def test_restarts_must_increase_between_the_warmup_and_the_end(restarts):
     with pytest.raises(SpecError, match="restarts"):
         Optimize(epochs=20, warmup_epochs=1, restarts=restarts)
 
 
-def test_learning_rate_by_steps_and_constant():
+def test_learning_rate_falls_by_steps_or_stays_constant():
     steps = Optimize(epochs=90, warmup_epochs=0, learning_rate=0.1, schedule="step", step_every=30)
     assert [learning_rate(steps, e) for e in (29.9, 30, 60)] == pytest.approx([0.1, 0.01, 0.001])
     assert learning_rate(Optimize(warmup_epochs=0, learning_rate=0.1, schedule="constant"), 19) == 0.1

@@ -1,4 +1,4 @@
-"""How a training begins."""
+"""How a training run starts."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def test_initial_state_replaces_a_head_for_other_classes_with_a_note(tmp_path, l
     initial = initial_state(
         lenet_recipe(weights=str(weights), tune="full"), classes, device="cpu", on_note=notes.append
     )
-    assert sum("a new one for these 2 starts from nothing" in note for note in notes) == notes_count
+    assert sum("initializing a new head for 2 classes" in note for note in notes) == notes_count
     loaded = initial.network.state_dict()
     assert torch.equal(loaded["body.f6.0.weight"], state["body.f6.0.weight"])
     assert loaded["head.fc.weight"].shape[0] == len(classes)

@@ -1,4 +1,4 @@
-"""The networks that a training state is made of."""
+"""The networks of a training state."""
 
 import torch
 
@@ -6,8 +6,8 @@ from edgekit.train.recipe import Recipe
 from edgekit.train.setup import initial_state
 
 
-def test_training_network_has_auxiliary_logits_that_learn(tmp_path, training, validation):
-    """GoogLeNet's paper, section 5: with weight 0.3."""
+def test_training_network_trains_auxiliary_heads(tmp_path, training, validation):
+    """With weight 0.3, as in the GoogLeNet paper (Szegedy et al. 2014, section 5)."""
     from edgekit.train.loader import Batch
     from edgekit.train.metrics import batch_loss
     from edgekit.zoo.network import AUXILIARY_WEIGHT

@@ -1,4 +1,4 @@
-"""Which parts of a network learn."""
+"""Which parts of a network are trained."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from edgekit.train.tune import choose_tuning, has_folded_norms, parameter_groups
 from edgekit.zoo.build import build
 
 
-def test_the_shared_weights_are_folded(shared, training):
+def test_initial_state_detects_folded_norms_in_published_weights(shared, training):
     recipe = Recipe.from_dict(
         {"model": "mobilenet_v2", "weights": str(shared / "weights/mobilenet_v2_imagenet.safetensors"), "tune": "full"}
     )
@@ -29,7 +29,7 @@ def changed_stages(before, after):
 
 
 @pytest.mark.parametrize(
-    ("choices", "learned"),
+    ("choices", "trained"),
     [
         ({"tune": "head"}, {"head"}),
         ({"tune": "partial", "unfreeze": 1}, {"head", "body.f6"}),
@@ -37,16 +37,16 @@ def changed_stages(before, after):
         ({"tune": "full"}, {"head", "body.c1", "body.c3", "body.c5", "body.f6"}),
     ],
 )
-def test_only_what_is_named_learns_and_it_learns(tmp_path, lenet_recipe, weights, task, choices, learned):
+def test_train_changes_exactly_the_parts_that_tune_names(tmp_path, lenet_recipe, weights, task, choices, trained):
     recipe = lenet_recipe(weights=str(weights), **choices, optimize={"epochs": 8})
     results = []
     train(recipe, *task, run=tmp_path, workers=0, on_epoch=results.append)
     assert results[-1].val_accuracy > 0.9
     before, after = (load_checkpoint(path).tensors for path in (weights, tmp_path / "model.safetensors"))
-    assert changed_stages(before, after) == learned
+    assert changed_stages(before, after) == trained
 
 
-def test_rates_fall_from_the_head_down(lenet_recipe, weights):
+def test_choose_tuning_decreases_the_rates_from_the_head_down(lenet_recipe, weights):
     recipe = lenet_recipe(weights=str(weights), tune="full", optimize={"backbone_rate": 0.1, "layer_decay": 0.5})
     network = build("lenet5", classes=2)
     tuning = choose_tuning(network, recipe)
@@ -57,15 +57,15 @@ def test_rates_fall_from_the_head_down(lenet_recipe, weights):
 
 
 @pytest.mark.parametrize(
-    ("unfreeze", "message"), [(0, "must lie in 1 to 4"), (9, "must lie in 1 to 4"), (["c55"], "did you mean c5")]
+    ("unfreeze", "message"), [(0, "must be from 1 to 4"), (9, "must be from 1 to 4"), (["c55"], "did you mean c5")]
 )
-def test_stages_that_are_not_there(lenet_recipe, unfreeze, message):
+def test_choose_tuning_rejects_stages_that_do_not_exist(lenet_recipe, unfreeze, message):
     recipe = lenet_recipe(weights="w", tune="partial", unfreeze=unfreeze)
     with pytest.raises(SpecError, match=message):
         choose_tuning(build("lenet5"), recipe)
 
 
-def test_folded_norms_are_known_by_their_statistics_and_stay(tmp_path, training):
+def test_folded_norms_are_detected_by_their_statistics_and_stay_fixed(tmp_path, training):
     torch.manual_seed(0)
     network = build("mobilenet_v2", width_mult=0.25, classes=3)
     assert has_folded_norms(network)  # as built: mean 0, variance 1
@@ -75,8 +75,8 @@ def test_folded_norms_are_known_by_their_statistics_and_stay(tmp_path, training)
     for norm in network.modules():
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.running_var.fill_(1 - norm.eps)
-    assert has_folded_norms(network)  # as those are written whose root with eps is to be exactly 1
-    network(torch.randn(4, 3, 32, 32))  # one step of training mode moves the statistics
+    assert has_folded_norms(network)  # as some exporters write it, so that the standard deviation with eps is 1
+    network(torch.randn(4, 3, 32, 32))  # one batch in training mode moves the statistics
     assert not has_folded_norms(network)
     save_file(network.state_dict(), tmp_path / "plain.safetensors")
     small = {"resize": 32, "crop": [32, 32]}
@@ -98,6 +98,6 @@ def test_folded_norms_are_known_by_their_statistics_and_stay(tmp_path, training)
         assert any("folded" in note for note in notes) == folded
 
 
-def test_a_scratch_network_is_not_taken_for_a_folded_one(lenet_recipe):
+def test_initial_state_does_not_take_a_scratch_network_for_a_folded_one(lenet_recipe):
     recipe = Recipe.from_dict({"model": "mobilenet_v2", "arguments": {"width_mult": 0.25}})
     assert not initial_state(recipe, ("a", "b"), device="cpu").tuning.folded

@@ -1,4 +1,4 @@
-"""What the zoo's tests share: networks without data, and a small one with weights."""
+"""Fixtures of the zoo's tests: networks on the meta device, and a small network with weights."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from edgekit.zoo.network import Network
 
 @pytest.fixture(scope="session")
 def hollow():
-    """A function like `build`, whose network is on the meta device: shapes without data, memory or arithmetic."""
+    """A function like `build` whose network is on the meta device: shapes without data, memory or arithmetic."""
 
     def build_on_meta(name: str, **arguments: object) -> Network:
         with torch.device("meta"):
@@ -27,6 +27,6 @@ def network():
 
 @pytest.fixture
 def state():
-    """Other weights than the network's."""
+    """A state dict with weights that differ from the network's."""
     torch.manual_seed(2)
     return dict(build("lenet5").state_dict())

@@ -1,4 +1,4 @@
-"""The 2012 network: its response normalization, and its two towers when asked for."""
+"""AlexNet: its response normalization, and the two towers of the paper."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ def _norms(network):
     return [module for module in network.modules() if isinstance(module, nn.LocalResponseNorm)]
 
 
-def test_response_normalization_is_the_formula_of_section_3_3(hollow):
+def test_alexnet_response_normalization_is_the_formula_of_section_3_3(hollow):
     first, second = _norms(hollow("alexnet"))
     maps = torch.rand(1, 9, 2, 2, dtype=torch.float64) * 100
     expected = torch.empty_like(maps)
@@ -20,15 +20,15 @@ def test_response_normalization_is_the_formula_of_section_3_3(hollow):
     torch.testing.assert_close(second(maps), expected)
 
 
-def test_response_normalization_can_be_left_out(hollow):
+def test_alexnet_without_local_response_norm_has_none(hollow):
     assert _norms(hollow("alexnet", local_response_norm=False)) == []
 
 
-def test_two_groups_have_the_connections_of_the_two_gpus(hollow):
-    two, one = hollow("alexnet", groups=2), hollow("alexnet")
+def test_alexnet_with_two_groups_has_the_connections_of_the_paper(hollow):
+    two_towers, one_tower = hollow("alexnet", groups=2), hollow("alexnet")
 
-    assert [two.get_submodule(f"body.conv{at}.conv").groups for at in range(1, 6)] == [1, 2, 1, 2, 2]
-    assert sum(p.numel() for p in two.parameters()) == 60_965_224  # the paper's "60 million"
-    assert {n: p.shape for n, p in two.named_parameters() if ".fc" in n} == {
-        n: p.shape for n, p in one.named_parameters() if ".fc" in n
+    assert [two_towers.get_submodule(f"body.conv{number}.conv").groups for number in range(1, 6)] == [1, 2, 1, 2, 2]
+    assert sum(p.numel() for p in two_towers.parameters()) == 60_965_224  # the paper's "60 million"
+    assert {n: p.shape for n, p in two_towers.named_parameters() if ".fc" in n} == {
+        n: p.shape for n, p in one_tower.named_parameters() if ".fc" in n
     }

@@ -1,4 +1,4 @@
-"""The pieces that several papers share."""
+"""Building blocks that several papers share."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from edgekit.zoo.blocks import ConvNormAct, conv, he_normal, round_channels
     ("extent", "kernel", "before", "after"),
     [(8, 3, 0, 1), (9, 3, 1, 1), (8, 5, 1, 2), (9, 5, 2, 2), (1, 3, 1, 1), (2, 5, 1, 2)],
 )
-def test_tf_same_puts_the_smaller_half_first(extent, kernel, before, after):
-    """By hand, from TensorFlow's formula at stride 2: total = (ceil(extent / 2) - 1) * 2 + kernel - extent."""
+def test_conv_with_tf_same_padding_pads_less_at_the_start(extent, kernel, before, after):
+    """By hand from TensorFlow's formula: for stride 2, total = (ceil(extent / 2) - 1) * 2 + kernel - extent."""
     layer = conv(2, 3, kernel=kernel, stride=2, padding="tf_same")
     x = torch.randn(1, 2, extent, extent)
 
@@ -24,7 +24,7 @@ def test_tf_same_puts_the_smaller_half_first(extent, kernel, before, after):
     assert expected.shape[-2:] == (-(-extent // 2),) * 2
 
 
-def test_an_unknown_padding_names_the_close_one():
+def test_conv_raises_for_an_unknown_padding_with_a_suggestion():
     with pytest.raises(SpecError, match="did you mean tf_same"):
         conv(2, 3, kernel=3, stride=2, padding="same")
 
@@ -32,11 +32,11 @@ def test_an_unknown_padding_names_the_close_one():
 @pytest.mark.parametrize(
     ("channels", "rounded"), [(32, 32), (35.2, 32), (36, 40), (11, 16), (18, 24), (3, 8), (0.1, 8), (1408.0, 1408)]
 )
-def test_channels_round_to_8_and_never_under_90_percent(channels, rounded):
+def test_round_channels_rounds_to_multiples_of_8_and_at_least_90_percent(channels, rounded):
     assert round_channels(channels) == rounded
 
 
-def test_a_convolution_has_a_bias_only_without_a_norm():
+def test_conv_norm_act_has_a_bias_only_without_a_norm():
     assert [name for name, _ in ConvNormAct(1, 2, kernel=1).named_parameters()] == [
         "conv.weight",
         "norm.weight",
@@ -55,6 +55,6 @@ def test_he_normal_keeps_the_variance_through_relu():
     x = torch.randn(64, 512)
 
     with torch.inference_mode():
-        kept = network(x).square().mean() / x.square().mean()
+        gain = network(x).square().mean() / x.square().mean()
 
-    assert kept.item() == pytest.approx(1, rel=0.5)  # torch's own initialization leaves 6**-10
+    assert gain.item() == pytest.approx(1, rel=0.5)  # with torch's own initialization, it is 6**-10

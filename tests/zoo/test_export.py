@@ -1,4 +1,4 @@
-"""Every network of the zoo answers in onnxruntime as it does in torch."""
+"""Every network of the zoo has the same logits in onnxruntime as in torch."""
 
 import warnings
 from pathlib import Path
@@ -18,10 +18,10 @@ CLASSES = 10
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
+def test_from_torch_agrees_with_torch(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of lazy initialization
+        warnings.simplefilter("ignore")  # torch warns about lazy initialization
         network = build(name, classes=CLASSES)
     info = ArtifactInfo(
         model=name,
@@ -35,5 +35,5 @@ def test_export_answers_as_torch_does(name: str, tmp_path: Path) -> None:
     assert parity.images == 2
     assert parity.relative_difference <= TOLERANCE
     assert read_info(path).parity["to_onnx"]["images"] == 2
-    assert path.stat().st_size > 3.9 * sum(p.numel() for p in network.parameters())  # one file, with the weights in it
-    path.unlink()  # half a gigabyte of VGG is not worth keeping
+    assert path.stat().st_size > 3.9 * sum(p.numel() for p in network.parameters())  # one file, weights included
+    path.unlink()  # VGG takes half a gigabyte

@@ -1,4 +1,4 @@
-"""Inception modules, auxiliary classifiers, and the published weights' own input transform."""
+"""GoogLeNet: Inception modules, auxiliary classifiers, and the input transform of the published weights."""
 
 from functools import partial
 
@@ -23,7 +23,7 @@ both_forms = pytest.mark.parametrize("name", ["googlenet", "inception_v1"])
 
 
 @both_forms
-def test_first_module_concatenates_its_four_branches(name, hollow):
+def test_inception_concatenates_its_four_branches(name, hollow):
     module = hollow(name).body.inception3a
     x = torch.empty(1, 192, 28, 28, device="meta")
 
@@ -34,8 +34,8 @@ def test_first_module_concatenates_its_four_branches(name, hollow):
 
 
 @both_forms
-def test_is_22_layers_deep(name, hollow):
-    """Section 5 of the paper counts the layers with weights, in parallel branches the longest."""
+def test_inception_networks_are_22_layers_deep(name, hollow):
+    """Section 5 of the paper counts the layers with weights, and the longest of parallel branches."""
 
     def depth(module):
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -47,14 +47,14 @@ def test_is_22_layers_deep(name, hollow):
 
 
 @pytest.mark.parametrize(("name", "kernel"), [("inception_v1", 5), ("googlenet", 3)])
-def test_only_the_paper_has_5x5_kernels(name, kernel, hollow):
+def test_inception_has_5x5_kernels_only_in_the_form_of_the_paper(name, kernel, hollow):
     modules = [module for module in hollow(name).modules() if isinstance(module, Inception)]
 
     assert [m.branch5x5.filter.conv.kernel_size for m in modules] == [(kernel, kernel)] * 9
 
 
-def test_operations_of_table_1(hollow):
-    """Millions, from the paper. Left out are its conv1 and 5a, which contradict the shapes in their own rows."""
+def test_inception_v1_costs_as_in_table_1(hollow):
+    """In millions. The paper's values for conv1 and 5a contradict the shapes in the same rows and are left out."""
     paper = {"conv2": 360, "inception3a": 128, "inception3b": 304, "inception4a": 73, "inception4b": 88}
     paper |= {"inception4c": 100, "inception4d": 119, "inception4e": 170, "inception5b": 71, "fc": 1}
     macs = dict.fromkeys(paper, 0)
@@ -67,8 +67,8 @@ def test_operations_of_table_1(hollow):
     assert {stage: count / 1e6 for stage, count in macs.items()} == pytest.approx(paper, abs=1)
 
 
-def test_the_signal_survives_the_paper_s_depth():
-    """Without batch norm this is up to the initialization: torch's own leaves a billionth of it."""
+def test_inception_v1_initialization_preserves_the_signal():
+    """There is no batch norm; with torch's own initialization, a billionth of the signal would be left."""
     torch.manual_seed(0)
     network = build("inception_v1").eval()
 
@@ -79,16 +79,16 @@ def test_the_signal_survives_the_paper_s_depth():
 
 
 @both_forms
-def test_auxiliary_classifiers_are_absent_unless_asked_for(name, hollow):
-    plain, helped = hollow(name).state_dict(), hollow(name, auxiliary=True).state_dict()
+def test_auxiliary_classifiers_are_optional(name, hollow):
+    without, with_auxiliary = hollow(name).state_dict(), hollow(name, auxiliary=True).state_dict()
 
-    assert plain.keys() < helped.keys()
-    assert {key.split(".")[0] for key in helped.keys() - plain.keys()} == {"auxiliary"}
+    assert without.keys() < with_auxiliary.keys()
+    assert {key.split(".")[0] for key in with_auxiliary.keys() - without.keys()} == {"auxiliary"}
     assert build("lenet5").training_logits(torch.zeros(2, 1, 32, 32))[1] == ()
 
 
 @both_forms
-def test_auxiliary_classifiers_see_4a_and_4d(name):
+def test_auxiliary_classifiers_read_4a_and_4d(name):
     network = build(name, classes=5, auxiliary=True).eval()
     x = torch.randn(1, 3, 96, 96)
 
@@ -99,22 +99,22 @@ def test_auxiliary_classifiers_see_4a_and_4d(name):
     assert torch.equal(logits, network(x))
     assert torch.equal(auxiliary[0], network.auxiliary.inception4a(after_4a))
     assert torch.equal(auxiliary[1], network.auxiliary.inception4d(after_4d))
-    assert [tuple(answer.shape) for answer in auxiliary] == [(1, 5), (1, 5)]
+    assert [tuple(logits.shape) for logits in auxiliary] == [(1, 5), (1, 5)]
 
 
 def _position(network, stage):
-    """One past that stage."""
+    """The index after that stage."""
     return [name for name, _ in network.body.named_children()].index(stage) + 1
 
 
 @both_forms
-def test_auxiliary_classifiers_train_by_their_weight(name):
+def test_training_logits_give_gradients_to_every_parameter(name):
     torch.manual_seed(0)
     network = build(name, classes=3, auxiliary=True)
     pixels, labels = torch.randint(0, 256, (2, 96, 96, 3), dtype=torch.uint8), torch.tensor([0, 2])
 
     logits, auxiliary = PixelNetwork(network, mean=(0.5,) * 3, std=(0.5,) * 3).training_logits(pixels)
-    losses = [nn.functional.cross_entropy(answer, labels) for answer in (logits, *auxiliary)]
+    losses = [nn.functional.cross_entropy(output, labels) for output in (logits, *auxiliary)]
     (losses[0] + AUXILIARY_WEIGHT * sum(losses[1:])).backward()
 
     assert AUXILIARY_WEIGHT == 0.3
@@ -123,21 +123,21 @@ def test_auxiliary_classifiers_train_by_their_weight(name):
 
 
 @both_forms
-def test_a_plain_pass_leaves_the_auxiliary_classifiers_out(name):
+def test_forward_does_not_run_the_auxiliary_classifiers(name):
     network = build(name, classes=3, auxiliary=True)
-    ran = []
+    calls = []
     for part in network.auxiliary.modules():
-        part.register_forward_hook(lambda *_: ran.append(True))
+        part.register_forward_hook(lambda *_: calls.append(True))
 
     for mode in (True, False):
         logits = network.train(mode)(torch.randn(2, 3, 96, 96))
 
         assert logits.shape == (2, 3)
-        assert not ran
+        assert not calls
 
 
-def test_an_export_has_no_auxiliary_classifiers(tmp_path):
-    """On one Inception module: the exporter takes long for nine, and leaves out by the same rule."""
+def test_from_torch_leaves_out_the_auxiliary_classifiers(tmp_path):
+    """With one Inception module, because exporting all nine takes long."""
     onnx = pytest.importorskip("onnx")
     from_torch = pytest.importorskip("edgekit.export.from_torch").from_torch
     unit, path, size = partial(ConvNormAct, norm=None), tmp_path / "network.onnx", Size(16, 16)
@@ -149,49 +149,49 @@ def test_an_export_has_no_auxiliary_classifiers(tmp_path):
     from_torch(network, ArtifactInfo(model="googlenet", labels=("a", "b"), preprocess=preprocess, license="none"), path)
 
     graph = onnx.load(path).graph
-    learned = [tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")]
+    weights = [tensor.name for tensor in graph.initializer if tensor.name.startswith("network.")]
     assert len(network.training_logits(torch.zeros(1, 3, *size))[1]) == 1
     assert [output.name for output in graph.output] == ["logits"]
-    assert any("inception3a" in name for name in learned)
+    assert any("inception3a" in name for name in weights)
     assert not [tensor.name for tensor in graph.initializer if "auxiliary" in tensor.name]
-    assert len(learned) == len([*network.body.parameters(), *network.head.parameters()])
+    assert len(weights) == len([*network.body.parameters(), *network.head.parameters()])
 
 
-def test_the_paper_s_auxiliary_classifiers_name_the_least_input():
+def test_training_logits_raise_for_an_input_that_is_too_small_for_the_auxiliary_classifiers():
     network = build("inception_v1", auxiliary=True).eval()
 
     network.training_logits(torch.zeros(1, 3, 79, 79))
 
-    with pytest.raises(SpecError, match=r"^this network takes inputs of at least 79x79, not 78x100$"):
+    with pytest.raises(SpecError, match=r"^this network accepts inputs of at least 79x79 pixels \(got 78x100\)$"):
         network.training_logits(torch.zeros(1, 3, 78, 100))
 
 
-def test_a_file_with_auxiliary_classifiers_fits_networks_with_and_without(tmp_path):
-    helped, path = build("googlenet", classes=3, auxiliary=True), tmp_path / "weights.safetensors"
-    save_file(helped.state_dict(), path)
-    plain, same = build("googlenet", classes=3), build("googlenet", classes=3, auxiliary=True)
+def test_load_weights_with_auxiliary_classifiers_fits_networks_with_and_without(tmp_path):
+    saved, path = build("googlenet", classes=3, auxiliary=True), tmp_path / "weights.safetensors"
+    save_file(saved.state_dict(), path)
+    without, with_auxiliary = build("googlenet", classes=3), build("googlenet", classes=3, auxiliary=True)
 
-    load_weights(plain, path, model="googlenet")
-    load_weights(same, path, model="googlenet")
+    load_weights(without, path, model="googlenet")
+    load_weights(with_auxiliary, path, model="googlenet")
 
-    assert torch.equal(plain.head.fc.weight, helped.head.fc.weight)
-    assert torch.equal(same.auxiliary.inception4d.fc.weight, helped.auxiliary.inception4d.fc.weight)
+    assert torch.equal(without.head.fc.weight, saved.head.fc.weight)
+    assert torch.equal(with_auxiliary.auxiliary.inception4d.fc.weight, saved.auxiliary.inception4d.fc.weight)
 
 
-def test_auxiliary_classifiers_of_other_classes_keep_only_their_last_layer(tmp_path):
+def test_load_weights_for_other_classes_keeps_the_last_layer_of_auxiliary_classifiers(tmp_path):
     saved, path = build("googlenet", classes=3, auxiliary=True), tmp_path / "weights.safetensors"
     save_file(saved.state_dict(), path)
     network = build("googlenet", classes=4, auxiliary=True)
-    own = network.auxiliary.inception4a.fc.weight.detach().clone()
+    initial = network.auxiliary.inception4a.fc.weight.detach().clone()
 
     assert load_weights(network, path, model="googlenet", replace_head=True)
 
-    head = network.auxiliary.inception4a
-    assert torch.equal(head.fc.weight, own)
-    assert torch.equal(head.conv.conv.weight, saved.auxiliary.inception4a.conv.conv.weight)
+    classifier = network.auxiliary.inception4a
+    assert torch.equal(classifier.fc.weight, initial)
+    assert torch.equal(classifier.conv.conv.weight, saved.auxiliary.inception4a.conv.conv.weight)
 
 
-def test_a_file_without_auxiliary_classifiers_fits_a_network_with_them(tmp_path):
+def test_load_weights_without_auxiliary_classifiers_fits_a_network_with_them(tmp_path):
     saved, path = build("googlenet", classes=3), tmp_path / "weights.safetensors"
     save_file(saved.state_dict(), path)
     network = build("googlenet", classes=3, auxiliary=True)
@@ -201,35 +201,35 @@ def test_a_file_without_auxiliary_classifiers_fits_a_network_with_them(tmp_path)
     assert torch.equal(network.body.conv1.conv.weight, saved.body.conv1.conv.weight)
 
 
-def test_published_auxiliary_classifiers_load_and_answer_the_same(torchvision_models, tmp_path):
+def test_load_weights_of_torchvision_gives_the_same_auxiliary_logits(torchvision_models, tmp_path):
     torch.manual_seed(0)
-    theirs = torchvision_models.get_model("googlenet", weights=None, init_weights=False)
-    ours, path = build("googlenet", auxiliary=True), tmp_path / "googlenet.pth"
-    torch.save(theirs.state_dict(), path)
-    load_weights(ours, path, model="googlenet")
-    for module in (*theirs.modules(), *ours.modules()):
+    published = torchvision_models.get_model("googlenet", weights=None, init_weights=False)
+    network, path = build("googlenet", auxiliary=True), tmp_path / "googlenet.pth"
+    torch.save(published.state_dict(), path)
+    load_weights(network, path, model="googlenet")
+    for module in (*published.modules(), *network.modules()):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     x = torch.randn(2, 3, 96, 96)
 
     with torch.no_grad():
-        expected = theirs.train()(x)
-        logits, auxiliary = ours.train().training_logits(x)
+        expected = published.train()(x)
+        logits, auxiliary = network.train().training_logits(x)
 
     torch.testing.assert_close(
         (logits, *auxiliary), (expected.logits, expected.aux_logits1, expected.aux_logits2), rtol=1e-4, atol=1e-4
     )
 
 
-def test_the_published_input_transform_is_in_mean_and_std(torchvision_models):
-    """Theirs: pixels normalized as ImageNet's, then transformed back inside the network. Ours: one normalization."""
+def test_googlenet_preprocess_includes_the_published_input_transform(torchvision_models):
+    """torchvision's network transforms ImageNet-normalized pixels; the spec's mean and std do both in one step."""
     network = torchvision_models.get_model("googlenet", weights=None, init_weights=False, transform_input=True)
     pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(1, 1, 1, 3)
-    ours, imagenet = SPECS["googlenet"].preprocess, SPECS["resnet18"].preprocess
+    googlenet, imagenet = SPECS["googlenet"].preprocess, SPECS["resnet18"].preprocess
 
     normalized = PixelNetwork(nn.Identity(), mean=imagenet.mean, std=imagenet.std)(pixels)
     expected = network._transform_input(normalized)
 
     torch.testing.assert_close(
-        PixelNetwork(nn.Identity(), mean=ours.mean, std=ours.std)(pixels), expected, rtol=0, atol=1e-6
+        PixelNetwork(nn.Identity(), mean=googlenet.mean, std=googlenet.std)(pixels), expected, rtol=0, atol=1e-6
     )

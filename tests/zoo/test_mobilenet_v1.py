@@ -1,4 +1,4 @@
-"""The two multipliers, against the paper's tables 6 and 7."""
+"""MobileNetV1: its two multipliers, compared with tables 6 and 7 of the paper."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from edgekit.zoo.network_cost import network_cost
 
 
 @pytest.mark.parametrize(("width_mult", "macs_m", "parameters_m"), [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3)])
-def test_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, hollow):
+def test_mobilenet_v1_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, hollow):
     cost = network_cost(hollow("mobilenet_v1", width_mult=width_mult), Size(224, 224))
 
     assert cost.macs / 1e6 == pytest.approx(macs_m, abs=0.5)
@@ -23,12 +23,12 @@ def test_width_multiplier_costs_as_in_table_6(width_mult, macs_m, parameters_m, 
 @pytest.mark.parametrize(
     ("numerator", "pixels", "macs_m"), [(7, 224, 569), (6, 192, 418), (5, 160, 290), (4, 128, 186)]
 )
-def test_resolution_multiplier_costs_as_in_table_7(numerator, pixels, macs_m, hollow):
+def test_mobilenet_v1_resolution_multiplier_costs_as_in_table_7(numerator, pixels, macs_m, hollow):
     assert resolution(numerator / 7) == pixels
     assert network_cost(hollow("mobilenet_v1"), Size(pixels, pixels)).macs / 1e6 == pytest.approx(macs_m, abs=1)
 
 
-def test_has_13_blocks_of_a_depthwise_and_a_pointwise_convolution(hollow):
+def test_mobilenet_v1_has_13_depthwise_separable_blocks(hollow):
     network = hollow("mobilenet_v1", width_mult=0.25)
     blocks = [stage for name, stage in network.body.named_children() if name.startswith("block")]
 
@@ -41,7 +41,7 @@ def test_has_13_blocks_of_a_depthwise_and_a_pointwise_convolution(hollow):
         assert pointwise.groups == 1
 
 
-def test_tf_same_pads_another_side_and_has_the_same_weights():
+def test_mobilenet_v1_with_tf_same_padding_has_the_same_weights_and_other_outputs():
     torch.manual_seed(0)
     symmetric = he_normal(build("mobilenet_v1", width_mult=0.25).eval())
     tf_same = build("mobilenet_v1", width_mult=0.25, padding="tf_same").eval()
@@ -50,12 +50,12 @@ def test_tf_same_pads_another_side_and_has_the_same_weights():
 
     with torch.inference_mode():
         assert not torch.allclose(tf_same(even), symmetric(even), rtol=1e-3)
-        torch.testing.assert_close(tf_same(odd), symmetric(odd))  # where both rules pad one pixel on each side
+        torch.testing.assert_close(tf_same(odd), symmetric(odd))  # both pad one pixel on each side
 
 
 @pytest.mark.parametrize("mult", [0, -1, float("nan")])
-def test_impossible_multipliers_are_named(mult):
-    with pytest.raises(SpecError, match="width_mult must be above 0"):
+def test_mobilenet_v1_raises_for_multipliers_that_are_not_above_0(mult):
+    with pytest.raises(SpecError, match="`width_mult` must be above 0"):
         build("mobilenet_v1", width_mult=mult)
-    with pytest.raises(SpecError, match="resolution_mult must be above 0"):
+    with pytest.raises(SpecError, match="`resolution_mult` must be above 0"):
         resolution(mult)

@@ -1,4 +1,4 @@
-"""Shortcuts: learned, fixed, or none."""
+"""ResNet: learned shortcuts, fixed shortcuts, and none."""
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ def _parameters(network):
     return {name: tuple(p.shape) for name, p in network.named_parameters()}
 
 
-def test_zero_padding_is_the_product_with_a_fixed_matrix():
+def test_zero_pad_is_a_convolution_with_a_fixed_matrix():
     x = torch.randn(2, 3, 5, 6)
-    matrix = torch.eye(8, 3).reshape(8, 3, 1, 1)  # the identity, and rows of zeros for the new channels
+    matrix = torch.eye(8, 3).reshape(8, 3, 1, 1)  # the identity, with rows of zeros for the new channels
 
     expected = torch.nn.functional.conv2d(x, matrix, stride=2)
 
@@ -21,20 +21,20 @@ def test_zero_padding_is_the_product_with_a_fixed_matrix():
 
 
 @pytest.mark.parametrize("depth", [18, 50])
-def test_zero_padding_learns_nothing_and_a_projection_does(depth, hollow):
-    projected = _parameters(hollow(f"resnet{depth}"))
-    padded = _parameters(hollow(f"resnet{depth}", shortcut="zero_pad"))
+def test_resnet_shortcuts_have_parameters_only_with_projection(depth, hollow):
+    projection = _parameters(hollow(f"resnet{depth}"))
+    zero_pad = _parameters(hollow(f"resnet{depth}", shortcut="zero_pad"))
 
-    assert padded.items() < projected.items()
-    assert all(".shortcut." in name for name in projected.keys() - padded.keys())
+    assert zero_pad.items() < projection.items()
+    assert all(".shortcut." in name for name in projection.keys() - zero_pad.keys())
 
 
 @pytest.mark.parametrize(("residual", "plain"), [("resnet18", "plain18"), ("resnet34", "plain34")])
-def test_a_plain_network_has_the_layers_of_its_residual_one(residual, plain, hollow):
+def test_plain_networks_have_the_layers_of_the_residual_networks(residual, plain, hollow):
     assert _parameters(hollow(plain)) == _parameters(hollow(residual, shortcut="zero_pad"))
 
 
-def test_a_block_of_zeros_is_an_identity_only_with_its_shortcut():
+def test_residual_block_with_zero_weights_is_the_identity_only_with_a_shortcut():
     x = torch.rand(1, 16, 8, 8)
     for name, expected in (("resnet20", x), ("plain20", torch.zeros_like(x))):
         block = build(name).eval().body.conv2_x[0]

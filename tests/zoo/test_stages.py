@@ -1,4 +1,4 @@
-"""The shape of every stage is that of its paper's table; the papers write height x width x channels."""
+"""The output shape of every stage, compared with the tables of the papers (height x width x channels)."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ _STAGES = {
         c5  120
         f6  84
     """,
-    # Krizhevsky et al. 2012, figure 2 and section 3.5, both towers together
+    # Krizhevsky et al. 2012, figure 2 and section 3.5, both towers combined
     "alexnet": """
         conv1    55x55x96
         pool1    27x27x96
@@ -152,7 +152,7 @@ _STAGES = {
 
 
 @pytest.mark.parametrize("name", _STAGES)
-def test_stages_are_as_in_the_paper(name, hollow):
+def test_network_stages_have_the_shapes_of_the_paper(name, hollow):
     spec, rows = SPECS[name], []
     x = torch.empty(1, spec.preprocess.channels, *spec.input, device="meta")
 
@@ -165,7 +165,7 @@ def test_stages_are_as_in_the_paper(name, hollow):
 
 
 @pytest.mark.parametrize(("depth", "layers"), [(11, 8), (13, 10), (16, 13), (19, 16)])
-def test_vgg_has_the_convolutions_of_its_column(depth, layers, hollow):
+def test_vgg_has_the_convolutions_of_table_1(depth, layers, hollow):
     convolutions = [m for m in hollow(f"vgg{depth}").modules() if isinstance(m, torch.nn.Conv2d)]
 
     assert len(convolutions) == layers

@@ -1,1 +1,1 @@
-"""Validation of a model file before onnxruntime loads it."""
+"""Validation of a model file before ONNX Runtime loads it."""

@@ -1,4 +1,4 @@
-"""What a model may be before it is refused."""
+"""Limits on the size and structure of model files."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ from typing import NamedTuple
 
 
 class ModelLimits(NamedTuple):
-    """What a model may be before it is refused.
+    """The largest model files that are loaded; larger ones raise ArtifactError.
 
-    max_bytes: of the file. max_nodes: of its graph. max_parts: protobuf fields that the scan reads, which bounds its
-    time. max_elements: of one stored tensor. max_made: elements that nodes make from sizes written in the file, all
-    together. max_factor: by which one node repeats, enlarges or pads.
+    Attributes:
+        max_bytes: file size in bytes.
+        max_nodes: nodes of the graph.
+        max_fields: protobuf fields that validation reads, which limits its time.
+        max_elements: elements of one stored tensor.
+        max_generated_elements: elements that all nodes together generate from sizes written in the file.
+        max_expansion: factor by which one node repeats, enlarges or pads a tensor.
+
+    Example:
+        >>> from edgekit import ModelLimits
+        >>> ModelLimits(max_bytes=50 * 2**20).max_bytes
+        52428800
     """
 
     max_bytes: int = 2**30
     max_nodes: int = 20_000
-    max_parts: int = 1_000_000
+    max_fields: int = 1_000_000
     max_elements: int = 2**28
-    max_made: int = 2**25
-    max_factor: int = 2**10
+    max_generated_elements: int = 2**25
+    max_expansion: int = 2**10
 
 
 DEFAULT_MODEL_LIMITS = ModelLimits()

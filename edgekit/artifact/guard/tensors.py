@@ -1,4 +1,4 @@
-"""Tensors on the wire: whether one holds what it says, and the numbers of a small one."""
+"""Tensors in the protobuf wire format: whether one stores what it declares, and the values of a small one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from edgekit.artifact.protobuf import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, signed, varints
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, quote
 
 Numbers: TypeAlias = Sequence[float]
-Part: TypeAlias = tuple[str, memoryview, int | None]
+# Name of a protobuf field, its payload, and the value of a varint, whose payload is empty (None otherwise).
+NamedField: TypeAlias = tuple[str, memoryview, int | None]
 
-# A field of another wire type is skipped by protobuf, so it would mean one thing here and another there.
+# protobuf skips a field of an unexpected wire type, so accepting one here would mean something else than to protobuf.
 _INTEGERS, _INTEGER = (VARINT, LENGTH_DELIMITED), (VARINT,)
 WIRE_TYPES = {
     **dict.fromkeys(("dims", "ints", "int32_data", "int64_data", "uint64_data"), _INTEGERS),
@@ -22,8 +23,8 @@ WIRE_TYPES = {
     "double_data": (FIXED64, LENGTH_DELIMITED),
 }
 
-# By TensorProto.DataType: bits of one element, the field that holds it where there are no raw bytes, and struct's
-# letter for the types in which sizes are written.
+# By TensorProto.DataType: bits of one element, the field that stores it if there is no raw_data, and the struct format
+# of the types that sizes have.
 FLOAT, INT64, _STRING = 1, 7, 8
 _BITS = {
     **dict.fromkeys((25, 26), 2),
@@ -45,51 +46,75 @@ _TYPED_FIELDS = {
     13: "uint64_data",
     _STRING: "string_data",
 }
-_LETTERS = {1: "f", 6: "i", 7: "q", 11: "d"}
+_STRUCT_FORMATS = {1: "f", 6: "i", 7: "q", 11: "d"}
 _MAX_VALUE_BYTES = 16  # of one element in a typed field; a varint has up to 10
-_MAX_SIZES = 64  # constants of at most so many elements are kept: those are sizes, not weights
+_MAX_SIZES = 64  # constants with at most this many elements are read: sizes have no more, weights do
 
 
-def check_stored(name: str, data_type: int, elements: int, raw: memoryview | None, pieces: list[Part]) -> None:
-    """Raises ArtifactError for a tensor of another type, or with more or fewer bytes, than it says."""
+def check_stored(name: str, data_type: int, elements: int, raw: memoryview | None, typed: list[NamedField]) -> None:
+    """Check that a tensor stores as much as it declares.
+
+    Args:
+        name: of the tensor.
+        data_type: declared TensorProto.DataType.
+        elements: product of the declared dimensions.
+        raw: its raw_data; None if absent.
+        typed: its typed fields.
+
+    Raises:
+        ArtifactError: it stores another type, or more or fewer bytes.
+    """
     if data_type != _STRING and data_type not in _BITS:
-        raise ArtifactError(f"its tensor {name!r:.60} is of the unknown type {data_type}")
-    if any(part != _TYPED_FIELDS[data_type] for part, _, _ in pieces):
-        raise ArtifactError(f"its tensor {name!r:.60} holds values of another type than it says")
+        raise ArtifactError(f"tensor {quote(name)} has the unknown data type {data_type}")
+    if any(field != _TYPED_FIELDS[data_type] for field, _, _ in typed):
+        raise ArtifactError(f"tensor {quote(name)} stores values of another type than it declares")
     if raw is not None:
-        stored, exact = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
-        fits = stored == exact and not pieces and data_type != _STRING
-    else:  # at least a byte for each value, of which one may hold two 4-bit or four 2-bit elements
-        stored = sum(len(payload) or 1 for _, payload, _ in pieces)
+        stored, required = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
+        fits = stored == required and not typed and data_type != _STRING
+    else:  # at least one byte per value, which may contain two 4-bit or four 2-bit elements
+        stored = sum(len(payload) or 1 for _, payload, _ in typed)
         fits = elements <= stored * 4 and (data_type == _STRING or stored <= elements * _MAX_VALUE_BYTES)
     if not fits:
-        raise ArtifactError(f"its tensor {name!r:.60} says {elements} elements but holds {stored} bytes")
+        raise ArtifactError(f"tensor {quote(name)} declares {elements} elements but stores {stored} bytes")
 
 
-def values_of(data_type: int, elements: int, raw: memoryview | None, pieces: list[Part]) -> Numbers | None:
-    """The numbers of a small tensor of a type in which sizes are written."""
-    letter = _LETTERS.get(data_type)
-    if elements > _MAX_SIZES or letter is None:
+def values_of(data_type: int, elements: int, raw: memoryview | None, typed: list[NamedField]) -> Numbers | None:
+    """Read the values of a small tensor of a type that sizes have.
+
+    Args:
+        data_type: as in `check_stored`.
+        elements: as in `check_stored`.
+        raw: as in `check_stored`.
+        typed: as in `check_stored`.
+
+    Returns:
+        The values; None if the tensor is large or of another type.
+
+    Raises:
+        ArtifactError: it stores a different number of values than it declares.
+    """
+    struct_format = _STRUCT_FORMATS.get(data_type)
+    if elements > _MAX_SIZES or struct_format is None:
         return None
     if raw is not None:
-        return struct.unpack(f"<{elements}{letter}", raw)
-    numbers = numbers_of(pieces)
+        return struct.unpack(f"<{elements}{struct_format}", raw)
+    numbers = numbers_of(typed)
     if numbers is None or len(numbers) != elements:
-        raise ArtifactError(f"one of its tensors says {elements} elements but holds others")
+        raise ArtifactError(f"a tensor declares {elements} elements but stores a different number")
     return numbers
 
 
-def numbers_of(pieces: list[Part]) -> Numbers | None:
-    """The numbers of a repeated field, packed or one by one; None where they are many."""
+def numbers_of(repeated: list[NamedField]) -> Numbers | None:
+    """Read the numbers of a repeated field, packed or not; None if there are too many to be sizes."""
     numbers: list[float] = []
-    for part, payload, value in pieces:
+    for field, payload, value in repeated:
         if len(numbers) > _MAX_SIZES or len(payload) > _MAX_SIZES * _MAX_VALUE_BYTES:
             return None
-        if value is not None or VARINT in WIRE_TYPES.get(part, ()):
-            unused = 32 if part == "int32_data" else 0  # upper bits, which protobuf drops
+        if value is not None or VARINT in WIRE_TYPES.get(field, ()):
+            unused_bits = 32 if field == "int32_data" else 0  # upper bits, which protobuf ignores
             values = varints(payload) if value is None else (value,)
-            numbers.extend(signed(number << unused & 2**64 - 1) >> unused for number in values)
+            numbers.extend(signed(number << unused_bits & 2**64 - 1) >> unused_bits for number in values)
         else:
-            code, width = ("d", 8) if part == "double_data" else ("f", 4)
+            code, width = ("d", 8) if field == "double_data" else ("f", 4)
             numbers.extend(struct.unpack(f"<{len(payload) // width}{code}", payload[: len(payload) // width * width]))
     return numbers if len(numbers) <= _MAX_SIZES else None

@@ -1,1 +1,1 @@
-"""Graph passes of general use: one pass, one file (docs/contributing/adding-a-pass.md)."""
+"""Graph passes of general use, one per file (see docs/contributing/adding-a-pass.md)."""

@@ -1,13 +1,13 @@
-"""Add outputs to a classifier that ends in global average pooling and a linear layer: features and class maps.
+"""Add features and class activation maps as outputs of a classifier that ends in global pooling and a linear layer.
 
-1. Finds the linear layer that computes `logits`, a Gemm or a MatMul with constant weights and an optional bias, and
-   before it the global average pooling of the last feature map, with reshaping between them.
-2. `features`: names the vector that the linear layer reads and declares it, float32 (batch, features).
-3. `maps`: applies a copy of the linear layer to each place of the last feature map, bias included: float32 (batch,
-   classes, height, width), class activation maps (Zhou et al. 2016, arXiv 1512.04150). Their mean is the logits.
-   Pooled values that are the logits themselves have the feature map as their maps.
-4. Gives other names to tensors that are called so already. What computes the logits stays as it is.
-5. Raises SpecError for a network that does not end so, or that has such an output already.
+1. Finds the linear layer that computes `logits`, a Gemm or a MatMul with constant weights and an optional bias, and the
+   global average pooling before it; reshapes may lie between them.
+2. `features`: declares the input of the linear layer as an output, float32 (batch, features).
+3. `maps`: applies a copy of the linear layer, with its bias, to each position of the last feature map: float32 (batch,
+   classes, height, width), the class activation maps of Zhou et al. 2016 (arXiv 1512.04150). Their mean over height
+   and width is the logits. If the pooled values are the logits themselves, the maps are the feature map.
+4. Renames other tensors that have one of these names. The computation of the logits does not change.
+5. Raises SpecError if the network ends differently, or already has such an output.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ _RESHAPING = frozenset({"Flatten", "Reshape", "Squeeze", "Identity", "Dropout"})
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What lies between the last feature map and the logits.
+    """The end of the network, from the last feature map to the logits.
 
-    features: the tensor that the linear layer reads. feature_map: the one that is pooled. weight: (classes, features);
-    None if the pooled values are the logits themselves.
+    Attributes:
+        features: name of the tensor that the linear layer reads.
+        feature_map: name of the tensor that is pooled.
+        weight: (classes, features); None if the pooled values are the logits themselves.
+        bias: (classes,); None if there is none.
     """
 
     features: str
@@ -40,23 +43,44 @@ class _Head:
 
 
 def add_outputs(model: ModelProto, *, features: bool, maps: bool) -> ModelProto:
-    """The model with these outputs besides its logits."""
+    """Add the outputs; see the rules above.
+
+    Args:
+        model: float network with the output `logits`; not changed.
+        features: add the output `features`.
+        maps: add the output `maps`.
+
+    Returns:
+        The model with these outputs in addition to its logits.
+
+    Raises:
+        SpecError: the network does not end in global average pooling and one linear layer, or has such an output.
+
+    Example:
+        >>> import onnx
+        >>> from edgekit.graph.passes.add_outputs import add_outputs
+        >>> model = onnx.load("models/imagenet-mobilenet-v2.onnx")  # doctest: +SKIP
+        >>> [output.name for output in add_outputs(model, features=True, maps=True).graph.output]  # doctest: +SKIP
+        ['logits', 'maps', 'features']
+    """
     graph = Graph(copied(model))
     names = [name for name, wanted in ((FEATURES, features), (MAPS, maps)) if wanted]
     if graph.outputs.intersection(names):
-        raise SpecError(f"this model has {' or '.join(names)} among its outputs already")
+        raise SpecError(f"the model already has an output {' or '.join(map(repr, names))}")
     for name in names:
         clear_name(graph, name)
     head = _head(graph)
     shapes = tensor_shapes(graph.model)
     batch = shapes["logits"][0]
     if maps:
-        # The shapes behind some operators are unknown.
+        # Shape inference does not know every operator.
         shape = shapes.get(head.feature_map, (batch, "channels", "height", "width"))
         _add_maps(graph, head, (batch, *shape[1:]))
     if features:
         if head.weight is None:
-            raise SpecError("this network's pooled values are its logits: there are no features before them")
+            raise SpecError(
+                "the pooled values of this network are its logits, so it has no features; leave out `features`"
+            )
         rename(graph, head.features, FEATURES)
         declare_output(graph, FEATURES, (batch, head.weight.shape[1]))
     return graph.model
@@ -82,7 +106,7 @@ def _head(graph: Graph) -> _Head:
         return _Head("logits", _pooled(graph, "logits"), None, None)
     weight = graph.constant(node.input[1])
     if weight is None or attribute(node, "transA", 0) or {attribute(node, n, 1.0) for n in ("alpha", "beta")} != {1.0}:
-        raise _unsupported(f"a {node.op_type} of computed weights")
+        raise _unsupported(f"a {node.op_type} with weights that are not constant")
     if node.op_type == "Gemm" and len(node.input) > 2:
         bias = graph.constant(node.input[2])
     weight = weight if attribute(node, "transB", 0) else weight.T
@@ -91,7 +115,7 @@ def _head(graph: Graph) -> _Head:
 
 
 def _without_bias(graph: Graph, node: NodeProto | None) -> tuple[NodeProto | None, Array | None]:
-    """The product to whose result the node adds a constant, and the constant; or the node itself."""
+    """The node before the addition of a constant bias, and that bias; the node itself and None if it is no Add."""
     if node is None or node.op_type != "Add":
         return node, None
     for name, other in ((node.input[0], node.input[1]), (node.input[1], node.input[0])):
@@ -102,7 +126,7 @@ def _without_bias(graph: Graph, node: NodeProto | None) -> tuple[NodeProto | Non
 
 
 def _pooled(graph: Graph, tensor: str) -> str:
-    """The feature map whose mean the tensor is, but for its shape. Raises SpecError if it is not a mean."""
+    """The feature map that is pooled to this tensor. Raises SpecError if it is not computed by global pooling."""
     node = producer_behind(graph, tensor, skipped=_RESHAPING)
     if node is not None and (node.op_type == "GlobalAveragePool" or is_spatial_mean(graph, node)):
         return str(node.input[0])
@@ -111,6 +135,6 @@ def _pooled(graph: Graph, tensor: str) -> str:
 
 def _unsupported(end: str) -> SpecError:
     return SpecError(
-        f"features and activation maps are those of a float network that ends in global average pooling and one linear "
-        f"layer; this one ends in {end}"
+        f"`features` and `activation_maps` need a float network that ends in global average pooling and one linear "
+        f"layer (this one ends in {end})"
     )

@@ -1,12 +1,12 @@
 """Remove what a model does not need to run: the traces of the tools that made it.
 
-The exporter records the path and line of the source code at every node, the simplifier its own figures, and
-onnxruntime's tools their operator domains.
+The exporter records the source file and line of every node, the simplifier its own metadata, and onnxruntime's tools
+their operator domains.
 
-1. Replaces the producer and the graph's name by edgekit's.
+1. Sets the producer and the name of the graph to "edgekit".
 2. Removes documentation, metadata and intermediate shapes from the model, its nodes, initializers, inputs and outputs.
 3. Removes operator sets that no node uses.
-4. Leaves everything that is computed as it is.
+4. Leaves the computation unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ PRODUCER = "edgekit"
 
 
 def clean(model: ModelProto) -> ModelProto:
-    """A model that computes the same and contains nothing else."""
+    """Clean a model; see the rules above.
+
+    Args:
+        model: any ONNX model; not changed.
+
+    Returns:
+        A model with the same computation and no metadata.
+    """
     model = copied(model)
     model.producer_name, model.producer_version, model.doc_string = PRODUCER, "", ""
     graph = model.graph
@@ -30,15 +37,22 @@ def clean(model: ModelProto) -> ModelProto:
         for entry in entries:
             entry.doc_string = ""
             del entry.metadata_props[:]
-    used = {node.domain for node in graph.node}
-    operator_sets = [entry for entry in model.opset_import if entry.domain in used]
+    domains = {node.domain for node in graph.node}
+    operator_sets = [entry for entry in model.opset_import if entry.domain in domains]
     del model.opset_import[:]
     model.opset_import.extend(operator_sets)
     return model
 
 
 def serialized(model: ModelProto) -> bytes:
-    """The cleaned model's bytes, checked against ONNX's rules; the same model gives the same bytes."""
+    """Clean a model, check it against the ONNX specification and serialize it.
+
+    Args:
+        model: any ONNX model; not changed.
+
+    Returns:
+        The bytes of the file; the same model always gives the same bytes.
+    """
     model = clean(model)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString(deterministic=True)

@@ -1,8 +1,8 @@
-"""Give every node a name of its own. Layers are addressed by name, and simplifiers leave some nodes without one.
+"""Give every node a unique name. Layers are addressed by name, and simplifiers leave some nodes without one.
 
-1. Inspects the nodes in the order of computation.
-2. Renames a node that has no name, or the name of an earlier node, to its operator and position: Conv_12.
-3. Leaves all other nodes as they are.
+1. Inspects the nodes in topological order.
+2. Renames a node without a name, or with the name of an earlier node, to its operator and position, e.g. Conv_12.
+3. Leaves all other nodes unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from edgekit.graph.edit import copied
 
 
 def name_nodes(model: ModelProto) -> ModelProto:
-    """The model with a unique name for each node."""
+    """Name the nodes; see the rules above.
+
+    Args:
+        model: any ONNX model; not changed.
+
+    Returns:
+        The model with a unique name for each node.
+    """
     model = copied(model)
     names: set[str] = set()
     for number, node in enumerate(model.graph.node):

@@ -1,8 +1,8 @@
-"""Declare how many images a model accepts at a time.
+"""Declare the batch size of a model.
 
 1. Inspects the first axis of each input and output.
-2. Replaces it by the number, or by the name "batch" for any number.
-3. Leaves the nodes as they are: a Reshape to a fixed number of rows still gives that number.
+2. Sets it to the batch size, or to the name "batch" for a dynamic one.
+3. Leaves the nodes unchanged: a Reshape to a fixed number of rows still produces that number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ BATCH = "batch"
 
 
 def set_batch(model: ModelProto, *, batch: int | None) -> ModelProto:
-    """The model for `batch` images at a time, or for any number if None."""
+    """Set the batch size; see the rules above.
+
+    Args:
+        model: any ONNX model; not changed.
+        batch: number of images per run; None for a dynamic batch size.
+
+    Returns:
+        The model with that batch size declared.
+    """
     model = copied(model)
     for value in (*model.graph.input, *model.graph.output):
         axis = value.type.tensor_type.shape.dim[0]

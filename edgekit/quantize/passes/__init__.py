@@ -1,1 +1,1 @@
-"""Graph passes that only quantization needs: one pass, one file (docs/contributing/adding-a-pass.md)."""
+"""Graph passes for quantization, one per file (see docs/contributing/adding-a-pass.md)."""

@@ -1,12 +1,11 @@
-"""Take the mean error that rounded weights make out of the biases.
+"""Correct biases for the mean error that rounding the weights causes.
 
-Nagel et al. 2019 (arXiv:1906.04721), section 4.2, with the inputs' means measured on the calibration images.
+Nagel et al. 2019 (arXiv:1906.04721), section 4.2, with the means of the inputs measured on the calibration images.
 
-1. Inspects convolutions and Gemms behind the normalization.
-2. Multiplies the error of their rounded weights with the mean of their input, by channel, and subtracts the result from
-   the bias, or adds a bias if there is none. The weights stay in float.
-3. Leaves a MatMul, which has no place for a bias, the layers named in `float_nodes`, and those whose input was not
-   measured as they are.
+1. Inspects the convolutions and Gemms after the normalization.
+2. Multiplies the rounding error of their weights by the mean of their input, channel by channel, and subtracts the
+   result from the bias; adds a bias if there is none. The weights stay in float.
+3. Leaves unchanged: MatMul, which has no bias, the layers in `float_nodes`, and layers whose input was not measured.
 """
 
 from __future__ import annotations
@@ -32,9 +31,16 @@ def correct_bias(
     weight_format: WeightFormat,
     float_nodes: Collection[str] = (),
 ) -> ModelProto:
-    """A float model whose biases are right once its weights are rounded.
+    """Correct the biases; see the rules above.
 
-    statistics: of `quantized_tensors`. float_nodes: names of the layers that will not be rounded.
+    Args:
+        model: float network; not changed.
+        statistics: statistics of `quantized_tensors(model)`.
+        weight_format: how the weights will be rounded.
+        float_nodes: names of the layers that will stay in float.
+
+    Returns:
+        A float model whose biases compensate for the rounding of its weights.
     """
     graph = Graph(name_nodes(model))
     for node in graph.layers():
@@ -52,7 +58,7 @@ def correct_bias(
 
 
 def _mean_output(node: NodeProto, weights: Floats, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """What the weights make of the inputs' means (by channel), by output channel; borders count as the middle."""
+    """float64 (output channels,), the mean output for the mean of each input channel, ignoring padding."""
     if node.op_type == "Gemm":
         return np.asarray((weights if output_axis(node) == 0 else weights.T) @ inputs)
     by_channel = weights.reshape(*weights.shape[:2], -1).sum(axis=2)

@@ -1,15 +1,16 @@
-"""Cross-layer equalization: neighboring layers share the ranges of their channels, and the network stays the same.
+"""Equalize the ranges of the channels across neighboring layers, without changing the outputs of the network.
 
 Nagel, van Baalen, Blankevoort, Welling, Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV
 2019 (arXiv:1906.04721), section 4.1.
 
-1. Finds pairs of convolutions of which the first feeds nothing but the second, with Relu, Clip from zero or pooling
-   between them.
-2. Divides output channel i of the first by s_i and multiplies it in the second, with s_i = sqrt(r1_i / r2_i), so that
-   both have the range sqrt(r1_i r2_i); repeats this over all pairs until the scales settle.
-3. Behind a Clip, keeps the scale of channels that reach its ceiling on the calibration images, and lets the others grow
-   no further than below it: Relu lets any positive scale through, Relu6 does not.
-4. Leaves grouped convolutions that are not depthwise, shared or computed weights, and pairs that were not measured.
+1. Finds pairs of convolutions of which the first feeds only the second, with Relu, Clip from zero or pooling between
+   them.
+2. Divides output channel i of the first by s_i and multiplies input channel i of the second by it, where
+   s_i = sqrt(r1_i / r2_i), so that both have the range sqrt(r1_i r2_i). Repeats this for all pairs until it converges.
+3. If a Clip lies between them, keeps the scale of channels that reach its upper bound on the calibration images, and
+   limits the others so that they stay below it: Relu commutes with any positive scale, Relu6 does not.
+4. Leaves unchanged: grouped convolutions that are not depthwise, shared or computed weights, and pairs whose
+   activation was not measured.
 """
 
 from __future__ import annotations
@@ -30,16 +31,20 @@ from edgekit.quantize.weight_format import along_axis
 _ROUNDS = 20
 _CONVERGED = 1e-3
 _LARGEST_SCALE = 1e4
-# A channel that came this close to the ceiling of its Clip counts as one that reaches it.
+# A channel whose maximum is at least this fraction of the upper bound of its Clip counts as reaching it.
 _HEADROOM = 0.95
 _PER_CHANNEL = frozenset({"MaxPool", "AveragePool", "GlobalAveragePool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerPair:
-    """Two convolutions, one after the other.
+    """Two consecutive convolutions.
 
-    activation: the tensor behind the first one's activation. ceiling: its upper bound (infinite for Relu and for none).
+    Attributes:
+        first: the first convolution.
+        second: the second.
+        activation: name of the output of the activation function after the first.
+        ceiling: upper bound of that activation; infinite for Relu and for none.
     """
 
     first: NodeProto
@@ -49,7 +54,15 @@ class LayerPair:
 
 
 def equalize(model: ModelProto, *, statistics: Mapping[str, ActivationStatistics]) -> ModelProto:
-    """A model with the same outputs and evener channels. statistics: of `quantized_tensors`."""
+    """Equalize the channels; see the rules above.
+
+    Args:
+        model: float network; not changed.
+        statistics: statistics of `quantized_tensors(model)`.
+
+    Returns:
+        A float model with the same outputs, up to float32 rounding.
+    """
     graph = Graph(name_nodes(model))
     pairs = [pair for pair in layer_pairs(graph) if pair.activation in statistics]
     highest = {pair.activation: statistics[pair.activation].channel_highest for pair in pairs}
@@ -66,7 +79,7 @@ def equalize(model: ModelProto, *, statistics: Mapping[str, ActivationStatistics
 
 
 def layer_pairs(graph: Graph) -> list[LayerPair]:
-    """Convolutions that feed nothing but one convolution, with Relu, Clip from zero or pooling between them."""
+    """The pairs of convolutions of rule 1."""
     pairs = (_pair(graph, node) for node in graph.nodes if node.op_type == "Conv" and _owns_weights(graph, node))
     return [pair for pair in pairs if pair is not None]
 
@@ -77,8 +90,9 @@ def _pair(graph: Graph, first: NodeProto) -> LayerPair | None:
     while (consumer := graph.only_consumer(tensor)) is not None:
         bounds = clip_bounds(graph, consumer)
         if consumer.op_type == "Conv":
-            fits = _owns_weights(graph, consumer) and _input_ranges(graph, consumer) is not None
-            return LayerPair(first=first, second=consumer, activation=activation, ceiling=ceiling) if fits else None
+            can_scale = _owns_weights(graph, consumer) and _input_ranges(graph, consumer) is not None
+            pair = LayerPair(first=first, second=consumer, activation=activation, ceiling=ceiling)
+            return pair if can_scale else None
         if bounds is not None and bounds[0] == 0:
             tensor = activation = consumer.output[0]
             ceiling = min(ceiling, bounds[1])
@@ -97,7 +111,7 @@ def _owns_weights(graph: Graph, node: NodeProto) -> bool:
 
 
 def _scales(graph: Graph, pair: LayerPair, highest: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The divisor of each channel between the two."""
+    """float64 (channels,), s_i of rules 2 and 3. highest: the largest value of each channel of the activation."""
     weights, input_ranges = graph.weights(pair.first), _input_ranges(graph, pair.second)
     output_ranges = np.abs(weights).reshape(len(weights), -1).max(axis=1)  # type: ignore[arg-type]
     if input_ranges is None or len(input_ranges) != len(output_ranges):
@@ -108,18 +122,18 @@ def _scales(graph: Graph, pair: LayerPair, highest: npt.NDArray[np.float64]) -> 
     scales = np.clip(np.where(usable, scales, 1.0), 1 / _LARGEST_SCALE, _LARGEST_SCALE)
     if np.isinf(pair.ceiling):
         return scales
-    below = np.maximum(scales, highest / (_HEADROOM * pair.ceiling))
-    return np.where(highest >= _HEADROOM * pair.ceiling, 1.0, below)
+    limited = np.maximum(scales, highest / (_HEADROOM * pair.ceiling))
+    return np.where(highest >= _HEADROOM * pair.ceiling, 1.0, limited)
 
 
 def _input_ranges(graph: Graph, node: NodeProto) -> npt.NDArray[np.float64] | None:
-    """The largest absolute weight by input channel; None for grouped convolutions that are not depthwise."""
+    """The largest absolute weight of each input channel; None for grouped convolutions that are not depthwise."""
     weights = graph.weights(node)
     if weights is None:
         return None
     axis = _input_axis(node, weights.shape)
-    others = tuple(a for a in range(weights.ndim) if a != axis)
-    return None if axis is None else np.abs(weights).max(axis=others).astype(np.float64)
+    other_axes = tuple(a for a in range(weights.ndim) if a != axis)
+    return None if axis is None else np.abs(weights).max(axis=other_axes).astype(np.float64)
 
 
 def _input_axis(node: NodeProto, shape: tuple[int, ...]) -> int | None:

@@ -1,15 +1,15 @@
-"""Insert QuantizeLinear and DequantizeLinear around what onnxruntime computes in 8 bits.
+"""Insert QuantizeLinear and DequantizeLinear nodes around the operators that are computed in 8 bits.
 
-onnxruntime joins an operator with the DequantizeLinear before it and the QuantizeLinear behind it into one integer
-operator, so the file stays standard ONNX and any runtime can run it.
+onnxruntime fuses an operator with the DequantizeLinear before it and the QuantizeLinear after it into one integer
+operator, so the file stays standard ONNX and runs in any runtime.
 
-1. Finds the layers behind the normalization, the operators with an integer kernel that read what a layer wrote, and
-   those that only move its values.
+1. Finds the layers with weights after the normalization, the operators with an integer kernel that read quantized
+   tensors, and the operators that only move quantized values.
 2. Passes each tensor that they read or write through a QuantizeLinear and a DequantizeLinear of the tensor's range.
    Operators that only move values keep the scale of their input; logits stay in float.
-3. Stores the layers' weights as int8 and their biases as int32, behind a DequantizeLinear.
-4. Removes a Relu, or a Clip from zero, behind such a layer: the range of its output clips already.
-5. Leaves the normalization, the nodes named in `float_nodes` and all other operators in float.
+3. Stores the weights of the layers as int8 and their biases as int32, each followed by a DequantizeLinear.
+4. Removes a Relu, or a Clip from zero, after such a layer: the range of its output already clips.
+5. Leaves the normalization, the nodes in `float_nodes` and all other operators in float.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.quantize.ranges import Range
 from edgekit.quantize.weight_format import WeightFormat, activation_scale, rounded_weights, weight_scales
 
-# Computed in 8 bits if their inputs are; these have integer kernels with a scale of their own.
+# Operators that have integer kernels with an output scale of their own; computed in 8 bits if an input is quantized.
 _OWN_SCALE = frozenset({"Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu"})
-# These only move values, so the output has the scale of the input.
+# Operators that only move values, so their output has the scale of their input.
 _SAME_SCALE = frozenset({"MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze"})
-# An int32 bias has the scale of its input times that of its weights; 2 bits are left for the sum.
+# An int32 bias has the scale of the input times that of the weights; 2 bits are left for the sum.
 _BIAS_LIMIT = 2.0**29
 
 
@@ -41,29 +41,41 @@ def insert_qdq(
     weight_format: WeightFormat,
     float_nodes: Collection[str] = (),
 ) -> ModelProto:
-    """The quantized model. ranges: of `quantized_tensors`. float_nodes: names of the nodes that stay in float."""
+    """Quantize the network; see the rules above.
+
+    Args:
+        model: float network; not changed.
+        ranges: ranges of `quantized_tensors(model)`.
+        weight_format: how weights are rounded, and the integer type of the activations.
+        float_nodes: names of the nodes that stay in float.
+
+    Returns:
+        The quantized model.
+    """
     graph = Graph(name_nodes(model))
     _Writer(graph, _Plan(graph, float_nodes), ranges=ranges, weight_format=weight_format).write()
     return graph.model
 
 
 def quantized_tensors(model: ModelProto) -> set[str]:
-    """The tensors whose ranges `insert_qdq` needs: what the quantized nodes read and write."""
+    """The names of the tensors whose ranges `insert_qdq` needs: those that quantized nodes read or write."""
     return set(_Plan(Graph(name_nodes(model)), ()).tensors)
 
 
 class _Plan:
-    """Which nodes and tensors become integers.
+    """Decides which nodes and tensors are quantized.
 
-    nodes: names of the quantized ones. tensors: those that get a QuantizeLinear and a DequantizeLinear. same_scale: of
-    those, the ones that have the scale of another tensor, by name. merged: by the tensor before it, the activation that
-    vanishes into the scale of the node before it.
+    Attributes:
+        nodes: names of the quantized nodes.
+        tensors: names of the tensors that get a QuantizeLinear and a DequantizeLinear, as keys.
+        same_scale: for tensors that share the scale of another tensor, the name of that tensor.
+        merged: activations that rule 4 removes, by the name of their input.
     """
 
     def __init__(self, graph: Graph, float_nodes: Collection[str]) -> None:
         self.graph = graph
         self.nodes: set[str] = set()
-        self.tensors: dict[str, None] = {}  # a set that keeps its order: same model, same bytes
+        self.tensors: dict[str, None] = {}  # an ordered set, so that the same model gives the same bytes
         self.same_scale: dict[str, str] = {}
         self.merged: dict[str, NodeProto] = {}
         excluded = graph.normalization().union(float_nodes)
@@ -76,7 +88,7 @@ class _Plan:
             inputs = [node.input[0]]
         elif node.op_type in _OWN_SCALE and all(self.graph.constant(name) is None for name in node.input):
             inputs = list(node.input)
-            if not any(name in self.tensors for name in inputs):  # alone, it would only cost the way there and back
+            if not any(name in self.tensors for name in inputs):  # converting its inputs would cost more than it gains
                 return
         elif node.op_type in _SAME_SCALE and node.input[0] in self.tensors:
             self._quantize(node, [node.input[0]], node.output[0])
@@ -90,11 +102,11 @@ class _Plan:
     def _quantize(self, node: NodeProto, inputs: list[str], output: str) -> None:
         self.nodes.add(node.name)
         self.tensors.update(dict.fromkeys(inputs))
-        if output not in self.graph.outputs or node.op_type == "Conv":  # logits stay as fine as they are
+        if output not in self.graph.outputs or node.op_type == "Conv":  # logits keep their float resolution
             self.tensors[output] = None
 
     def _output_behind_activation(self, node: NodeProto) -> str:
-        """The node's output, or that of the Relu or Clip from zero behind it, if there is one."""
+        """The output of the node, or of the Relu or Clip from zero that follows it."""
         activation = self.graph.only_consumer(node.output[0])
         bounds = clip_bounds(self.graph, activation) if activation is not None else None
         if activation is None or bounds is None or bounds[0] != 0 or activation.output[0] in self.graph.outputs:
@@ -104,25 +116,25 @@ class _Plan:
 
 
 class _Writer:
-    """Rewrites the graph by the plan."""
+    """Rewrites the graph according to the plan."""
 
     def __init__(self, graph: Graph, plan: _Plan, *, ranges: Mapping[str, Range], weight_format: WeightFormat) -> None:
         self.graph, self.plan, self.ranges, self.weight_format = graph, plan, ranges, weight_format
         self.dequantized = {name: f"{name}_dequantized" for name in plan.tensors}
 
     def write(self) -> None:
-        """Replace the graph's nodes."""
+        """Replace the nodes of the graph."""
         written: list[NodeProto] = []
         merged = {node.name for node in self.plan.merged.values()}
         for name in self.plan.tensors:
-            if self.graph.producer(name) is None:  # an input of the graph in float
+            if self.graph.producer(name) is None:  # a float input of the graph
                 written += self._qdq_pair(name)
         for node in self.graph.nodes:
             if node.name in merged:
                 continue
             if node.name in self.plan.nodes:
                 written += self._weights(node)
-            # A float node reads the dequantized tensor too: a quantized tensor must have no other consumer.
+            # Float nodes read the dequantized tensor too: only a QuantizeLinear may read the tensor before it.
             node.input[:] = [self.dequantized.get(name, name) for name in node.input]
             activation = self.plan.merged.get(node.output[0])
             if activation is not None:
@@ -135,7 +147,7 @@ class _Writer:
         replace_nodes(self.graph, written)
 
     def _qdq_pair(self, name: str) -> list[NodeProto]:
-        """QuantizeLinear and DequantizeLinear of a tensor."""
+        """The QuantizeLinear and DequantizeLinear of a tensor."""
         scale, zero_point = self._activation_scale(self.plan.same_scale.get(name, name))
         integers, target = f"{name}_quantized", self.dequantized[name]
         return [
@@ -146,7 +158,7 @@ class _Writer:
         ]
 
     def _activation_scale(self, name: str) -> tuple[str, str]:
-        """Names of a tensor's scale and zero point, added if they are not there yet."""
+        """The names of a tensor's scale and zero point, which are added if needed."""
         scale, zero_point = f"{name}_quantized_scale", f"{name}_quantized_zero_point"
         if scale not in self.graph.initializers:
             integers = self.weight_format.activations
@@ -156,7 +168,7 @@ class _Writer:
         return scale, zero_point
 
     def _weights(self, node: NodeProto) -> list[NodeProto]:
-        """The DequantizeLinear nodes of a node's weights and bias, which the node reads from now on."""
+        """The DequantizeLinear nodes of a node's weights and bias. Also redirects the node to their outputs."""
         weights = self.graph.weights(node)
         if weights is None:
             return []
@@ -164,7 +176,7 @@ class _Writer:
         bias = self.graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         source = self.plan.same_scale.get(node.input[0], node.input[0])
         input_scale = activation_scale(self.ranges[source], self.weight_format.activations)[0]
-        if bias is not None:  # or a dead channel's bias would not fit into 32 bits
+        if bias is not None:  # otherwise the bias of a dead channel would not fit into 32 bits
             scales = np.maximum(scales, np.abs(bias).max(initial=0.0) / (input_scale * _BIAS_LIMIT)).astype(np.float32)
         set_constant(self.graph, f"{prefix}_quantized", rounded_weights(node, weights, scales=scales))
         nodes = [self._dequantize_linear(prefix, scales, np.int8, output_axis(node))]
@@ -189,9 +201,9 @@ class _Writer:
         return node
 
     def _restore_outputs(self, written: list[NodeProto]) -> None:
-        """Let an output of the graph keep its name: it becomes the output of its DequantizeLinear."""
+        """Keep the names of the graph's outputs by giving them to the outputs of the DequantizeLinear nodes."""
         for name in self.graph.outputs & self.dequantized.keys():
-            renamed = {name: f"{name}_float", self.dequantized[name]: name}
+            new_names = {name: f"{name}_float", self.dequantized[name]: name}
             for node in written:
                 for names in (node.input, node.output):
-                    names[:] = [renamed.get(old, old) for old in names]
+                    names[:] = [new_names.get(old, old) for old in names]

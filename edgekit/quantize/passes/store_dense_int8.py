@@ -1,11 +1,11 @@
-"""Store the weights of large fully connected layers in 8 bits; the arithmetic stays in float.
+"""Store the weights of large fully connected layers in 8 bits; the arithmetic stays in float32.
 
-1. Finds Gemms and MatMuls behind the normalization with 65,536 weights or more.
-2. Rounds their weights to int8 with one scale for each output, and rewrites each layer as DequantizeLinear, MatMul with
-   the weights as (inputs, outputs), and Add of the bias: in that form onnxruntime computes from the 8-bit weights
-   directly, whereas it would convert those of a Gemm in every run.
-3. Leaves convolutions and smaller layers, which cost more in additional nodes than they gain.
-4. Raises DataError for a network without such layers.
+1. Finds Gemms and MatMuls after the normalization with 65,536 weights or more.
+2. Rounds their weights to int8 with one scale per output, and rewrites each layer as DequantizeLinear, MatMul with
+   weights (inputs, outputs), and Add of the bias. In that form onnxruntime computes directly from the 8-bit weights,
+   whereas it would convert those of a Gemm to float32 in every run.
+3. Leaves convolutions and smaller layers unchanged: the additional nodes would cost more than they gain.
+4. Raises DataError if the network has no such layer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,29 @@ from edgekit.graph.index import Graph, output_axis
 from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.quantize.weight_format import WeightFormat, rounded_weights, weight_scales
 
-_LEAST_WEIGHTS = 2**16
-_FORMAT = WeightFormat(saturating=False)  # nothing is added as integers
+_MIN_WEIGHTS = 2**16
+_FORMAT = WeightFormat(saturating=False)  # no integers are added
 
 
 def store_dense_int8(model: ModelProto) -> ModelProto:
-    """A model whose large fully connected layers have 8-bit weights."""
+    """Store dense weights in 8 bits; see the rules above.
+
+    Args:
+        model: float network; not changed.
+
+    Returns:
+        A model whose large fully connected layers have int8 weights.
+
+    Raises:
+        DataError: the network has no fully connected layer with 65,536 weights or more.
+    """
     graph = Graph(name_nodes(model))
     dense = {node.name for node in _dense_layers(graph)}
     if not dense:
-        raise DataError(f"no fully connected layer with {_LEAST_WEIGHTS} weights or more; choose another scheme")
+        raise DataError(
+            f"the network has no fully connected layer with at least {_MIN_WEIGHTS:,} weights; "
+            f"use another scheme than dense-int8"
+        )
     written: list[NodeProto] = []
     for node in graph.nodes:
         written += _dequantized_product(graph, node) if node.name in dense else [node]
@@ -36,14 +49,14 @@ def store_dense_int8(model: ModelProto) -> ModelProto:
 
 
 def dense_share(model: ModelProto) -> float:
-    """The share of the weights that lies in large fully connected layers."""
+    """The fraction of the network's weights that large fully connected layers contain, 0 to 1."""
     graph = Graph(name_nodes(model))
     total = sum(_size(graph, node) for node in graph.layers())
     return sum(_size(graph, node) for node in _dense_layers(graph)) / max(total, 1)
 
 
 def _dense_layers(graph: Graph) -> list[NodeProto]:
-    return [node for node in graph.layers() if node.op_type != "Conv" and _size(graph, node) >= _LEAST_WEIGHTS]
+    return [node for node in graph.layers() if node.op_type != "Conv" and _size(graph, node) >= _MIN_WEIGHTS]
 
 
 def _size(graph: Graph, node: NodeProto) -> int:

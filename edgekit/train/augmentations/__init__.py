@@ -1,1 +1,1 @@
-"""Random changes of training images: geometry, color, erasing, mixing."""
+"""Data augmentation: random geometry, color, erasing and mixing of training images."""

@@ -1,4 +1,4 @@
-"""Random views and colors of training images, all drawn from one generator for each (seed, epoch, index)."""
+"""Augmentation of one training image; all draws come from one generator for each (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edgekit.train.augmentations.color import ColorAxes, color_shift, hue_shift,
 from edgekit.train.augmentations.distort import erased, warped
 from edgekit.train.settings import Augment
 
-_CROP_RATIO = (3 / 4, 4 / 3)  # width to height of random resized crops: Szegedy et al. 2014, section 6
+_CROP_RATIO = (3 / 4, 4 / 3)  # width / height of random resized crops: Szegedy et al. 2014, section 6
 
 
 def augmented(
@@ -28,13 +28,22 @@ def augmented(
     rng: np.random.Generator,
     axes: ColorAxes | None = None,
 ) -> Pixels:
-    """One random view of an upright image: uint8 (crop height, crop width, channels).
+    """A random view of an image with random changes of its shape and colors.
 
-    progress: share of the training that is done, 0 to 1. axes: of the training images' colors, for pca_color.
+    Args:
+        image: the upright image.
+        preprocess: its resize and crop define the view.
+        augment: the [augment] section of the recipe.
+        progress: share of the epochs that are done, 0 to 1; it selects the progressive crop.
+        rng: source of all draws.
+        axes: principal axes of the training images' colors, for `pca_color`.
+
+    Returns:
+        uint8 (crop height, crop width, channels).
     """
     crop = _progressive_crop(augment, progress, preprocess.crop)
     preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
-    # Only the box is resampled: much faster, and at most two levels away from what evaluation would see.
+    # Only the box is resampled: much faster, and at most two levels off the pixels that evaluation would compute.
     pixels: Pixels = preprocess.pixels(image, [_random_view(image.size, preprocess, augment, rng)], whole=False)[0]
     if augment.rotate or augment.shear:
         pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
@@ -50,13 +59,13 @@ def augmented(
 
 
 def _progressive_crop(augment: Augment, progress: float, full: Size) -> Size:
-    """The crop at this share of the training: the last progressive one begun, else `full`."""
+    """The crop at this share of the epochs: the latest progressive one, or `full` if none has begun."""
     crops = [crop for share, crop in augment.progressive if share <= progress]
     return Size(crops[-1], crops[-1]) if crops else full
 
 
 def _random_view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
-    """A random view: where and how large; geometry only."""
+    """Draw the place and size of the view."""
     crop = preprocess.crop
     if augment.crop_scale:
         smallest, largest = augment.crop_scale
@@ -70,9 +79,13 @@ def _random_view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.r
 
 
 def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
-    """The size of the whole image at which `crop` covers that share of its area, in a box of that shape.
+    """The size to resize an image to, so that a crop covers a given share of it with a given shape.
 
-    ratio: width to height of the box in the original image; a box that would leave the image is cut down to it.
+    Args:
+        size: size of the original image.
+        crop: size of the crop.
+        share: share of the image's area that the crop covers, above 0 to 1.
+        ratio: width / height of the covered box in the original image. A box larger than the image is cut down to it.
     """
     area = share * size.height * size.width
     box_height = min(math.sqrt(area / ratio), size.height)
@@ -83,5 +96,5 @@ def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:
 
 
 def _random_ratio(rng: np.random.Generator) -> float:
-    """Width to height, uniform in its logarithm: as often wide as high."""
+    """Draw width / height, uniform in its logarithm, so that wide and tall boxes are equally likely."""
     return math.exp(rng.uniform(math.log(_CROP_RATIO[0]), math.log(_CROP_RATIO[1])))

@@ -1,4 +1,4 @@
-"""Changes of shape after the crop, on uint8 (height, width, channels) pixels."""
+"""Rotation, shear and random erasing of uint8 (height, width, channels) pixels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from PIL import Image
 
 from edgekit.image.source import Pixels
 
-# Zhong et al. 2017, arXiv 1708.04896, section 4.2: share of the area, height to width.
+# Zhong et al. 2017, arXiv 1708.04896, section 4.2: share of the area, height / width.
 _ERASED_SHARE = (0.02, 0.4)
 _ERASED_RATIO = (0.3, 1 / 0.3)
 
 
 def warped(pixels: Pixels, *, rotate: float, shear: float, rng: np.random.Generator) -> Pixels:
-    """Rotated and sheared around the center, by up to N degrees either way; what comes in is black."""
+    """Rotate and shear around the center by up to `rotate` and `shear` degrees in either direction; fill with black."""
     angle, slant = (math.radians(rng.uniform(-limit, limit)) for limit in (rotate, shear))
     height, width, channels = pixels.shape
-    # Pillow wants the map from a position in the result to one in the source: x' = a x + b y + c, y' = d x + e y + f.
+    # Pillow maps positions in the result to positions in the source: x' = a x + b y + c, y' = d x + e y + f.
     a, b = math.cos(angle), math.sin(angle) + math.tan(slant) * math.cos(angle)
     d, e = -math.sin(angle), math.cos(angle) - math.tan(slant) * math.sin(angle)
     x, y = width / 2, height / 2
@@ -29,7 +29,7 @@ def warped(pixels: Pixels, *, rotate: float, shear: float, rng: np.random.Genera
 
 
 def erased(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """A copy with one random rectangle of noise (random erasing, "RE-R": Zhong et al. 2017, section 3.2)."""
+    """A copy with a random rectangle replaced by noise (random erasing, "RE-R": Zhong et al. 2017, section 3.2)."""
     height, width, channels = pixels.shape
     area = rng.uniform(*_ERASED_SHARE) * height * width
     ratio = math.exp(rng.uniform(math.log(_ERASED_RATIO[0]), math.log(_ERASED_RATIO[1])))

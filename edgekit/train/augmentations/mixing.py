@@ -1,4 +1,4 @@
-"""Two images of a batch combined into one: mixup and cutmix."""
+"""Mixup and CutMix: pairs of images of a batch combined into one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ from torch import Tensor
 from edgekit.image.source import Pixels
 from edgekit.train.settings import Augment
 
-MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, labels mixed in, share of the first
+MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, partner labels, share of `labels`
 
 
 def mixed(pixels: Pixels, labels: npt.NDArray[np.int64], augment: Augment, rng: np.random.Generator) -> MixedBatch:
-    """The batch with each image combined with another one of it, if the recipe asks for it.
+    """Combine each image of a batch with another image of it, if the recipe has mixup or CutMix.
 
-    pixels: uint8 (N, height, width, channels). With both mixup and cutmix, each batch gets one of them at random.
+    If it has both, each batch gets one of them at random.
+
+    Args:
+        pixels: uint8 (N, height, width, channels).
+        labels: int64 (N,) class indexes.
+        augment: the [augment] section of the recipe.
+        rng: source of all draws.
+
+    Returns:
+        Pixels, labels, labels of the images mixed in, and the share (0 to 1) of the first labels.
     """
     methods = [m for m, alpha in ((_mixup, augment.mixup), (_cutmix, augment.cutmix)) if alpha]
     if not methods:
@@ -32,15 +41,15 @@ def mixed(pixels: Pixels, labels: npt.NDArray[np.int64], augment: Augment, rng: 
 
 
 def _mixup(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generator) -> tuple[Pixels, float]:
-    """A weighted mean (Zhang et al. 2017, arXiv 1710.09412); rounded to whole levels."""
+    """A weighted mean, rounded to whole levels (Zhang et al. 2017, arXiv 1710.09412)."""
     blended = pixels * np.float32(share) + others * np.float32(1 - share)
     return np.rint(blended).astype(np.uint8), share
 
 
 def _cutmix(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generator) -> tuple[Pixels, float]:
-    """A box of the other image, of 1 - share of the area, at a random place (Yun et al. 2019, arXiv 1905.04899).
+    """Paste a box of the other image, 1 - share of the area, at a random place (Yun et al. 2019, arXiv 1905.04899).
 
-    What the box loses at the border counts for the first image, as in the paper's code.
+    If the border clips the box, the share of the first image grows accordingly, as in the paper's code.
     """
     height, width = pixels.shape[1:3]
     side = (1 - share) ** 0.5

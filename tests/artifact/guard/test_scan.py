@@ -1,4 +1,4 @@
-"""What the guard refuses, what it lets pass, what it costs."""
+"""Validation of model files: what is refused, what is accepted, and what it costs."""
 
 import time
 import tracemalloc
@@ -19,15 +19,14 @@ REFUSED |= {name: (file, reason) for name, file, reason in refused_files()}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_one_line_with_the_reason(name):
+def test_check_model_states_the_reason_in_one_line(name):
     model, reason = REFUSED[name]
     with pytest.raises(ArtifactError, match=f"^file: refused: .*{reason}") as caught:
         check_model(model, name="file")
     assert str(caught.value).isprintable()
 
 
-def test_the_same_is_refused_where_protobuf_merges_two_pieces():
-    """Two `graph` fields are one graph to protobuf, and two `t` of an attribute one tensor with all their dims."""
+def test_check_model_refuses_two_graphs_which_protobuf_would_merge():
     first, second = tiny_model(), onnx.ModelProto()
     second.graph.node.add(op_type="Loop", output=["z"])
     with pytest.raises(ArtifactError, match="2 graphs"):
@@ -36,7 +35,7 @@ def test_the_same_is_refused_where_protobuf_merges_two_pieces():
 
 @pytest.mark.parametrize("form", ["raw_data", "typed", "packed"])
 @pytest.mark.parametrize("data_type", [TensorProto.FLOAT, TensorProto.INT64, TensorProto.INT32, TensorProto.DOUBLE])
-def test_honest_constants_pass_in_every_form(form, data_type):
+def test_check_model_accepts_constants_in_every_form(form, data_type):
     values = np.arange(6).astype(helper.tensor_dtype_to_np_dtype(data_type))
     raw = form == "raw_data"
     tensor = helper.make_tensor("c", data_type, [2, 3], values.tobytes() if raw else values, raw=raw)
@@ -45,7 +44,7 @@ def test_honest_constants_pass_in_every_form(form, data_type):
     check_model(model.SerializeToString(), name="file")
 
 
-def test_honest_sizes_pass():
+def test_check_model_accepts_reasonable_sizes():
     sizes = [
         helper.make_node("Constant", [], ["shape"], value_ints=[1, 3, 64, 64]),
         helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
@@ -58,8 +57,8 @@ def test_honest_sizes_pass():
     check_model(tiny_model(before=sizes).SerializeToString(), name="file")
 
 
-def test_honest_divisions_pass():
-    """By constants, of floats that are known as such over any number of steps, and sizes by a whole number."""
+def test_check_model_accepts_safe_divisions():
+    """Divisions by constants, of known floats after any number of steps, and of sizes by an integer."""
     nodes = [
         helper.make_node("Constant", [], ["two"], value_ints=[2]),
         helper.make_node("Shape", ["weight"], ["extents"]),
@@ -81,8 +80,8 @@ def test_honest_divisions_pass():
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_honest_attributes_pass_with_and_without_their_type(typed):
-    """Old files name no type; a number that is 0 may be absent where the type is named."""
+def test_check_model_accepts_attributes_with_and_without_their_type(typed):
+    """Old files do not state the type. If it is stated, a number that is 0 may be absent."""
     nodes = [
         helper.make_node("Constant", [], ["two"], value_int=2),
         helper.make_node("Cast", ["pixels"], ["values"], to=TensorProto.FLOAT),
@@ -102,7 +101,7 @@ def test_honest_attributes_pass_with_and_without_their_type(typed):
 
 
 def _counting(*between: onnx.NodeProto) -> bytes:
-    """A model that counts from 0 to a size: what torch writes for the indexes of a batch of any size."""
+    """Build a model that counts from 0 to a size, as torch does for the indexes of a batch of any size."""
     nodes = [
         helper.make_node("Shape", ["pixels"], ["sizes"], start=0, end=1),
         *between,
@@ -115,14 +114,14 @@ def _counting(*between: onnx.NodeProto) -> bytes:
     return tiny_model(before=nodes).SerializeToString()
 
 
-def test_sizes_that_tensors_really_have_may_be_counted_and_others_not():
+def test_check_model_accepts_ranges_over_measured_sizes_only():
     check_model(_counting(), name="file")
     many = helper.make_node("Mul", ["sizes", "sizes"], ["many"])
     with pytest.raises(ArtifactError, match="not written"):
         check_model(_counting(many), name="file")
 
 
-def test_limits_are_arguments_and_exact():
+def test_check_model_applies_limits_exactly():
     data = tiny_model().SerializeToString()
     check_model(
         data, name="file", limits=ModelLimits(max_bytes=len(data), max_nodes=5, max_elements=made_models.WEIGHT.size)
@@ -131,19 +130,19 @@ def test_limits_are_arguments_and_exact():
         ModelLimits(max_bytes=len(data) - 1),
         ModelLimits(max_nodes=4),
         ModelLimits(max_elements=made_models.WEIGHT.size - 1),
-        ModelLimits(max_parts=10),
+        ModelLimits(max_fields=10),
     ):
         with pytest.raises(ArtifactError, match="refused"):
             check_model(data, name="file", limits=limits)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 100, b"PK\x03\x04", b"\x08\x0a", b"\x3a\x00\x3a\x00"])
-def test_what_is_no_model_is_refused(data):
+def test_check_model_refuses_files_that_are_not_models(data):
     with pytest.raises(ArtifactError, match=r"^file: refused"):
         check_model(data, name="file")
 
 
-def test_a_strangers_model_of_14_mb_takes_milliseconds_and_is_not_copied(shared):
+def test_check_model_takes_milliseconds_for_14_mb_and_copies_nothing(shared):
     data = (shared / "weights" / "mobilenet_v2_imagenet_plain.onnx").read_bytes()
     tracemalloc.start()
     check_model(data, name="file")

@@ -1,4 +1,4 @@
-"""Features and class maps: what they are by numpy, and that they survive."""
+"""add_outputs: features and class activation maps, compared with numpy, and kept by later steps."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
 from edgekit.errors import ParityError, SpecError
 from edgekit.export.adopt import adopt
-from edgekit.export.finalize import Interface, change_interface, require_maps_of_logits
+from edgekit.export.finalize import Interface, change_interface, require_maps_average_to_logits
 from edgekit.export.third_party import read_third_party
 from edgekit.graph.index import Graph
 from edgekit.graph.passes.add_outputs import add_outputs
@@ -27,12 +27,12 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, *SIZE, 3), np.uint8)
 pytestmark = pytest.mark.usefixtures("unsimplified")
 
 
-def adopted(folder: Path, *, further: bool = True) -> Path:
-    (folder / "plain.onnx").write_bytes(plain_model().SerializeToString())
+def adopted(folder: Path, *, with_outputs: bool = True) -> Path:
+    (folder / "third-party.onnx").write_bytes(plain_model().SerializeToString())
     path = folder / "adopted.onnx"
-    plain = read_third_party(folder / "plain.onnx")
-    interface = Interface(features=further, activation_maps=further)
-    adopt(plain, path, preprocess=PREPROCESS, labels=LABELS, interface=interface)
+    third_party = read_third_party(folder / "third-party.onnx")
+    interface = Interface(features=with_outputs, activation_maps=with_outputs)
+    adopt(third_party, path, preprocess=PREPROCESS, labels=LABELS, interface=interface)
     return path
 
 
@@ -40,7 +40,7 @@ def output(path: Path, name: str, pixels: np.ndarray) -> np.ndarray:
     return run_batches(open_session(path.read_bytes(), name="test"), pixels, output=name)
 
 
-def test_features_give_the_logits_and_so_does_the_mean_of_the_maps(tmp_path):
+def test_add_outputs_features_and_maps_determine_the_logits(tmp_path):
     path = adopted(tmp_path)
     classifier, graph = Classifier(path), Graph(onnx.load(path))
     logits, features, maps = (
@@ -55,15 +55,15 @@ def test_features_give_the_logits_and_so_does_the_mean_of_the_maps(tmp_path):
     assert maps.std(axis=(2, 3)).min() > 0
 
 
-def test_the_logits_are_those_of_the_file_without_them(tmp_path):
+def test_add_outputs_does_not_change_the_logits(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
-    with_them, without = Classifier(adopted(first)), Classifier(adopted(second, further=False))
-    np.testing.assert_array_equal(with_them.logits(PIXELS), without.logits(PIXELS))
+    with_outputs, without = Classifier(adopted(first)), Classifier(adopted(second, with_outputs=False))
+    np.testing.assert_array_equal(with_outputs.logits(PIXELS), without.logits(PIXELS))
 
 
-def test_they_survive_quantization(tmp_path):
+def test_added_outputs_are_kept_by_quantization(tmp_path):
     rng = np.random.default_rng(1)
     for split, count in (("train", 8), ("val", 4)):
         for label in LABELS:
@@ -81,17 +81,17 @@ def test_they_survive_quantization(tmp_path):
         assert np.abs(output(int8, name, PIXELS) - expected).max() < 0.1 * np.abs(expected).max()
 
 
-def test_maps_that_are_not_of_the_logits_are_found(tmp_path):
+def test_require_maps_average_to_logits_raises_for_wrong_maps(tmp_path):
     wrong = onnx.load(adopted(tmp_path))
     weight = next(tensor for tensor in wrong.graph.initializer if tensor.name == "maps_weight")
-    turned = onnx.numpy_helper.to_array(weight)[::-1]
-    weight.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(turned), "maps_weight"))
-    with pytest.raises(ParityError, match="mean of the class maps differs"):
-        require_maps_of_logits(wrong.SerializeToString(), PIXELS)
+    reversed_classes = onnx.numpy_helper.to_array(weight)[::-1]
+    weight.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(reversed_classes), "maps_weight"))
+    with pytest.raises(ParityError, match="mean of the activation maps differs"):
+        require_maps_average_to_logits(wrong.SerializeToString(), PIXELS)
 
 
 def pooled_logits() -> onnx.ModelProto:
-    """As Network in Network ends: the class maps are pooled and nothing comes after."""
+    """A classifier that ends like Network in Network: the pooled class maps are its logits."""
     model = plain_model()
     model.graph.node[-2].output[0] = "output"
     del model.graph.node[-1]
@@ -99,37 +99,40 @@ def pooled_logits() -> onnx.ModelProto:
     return model
 
 
-def test_a_network_whose_pooled_maps_are_its_logits_has_maps_and_no_features(tmp_path):
-    (tmp_path / "plain.onnx").write_bytes(pooled_logits().SerializeToString())
+def test_add_outputs_to_pooled_logits_adds_maps_but_no_features(tmp_path):
+    (tmp_path / "third-party.onnx").write_bytes(pooled_logits().SerializeToString())
     labels, path = tuple("abcdefgh"), tmp_path / "new.onnx"
-    plain = read_third_party(tmp_path / "plain.onnx")
-    adopt(plain, path, preprocess=PREPROCESS, labels=labels, interface=Interface(activation_maps=True))
+    third_party = read_third_party(tmp_path / "third-party.onnx")
+    adopt(third_party, path, preprocess=PREPROCESS, labels=labels, interface=Interface(activation_maps=True))
     classifier = Classifier(path)
     np.testing.assert_allclose(output(path, "maps", PIXELS).mean(axis=(2, 3)), classifier.logits(PIXELS), atol=1e-5)
-    with pytest.raises(SpecError, match="no features"):
-        adopt(plain, path, preprocess=PREPROCESS, labels=labels, interface=Interface(features=True))
+    with pytest.raises(SpecError, match="has no features"):
+        adopt(third_party, path, preprocess=PREPROCESS, labels=labels, interface=Interface(features=True))
 
 
-def test_one_after_the_other_is_as_both_at_once(tmp_path):
+def test_add_outputs_one_by_one_equals_both_at_once(tmp_path):
     both, first, second = adopted(tmp_path), tmp_path / "first.onnx", tmp_path / "second.onnx"
-    plain = read_third_party(tmp_path / "plain.onnx")
-    adopt(plain, first, preprocess=PREPROCESS, labels=LABELS, interface=Interface(features=True))
+    third_party = read_third_party(tmp_path / "third-party.onnx")
+    adopt(third_party, first, preprocess=PREPROCESS, labels=LABELS, interface=Interface(features=True))
     change_interface(first, second, interface=Interface(activation_maps=True))
     for name in ("logits", "features", "maps"):
         np.testing.assert_allclose(output(second, name, PIXELS), output(both, name, PIXELS), atol=1e-6)
 
 
-def test_networks_that_end_otherwise_are_refused_with_what_was_found(tmp_path):
+def test_add_outputs_raises_for_networks_that_end_differently():
     with pytest.raises(SpecError, match="this one ends in"):
         add_outputs(tiny_model(), features=True, maps=False)
+
+
+def test_change_interface_raises_for_existing_outputs_and_its_own_source(tmp_path):
     with pytest.raises(SpecError, match="would replace"):
         change_interface(adopted(tmp_path), tmp_path / "adopted.onnx")
-    with pytest.raises(SpecError, match="already"):
+    with pytest.raises(SpecError, match="already has an output 'features'"):
         change_interface(adopted(tmp_path), tmp_path / "again.onnx", interface=Interface(features=True))
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_fixed_batch_answers_any_number_of_images(batch, tmp_path):
+def test_change_interface_to_a_fixed_batch_predicts_any_number_of_images(batch, tmp_path):
     path = tmp_path / "fixed.onnx"
     source = write_tiny(tmp_path / "tiny.onnx")
     info = change_interface(source, path, interface=Interface(batch=batch))

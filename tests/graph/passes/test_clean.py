@@ -1,4 +1,4 @@
-"""A cleaned model computes the same and contains no traces."""
+"""clean: the same outputs, no traces of other tools."""
 
 import numpy as np
 from made_networks import conv_network, logits

@@ -1,4 +1,4 @@
-"""The one form of all passes: docs/contributing/adding-a-pass.md."""
+"""The form of every pass: docs/contributing/adding-a-pass.md."""
 
 import importlib
 import inspect
@@ -28,7 +28,7 @@ def pass_in(module: str) -> Callable[..., ModelProto]:
 
 
 @pytest.mark.parametrize("module", PASSES)
-def test_pass_takes_a_model_and_keyword_settings(module):
+def test_pass_accepts_a_model_and_keyword_settings(module):
     signature = inspect.signature(pass_in(module))
     model, *settings = signature.parameters.values()
     assert (model.name, model.annotation, signature.return_annotation) == ("model", "ModelProto", "ModelProto")

@@ -1,4 +1,4 @@
-"""Every node has a name of its own."""
+"""name_nodes: every node gets a unique name."""
 
 from made_networks import conv_network
 
@@ -9,7 +9,7 @@ def test_name_nodes_leaves_unique_names():
     assert name_nodes(conv_network()) == conv_network()
 
 
-def test_name_nodes_names_the_unnamed_and_the_repeated():
+def test_name_nodes_renames_unnamed_and_repeated_nodes():
     model = conv_network()
     for node in model.graph.node:
         node.name = "same" if node.op_type == "Conv" else ""

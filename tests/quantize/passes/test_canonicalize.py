@@ -1,4 +1,4 @@
-"""The form that integers are fast in answers the same."""
+"""canonicalize: faster normalization and pooling, the same outputs."""
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ def with_channel_constants(values: list[float]) -> onnx.ModelProto:
 
 
 def with_mean(*, keepdims: int) -> onnx.ModelProto:
-    """The network with ReduceMean in place of its pooling."""
+    """The network with a ReduceMean instead of its pooling."""
     model = conv_network()
     axes = numpy_helper.from_array(np.array([2, 3]), "axes")
     model.graph.initializer.append(axes)
@@ -28,35 +28,35 @@ def with_mean(*, keepdims: int) -> onnx.ModelProto:
             mean = helper.make_node("ReduceMean", [node.input[0], "axes"], [output], name="mean", keepdims=keepdims)
             node.CopyFrom(mean)
     if not keepdims:
-        kept = [node for node in model.graph.node if node.op_type != "Flatten"]
+        nodes = [node for node in model.graph.node if node.op_type != "Flatten"]
         del model.graph.node[:]
-        model.graph.node.extend(kept)
+        model.graph.node.extend(nodes)
     return model
 
 
 @pytest.mark.parametrize(
     ("values", "shape"), [([2.0, 2.0, 2.0], ()), ([2.0, 1.5, 1.0], (1, 3, 1, CROP.width))], ids=["equal", "different"]
 )
-def test_normalization_by_channel(values, shape):
+def test_canonicalize_widens_constants_of_the_normalization(values, shape):
     model = with_channel_constants(values)
-    fast = canonicalize(model)
-    np.testing.assert_array_equal(logits(fast), logits(model))
-    subtract = next(node for node in fast.graph.node if node.op_type == "Sub")
-    assert Graph(fast).constant(subtract.input[1]).shape == shape
+    canonical = canonicalize(model)
+    np.testing.assert_array_equal(logits(canonical), logits(model))
+    subtract = next(node for node in canonical.graph.node if node.op_type == "Sub")
+    assert Graph(canonical).constant(subtract.input[1]).shape == shape
 
 
 @pytest.mark.parametrize("keepdims", [0, 1])
-def test_the_mean_over_height_and_width_is_pooling(keepdims):
+def test_canonicalize_replaces_a_spatial_mean_by_pooling(keepdims):
     model = with_mean(keepdims=keepdims)
-    fast = canonicalize(model)
-    kinds = [node.op_type for node in fast.graph.node]
-    assert "ReduceMean" not in kinds
-    assert "GlobalAveragePool" in kinds
-    np.testing.assert_allclose(logits(fast), logits(model), rtol=1e-5, atol=1e-5)
-    assert len(logits(fast)) == len(IMAGES)
+    canonical = canonicalize(model)
+    operators = [node.op_type for node in canonical.graph.node]
+    assert "ReduceMean" not in operators
+    assert "GlobalAveragePool" in operators
+    np.testing.assert_allclose(logits(canonical), logits(model), rtol=1e-5, atol=1e-5)
+    assert len(logits(canonical)) == len(IMAGES)
 
 
-def test_other_means_stay():
+def test_canonicalize_leaves_other_means():
     model = with_mean(keepdims=1)
     for tensor in model.graph.initializer:
         if tensor.name == "axes":

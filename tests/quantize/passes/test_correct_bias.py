@@ -1,4 +1,4 @@
-"""Corrected biases restore the mean output that rounded weights move."""
+"""correct_bias: restores the mean output that rounding the weights shifts."""
 
 import numpy as np
 import onnx
@@ -12,30 +12,30 @@ from edgekit.quantize.passes.insert_qdq import quantized_tensors
 from edgekit.quantize.weight_format import WeightFormat, dequantized_weights
 
 
-def test_bias_correction_restores_the_mean_output():
+def test_correct_bias_restores_the_mean_output():
     model, coarse = conv_network(), WeightFormat(per_channel=False)
     graph = Graph(model)
     layer = graph.producer("project")
     values = np.array(graph.constant("project.w"))
-    values[0, 0] = 40 * np.abs(values).max()  # the others keep few levels
+    values[0, 0] = 40 * np.abs(values).max()  # leaves few levels to the other weights
     set_constant(graph, "project.w", values)
     statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
 
-    def means(rounded: onnx.ModelProto) -> np.ndarray:
+    def mean_output(rounded: onnx.ModelProto) -> np.ndarray:
         session = ActivationSession(rounded, ["project"])
-        return np.mean([session.run(p)["project"].mean(axis=(0, 2, 3)) for p in IMAGES], axis=0)
+        return np.mean([session.run(pixels)["project"].mean(axis=(0, 2, 3)) for pixels in IMAGES], axis=0)
 
-    expected, errors = means(model), []
+    expected, errors = mean_output(model), []
     corrected = correct_bias(model, statistics=statistics, weight_format=coarse)
     for bias in (graph.constant("project.b"), Graph(corrected).constant("project_corrected_bias")):
-        changed = Graph(copied(model))
-        set_constant(changed, "project.w", dequantized_weights(layer, values, weight_format=coarse))
-        set_constant(changed, "project.b", bias)
-        errors.append(np.abs(means(changed.model) - expected).max())
+        rounded = Graph(copied(model))
+        set_constant(rounded, "project.w", dequantized_weights(layer, values, weight_format=coarse))
+        set_constant(rounded, "project.b", bias)
+        errors.append(np.abs(mean_output(rounded.model) - expected).max())
     assert errors[1] < errors[0] / 100
 
 
-def test_layers_that_stay_in_float_keep_their_bias():
+def test_correct_bias_leaves_float_nodes():
     model, coarse = conv_network(), WeightFormat(per_channel=False)
     statistics = activation_statistics(model, quantized_tensors(model), images=IMAGES)
     layers = ["stem", "project"]

@@ -1,4 +1,4 @@
-"""Equalized channels: evener, with the same outputs."""
+"""equalize: more even channel ranges, the same outputs."""
 
 import numpy as np
 import onnx
@@ -14,7 +14,7 @@ from edgekit.quantize.weight_format import WeightFormat
 
 
 def with_uneven_channels(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The channels of the first convolution and what the depthwise one makes of them, scaled apart."""
+    """The network with output channels of `expand` scaled by 0.001 to 1, and `depthwise` scaled inversely."""
     graph = Graph(model)
     factors = np.logspace(-3, 0, 16).astype(np.float32)
     set_constant(graph, "expand.w", np.asarray(graph.constant("expand.w")) * factors[:, None, None, None])
@@ -28,28 +28,28 @@ def statistics_of(model: onnx.ModelProto) -> dict[str, ActivationStatistics]:
 
 
 def unevenness(model: onnx.ModelProto, name: str) -> float:
-    """The largest over the smallest range of an output channel."""
+    """The ratio of the largest to the smallest range of an output channel."""
     largest = np.abs(Graph(model).constant(name)).max(axis=(1, 2, 3))
     return float(largest.max() / largest.min())
 
 
 @pytest.mark.parametrize("activation", ["Relu", "Relu6"])
-def test_equalization_evens_the_channels_and_changes_no_answer(activation):
+def test_equalize_evens_the_channels_without_changing_the_outputs(activation):
     model = with_uneven_channels(conv_network(activation=activation))
-    even = equalize(model, statistics=statistics_of(model))
-    np.testing.assert_allclose(logits(even), logits(model), rtol=1e-3, atol=1e-3)
-    assert unevenness(even, "expand.w") < unevenness(model, "expand.w") / 2
+    equalized = equalize(model, statistics=statistics_of(model))
+    np.testing.assert_allclose(logits(equalized), logits(model), rtol=1e-3, atol=1e-3)
+    assert unevenness(equalized, "expand.w") < unevenness(model, "expand.w") / 2
 
 
-def test_equalization_repairs_what_one_scale_breaks():
+def test_equalize_makes_quantization_with_one_scale_per_layer_accurate():
     model, coarse = with_uneven_channels(conv_network(activation="Relu")), WeightFormat(per_channel=False)
-    even = equalize(model, statistics=statistics_of(model))
-    quantized = [insert_qdq(m, ranges=minmax(m), weight_format=coarse) for m in (model, even)]
+    equalized = equalize(model, statistics=statistics_of(model))
+    quantized = [insert_qdq(m, ranges=minmax(m), weight_format=coarse) for m in (model, equalized)]
     errors = [np.abs(logits(m) - logits(model)).max() for m in quantized]
     assert errors[1] < errors[0] / 5
 
 
-def test_channels_at_the_ceiling_keep_their_scale():
+def test_equalize_keeps_the_scale_of_channels_that_reach_the_ceiling():
     graph = Graph(conv_network())
     set_constant(graph, "expand.w", 2 * np.asarray(graph.constant("expand.w")))
     model = graph.model
@@ -61,6 +61,6 @@ def test_channels_at_the_ceiling_keep_their_scale():
     assert (highest[~at_ceiling] < 6).all()
 
 
-def test_layer_pairs_end_at_a_tensor_with_several_consumers():
+def test_layer_pairs_leave_out_tensors_with_several_consumers():
     pairs = [(pair.first.name, pair.second.name) for pair in layer_pairs(Graph(conv_network()))]
     assert pairs == [("expand", "depthwise"), ("depthwise", "project")]

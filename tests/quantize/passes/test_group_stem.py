@@ -1,4 +1,4 @@
-"""A first convolution over groups of pixels answers as the plain one does."""
+"""group_stem: a first convolution that reads groups of pixels, the same outputs."""
 
 from collections import Counter
 
@@ -26,9 +26,9 @@ def stem_model(
     pads: tuple[int, int] = (1, 1),
     channels: int = 3,
     tail: str = "",
-    **more: object,
+    **attributes: object,
 ) -> onnx.ModelProto:
-    """Pixels, a normalization, one convolution and what follows it."""
+    """Pixels, a normalization, one convolution and the operator `tail` after it."""
     rng = np.random.default_rng(0)
     weights = {
         "w": rng.normal(size=(OUTPUTS, channels, 3, kernel)),
@@ -40,28 +40,30 @@ def stem_model(
     nodes = [
         helper.make_node("Transpose", ["pixels"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["planes"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Conv", ["floats", "w", "b"], ["stem" if tail else "answer"], name="conv", **geometry, **more),
+        helper.make_node(
+            "Conv", ["floats", "w", "b"], ["stem" if tail else "output"], name="conv", **geometry, **attributes
+        ),
     ]
     if tail == "Clip":
-        nodes.append(helper.make_node("Clip", ["stem", "zero", "six"], ["answer"]))
+        nodes.append(helper.make_node("Clip", ["stem", "zero", "six"], ["output"]))
     elif tail:
-        nodes.append(helper.make_node(tail, ["stem"], ["answer"]))
+        nodes.append(helper.make_node(tail, ["stem"], ["output"]))
     graph = helper.make_graph(
         nodes,
         "stem",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", HEIGHT, WIDTH, channels])],
-        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, ["batch", OUTPUTS, "rows", "columns"])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", OUTPUTS, "rows", "columns"])],
         [numpy_helper.from_array(np.asarray(values, np.float32), name) for name, values in weights.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-def answer(model: onnx.ModelProto) -> np.ndarray:
+def output(model: onnx.ModelProto) -> np.ndarray:
     onnx.checker.check_model(model, full_check=True)
     session = ort.InferenceSession(model.SerializeToString())
     shape = session.get_inputs()[0].shape[1:]
     pixels = np.random.default_rng(1).integers(0, 256, (3, *shape)).astype(np.uint8)
-    return session.run(["answer"], {"pixels": pixels})[0]
+    return session.run(["output"], {"pixels": pixels})[0]
 
 
 def channels_of_conv(model: onnx.ModelProto) -> int:
@@ -77,14 +79,14 @@ def channels_of_conv(model: onnx.ModelProto) -> int:
     channels=st.sampled_from([1, 3]),
     tail=st.sampled_from(["", "Relu", "Clip", "Sigmoid"]),
 )
-def test_the_answer_stays_whatever_the_geometry(stride, kernel, left, right, channels, tail):
+def test_group_stem_keeps_the_outputs_for_any_geometry(stride, kernel, left, right, channels, tail):
     if WIDTH + left + right < kernel:
         return
     model = stem_model(stride=stride, kernel=kernel, pads=(left, right), channels=channels, tail=tail)
     grouped = group_stem(model)
     keeps_width = (WIDTH + left + right - kernel) // stride + 1 == WIDTH // stride
     assert channels_of_conv(grouped) == (4 * channels if keeps_width else channels)
-    np.testing.assert_allclose(answer(grouped), answer(model), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(output(grouped), output(model), rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -97,34 +99,34 @@ def test_the_answer_stays_whatever_the_geometry(stride, kernel, left, right, cha
     ],
     ids=["a stride that does not divide", "dilated", "four channels", "a narrower output"],
 )
-def test_what_does_not_fit_stays(model):
+def test_group_stem_leaves_unsupported_geometries(model):
     assert group_stem(model) == name_nodes(model)
 
 
-def test_padding_by_name_and_computed_pixels_stay():
-    named, computed = stem_model(), stem_model()
-    conv = named.graph.node[2]
+def test_group_stem_leaves_auto_pad_and_computed_pixels():
+    auto_padded, computed = stem_model(), stem_model()
+    conv = auto_padded.graph.node[2]
     del conv.attribute[:]
     conv.attribute.extend([helper.make_attribute("auto_pad", "SAME_UPPER"), helper.make_attribute("strides", [2, 2])])
     computed.graph.node[1].CopyFrom(helper.make_node("Relu", ["planes"], ["floats"]))
-    for model in (named, computed):
+    for model in (auto_padded, computed):
         assert group_stem(model) == name_nodes(model)
 
 
 @pytest.mark.parametrize("activation", ["Relu6", "none"])
-def test_onnxruntime_makes_one_integer_operator_of_it(tmp_path, activation):
-    """No transposition is left, and what follows the stem takes integers from it."""
-    plain = conv_network(activation=activation)
-    grouped = group_stem(plain)
+def test_group_stem_is_fused_into_integer_convolutions(tmp_path, activation):
+    """onnxruntime removes the transpositions, and the layers after the stem read integers."""
+    model = conv_network(activation=activation)
+    grouped = group_stem(model)
     quantized = insert_qdq(grouped, ranges=minmax(grouped), weight_format=WeightFormat())
     outputs = logits(quantized)
-    np.testing.assert_allclose(outputs, logits(plain), atol=0.05 * np.abs(outputs).max())
+    np.testing.assert_allclose(outputs, logits(model), atol=0.05 * np.abs(outputs).max())
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.log_severity_level = 3
     ort.InferenceSession(quantized.SerializeToString(), options)
-    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
-    assert kinds["QLinearConv"] == 4
-    assert kinds["Conv"] == 0
-    assert kinds["QuantizeLinear"] == 1
-    assert kinds["Transpose"] <= 1  # of the pooled vector
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    assert operators["QLinearConv"] == 4
+    assert operators["Conv"] == 0
+    assert operators["QuantizeLinear"] == 1
+    assert operators["Transpose"] <= 1  # that of the pooled vector

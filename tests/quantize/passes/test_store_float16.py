@@ -1,4 +1,4 @@
-"""Weights in 16 bits: half the file, the same outputs but for their rounding."""
+"""store_float16: half the file size, the same outputs up to the rounding of the weights."""
 
 import numpy as np
 from made_networks import logits, with_large_layer
@@ -7,17 +7,17 @@ from onnx import TensorProto, numpy_helper
 from edgekit.quantize.passes.store_float16 import store_float16
 
 
-def test_float16_halves_the_file_and_answers_in_float32():
+def test_store_float16_halves_the_file_and_keeps_the_logits():
     model = with_large_layer(gemm=True)
     small = store_float16(model)
     assert small.ByteSize() < 0.55 * model.ByteSize()
     assert np.abs(logits(small) - logits(model)).max() < 2e-3 * np.abs(logits(model)).max()
 
 
-def test_values_beyond_float16_stay():
+def test_store_float16_leaves_values_beyond_its_range():
     model = with_large_layer(gemm=True)
     for tensor in model.graph.initializer:
         if tensor.name == "large.w":
             tensor.CopyFrom(numpy_helper.from_array(1e6 * numpy_helper.to_array(tensor), tensor.name))
-    held = {tensor.name: tensor.data_type for tensor in store_float16(model).graph.initializer}
-    assert (held["large.w"], held["wide.w"]) == (TensorProto.FLOAT, TensorProto.FLOAT16)
+    dtypes = {tensor.name: tensor.data_type for tensor in store_float16(model).graph.initializer}
+    assert (dtypes["large.w"], dtypes["wide.w"]) == (TensorProto.FLOAT, TensorProto.FLOAT16)

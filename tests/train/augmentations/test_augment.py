@@ -1,4 +1,4 @@
-"""Random views of training images."""
+"""Augmentation of one training image."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def view(augment, *, seed=0, source=None):
 
 
 @pytest.mark.parametrize("crops", [{"crop_scale": (0.1, 1.0)}, {"crop_padding": 4}, {}])
-def test_augmented_depends_on_the_seed_alone(crops):
+def test_augmented_depends_only_on_the_seed(crops):
     augment = Augment(**EVERYTHING, **crops)
     assert view(augment).shape == (32, 32, 3)
     assert np.array_equal(view(augment), view(augment))
@@ -49,16 +49,16 @@ def test_augmented_depends_on_the_seed_alone(crops):
     share=st.floats(0.01, 1.0),
     ratio=st.floats(0.75, 1.34),
 )
-def test_stretched_size_covers_the_crop_by_the_given_share(height, width, share, ratio):
+def test_stretched_size_lets_the_crop_cover_the_given_share(height, width, share, ratio):
     crop = Size(24, 32)
     resized = stretched_size(Size(height, width), crop, share, ratio)
     assert resized.height >= crop.height
     assert resized.width >= crop.width
     covered = crop.height * crop.width / (resized.height * resized.width)
-    assert covered <= share * 1.15 + 0.02  # a box that would leave the image is cut down; sizes are whole pixels
+    assert covered <= share * 1.15 + 0.02  # a box larger than the image is cut down, and sizes are rounded
 
 
-def test_augmented_random_crop_of_a_whole_square_image_is_that_image():
+def test_augmented_without_margin_is_the_image_itself():
     source = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
     augment = Augment(crop_padding=0)
     square = Preprocess(resize=32, crop=Size(32, 32))

@@ -1,4 +1,4 @@
-"""Changes of hue, and color noise along principal axes."""
+"""Hue shifts, and color noise along principal axes."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_hue_shift_keeps_gray_and_turns_red_to_green():
     assert green[0, 0, 0] < 10
 
 
-def test_color_axes_are_those_of_the_covariance():
+def test_color_axes_follow_the_covariance_of_the_colors():
     rng = np.random.default_rng(0)
     direction = np.array([2.0, 1.0, 0.5])
     images = [np.full((8, 8, 3), 128) + (rng.normal(0, 15) * direction) for _ in range(40)]

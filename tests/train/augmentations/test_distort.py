@@ -5,7 +5,7 @@ import numpy as np
 from edgekit.train.augmentations.distort import erased, warped
 
 
-def test_warped_quarter_turn_is_that_of_numpy():
+def test_warped_by_a_quarter_turn_agrees_with_numpy():
     pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
 
     class Quarter:
@@ -13,7 +13,7 @@ def test_warped_quarter_turn_is_that_of_numpy():
             return high
 
     turned = warped(pixels, rotate=90.0, shear=0.0, rng=Quarter())
-    inside = np.s_[1:-1, 1:-1]  # a position at the very border may fall outside by rounding
+    inside = np.s_[1:-1, 1:-1]  # positions at the border may fall outside by rounding
     differences = [np.abs(turned[inside].astype(int) - np.rot90(pixels, k)[inside].astype(int)).max() for k in (1, 3)]
     assert min(differences) <= 1
 

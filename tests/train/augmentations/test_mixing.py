@@ -1,4 +1,4 @@
-"""Mixup and cutmix."""
+"""Mixup and CutMix."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from edgekit.train.settings import Augment
 
 
 @pytest.mark.parametrize("method", ["mixup", "cutmix"])
-def test_mixed_has_the_mean_that_its_share_implies(method):
+def test_mixed_images_have_the_mean_that_the_share_implies(method):
     pixels = np.zeros((2, 64, 64, 1), np.uint8)
     pixels[1] = 200
     labels = np.array([0, 1])

@@ -1,0 +1,55 @@
+"""The JSON file beside a model file, for measurements that differ from run to run: timings and dates.
+
+They stay out of the model file, so that the same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit.artifact.info import SCHEMA
+from edgekit.artifact.json_document import parse_json_object
+from edgekit.artifact.older_schemas import with_schema_2
+from edgekit.errors import ArtifactError
+from edgekit.files import write_atomically
+
+
+def sidecar_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path of the sidecar of a model file: model.json beside model.onnx."""
+    return Path(path).with_suffix(".json")
+
+
+def write_sidecar(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write the sidecar of a model file.
+
+    Args:
+        path: of the model file.
+        document: what was measured, as JSON-ready values.
+    """
+    text = json.dumps({"schema": SCHEMA, **document}, indent=2, sort_keys=True, allow_nan=False)
+    write_atomically(sidecar_path(path), f"{text}\n".encode())
+
+
+def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the sidecar of a model file.
+
+    Args:
+        path: of the model file.
+
+    Returns:
+        What was measured, with the keys of the current schema; empty if there is no sidecar.
+
+    Raises:
+        ArtifactError: the sidecar is broken.
+    """
+    sidecar = sidecar_path(path)
+    try:
+        return with_schema_2(parse_json_object(sidecar.read_text(encoding="utf-8"), what="the document"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, ArtifactError) as error:
+        raise ArtifactError(f"{sidecar}: {error}") from None

@@ -1,0 +1,69 @@
+"""What a training run reports while it runs: its progress, the result of every epoch, and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The progress of a training run after one step, for a progress bar.
+
+    Attributes:
+        epoch: number of the current epoch, from 1.
+        epochs: number of epochs.
+        step: number of finished steps of this epoch.
+        steps: number of steps in an epoch.
+        loss: mean training loss of this epoch so far.
+        accuracy: training accuracy of this epoch so far, 0 to 1.
+        images_per_s: training speed, of all processes together.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    images_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochResult:
+    """The result of one epoch: a row of results.csv.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        epochs: number of epochs.
+        loss: mean training loss.
+        train_accuracy: accuracy on the augmented training images, 0 to 1.
+        val_accuracy: accuracy on the validation images, 0 to 1; None if this epoch was not evaluated.
+        seconds: duration, evaluation included.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    train_accuracy: float
+    val_accuracy: float | None
+    seconds: float
+
+
+def _ignore(report: object) -> None:
+    """The callback of processes that do not report."""
+
+
+class Callbacks(NamedTuple):
+    """Where a training run reports to.
+
+    Attributes:
+        on_step: called after every step.
+        on_epoch: called after every epoch.
+        on_note: called with each message for the user.
+    """
+
+    on_step: Callable[[Progress], None] = _ignore
+    on_epoch: Callable[[EpochResult], None] = _ignore
+    on_note: Callable[[str], None] = _ignore
