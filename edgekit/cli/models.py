@@ -29,7 +29,7 @@ def run(
     built_in = [(model, read_info(path)) for model, path in built_in_models().items() if name in model]
     if json:
         facts = [{"name": model, **info.to_dict()} for model, info in built_in]
-        write_json({"schema": 2, "networks": [spec_facts(spec) for spec in specs], "shipped": facts})
+        write_json({"schema": 2, "networks": [spec_facts(spec) for spec in specs], "built_in": facts})
         return
     write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_network_row, specs)))
     if built_in:

@@ -17,7 +17,7 @@ def test_models_filters_by_name_and_writes_json(edgekit):
     document = json.loads(out)
     assert code == 0
     assert [network["name"] for network in document["networks"]] == ["lenet5"]
-    assert {model["name"] for model in document["shipped"]} == {"lenet5-mnist", "lenet5-mnist-int8"}
+    assert {model["name"] for model in document["built_in"]} == {"lenet5-mnist", "lenet5-mnist-int8"}
 
 
 def test_models_shows_which_networks_have_official_weights(edgekit):
