@@ -1,4 +1,4 @@
-"""`python -m edgekit`: the command line where its script is not on the path."""
+"""`python -m edgekit`: the command line, if its script is not on the path."""
 
 from edgekit.cli.main import script
 

@@ -1,45 +1,53 @@
-"""The whole error tree, with the exit code that each error gives a command.
+"""The error tree, with the exit status of each error, and helpers that word messages.
 
-    EdgekitError                             1
-    ├── ImageError           (ValueError)    1  an image that cannot be read or is refused
-    ├── ArtifactError        (ValueError)    4  a model file that is broken, foreign or refused
-    ├── SpecError            (ValueError)    2  an unknown network, or arguments it does not take
-    ├── DataError            (ValueError)    1  a data set, label file or recipe that cannot be used
-    ├── WeightsError         (ValueError)    4  weights that do not fit the network, or do not arrive
-    ├── ParityError          (ArithmeticError)  5  a converted model that answers differently from its parent
-    ├── QualityGateError     (ValueError)    6  a model worse than what was asked for
-    └── MissingDependency    (ImportError)   1  an extra that is not installed
+    EdgekitError                                1
+    ├── ImageError           (ValueError)       1  an image cannot be read, or is refused
+    ├── ArtifactError        (ValueError)       4  a model file is broken, not an edgekit artifact, or refused
+    ├── SpecError            (ValueError)       2  an argument, setting or name is not valid
+    ├── DataError            (ValueError)       1  a data set, label file or recipe cannot be used
+    ├── WeightsError         (ValueError)       4  weights do not fit the network, or could not be downloaded
+    ├── ParityError          (ArithmeticError)  5  a converted model differs from the model it was made from
+    ├── QualityGateError     (ValueError)       6  a model is worse than the limits allow
+    └── MissingDependency    (ImportError)      1  a package of an extra is not installed
 
-Each message says what is wrong, with the offending value, where, and what to do. Each also is the built-in
-exception that a caller who never heard of edgekit would catch.
+The number is the exit status of a command that ends with the error; the built-in exception in parentheses is a second
+base class. A message is one line: what failed, the offending value, where, and what to do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from types import NoneType, UnionType
+from typing import Any, ClassVar, get_args
 
 # What pip installs. On the package index, `edgekit` is an unrelated project.
 DISTRIBUTION = "edgekit-onnx"
 _MAX_MESSAGE = 2000
 _MAX_NAME = 100
 _MAX_FOREIGN = 200
-# The status of a command of which some images failed and the others were predicted.
+# Exit status of a command that could not read some of the images and finished the others.
 EXIT_SOME_FAILED = 3
 
 
 class EdgekitError(Exception):
-    """Base of every error that edgekit raises on purpose. Its message is one line that is safe to print.
+    """Base class of every error that edgekit raises. `str(error)` is one line that is safe to print.
 
-    exit_code: the status with which a command ends that raised it.
+    Attributes:
+        exit_code: exit status of a command that ends with this error.
+
+    Example:
+        >>> from edgekit import Classifier, EdgekitError
+        >>> try:
+        ...     Classifier().predict("absent.jpg")
+        ... except EdgekitError as error:
+        ...     print(error)
+        absent.jpg: cannot be opened: No such file or directory
     """
 
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        message = super().__str__()
-        half = _MAX_MESSAGE // 2
-        return printable(message if len(message) <= _MAX_MESSAGE else f"{message[:half]}...{message[-half:]}")
+        return _truncated(printable(_truncated(super().__str__(), _MAX_MESSAGE)), _MAX_MESSAGE)
 
 
 class ImageError(EdgekitError, ValueError):
@@ -53,7 +61,7 @@ class ArtifactError(EdgekitError, ValueError):
 
 
 class SpecError(EdgekitError, ValueError):
-    """An unknown network, or arguments that the network does not take."""
+    """An argument, a setting or a name is not valid."""
 
     exit_code = 2
 
@@ -63,15 +71,17 @@ class DataError(EdgekitError, ValueError):
 
 
 class WeightsError(EdgekitError, ValueError):
-    """Weights do not fit the network, or could not be fetched."""
+    """Weights do not fit the network, or could not be downloaded."""
 
     exit_code = 4
 
 
 class ParityError(EdgekitError, ArithmeticError):
-    """A converted model answers differently from its parent.
+    """A converted model differs from the model it was made from.
 
-    `measured` and `tolerance` are the largest absolute differences of the logits, found and allowed.
+    Attributes:
+        measured: largest absolute difference of the logits.
+        tolerance: largest difference allowed.
     """
 
     exit_code = 5
@@ -81,18 +91,22 @@ class ParityError(EdgekitError, ArithmeticError):
         self.measured = measured
         self.tolerance = tolerance
 
-    def __reduce__(self) -> tuple[Any, ...]:  # by its fields: it crosses process pools
+    def __reduce__(self) -> tuple[Any, ...]:  # process pools pickle errors, and would call __init__ with the message
         return _with_fields, (type(self), self.args, {"measured": self.measured, "tolerance": self.tolerance})
 
 
 class QualityGateError(EdgekitError, ValueError):
-    """A model is worse than what was asked for, so nothing was written."""
+    """A model is worse than the limits allow; nothing was written."""
 
     exit_code = 6
 
 
-class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the plan: it reads as what happened)
-    """A package of an extra is not installed; `extra` names the extra."""
+class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (the name says what happened)
+    """A package that only an extra installs is not installed.
+
+    Attributes:
+        extra: the extra of edgekit that installs it.
+    """
 
     def __init__(self, package: str, *, extra: str) -> None:
         super().__init__(f"{package} is not installed; run: pip install '{DISTRIBUTION}[{extra}]'")
@@ -103,7 +117,7 @@ class MissingDependency(EdgekitError, ImportError):  # noqa: N818  (as in the pl
 
 
 def _with_fields(kind: type[EdgekitError], args: tuple[Any, ...], fields: dict[str, Any]) -> EdgekitError:
-    """An error as it was pickled; its constructor would make the message anew."""
+    """Restore a pickled error without its constructor, which would build the message again."""
     error = kind.__new__(kind, *args)
     error.__dict__.update(fields)
     return error
@@ -111,9 +125,31 @@ def _with_fields(kind: type[EdgekitError], args: tuple[Any, ...], fields: dict[s
 
 def quote(value: object) -> str:
     """The repr of a foreign value for a message: at most 200 characters, truncated in the middle."""
-    text = repr(value)
-    half = _MAX_FOREIGN // 2
-    return text if len(text) <= _MAX_FOREIGN else f"{text[:half]}...{text[-half:]}"
+    try:
+        text = repr(value)
+    except Exception:  # a repr may fail: of an integer of 5000 digits, for one
+        text = f"<{type(value).__name__}>"
+    return _truncated(text, _MAX_FOREIGN)
+
+
+def _truncated(text: str, most: int) -> str:
+    """At most this many characters of the text, without its middle if it has more."""
+    half = (most - len("...")) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
+def must_be(name: str, expected: str, value: object) -> str:
+    """The message for an argument that is not what it must be: "`top` must be an integer from 1 (got 0)"."""
+    return f"`{name}` must be {expected} (got {quote(value)})"
+
+
+def check_types(kind: type | UnionType, **values: object) -> None:
+    """Raises SpecError for an argument that is not of this type, or of one of these types. values: by their names."""
+    for name, value in values.items():
+        if not isinstance(value, kind):
+            names = ["None" if one is NoneType else one.__name__ for one in get_args(kind) or (kind,)]
+            article = "an" if names[0][0] in "AEIOU" else "a"
+            raise SpecError(must_be(name, f"{article} {' or '.join(names)}", value))
 
 
 def printable(text: str) -> str:
@@ -121,14 +157,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """One line for an unknown name, with the closest known ones: what every look-up by name says."""
-    import difflib  # here, because a program that makes no mistake need not wait for it
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """The message for an unknown name, with the known names that are close to it."""
+    import difflib  # here, because a program that makes no mistake does not need it
 
-    known, name = sorted(known), name if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]}..."
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    known = sorted(known)
+    close = difflib.get_close_matches(name[:_MAX_NAME], known, n=3, cutoff=0.5) if isinstance(name, str) else []
     hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"
-    return f"unknown {kind} {name!r}; {hint}"
+    return f"unknown {kind} {quote(name)}; {hint}"
 
 
 def listed(items: Iterable[str], *, most: int = 6, separator: str = ", ") -> str:

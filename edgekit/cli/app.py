@@ -75,7 +75,7 @@ def run() -> None:
         KeyboardInterrupt: the command was interrupted.
     """
     try:
-        code = app(None if len(sys.argv) > 1 else ["--help"], standalone_mode=False)
+        code = app(None if len(sys.argv) > 1 else ["--help"], prog_name="edgekit", standalone_mode=False)
     except typer.TyperException as error:
         raise SpecError(_usage_message(error)) from None
     if code == _EXIT_INTERRUPTED:  # how typer ends a command that was interrupted

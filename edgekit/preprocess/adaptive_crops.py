@@ -1,4 +1,4 @@
-"""Adaptive crops: one view at most images, more views at those that stay in doubt."""
+"""Adaptive crops: one view of most images, more views of those whose class stays in doubt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
 from edgekit.preprocess.crops import Geometry, View, ViewRule
 from edgekit.preprocess.scores import Average, Floats, softmax
@@ -18,8 +18,8 @@ from edgekit.preprocess.scores import Average, Floats, softmax
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-# What the steps of an adaptive plan are chosen from, by the names that stand in model files: their meaning is fixed.
-# start and end are the left and right of a wide image, the top and bottom of a tall one.
+# The views that an adaptive plan can use. Model files contain these names, so their meaning is fixed. start and end are
+# the left and right of a wide image, and the top and bottom of a tall one.
 VIEW_RULES = {
     "center": ViewRule(),
     "near": ViewRule(zoom=1.0625),
@@ -34,12 +34,29 @@ _MAX_STEPS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptivePlan:
-    """Looks taken one after the other, until their answer is sure or the last one is taken.
+    """Views that are run one after the other until the class is clear, or there are no more.
 
-    An image's answer is softmax(mean of the logits of the views so far / temperature), and it is sure when its best
-    class leads the second by `margin` (0 to 1). view_names: names in VIEW_RULES, the first of which every image gets.
-    curve: (mean number of views, margin) as measured on some images, both ascending: it says the margin for a budget.
-    budget: how many views an image may take in the mean; from 1.
+    The probabilities are softmax(mean of the logits of the views so far / temperature). The class is clear when the
+    best one leads the second by `margin`. `edgekit crops` fits a plan to a model and writes it into the model file.
+
+    Args:
+        view_names: names in VIEW_RULES, in the order in which the views are run; every image gets the first.
+        temperature: divisor of the mean logits, above 0.
+        curve: (mean number of views, margin) as measured on some images, both ascending: the margin for each budget.
+        budget: mean number of views per image, from 1.
+
+    Raises:
+        SpecError: a value is not possible.
+
+    Example:
+        >>> from edgekit import AdaptivePlan
+        >>> plan = AdaptivePlan(
+        ...     view_names=("center", "wide"), temperature=1.5, curve=((1.0, 0.0), (2.0, 1.0)), budget=1.25
+        ... )
+        >>> plan.margin
+        0.25
+        >>> plan.with_budget(1.5).margin
+        0.5
     """
 
     view_names: tuple[str, ...]
@@ -48,49 +65,75 @@ class AdaptivePlan:
     budget: float
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.view_names) <= _MAX_STEPS:
-            raise SpecError(f"adaptive crops have 1 to {_MAX_STEPS} views, not {len(self.view_names)}")
+        if not (isinstance(self.view_names, tuple) and 1 <= len(self.view_names) <= _MAX_STEPS):
+            raise SpecError(must_be("view_names", f"a tuple of 1 to {_MAX_STEPS} names of views", self.view_names))
         for name in self.view_names:
-            if name not in VIEW_RULES:
-                raise SpecError(unknown("view", str(name), VIEW_RULES))
+            if not isinstance(name, str) or name not in VIEW_RULES:
+                raise SpecError(unknown("view", name, VIEW_RULES))
         if not (_is_finite(self.temperature) and self.temperature > 0):
-            raise SpecError(f"the temperature must be above 0, not {self.temperature!r:.100}")
+            raise SpecError(must_be("temperature", "a number above 0", self.temperature))
         if not _is_curve(self.curve):
-            raise SpecError("the curve of adaptive crops must be ascending pairs of a number of views and a margin")
+            raise SpecError(must_be("curve", "ascending pairs of a number of views and a margin", self.curve))
         if not (_is_finite(self.budget) and self.budget >= 1):
-            raise SpecError(f"the budget must be a number of views from 1, not {self.budget!r:.100}")
+            raise SpecError(must_be("budget", "a number of views from 1", self.budget))
 
     def __len__(self) -> int:
         return len(self.view_names)
 
     @property
     def margin(self) -> float:
-        """What the best class must lead by, 0 to 1, for the budget to be kept; past 1 where it allows every view."""
+        """The lead, 0 to 1, at which the class is clear, for this budget; above 1 if the budget allows every view."""
         views, margins = zip(*self.curve, strict=True)
         return float(np.interp(self.budget, views, margins))
 
     def with_budget(self, budget: float) -> AdaptivePlan:
-        """The same plan with another budget. Raises SpecError for less than one view."""
+        """The same plan with another budget.
+
+        Args:
+            budget: mean number of views per image, from 1.
+
+        Raises:
+            SpecError: it is less than 1, or not a number.
+        """
         return replace(self, budget=budget)
 
     def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
-        """All views that an image of `size` may get, in their order."""
+        """All views that an image may get, in their order.
+
+        Args:
+            size: size of the upright image.
+            geometry: the model's Preprocess.
+        """
         return tuple(VIEW_RULES[name].view(size, geometry) for name in self.view_names)
 
     def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
-        """The views that are run before the plan is asked whether they are enough: one by one."""
+        """The views that are run before `is_sure` is asked whether they suffice: one at a time.
+
+        Args:
+            size: size of the upright image.
+            geometry: the model's Preprocess.
+        """
         return tuple((view,) for view in self.views(size, geometry))
 
     def probabilities(self, logits: Floats, average: Average = "logits") -> npt.NDArray[np.float64]:
-        """(classes,) probabilities by (views, classes) logits of the first views; always of the logits' mean."""
+        """Probabilities of one image, float64 (classes,).
+
+        Args:
+            logits: float32 (views, classes) of the first views.
+            average: without effect: the logits are averaged, because the temperature was fitted to their mean.
+        """
         return softmax(logits.mean(axis=0, dtype=np.float64) / self.temperature)
 
     def is_sure(self, logits: Floats) -> bool:
-        """Whether (views, classes) logits of the first views are enough."""
+        """Whether the views that were run suffice.
+
+        Args:
+            logits: float32 (views, classes) of the first views.
+        """
         return bool(margins(self.probabilities(logits)) >= self.margin)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready values; from_dict is its inverse."""
+        """The plan as JSON-ready values; `from_dict` is the inverse."""
         return {
             "views": list(self.view_names),
             "temperature": self.temperature,
@@ -100,10 +143,17 @@ class AdaptivePlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AdaptivePlan:
-        """From to_dict's values. Raises SpecError for a missing or impossible one."""
-        views, curve = values.get("views"), values.get("curve")
+        """The plan from the values of `to_dict`.
+
+        Args:
+            values: the values by their names.
+
+        Raises:
+            SpecError: a value is missing or not possible.
+        """
+        views, curve = (values.get(name) if isinstance(values, Mapping) else None for name in ("views", "curve"))
         if not (_is_list_of(views, str) and _is_list_of(curve, list)):
-            raise SpecError("adaptive crops must have a list of views and a curve of pairs")
+            raise SpecError(must_be("adaptive_crops", "an object with a list of views and a curve of pairs", values))
         return cls(
             view_names=tuple(views or ()),
             temperature=values.get("temperature", 0.0),
@@ -113,7 +163,7 @@ class AdaptivePlan:
 
 
 def margins(probabilities: Floats) -> Floats:
-    """By how much the best class leads the second: (..., classes) -> (...), 0 to 1; 1 where there is one class."""
+    """The lead of the best class over the second: (..., classes) -> (...), 0 to 1; 1 if there is only one class."""
     if probabilities.shape[-1] < 2:
         return np.ones(probabilities.shape[:-1])
     best_two = np.partition(probabilities, -2, axis=-1)[..., -2:]
@@ -129,6 +179,8 @@ def _is_finite(value: object) -> bool:
 
 
 def _is_curve(curve: Sequence[Sequence[float]]) -> bool:
-    if not curve or not all(len(pair) == 2 and all(map(_is_finite, pair)) for pair in curve):
+    if not isinstance(curve, tuple) or not curve:
+        return False
+    if not all(isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_finite, pair)) for pair in curve):
         return False
     return all(first[0] < second[0] and first[1] < second[1] for first, second in itertools.pairwise(curve))

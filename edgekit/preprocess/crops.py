@@ -1,8 +1,8 @@
-"""Which parts of an image a network rules at: geometry only, before any pixel is resampled.
+"""Which parts of an image the network sees: geometry only, before any pixel is resampled.
 
-A plan is data: a row of rules, which hold for images of any size. `plan.views(size, preprocess)` says, for an image
-of that size, to which size the whole image is resized and which boxes of it are cut; `preprocess.pixels` then cuts
-them.
+A plan is data: a sequence of rules that hold for images of any size. `plan.views(size, preprocess)` turns them into the
+views of one image: to which size the whole image is resized, and which boxes of it are cut. `Preprocess.pixels` then
+cuts them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
 from edgekit.preprocess.scores import Average, Floats, averaged
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Fit: TypeAlias = Literal["resize", "cover", "inside", "stretch"]
+_FITS = get_args(Fit)
 
 
 class Geometry(Protocol):
-    """What of a Preprocess decides the geometry: short edge and padding in pixels, and the crop's size."""
+    """The part of a Preprocess that decides the geometry: short edge and padding in pixels, and the crop's size."""
 
     @property
     def resize(self) -> int: ...
@@ -35,7 +36,7 @@ class Geometry(Protocol):
 
 
 class Box(NamedTuple):
-    """Half-open box [top, bottom) x [left, right) in pixels of the resized image; outside of it lies black."""
+    """Half-open box [top, bottom) x [left, right) in pixels of the resized image; outside the image is black."""
 
     top: int
     left: int
@@ -44,7 +45,7 @@ class Box(NamedTuple):
 
 
 class View(NamedTuple):
-    """One view of one image: resize the whole to `resize`, cut `box`, then mirror left-right if `mirrored`."""
+    """One view of one image: resize the whole image to `resize`, cut `box`, mirror it left-right if `mirrored`."""
 
     resize: Size
     box: Box
@@ -52,13 +53,18 @@ class View(NamedTuple):
 
 
 class ViewRule(NamedTuple):
-    """A view of images of any size.
+    """One view of an image of any size.
 
-    fit: what the whole image is resized to. `resize`: the short edge that the preprocessing says, times `zoom`;
-    `cover`: the smallest size that fills the crop; `inside`: the largest that lies in the crop, with black around it;
-    `stretch`: the crop, whatever becomes of the proportions. down, across: where the crop lies, 0 at the top or left, 1
-    at the bottom or right. part: where given, the crop lies so in the largest part of the resized image that has the
-    crop's proportions, and that part lies at `part` of what it leaves free (0 top or left, 1 bottom or right).
+    Attributes:
+        fit: size to which the whole image is resized. `resize`: the short edge of the preprocessing, times `zoom`;
+            `cover`: the smallest size that fills the crop; `inside`: the largest that fits into the crop, with black
+            around it; `stretch`: exactly the crop, which changes the proportions.
+        zoom: factor on the short edge, for `resize`.
+        down: vertical position of the crop, from 0 (top) to 1 (bottom).
+        across: horizontal position of the crop, from 0 (left) to 1 (right).
+        part: None, or the position (0 top or left, 1 bottom or right) of the largest part of the resized image that has
+            the crop's proportions; `down` and `across` then refer to that part.
+        mirrored: whether the view is mirrored left-right.
     """
 
     fit: Fit = "resize"
@@ -99,31 +105,83 @@ class ViewRule(NamedTuple):
         return Box(top, left, top + crop.height, left + crop.width)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CropPlan:
-    """A named row of rules, all of which are averaged."""
+    """A named sequence of views, whose scores are averaged. `plan_named` returns the usual ones.
+
+    Args:
+        name: what messages and reports call the plan.
+        rules: one rule for each view.
+
+    Raises:
+        SpecError: there is no rule, or one that is not possible.
+
+    Example:
+        >>> from edgekit import CropPlan, Preprocess, Size, plan_named
+        >>> top_half = CropPlan("top-half", plan_named("grid:2x2").rules[:2])
+        >>> [view.box.left for view in top_half.views(Size(480, 640), Preprocess())]
+        [0, 117]
+    """
 
     name: str
     rules: tuple[ViewRule, ...]
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.rules, tuple) and self.rules):
+            raise SpecError(must_be("rules", "a tuple of one or more ViewRules", self.rules))
+        for rule in self.rules:
+            if not _is_possible(rule):
+                raise SpecError(must_be("rules", "ViewRules with a known fit, zoom > 0 and positions 0 to 1", rule))
+
     def views(self, size: Size, geometry: Geometry) -> tuple[View, ...]:
-        """The views of an image of `size`, in the order of the rules; small images may give equal ones."""
+        """The views of an image, in the order of the rules. Those of a small image may be equal.
+
+        Args:
+            size: size of the upright image.
+            geometry: the model's Preprocess.
+        """
         return tuple(rule.view(size, geometry) for rule in self.rules)
 
     def steps(self, size: Size, geometry: Geometry) -> tuple[tuple[View, ...], ...]:
-        """The views that are run together before the plan is asked whether they are enough: all of them."""
+        """The views that are run before `is_sure` is asked whether they suffice: all of them.
+
+        Args:
+            size: size of the upright image.
+            geometry: the model's Preprocess.
+        """
         return (self.views(size, geometry),)
 
     def is_sure(self, logits: Floats) -> bool:
-        """Whether the logits of the first steps are enough: there is one step."""
+        """Whether the views that were run suffice: always, because they are all there are.
+
+        Args:
+            logits: float32 (views, classes).
+        """
         return True
 
     def probabilities(self, logits: Floats, average: Average = "probabilities") -> npt.NDArray[np.float64]:
-        """(views, classes) logits to (classes,) probabilities."""
+        """Probabilities of one image, float64 (classes,).
+
+        Args:
+            logits: float32 (views, classes).
+            average: what is averaged over the views, "probabilities" or "logits".
+        """
         return averaged(logits, average)
+
+    def __repr__(self) -> str:
+        return f"CropPlan({self.name!r}, {len(self)} view{'s' * (len(self) > 1)})"
 
     def __len__(self) -> int:
         return len(self.rules)
+
+
+def _is_possible(rule: object) -> bool:
+    if not isinstance(rule, ViewRule) or rule.fit not in _FITS:
+        return False
+    try:
+        return rule.zoom > 0 and all(0 <= place <= 1 for place in (rule.down, rule.across, rule.part or 0.0))
+    except TypeError:
+        return False
 
 
 def mirrored(rules: tuple[ViewRule, ...]) -> tuple[ViewRule, ...]:
@@ -133,17 +191,17 @@ def mirrored(rules: tuple[ViewRule, ...]) -> tuple[ViewRule, ...]:
 
 _CENTER = (ViewRule(),)
 _FIVE = (*(ViewRule(down=down, across=across) for down, across in product((0.0, 1.0), repeat=2)), *_CENTER)
-_SCALES = (1.0, 1.125, 1.25, 1.375)  # short edges of 256, 288, 320 and 352 where the network's own is 256
+_SCALES = (1.0, 1.125, 1.25, 1.375)  # short edges of 256, 288, 320 and 352 if the network's own is 256
 
 
 def _multi_scale() -> tuple[ViewRule, ...]:
-    """At each scale, of the left, middle and right (or top, middle and bottom) square, its 5 crops and the whole of it.
+    """At each scale, the left, middle and right (or top, middle and bottom) square: its 5 crops, and all of it.
 
-    The whole square, resized to the crop, is the same at every scale; it counts four times, as in the paper.
+    All of a square, resized to the crop, is the same at every scale; it counts four times, as in the paper.
     """
     rules: list[ViewRule] = []
     for zoom, part in product(_SCALES, (0.0, 0.5, 1.0)):
-        rules += [rule._replace(zoom=zoom, part=part) for rule in _FIVE]
+        rules += [ViewRule("resize", zoom, rule.down, rule.across, part) for rule in _FIVE]
         rules.append(ViewRule(fit="cover", down=part, across=part))
     return (*rules, *mirrored(tuple(rules)))
 
@@ -166,18 +224,34 @@ _MAX_GRID = 16
 
 
 def plan_named(name: str | int | CropPlan) -> CropPlan:
-    """The plan of that name; 1, 2, 5, 10 and 144 are aliases of center, flip, five, ten and multi-scale.
+    """The crop plan of a name. A CropPlan is returned as it is.
 
-    `grid:RxC` is R rows of C crops, spread evenly over the image. Raises SpecError for an unknown name.
+    Args:
+        name: center, flip (center and its mirror image), five (corners and center), ten (five and their mirror images),
+            wide (the smallest size that fills the crop), whole (the whole image, with black around it), multi-scale
+            (144 crops at 4 scales), or grid:RxC (R rows of C crops, spread evenly). 1, 2, 5, 10 and 144 are aliases of
+            center, flip, five, ten and multi-scale.
+
+    Raises:
+        SpecError: the name is not known, or a grid has more than 16 rows or columns.
+
+    Example:
+        >>> from edgekit import plan_named
+        >>> plan_named("grid:3x3")
+        CropPlan('grid:3x3', 9 views)
     """
     if isinstance(name, CropPlan):
         return name
-    key = _ALIASES.get(str(name), str(name))
+    try:
+        text = str(name)
+    except ValueError:  # an integer of thousands of digits
+        text = ""
+    key = _ALIASES.get(text, text)
     if key in PLANS:
         return PLANS[key]
     grid = _GRID.fullmatch(key)
     if grid is None:
-        raise SpecError(unknown("crop plan", str(name), (*PLANS, *_ALIASES, "grid:3x3")))
+        raise SpecError(unknown("crop plan", name, (*PLANS, *_ALIASES, "grid:3x3")))
     rows, columns = int(grid[1]), int(grid[2])
     if max(rows, columns) > _MAX_GRID:
         raise SpecError(f"crop plan {key!r}: a grid has at most {_MAX_GRID} rows and columns")
@@ -185,15 +259,15 @@ def plan_named(name: str | int | CropPlan) -> CropPlan:
 
 
 def _spread(count: int) -> tuple[float, ...]:
-    """`count` places from one end, 0, to the other, 1; one alone stands in the middle."""
+    """`count` positions, evenly from 0 to 1; a single one is in the middle."""
     return tuple(step / (count - 1) for step in range(count)) if count > 1 else (0.5,)
 
 
 def resized_size(size: Size, geometry: Geometry, *, zoom: float = 1.0) -> Size:
     """The size of the whole image after resizing: short edge = resize * zoom, long edge truncated.
 
-    Where the crop would not fit even with the padding (a crop that is not square), the image is enlarged until it
-    does: an image smaller than the crop is no error.
+    If the crop does not fit even with the padding (a crop that is not square, or is larger than `resize`), the image is
+    enlarged until it does.
     """
     short = min(size)
     resized = Size(*(round(geometry.resize * zoom) * extent // short for extent in size))

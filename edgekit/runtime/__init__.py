@@ -1,1 +1,1 @@
-"""Prediction on onnxruntime: neither torch nor onnx is ever imported here."""
+"""Prediction with onnxruntime. Neither torch nor onnx is imported here."""

@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
-from edgekit.errors import SpecError
+from edgekit.errors import SpecError, must_be
 from edgekit.image.load import LoadedImage
 from edgekit.labels import match_labels
 from edgekit.preprocess.scores import Average, softmax
-from edgekit.runtime.classifier import Classifier, Predictor
+from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import AnyPlan, ClassScores, Probabilities, Stopwatch
+from edgekit.runtime.predictor import Predictor
 
 _OWNERS = ("the first model", "another model of the ensemble")
 
 
 class Ensemble(Predictor):
-    """The weighted mean of what several classifiers say.
+    """The weighted mean of several classifiers, which predicts as one.
 
-    members: with the same labels, in any order; predictions have the order of the first's. weights: one for each, of
-    which only the proportions count; equal by default. It answers as a Classifier does, with as many decodings of a
-    image as the members want different ones, and closes its members. Raises SpecError for labels that disagree.
+    An image is decoded once for all members. Closing the ensemble closes its members.
+
+    Args:
+        members: classifiers with the same labels, in any order; the predictions have the order of the first.
+        weights: one for each member, above 0; only their proportions matter. Equal by default.
+
+    Raises:
+        SpecError: the labels differ, or an argument is not valid.
+
+    Example:
+        >>> from edgekit import Classifier, Ensemble
+        >>> members = [Classifier("mobilenet_v2-cifar10"), Classifier("mobilenet_v2-cifar10-int8")]
+        >>> with Ensemble(members, weights=[2, 1]) as ensemble:
+        ...     ensemble.predict("examples/ship.png").label
+        'ship'
+        >>> ensemble
+        <Ensemble of 2 models: 'mobilenet_v2', 'mobilenet_v2'; 10 labels>
     """
 
     def __init__(self, members: Sequence[Classifier], *, weights: Sequence[float] | None = None) -> None:
-        if not members:
-            raise SpecError("an ensemble has at least one classifier")
+        if not isinstance(members, Sequence) or not members or not all(isinstance(m, Classifier) for m in members):
+            raise SpecError(must_be("members", "a list of at least one Classifier", members))
         self._members = tuple(members)
         self._weights = _shares(weights, len(members))
         self._orders = [match_labels(self.labels, member.labels, owners=_OWNERS, error=SpecError) for member in members]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the probabilities: the first member's."""
+        """Names of the classes, in the order of the probabilities: the first member's."""
         return self._members[0].labels
 
     @property
@@ -43,21 +59,20 @@ class Ensemble(Predictor):
         return self._members
 
     def warmup(self) -> None:
-        """Run every network once."""
+        """Run every network once, so that the first prediction is as fast as the next."""
         for member in self._members:
             member.warmup()
 
     def close(self) -> None:
-        """Close every member."""
+        """Close every member. Predicting after that is an error."""
         for member in self._members:
             member.close()
 
-    def scores(
+    def _scores(
         self, image: LoadedImage, plans: Sequence[AnyPlan], average: Average, watch: Stopwatch, *, exact: bool = False
     ) -> ClassScores:
-        """The weighted mean of the members' scores, in the order of our labels."""
         scores = [
-            member.scores(image.in_color(member.info.preprocess.color), [plan], average, watch, exact=exact)
+            member._scores(image.in_color(member.info.preprocess.color), [plan], average, watch, exact=exact)
             for member, plan in zip(self._members, plans, strict=True)
         ]
         logits = self._mean([member.logits for member in scores])
@@ -67,15 +82,26 @@ class Ensemble(Predictor):
         return ClassScores(probabilities, logits, sum(member.views for member in scores))
 
     def _mean(self, values: Sequence[Probabilities]) -> Probabilities:
-        """The weighted mean of the members' (classes,) values, in the order of our labels."""
+        """The weighted mean of the members' values (classes,), in the order of the ensemble's labels."""
         rows = [row[list(order)] for row, order in zip(values, self._orders, strict=True)]
         return np.asarray(np.average(rows, axis=0, weights=self._weights))
 
+    def _over(self, models: tuple[Classifier, ...]) -> Ensemble:
+        return Ensemble(models, weights=self._weights)
+
+    def __repr__(self) -> str:
+        count, networks = len(self._members), ", ".join(repr(member.info.model) for member in self._members)
+        return f"<Ensemble of {count} model{'s' * (count > 1)}: {networks}; {len(self.labels)} labels>"
+
 
 def _shares(weights: Sequence[float] | None, members: int) -> list[float]:
-    shares = [1.0] * members if weights is None else [float(weight) for weight in weights]
+    if weights is None:
+        return [1.0] * members
+    if not isinstance(weights, Sequence | np.ndarray) or not all(isinstance(w, Real) for w in weights):
+        raise SpecError(must_be("weights", "a list of numbers", weights))
+    shares = [float(weight) for weight in weights]
     if len(shares) != members:
-        raise SpecError(f"{len(shares)} weights for {members} classifiers; give one for each")
+        raise SpecError(f"`weights` has {len(shares)} values for {members} classifiers; give one for each")
     if not all(math.isfinite(share) and share > 0 for share in shares):
-        raise SpecError(f"weights must be above 0, not {', '.join(map(str, shares))}")
+        raise SpecError(must_be("weights", "above 0", shares))
     return shares

@@ -1,4 +1,4 @@
-"""What a user names as images: files, folders, patterns, addresses, standard input; and what there is to predict."""
+"""From the names that a user gives to images: files, folders, patterns, web addresses, standard input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBER = re.compile("[0-9]+")
 
 
 class NamedSource(NamedTuple):
-    """One image: what it is called in the answers, and what to predict, or why there is nothing."""
+    """One image: its name in the results, and its source, or the error if there is no image."""
 
     name: str
     source: ImageSource | ImageError
@@ -34,13 +34,17 @@ def find_images(
     timeout_s: float | None = None,
     skipped: str | os.PathLike[str] | None = None,
 ) -> Iterator[NamedSource]:
-    """The images behind the names, in their order, found as they are asked for.
+    """Yield the images behind the names, in their order, as they are found.
 
-    A name is a file; a folder, of which every image is taken, those of its folders too, in the order of their names,
-    2 before 10; a pattern of *, ?, [...] and **, in that order as well; an http or https address; or - for `stdin`. A
-    name behind which there is nothing is a NamedSource whose source is an ImageError. Links are followed, but no folder
-    is entered twice, and hidden ones never. timeout_s: how long fetching one address may take, 30 by default. skipped:
-    a folder that is not entered.
+    Links are followed, but no folder is entered twice, and hidden ones never.
+
+    Args:
+        names: each is a file; a folder, for all images in it and its folders, in natural order (2 before 10); a pattern
+            with *, ?, [...] or **, in the same order; an http or https address; or - for `stdin`. A name without an
+            image yields a NamedSource whose source is an ImageError.
+        stdin: the file that - stands for; without it, - is a file name.
+        timeout_s: seconds allowed for fetching one address; 30 by default.
+        skipped: a folder that is not entered.
     """
     for name in names:
         if name == STDIN and stdin is not None:
@@ -54,13 +58,13 @@ def find_images(
         elif _MAGIC.search(name):
             yield from _of_pattern(name, skipped)
         else:
-            yield NamedSource(name, name)  # opening it says what is wrong
+            yield NamedSource(name, name)  # opening it reports what is wrong
 
 
 def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
-    """The names in a text file, one a line, or separated by NUL as `find -print0` writes them; - reads `stdin`.
+    """Read names from a text file: one per line, or separated by NUL as `find -print0` writes them.
 
-    Empty lines are left out. Raises DataError where it cannot be read.
+    Empty lines are left out. `-` reads `stdin`. Raises DataError if the file cannot be read.
     """
     if path == STDIN and stdin is not None:
         data = stdin.read(_MAX_LIST_BYTES)
@@ -74,8 +78,8 @@ def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
 def _web_image(name: str, timeout_s: float | None) -> ImageSource | ImageError:
     scheme = name.partition(":")[0].lower()
     if scheme not in ("http", "https"):
-        return ImageError(f"{name}: images are fetched by http and https, not by {scheme}")
-    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebImage  # here: most images are files
+        return ImageError(f"{name}: images can be fetched by http and https, not by {scheme}")
+    from edgekit.hub.web_image import DEFAULT_TIMEOUT_S, WebImage  # here, because most images are files
 
     return WebImage(name, timeout_s=DEFAULT_TIMEOUT_S if timeout_s is None else timeout_s)
 
@@ -106,11 +110,11 @@ def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterato
             found = True
             yield entry
     if not found:
-        yield NamedSource(pattern, ImageError(f"{pattern}: no such file, and no file has a name of this pattern"))
+        yield NamedSource(pattern, ImageError(f"{pattern}: no such file, and no file matches this pattern"))
 
 
 def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether a path's parts fit a pattern's, of which ** fits any number."""
+    """Whether the parts of a path match those of a pattern, in which ** matches any number."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
@@ -119,9 +123,9 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
 
 
 def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
-    """Every file in the folder and, to `deepest` levels, in its folders, which stand among the files by their names.
+    """Yield every file in the folder and, to `deepest` levels, in its folders, which are sorted among the files.
 
-    A folder that cannot be read is an ImageError in its place. Each real folder is entered once, whatever links say.
+    A folder that cannot be read yields an ImageError in its place. Each real folder is entered once, despite links.
     """
     seen = set() if skipped is None else {_identity(skipped)}
     levels = [_entries(root, seen)]
@@ -137,7 +141,7 @@ def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) 
 
 
 def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[NamedSource | str]:
-    """The files of a folder and the paths of its folders, in natural order; nothing of a folder seen before."""
+    """The files in a folder and the paths of its folders, in natural order; nothing for a folder seen before."""
     identity = _identity(folder or os.curdir)
     if identity is not None and identity in seen:
         return
@@ -161,7 +165,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """What a folder is by any name; None where there is none."""
+    """What identifies a folder, whatever its path; None if there is no such folder."""
     try:
         status = os.stat(folder)  # noqa: PTH116
     except (OSError, ValueError):
@@ -170,5 +174,5 @@ def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
 
 
 def _natural(name: str) -> str:
-    """A key by which 2 comes before 10: each number with its length before it."""
+    """A sorting key by which 2 comes before 10: each number is preceded by its length."""
     return _NUMBER.sub(lambda number: f"{len(number[0].lstrip('0')):03}{number[0].lstrip('0')}", name.casefold())

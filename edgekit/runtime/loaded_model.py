@@ -1,4 +1,4 @@
-"""A model file with its session: validated, opened, run, and opened anew in a forked child."""
+"""A model file and its session: validated, opened, run, and opened again in a forked child."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from edgekit.artifact.info import ArtifactInfo, info_from_metadata, is_ort_format, parse_info, read_model
-from edgekit.errors import ArtifactError, EdgekitError, SpecError
+from edgekit.errors import ArtifactError, EdgekitError, SpecError, listed, quote
 from edgekit.image.source import Pixels
 from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import (
@@ -25,91 +25,100 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 LOGITS, FEATURES = "logits", "features"
+_BYTES_NAME = "model bytes"
 
 
 class LoadedModel:
-    """An artifact that runs. Threads may share it; whoever pickles it keeps its path and options.
+    """An artifact that runs. Threads may share it.
 
-    Raises ArtifactError for a file that is not an artifact, or that holds what no classifier needs.
+    source: path or bytes of the model file. Raises ArtifactError for a file that is not an artifact, or contains what
+    no classifier needs.
     """
 
-    def __init__(self, path: str | os.PathLike[str], options: SessionOptions) -> None:
-        # Absolute: a pickled or forked one may find itself in another folder.
-        self.path = os.path.abspath(path)  # noqa: PTH100  (keeps links)
+    def __init__(self, source: str | bytes, options: SessionOptions) -> None:
+        # Absolute, because a pickled or forked one may be opened in another folder. abspath does not resolve links.
+        self.source = source if isinstance(source, bytes) else os.path.abspath(source)  # noqa: PTH100
         self.options = options
         self.info: ArtifactInfo
         self._session: ort.InferenceSession | None
         self.info, self._session = self._open()
         self._process = os.getpid()
 
-    def run(self, output: str, batch: Pixels) -> npt.NDArray[np.float32]:
-        """float32 (N, values) of one output for uint8 pixels (N, height, width, channels).
+    @property
+    def name(self) -> str:
+        """What messages call the model."""
+        return _BYTES_NAME if isinstance(self.source, bytes) else self.source
 
-        Raises SpecError for other pixels, ArtifactError if the graph has no such output, fails, or puts out another
-        thing than it states.
+    def run(self, output: str, batch: Pixels) -> npt.NDArray[np.float32]:
+        """Run one output: float32 (N, values) for uint8 pixels (N, height, width, channels).
+
+        Raises SpecError for pixels of another type or shape, and ArtifactError if the graph has no such output, fails,
+        or returns values of another type or shape than it states.
         """
         session = self._session_here()
         self._check_pixels(batch)
         if not len(batch) and output == LOGITS:
             return np.empty((0, len(self.info.labels)), np.float32)
         if output != LOGITS and output not in self.outputs:
-            raise ArtifactError(f"{self.path}: has no output {output!r}; export the model with it")
+            raise ArtifactError(
+                f"{self.name}: has no output {quote(output)}; its outputs are {listed(map(quote, self.outputs))}"
+            )
         try:
             values = run_batches(session, batch, output=output, limit_s=self._limit_s * max(1, len(batch)))
         except ArtifactError as error:
-            raise ArtifactError(f"{self.path}: stopped: {error}") from None
-        except Exception as error:  # onnxruntime raises classes of its own that are not public
-            raise ArtifactError(f"{self.path}: onnxruntime cannot run it: {first_line(error)}") from None
+            raise ArtifactError(f"{self.name}: {error}") from None
+        except Exception as error:  # onnxruntime's own exception classes are not public
+            raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
         return self._checked(values, output, len(batch))
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what the graph puts out."""
+        """The names of the graph's outputs."""
         return tuple(output.name for output in self._session_here().get_outputs())
 
     def close(self) -> None:
-        """Give the session's memory and threads back; running it after that is an error."""
+        """Release the session's memory and threads. Running it after that is an error."""
         self._session = None
 
     def _check_pixels(self, batch: Pixels) -> None:
         expected = (*self.info.preprocess.crop, self.info.preprocess.channels)
         if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != expected:
             actual = f"{batch.dtype} {batch.shape}" if isinstance(batch, np.ndarray) else type(batch).__name__
-            raise SpecError(f"pixels must be uint8 (N, {', '.join(map(str, expected))}), not {actual}")
+            raise SpecError(f"`batch` must be uint8 (N, {', '.join(map(str, expected))}), got {actual}")
 
     def _checked(self, values: npt.NDArray[Any], output: str, images: int) -> npt.NDArray[np.float32]:
-        """The values, if they are finite and for that many images; onnxruntime only warns of a strange shape."""
+        """The values, if they are finite and have the stated shape; onnxruntime only warns of another shape."""
         shape = (images, len(self.info.labels)) if output == LOGITS else (images, *values.shape[1:])
         if values.dtype != np.float32 or values.ndim < 2 or values.shape != shape:
             raise ArtifactError(
-                f"{self.path}: its {output} are {values.dtype} {values.shape} for {images} images of "
-                f"{len(self.info.labels)} labels"
+                f"{self.name}: its {output} for {images} images and {len(self.info.labels)} labels are {values.dtype} "
+                f"{values.shape}; the model is broken"
             )
         if not np.isfinite(values).all():
-            raise ArtifactError(f"{self.path}: its {output} are not finite; the model is broken")
+            raise ArtifactError(f"{self.name}: its {output} are not finite; the model is broken")
         return values
 
     def _session_here(self) -> ort.InferenceSession:
         """The session of this process: a forked child opens its own."""
         session = self._session
         if session is None:
-            raise EdgekitError(f"{self.path}: the classifier is closed")
+            raise EdgekitError(f"{self.name}: the classifier is closed")
         if self._process == os.getpid():
             return session
-        # Two threads of the child may both come here; each opens one, and the last stays.
+        # Two threads of the child may both arrive here: each opens a session, and the last one stays.
         info, session = self._open()
         if info != self.info:
-            raise ArtifactError(f"{self.path}: the file has changed since it was opened")
+            raise ArtifactError(f"{self.name}: the file has changed since it was opened")
         self._session = session
         self._process = os.getpid()
         return session
 
     def _open(self) -> tuple[ArtifactInfo, ort.InferenceSession]:
-        """Read, validate and open the file."""
+        """Read, validate and open the model."""
         from edgekit.artifact.guard.scan import check_model  # here, because importing edgekit opens no model
 
-        name, options = self.path, self.options
-        model = read_model(name, max_bytes=options.limits.max_bytes)
+        name, options = self.name, self.options
+        model = self._read()
         self._limit_s = time_limit_s(len(model))
         if is_ort_format(model):
             info, session = _open_trusted(model, name, options)
@@ -120,12 +129,20 @@ class LoadedModel:
         _check_interface(session, info, name)
         return info, session
 
+    def _read(self) -> bytes:
+        max_bytes = self.options.limits.max_bytes
+        if not isinstance(self.source, bytes):
+            return read_model(self.source, max_bytes=max_bytes)
+        if len(self.source) > max_bytes:
+            raise ArtifactError(f"{self.name}: {len(self.source)} bytes, more than the limit of {max_bytes} bytes")
+        return self.source
+
 
 def _open_trusted(model: bytes, name: str, options: SessionOptions) -> tuple[ArtifactInfo, ort.InferenceSession]:
     if not options.trusted:
         raise ArtifactError(
-            f"{name}: refused: onnxruntime's own format cannot be looked through before it is loaded; give the .onnx "
-            f"file, or trusted=True (--trusted) if you made this one"
+            f"{name}: refused: onnxruntime's own format cannot be validated before it is loaded; use the .onnx file, "
+            "or allow this one with `trusted` if you created it"
         )
     session = open_session(model, name=name, options=options, ort_format=True)
     try:
@@ -136,14 +153,14 @@ def _open_trusted(model: bytes, name: str, options: SessionOptions) -> tuple[Art
 
 
 def _check_interface(session: ort.InferenceSession, info: ArtifactInfo, name: str) -> None:
-    """The graph must be what its metadata states: any number of raw images in, one logit for each label out."""
+    """Check that the graph is what its metadata states: any number of raw images in, one logit per label out."""
     inputs = [(i.name, i.type, tuple(i.shape[1:])) for i in session.get_inputs()]
     expected = ("pixels", "tensor(uint8)", (*info.preprocess.crop, info.preprocess.channels))
     if inputs != [expected]:
-        raise ArtifactError(f"{name}: its input is {inputs}, but its metadata says {expected}")
+        raise ArtifactError(f"{name}: its input is {quote(inputs)}, but its metadata states {expected}")
     batch = fixed_batch(session)
     if batch is not None and not 1 <= batch <= MAX_FIXED_BATCH:
-        raise ArtifactError(f"{name}: it takes {batch} images at a time; at most {MAX_FIXED_BATCH} are allowed")
+        raise ArtifactError(f"{name}: its batch size is fixed to {batch}; at most {MAX_FIXED_BATCH} is allowed")
     outputs = {o.name: (o.type, tuple(o.shape[1:])) for o in session.get_outputs()}
     if outputs.get(LOGITS) != ("tensor(float)", (len(info.labels),)):
-        raise ArtifactError(f"{name}: its outputs are {outputs}, but it has {len(info.labels)} labels")
+        raise ArtifactError(f"{name}: its outputs are {quote(outputs)}, but it has {len(info.labels)} labels")

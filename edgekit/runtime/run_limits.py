@@ -1,7 +1,7 @@
-"""Runs of a network that fit and end: what a model may take of memory and time while it runs.
+"""Limits on the memory and time of a network's runs.
 
-The guard reads what a file says; sizes that a graph computes, and work without end, show only in a run. onnxruntime can
-bound both: its arena for everything that lies between the layers has a roof, and a run can be told to stop.
+The guard validates what is written in a file. Sizes that a graph computes, and endless work, show only in a run.
+onnxruntime can bound both: its arena, which holds everything between the layers, has a limit, and a run can be stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnxruntime as ort
 
-from edgekit.errors import ArtifactError, SpecError
+from edgekit.errors import ArtifactError, SpecError, must_be
 from edgekit.runtime.cpu import available_threads
 
 if TYPE_CHECKING:
@@ -26,21 +26,25 @@ if TYPE_CHECKING:
 Feed: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 MEMORY_VARIABLE = "EDGEKIT_RUN_MEMORY_MB"
-# Of all runs together, weights not counted. EfficientNet-B7, the largest network, takes half of it.
+# Of all runs together, without weights. EfficientNet-B7, the largest network of the zoo, needs half of it.
 _MEGABYTES = 512
 _LEAST, _MOST = 16, 2**20
-_EXHAUSTED = "Available memory of"  # onnxruntime has no class or code of its own for it
-_LOOK_EVERY_S = 0.5
-# How often a run is tried: beside others, alone with an arena that gives back what it keeps for runs of other sizes
-# (which it does when a run has ended, even by failing), and alone again in the emptied arena.
-_TRIES = ({"alone": False, "shrinking": False}, {"alone": True, "shrinking": True}, {"alone": True, "shrinking": False})
+_EXHAUSTED = "Available memory of"  # onnxruntime has no exception class or code for it
+_CHECK_EVERY_S = 0.5
+# The attempts of a run: beside others; alone, with an arena that releases what it keeps for runs of other sizes (which
+# it does after a run, even a failed one); and alone again, in the emptied arena.
+_ATTEMPTS = (
+    {"alone": False, "shrinking": False},
+    {"alone": True, "shrinking": True},
+    {"alone": True, "shrinking": False},
+)
 
 
 def use_bounded_memory(options: ort.SessionOptions) -> None:
-    """Let a session take what its runs need from the arena. Raises SpecError for a wrong EDGEKIT_RUN_MEMORY_MB.
+    """Let the runs of a session allocate from the arena. Raises SpecError for an invalid EDGEKIT_RUN_MEMORY_MB.
 
-    In a child forked after that, sessions have an arena each, without a roof: another thread may have held the lock of
-    the parent's at the fork, and nobody would ever open it.
+    In a child forked after that, each session has an arena of its own without a limit: another thread may have held the
+    lock of the parent's arena at the fork, and nothing would ever release it.
     """
     if _register_arena() == os.getpid():
         options.add_session_config_entry("session.use_env_allocators", "1")
@@ -52,48 +56,48 @@ def _is_exhausted(error: Exception) -> bool:
 
 
 def run_megabytes() -> int:
-    """The arena's roof: EDGEKIT_RUN_MEMORY_MB when the first session was opened, else 512."""
+    """The limit of the arena: EDGEKIT_RUN_MEMORY_MB when the first session was opened, or 512."""
     setting = os.environ.get(MEMORY_VARIABLE)
     if not setting:
         return _MEGABYTES
     if not setting.isdecimal() or not _LEAST <= int(setting) <= _MOST:
-        raise SpecError(f"{MEMORY_VARIABLE} must be a whole number from {_LEAST} to {_MOST}, not {setting!r:.40}")
+        raise SpecError(must_be(MEMORY_VARIABLE, f"an integer from {_LEAST} to {_MOST}", setting))
     return int(setting)
 
 
 @functools.cache
 def _register_arena() -> int:
-    """Once: onnxruntime has one arena for a process. The process that did it."""
+    """Register the one arena that onnxruntime has per process, once. Returns the process that did it."""
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    # It grows by what is asked for, not by doubling: small networks stay small.
-    roof = {"max_mem": run_megabytes() * 2**20, "arena_extend_strategy": 1}
-    ort.create_and_register_allocator(memory, ort.OrtArenaCfg(roof))
+    # It grows by what is requested, not by doubling: small networks stay small.
+    limit = {"max_mem": run_megabytes() * 2**20, "arena_extend_strategy": 1}
+    ort.create_and_register_allocator(memory, ort.OrtArenaCfg(limit))
     return os.getpid()
 
 
 def time_limit_s(model_bytes: int) -> float:
-    """Seconds that one run may take: 3, and 1 more for each MB of the file, for large networks on small machines."""
+    """Seconds allowed for one run: 3, and 1 more for each MB of the file, for large networks on small machines."""
     return 3 + model_bytes / 1e6
 
 
 def run(
     session: ort.InferenceSession, outputs: Sequence[str], feed: Feed, *, limit_s: float = math.inf
 ) -> list[npt.NDArray[Any]]:
-    """The named outputs of the session for this feed.
+    """Run the session for the named outputs.
 
-    As many runs as there are cores go at once and the others wait; more would only take more memory. One that does not
+    At most one run per core is in progress and the others wait; more would only need more memory. A run that does not
     fit beside others, or beside what the arena keeps for runs of other sizes, is tried again alone. limit_s: seconds
-    that it may take; any number for a model that was made here. Raises ArtifactError for a run that needs more memory
-    or time than it may have, and what onnxruntime raises.
+    allowed; unlimited for a model that was made here. Raises ArtifactError for a run that exceeds its memory or time,
+    and the errors of onnxruntime.
     """
-    for attempt in _TRIES:
+    for attempt in _ATTEMPTS:
         try:
-            with _runs.place(alone=attempt["alone"]):
+            with _runs.slot(alone=attempt["alone"]):
                 return _timed(session, outputs, feed, limit_s, shrinking=attempt["shrinking"])
-        except Exception as error:  # onnxruntime raises classes of its own that are not public
+        except Exception as error:  # onnxruntime's own exception classes are not public
             if not _is_exhausted(error):
                 raise
-    raise ArtifactError(f"a run needs more than {run_megabytes()} MB; {MEMORY_VARIABLE} sets another limit")
+    raise ArtifactError(f"inference needs more than {run_megabytes()} MB; raise the limit with {MEMORY_VARIABLE}")
 
 
 def _timed(
@@ -103,46 +107,46 @@ def _timed(
     options.log_severity_level = 4
     if shrinking:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    with _watch.over(options, limit_s):
+    with _watch.limit(options, limit_s):
         try:
             values: list[npt.NDArray[Any]] = session.run(list(outputs), feed, options)
         except Exception:
             if options.terminate:
-                raise ArtifactError(f"a run took more than {limit_s:.0f} s and was stopped") from None
+                raise ArtifactError(f"inference took more than {limit_s:.0f} s and was stopped") from None
             raise
     return values
 
 
 class _Runs:
-    """The places for runs: one for each core, or all of them for one run."""
+    """Slots for runs: one for each core, or all of them for a single run."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._places = self._free = available_threads()
-        self._want_all = 0  # who waits for all places; the others let them go first, or they would wait for ever
+        self._slots = self._free = available_threads()
+        self._want_all = 0  # runs that wait for all slots; the others let them go first, or they would wait forever
 
     @contextmanager
-    def place(self, *, alone: bool) -> Iterator[None]:
-        """Wait for a place, or for all of them, and keep it meanwhile."""
-        places = self._places if alone else 1
+    def slot(self, *, alone: bool) -> Iterator[None]:
+        """Wait for a slot, or for all of them, and hold it meanwhile."""
+        slots = self._slots if alone else 1
         with self._changed:
             self._want_all += alone
             try:
-                self._changed.wait_for(lambda: self._free >= places and (alone or not self._want_all))
+                self._changed.wait_for(lambda: self._free >= slots and (alone or not self._want_all))
             finally:
                 self._want_all -= alone
                 self._changed.notify_all()
-            self._free -= places
+            self._free -= slots
         try:
             yield
         finally:
             with self._changed:
-                self._free += places
+                self._free += slots
                 self._changed.notify_all()
 
 
 class _Watch:
-    """Looks every half second whether a run has passed its time, and tells it to stop. Its thread starts with use."""
+    """Checks every half second for runs that exceed their time, and stops them. Its thread starts on first use."""
 
     def __init__(self) -> None:
         self._deadlines: dict[ort.RunOptions, float] = {}
@@ -150,22 +154,22 @@ class _Watch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def over(self, options: ort.RunOptions, limit_s: float) -> Iterator[None]:
-        """Stop the run with these options where it lasts longer."""
+    def limit(self, options: ort.RunOptions, limit_s: float) -> Iterator[None]:
+        """Stop the run that has these options if it takes longer than limit_s."""
         self._deadlines[options] = time.monotonic() + limit_s
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._look, name="edgekit-watch", daemon=True)
+                    self._thread = threading.Thread(target=self._stop_overdue_runs, name="edgekit-watch", daemon=True)
                     self._thread.start()
         try:
             yield
         finally:
             del self._deadlines[options]
 
-    def _look(self) -> None:
+    def _stop_overdue_runs(self) -> None:
         while True:
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_CHECK_EVERY_S)
             for options, deadline in list(self._deadlines.items()):
                 if time.monotonic() > deadline:
                     options.terminate = True
@@ -174,11 +178,11 @@ class _Watch:
 _runs, _watch = _Runs(), _Watch()
 
 
-def _renew() -> None:
-    """In a forked child: the parent's runs and its watching thread are not here."""
+def _reset() -> None:
+    """In a forked child, in which the parent's runs and its watching thread do not exist."""
     global _runs, _watch
     _runs, _watch = _Runs(), _Watch()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_reset)

@@ -1,4 +1,4 @@
-"""onnxruntime sessions as edgekit wants them: no more threads than there are cores, and none that spins for long."""
+"""onnxruntime sessions with edgekit's settings: no more threads than cores, and none that spins for long."""
 
 from __future__ import annotations
 
@@ -11,28 +11,35 @@ import numpy as np
 import onnxruntime as ort
 
 from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
-from edgekit.errors import ArtifactError, SpecError
+from edgekit.errors import ArtifactError, SpecError, quote
 from edgekit.runtime.cpu import available_threads, check_threads
 from edgekit.runtime.run_limits import run, use_bounded_memory
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-_FATAL_SEVERITY = 4  # what is less comes back as an exception; onnxruntime would write it to stderr as well
+_FATAL_SEVERITY = 4  # anything less severe is raised as an exception; onnxruntime would write it to stderr as well
 _SPIN_US = 20
 _CPU = "CPUExecutionProvider"
-MAX_FIXED_BATCH = 256  # where the graph fixes it, one image costs as much as the whole batch, in memory too
+MAX_FIXED_BATCH = 256  # if the graph fixes it, one image costs as much time and memory as the whole batch
 
-# Every session of this process, so that a forked child can keep its hands off them.
+# Every session of this process, so that a forked child can leave them alone.
 _sessions: weakref.WeakSet[ort.InferenceSession] = weakref.WeakSet()
 
 
 class SessionOptions(NamedTuple):
-    """How a model file is opened.
+    """How a model file is opened: the `options` of a Classifier.
 
-    threads: of one run; available_threads where None. provider: an execution provider of onnxruntime, such as "cuda";
-    the CPU where None. trusted: also a file of onnxruntime's own format, which cannot be validated beforehand. limits:
-    what a model may be.
+    Attributes:
+        threads: threads for one run, 1 to 256; None for EDGEKIT_NUM_THREADS or the cores available to the process.
+        provider: execution provider of onnxruntime, such as "cuda"; None for the CPU.
+        trusted: whether a file in onnxruntime's own format, which cannot be validated, is accepted.
+        limits: limits on the size and structure of the model file.
+
+    Example:
+        >>> from edgekit import Classifier
+        >>> Classifier(threads=2).options.threads
+        2
     """
 
     threads: int | None = None
@@ -47,17 +54,17 @@ DEFAULT_OPTIONS = SessionOptions()
 def open_session(
     model: bytes, *, name: str, options: SessionOptions = DEFAULT_OPTIONS, ort_format: bool = False
 ) -> ort.InferenceSession:
-    """A session over the bytes of a model file called `name` in messages, which was validated or made here.
+    """Open a session over the bytes of a model that was validated or made here; messages call it `name`.
 
-    ort_format: the bytes are of onnxruntime's own format, and of no other. Raises ArtifactError for a model that
-    onnxruntime refuses, SpecError for a provider that is not here and for a wrong setting in the environment.
+    ort_format: whether the bytes are in onnxruntime's own format. Raises ArtifactError for a model that onnxruntime
+    rejects, SpecError for a provider that is not available and for an invalid setting in the environment.
     """
     provider = _full_name(options.provider)
     threads = available_threads() if options.threads is None else check_threads(options.threads, "threads")
     settings = _session_settings(threads, "ORT" if ort_format else "ONNX")
     try:
-        # Without the fallback, which prints what happened and tries the same once more. And without folding constants:
-        # an artifact was simplified when it was made, and what an untrusted file computes while loading nothing stops.
+        # Without the fallback, which prints the error and tries the same again. And without constant folding: artifacts
+        # are simplified when they are made, and nothing would stop what an untrusted file computes while it loads.
         session = ort.InferenceSession(
             model,
             settings,
@@ -65,10 +72,10 @@ def open_session(
             enable_fallback=0,
             disabled_optimizers=["ConstantFolding"],
         )
-    except Exception as error:  # onnxruntime raises classes of its own that are not public
+    except Exception as error:  # onnxruntime's own exception classes are not public
         raise ArtifactError(f"{name}: onnxruntime cannot load it: {first_line(error)}") from None
-    if session.get_providers()[0] != provider:  # it is built in, but its libraries or its device are not here
-        raise SpecError(f"execution provider {provider} did not start; onnxruntime would take {_CPU} instead")
+    if session.get_providers()[0] != provider:  # it is compiled in, but its libraries or its device are missing
+        raise SpecError(f"execution provider {provider} did not start; onnxruntime would silently use {_CPU}")
     _sessions.add(session)
     return session
 
@@ -77,18 +84,19 @@ def _session_settings(threads: int, model_format: str) -> ort.SessionOptions:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
     settings.log_severity_level = _FATAL_SEVERITY
-    # A thread spins for the next layer only, which comes within microseconds. onnxruntime's own spinning burns a core
-    # between two images and is slower where others want it; none at all costs a third of a small network's time.
+    # A thread spins only until the next layer, which comes within microseconds. onnxruntime's default spinning burns a
+    # core between two images, and is slower if other programs want it; no spinning costs a third of a small network's
+    # time.
     settings.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
     settings.add_session_config_entry("session.force_spinning_stop", "1")
-    # Or onnxruntime looks at the bytes itself, and might see a file of its own format where the guard saw ONNX.
+    # Otherwise onnxruntime guesses from the bytes, and might see its own format where the guard saw ONNX.
     settings.add_session_config_entry("session.load_model_format", model_format)
     use_bounded_memory(settings)
     return settings
 
 
 def fixed_batch(session: ort.InferenceSession) -> int | None:
-    """How many images the graph takes at a time; None where it takes any number."""
+    """The batch size that the graph fixes, or None if it accepts any."""
     batch = session.get_inputs()[0].shape[0]
     return batch if isinstance(batch, int) else None
 
@@ -96,9 +104,9 @@ def fixed_batch(session: ort.InferenceSession) -> int | None:
 def run_batches(
     session: ort.InferenceSession, pixels: npt.NDArray[Any], *, output: str = "logits", limit_s: float = math.inf
 ) -> npt.NDArray[Any]:
-    """The named output for any number of images; a fixed batch is filled up with zeros, whose outputs are dropped.
+    """Run one output for any number of images. A fixed batch is padded with zeros, whose outputs are dropped.
 
-    limit_s and what is raised: as for run_limits.run, for each call of the session.
+    limit_s and errors: as for run_limits.run, for each run of the session.
     """
     size, name = fixed_batch(session), session.get_inputs()[0].name
     if size in (None, len(pixels)):
@@ -112,9 +120,9 @@ def run_batches(
 
 
 def _abandon_sessions() -> None:
-    """In a forked child, keep every session for ever, past the end of the interpreter.
+    """In a forked child, keep every session alive, even past the end of the interpreter.
 
-    Their threads stayed with the parent, and whoever destroys such a session waits for them without end.
+    Their threads exist only in the parent, and destroying such a session would wait for them forever.
     """
     import ctypes
 
@@ -127,17 +135,17 @@ if hasattr(os, "register_at_fork"):
 
 
 def _full_name(name: str | None) -> str:
-    """The full name of it; `cuda` and the like stand for CUDAExecutionProvider and the like."""
+    """The full name of an execution provider: "cuda" stands for CUDAExecutionProvider, and so on."""
     if name is None:
         return _CPU
     available: list[str] = ort.get_available_providers()
-    short = str(name).lower().removesuffix("executionprovider")
+    short = name.lower().removesuffix("executionprovider") if isinstance(name, str) else ""
     full_name = next((full for full in available if full.lower().removesuffix("executionprovider") == short), None)
     if full_name is None:
-        raise SpecError(f"onnxruntime has no execution provider {str(name)!r:.100} here; it has {', '.join(available)}")
+        raise SpecError(f"no execution provider {quote(name)} in this onnxruntime; available: {', '.join(available)}")
     return full_name
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what onnxruntime says; the others are its stack."""
+    """The first line of an error of onnxruntime; the others are its stack."""
     return (str(error).splitlines() or [type(error).__name__])[0]

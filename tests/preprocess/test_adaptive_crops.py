@@ -35,25 +35,25 @@ def plans(draw: st.DrawFn) -> AdaptivePlan:
 
 
 @given(plans())
-def test_json_round_trip(plan):
+def test_to_dict_round_trips_through_json(plan):
     assert AdaptivePlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
 
 
 @given(plans(), st.lists(st.floats(1, 70), min_size=2, max_size=2))
-def test_a_larger_budget_never_asks_for_a_smaller_margin(plan, budgets):
+def test_margin_does_not_fall_as_the_budget_grows(plan, budgets):
     smaller, larger = (plan.with_budget(budget).margin for budget in sorted(budgets))
     assert smaller <= larger
 
 
-def test_the_margin_is_read_off_the_curve():
+def test_margin_is_interpolated_on_the_curve():
     assert PLAN.margin == 0.2
     assert PLAN.with_budget(1).margin == 0
     assert PLAN.with_budget(1.25).margin == pytest.approx(0.1)
     assert PLAN.with_budget(99).margin == 1
 
 
-def test_it_is_sure_by_the_margin_of_the_calibrated_mean():
-    """At temperature 2, ln 9 is 3 to 1; the mean with an even second look is ln 3, which is 1.73 to 1."""
+def test_is_sure_compares_the_margin_of_the_calibrated_mean():
+    """At temperature 2, ln 9 is 3 to 1; the mean with an even second view is ln 3, which is 1.73 to 1."""
     first, even = np.log([[9.0, 1.0]]), np.zeros((1, 2))
     np.testing.assert_allclose(PLAN.probabilities(first), [3 / 4, 1 / 4])
     np.testing.assert_allclose(PLAN.probabilities(np.concatenate([first, even])), np.array([3**0.5, 1]) / (3**0.5 + 1))
@@ -64,16 +64,16 @@ def test_it_is_sure_by_the_margin_of_the_calibrated_mean():
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
-def test_margins_are_the_lead_of_the_best(values):
+def test_margins_are_the_lead_of_the_best_class(values):
     first, second = sorted(values, reverse=True)[:2]
     assert margins(np.array([values, values[::-1]])).tolist() == [first - second] * 2
 
 
-def test_one_class_leads_by_all():
+def test_margins_of_a_single_class_are_one():
     assert margins(np.ones((3, 1))).tolist() == [1, 1, 1]
 
 
-def test_its_views_are_its_looks_in_order():
+def test_views_follow_the_view_names():
     size, preprocess = Size(375, 500), Preprocess()
     center, end, wide = PLAN.views(size, preprocess)
     assert (center,) == PLANS["center"].views(size, preprocess)
@@ -83,23 +83,48 @@ def test_its_views_are_its_looks_in_order():
     assert len(PLAN) == 3
 
 
-def test_the_looks_of_stored_plans_are_different_ones():
-    views = [look.view(Size(375, 500), Preprocess()) for look in VIEW_RULES.values()]
+def test_view_rules_of_stored_plans_are_all_different():
+    views = [rule.view(Size(375, 500), Preprocess()) for rule in VIEW_RULES.values()]
     assert not any(first == second for first, second in itertools.combinations(views, 2))
 
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        *(("views", value) for value in ([], ["centre"], ["center"] * 65, "center", None, [1], {})),
+        *(("views", value) for value in ([], ["centre"], ["center"] * 65, "center", None, [1], {})),  # sic
         *(("temperature", value) for value in (0, -1, "2", None, True, float("inf"), float("nan"))),
         *(("curve", value) for value in ([], [[1.0]], [[1, 0], [1, 1]], [[2, 0], [1, 1]], [[1, "a"]], None, [1, 2])),
         *(("budget", value) for value in (0.99, 0, None, "2", float("nan"))),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_documents_that_cannot_be_are_refused(name, wrong):
+def test_from_dict_rejects_invalid_values(name, wrong):
     with pytest.raises(SpecError):
         AdaptivePlan.from_dict(PLAN.to_dict() | {name: wrong})
     with pytest.raises(SpecError):
         AdaptivePlan.from_dict({key: value for key, value in PLAN.to_dict().items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"view_names": "center"},
+        {"view_names": 5},
+        {"view_names": (["center"],)},
+        {"curve": 5},
+        {"curve": (5,)},
+        {"temperature": "2"},
+        {"budget": None},
+    ],
+    ids=str,
+)
+def test_adaptive_plan_rejects_values_of_another_type(wrong):
+    fields = {name: getattr(PLAN, name) for name in ("view_names", "temperature", "curve", "budget")}
+    with pytest.raises(SpecError):
+        AdaptivePlan(**fields | wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, [], "plan"], ids=str)
+def test_from_dict_rejects_other_than_an_object(wrong):
+    with pytest.raises(SpecError):
+        AdaptivePlan.from_dict(wrong)

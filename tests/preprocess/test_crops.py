@@ -25,7 +25,7 @@ CUTTING = [*(plan for name, plan in PLANS.items() if name != "whole"), plan_name
 
 
 @given(SIZES, preprocesses(), st.sampled_from(CUTTING))
-def test_every_box_is_a_crop_inside_the_padded_image(size, preprocess, plan):
+def test_views_are_crops_inside_the_padded_image(size, preprocess, plan):
     views = plan.views(size, preprocess)
     assert len(views) == len(plan)
     for resized, box, _ in views:
@@ -44,7 +44,7 @@ def unpadded(preprocess: Preprocess) -> Size:
 
 
 @given(SIZES, preprocesses())
-def test_whole_has_all_of_the_image_as_large_as_fits(size, preprocess):
+def test_whole_contains_the_image_as_large_as_fits(size, preprocess):
     (view,) = PLANS["whole"].views(size, preprocess)
     assert box_size(view.box) == preprocess.crop
     assert view.box.top <= 0 < view.resize.height <= view.box.bottom
@@ -58,7 +58,7 @@ def test_whole_has_all_of_the_image_as_large_as_fits(size, preprocess):
 
 
 @given(SIZES, preprocesses())
-def test_wide_fills_the_crop_and_loses_no_more_than_it_must(size, preprocess):
+def test_wide_fills_the_crop_and_loses_no_more_than_necessary(size, preprocess):
     (view,) = PLANS["wide"].views(size, preprocess)
     room = unpadded(preprocess)
     assert view.resize.height == room.height or view.resize.width == room.width
@@ -67,7 +67,7 @@ def test_wide_fills_the_crop_and_loses_no_more_than_it_must(size, preprocess):
 
 
 @given(SIZES, preprocesses())
-def test_stretched_is_the_crop_without_its_padding(size, preprocess):
+def test_stretch_resizes_to_the_crop_without_its_padding(size, preprocess):
     view = ViewRule(fit="stretch").view(size, preprocess)
     assert view.resize == unpadded(preprocess)
     assert box_size(view.box) == preprocess.crop
@@ -75,7 +75,7 @@ def test_stretched_is_the_crop_without_its_padding(size, preprocess):
         assert (view.box.top, view.box.left) == (-preprocess.pad, -preprocess.pad)
 
 
-def test_multi_scale_is_the_144_crops_of_the_googlenet_paper():
+def test_multi_scale_has_the_144_crops_of_the_googlenet_paper():
     """Section 7: 4 scales, 3 squares of each, of which 4 corners, center and the square itself, and all mirrored."""
     views = PLANS["multi-scale"].views(Size(375, 500), Preprocess())
     assert len(views) == 144
@@ -91,7 +91,7 @@ def test_multi_scale_is_the_144_crops_of_the_googlenet_paper():
 
 
 @given(SIZES, preprocesses(), st.integers(1, 16), st.integers(1, 16))
-def test_grids_reach_every_border_in_even_steps(size, preprocess, rows, columns):
+def test_grid_reaches_every_border_in_even_steps(size, preprocess, rows, columns):
     views = plan_named(f"grid:{rows}x{columns}").views(size, preprocess)
     tops, lefts = [view.box.top for view in views[::columns]], [view.box.left for view in views[:columns]]
     assert [(view.box.top, view.box.left) for view in views] == [(top, left) for top in tops for left in lefts]
@@ -103,7 +103,7 @@ def test_grids_reach_every_border_in_even_steps(size, preprocess, rows, columns)
 
 
 @given(SIZES, preprocesses())
-def test_the_short_edge_is_resize_and_the_proportions_stay(size, preprocess):
+def test_resized_size_keeps_the_proportions(size, preprocess):
     resized = resized_size(size, preprocess)
     fits = all(
         r + 2 * preprocess.pad >= c for r, c in zip(_usual(size, preprocess.resize), preprocess.crop, strict=True)
@@ -123,7 +123,7 @@ def _usual(size: Size, resize: int) -> Size:
 
 
 @given(SIZES, preprocesses())
-def test_ten_is_five_and_its_mirrors_and_both_hold_the_center(size, preprocess):
+def test_ten_is_five_and_its_mirror_images(size, preprocess):
     five, ten = (PLANS[name].views(size, preprocess) for name in ("five", "ten"))
     assert ten == five + tuple(view._replace(mirrored=True) for view in five)
     assert PLANS["center"].views(size, preprocess) == five[4:]
@@ -131,24 +131,24 @@ def test_ten_is_five_and_its_mirrors_and_both_hold_the_center(size, preprocess):
     assert not any(view.mirrored for view in five)
 
 
-def test_the_five_places_by_hand():
+def test_five_has_the_corners_and_the_center():
     views = PLANS["five"].views(Size(20, 30), Preprocess(resize=20, crop=Size(10, 10), pad=0))
     boxes = [Box(0, 0, 10, 10), Box(0, 20, 10, 30), Box(10, 0, 20, 10), Box(10, 20, 20, 30), Box(5, 10, 15, 20)]
     assert views == tuple(View(Size(20, 30), box) for box in boxes)
 
 
 @pytest.mark.parametrize(("width", "left"), [(10, 0), (11, 0), (12, 1), (13, 2), (15, 2), (17, 4)])
-def test_the_center_is_rounded_half_to_even(width, left):
+def test_center_offset_is_rounded_half_to_even(width, left):
     (view,) = PLANS["center"].views(Size(10, width), Preprocess(resize=10, crop=Size(10, 10)))
     assert view.box.left == left
 
 
-def test_padding_lies_around_the_image():
+def test_padding_surrounds_the_image():
     (view,) = PLANS["center"].views(Size(28, 28), Preprocess(resize=28, crop=Size(32, 32), pad=2))
     assert view == View(Size(28, 28), Box(-2, -2, 30, 30))
 
 
-def test_plans_by_name_and_number():
+def test_plan_named_accepts_names_numbers_and_plans():
     assert [plan_named(number).name for number in (1, 2, 5, 10, "10")] == ["center", "flip", "five", "ten", "ten"]
     assert plan_named("grid:2x2").rules == PLANS["five"].rules[:4]
     own = CropPlan("own", mirrored((ViewRule(down=0.25),)))
@@ -158,3 +158,29 @@ def test_plans_by_name_and_number():
     for wrong in ("tenn", 3, 0, None, "", "x" * 10**6, "grid:0x3", "grid:3", "grid:3x3x3", "grid:٣x٣"):
         with pytest.raises(SpecError, match="unknown crop plan"):
             plan_named(wrong)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        None,
+        (),
+        [ViewRule()],
+        ("center",),
+        (ViewRule(fit="fill"),),
+        (ViewRule(fit=[]),),
+        (ViewRule(zoom=0),),
+        (ViewRule(zoom="2"),),
+        (ViewRule(down=1.5),),
+        (ViewRule(part="left"),),
+    ],
+    ids=str,
+)
+def test_crop_plan_rejects_invalid_rules(rules):
+    with pytest.raises(SpecError, match="`rules` must be"):
+        CropPlan("own", rules)
+
+
+def test_repr_of_a_crop_plan_is_short():
+    assert repr(plan_named("multi-scale")) == "CropPlan('multi-scale', 144 views)"
+    assert repr(plan_named("center")) == "CropPlan('center', 1 view)"

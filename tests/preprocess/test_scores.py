@@ -1,4 +1,4 @@
-"""From logits to answers."""
+"""From logits to scores."""
 
 import hypothesis.strategies as st
 import numpy as np
@@ -12,7 +12,7 @@ LOGITS = arrays(
 )
 
 
-def test_softmax_of_known_values():
+def test_softmax_computes_known_values():
     """exp(0), exp(ln 2), exp(ln 3) over their sum of 6."""
     np.testing.assert_allclose(softmax(np.log([[1, 2, 3]])), [[1 / 6, 2 / 6, 3 / 6]], rtol=1e-12)
 
@@ -33,13 +33,13 @@ def test_softmax_does_not_change_with_a_constant(logits, constant):
     np.testing.assert_allclose(softmax(logits), softmax(logits + constant), atol=1e-9)
 
 
-def test_softmax_leaves_its_argument_alone():
+def test_softmax_does_not_change_its_argument():
     logits = np.ones((1, 3))
     softmax(logits)
     assert (logits == 1).all()
 
 
-def test_best_is_sorted_and_ties_go_by_index():
+def test_best_sorts_by_probability_and_then_by_index():
     probabilities = np.array([0.2, 0.3, 0.2, 0.3])
     labels = ("a", "b", "c", "d")
     assert best(probabilities, labels, 3) == (Score("b", 1, 0.3), Score("d", 3, 0.3), Score("a", 0, 0.2))

@@ -1,4 +1,4 @@
-"""The preprocessing: its arithmetic against torchvision's, its geometry, its round trip, its refusals."""
+"""Preprocess: its arithmetic against torchvision's, its geometry, its round trip, its refusals."""
 
 import json
 import math
@@ -43,19 +43,19 @@ SIZES = [(375, 500), (500, 375), (256, 256), (257, 301), (255, 997), (997, 255),
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(("resize", "crop"), [(256, 224), (232, 224), (224, 224), (255, 191)])
-def test_it_answers_as_torchvision_does_on_every_size(transforms, size, resize, crop):
+def test_pixels_equal_torchvisions_for_every_size(transforms, size, resize, crop):
     image = noise(*size)
     ours = Preprocess(resize=resize, crop=crop).pixels(image)
     np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, resize, crop)(image)))
 
 
 @pytest.mark.parametrize("name", ["bicubic", "lanczos", "nearest", "box", "hamming"])
-def test_it_answers_as_torchvision_does_with_every_filter(transforms, name):
+def test_pixels_equal_torchvisions_with_every_filter(transforms, name):
     ours = Preprocess(resize=70, crop=60, interpolation=name).pixels(noise(99, 121))
     np.testing.assert_array_equal(ours[0], np.asarray(peer(transforms, 70, 60, name)(noise(99, 121))))
 
 
-def test_it_answers_as_torchvision_does_on_photographs(transforms, shared):
+def test_pixels_equal_torchvisions_for_photos(transforms, shared):
     paths = sorted((shared / "data" / "imagenet-photos").rglob("*.[jJ]*"))[::25]
     assert len(paths) >= 10
     for path in paths:
@@ -65,7 +65,7 @@ def test_it_answers_as_torchvision_does_on_photographs(transforms, shared):
 
 
 @given(IMAGES)
-def test_mirrored_views_are_the_mirrored_pixels(image):
+def test_pixels_of_mirrored_views_are_mirrored(image):
     ten = SMALL.pixels(image, PLANS["ten"].views(size_of(image), SMALL))
     np.testing.assert_array_equal(ten[5:], ten[:5, :, ::-1])
     np.testing.assert_array_equal(SMALL.pixels(image), ten[4:5])
@@ -73,7 +73,7 @@ def test_mirrored_views_are_the_mirrored_pixels(image):
 
 @given(IMAGES, st.integers(0, 7))
 @settings(max_examples=40)
-def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(image, pad):
+def test_resampling_only_the_box_differs_by_rounding(image, pad):
     spec = Preprocess(resize=24, crop=Size(16, 20), pad=pad)
     views = PLANS["ten"].views(size_of(image), spec)
     whole = spec.pixels(image, views).astype(int)
@@ -87,7 +87,7 @@ def test_resampling_only_the_box_is_resizing_the_whole_but_for_rounding(image, p
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (1, 60_000)], ids=str)
-def test_strips_are_answered_without_gigabytes(size):
+def test_pixels_of_strips_need_no_gigabytes(size):
     strip = Image.new("RGB", (size[1], size[0]), (1, 2, 3))
     for plan in PLANS.values():
         pixels = Preprocess().pixels(strip, plan.views(Size(*size), Preprocess()))
@@ -96,21 +96,21 @@ def test_strips_are_answered_without_gigabytes(size):
         assert there.any() if plan.name == "whole" else there.all()
 
 
-def test_padding_is_black_and_the_image_lies_inside_it():
+def test_padding_is_black_around_the_image():
     spec = Preprocess(color="L", resize=28, crop=32, pad=2, mean=0.1, std=0.3)
     pixels = spec.pixels(Image.new("L", (28, 28), 200))[0, ..., 0]
     assert (pixels[2:-2, 2:-2] == 200).all()
     assert pixels.sum() == 200 * 28 * 28
 
 
-def test_gray_and_rgb_have_their_channels_and_refuse_each_others_images():
+def test_pixels_rejects_an_image_in_another_mode():
     gray = Preprocess(color="L", resize=8, crop=8, mean=0.5, std=0.5)
     assert gray.pixels(Image.new("L", (9, 9))).shape == (1, 8, 8, 1)
-    with pytest.raises(SpecError, match="mode RGB"):
+    with pytest.raises(SpecError, match="`image` is in mode RGB, but the network expects L"):
         gray.pixels(Image.new("RGB", (9, 9)))
 
 
-def test_a_scalar_stands_for_every_channel():
+def test_scalars_stand_for_every_channel():
     assert Preprocess(mean=0.5, std=(0.25,)) == Preprocess(mean=(0.5,) * 3, std=(0.25,) * 3)
     assert Preprocess(crop=224) == Preprocess(crop=(224, 224)) == Preprocess(crop=[224, 224])
 
@@ -125,7 +125,7 @@ FLOATS = st.floats(-10, 10)
     st.tuples(FLOATS, FLOATS, FLOATS),
     st.floats(1e-6, 10),
 )
-def test_json_round_trip(resize, crop, interpolation, mean, std):
+def test_to_dict_round_trips_through_json(resize, crop, interpolation, mean, std):
     spec = Preprocess(resize=resize, crop=crop, pad=min(crop) - 1, interpolation=interpolation, mean=mean, std=std)
     assert Preprocess.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
@@ -149,7 +149,7 @@ def test_json_round_trip(resize, crop, interpolation, mean, std):
     ],
     ids=lambda wrong: str(wrong)[:40],
 )
-def test_values_that_cannot_be_are_refused(wrong):
+def test_preprocess_rejects_invalid_values(wrong):
     with pytest.raises(SpecError) as caught:
         Preprocess(**wrong)
     assert next(iter(wrong)) in str(caught.value)
@@ -157,7 +157,13 @@ def test_values_that_cannot_be_are_refused(wrong):
         Preprocess.from_dict(wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"sise": 3}, {7: 3}, [], None, "resize"], ids=str)
-def test_from_dict_takes_names_that_it_knows(wrong):
+@pytest.mark.parametrize("wrong", [{"sise": 3}, {7: 3}, [], None, "resize"], ids=str)  # sic
+def test_from_dict_rejects_unknown_names(wrong):
     with pytest.raises(SpecError):
         Preprocess.from_dict(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, "image.jpg", np.zeros((9, 9, 3), np.uint8)], ids=["None", "path", "array"])
+def test_pixels_rejects_what_is_not_a_loaded_image(wrong):
+    with pytest.raises(SpecError, match="`image` must be the result of load_image, or a PIL image"):
+        Preprocess().pixels(wrong)

@@ -1,4 +1,4 @@
-"""Python in a process of its own: what it prints, and how its failures are reported."""
+"""Python in a child process: what it prints, and how its failures are reported."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What is known of the processor, and what is said of files made for another one."""
+"""Facts about the processor, and the warning about models that were quantized for another one."""
 
 import os
 
@@ -6,7 +6,7 @@ import pytest
 
 from edgekit.artifact.info import read_info
 from edgekit.errors import SpecError
-from edgekit.hub.shipped import shipped_models
+from edgekit.hub.built_in import built_in_models
 from edgekit.runtime import cpu
 from edgekit.runtime.cpu import available_threads, overflow_warning
 
@@ -18,7 +18,7 @@ from edgekit.runtime.cpu import available_threads, overflow_warning
         ("x86-vnni", "avx2 avx512f", True),
         ("x86-vnni", "avx2 avx512f avx512_vnni", False),
         ("x86-vnni", "avx2 avx_vnni", False),
-        ("x86-vnni", "", False),  # not known, so not accused
+        ("x86-vnni", "", False),  # not known, so no warning
         ("x86-avx2", "avx2", False),
         ("arm64", "avx2", True),
         ("arm64", "asimddp", False),
@@ -27,21 +27,21 @@ from edgekit.runtime.cpu import available_threads, overflow_warning
         (None, "avx2", False),
     ],
 )
-def test_integers_that_overflow_here_are_said(monkeypatch, tmp_path, target, flags, warned):
+def test_overflow_warning_names_the_target_that_overflows_here(monkeypatch, tmp_path, target, flags, warned):
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor : 0\nflags : {flags}\n\nprocessor : 1\n")
     monkeypatch.setattr(cpu, "_CPUINFO", cpuinfo)
-    said = overflow_warning(target)
-    assert (said is not None) == warned
-    assert said is None or (f"made for {target};" in said and "--target x86-avx2" in said)
+    warning = overflow_warning(target)
+    assert (warning is not None) == warned
+    assert not warning or (f"quantized for {target!r}" in warning and "for the target x86-avx2" in warning)
 
 
 @pytest.mark.parametrize("name", ["lenet5-mnist-int8", "mobilenet_v2-cifar10-int8"])
-def test_shipped_integers_overflow_nowhere(name):
-    assert read_info(shipped_models()[name]).target == "x86-avx2"
+def test_built_in_models_overflow_on_no_processor(name):
+    assert read_info(built_in_models()[name]).target == "x86-avx2"
 
 
-def test_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch, tmp_path):
+def test_available_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch, tmp_path):
     monkeypatch.delenv("EDGEKIT_NUM_THREADS", raising=False)
     monkeypatch.setattr(cpu, "_CGROUP_QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)))
@@ -60,7 +60,7 @@ def test_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch,
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "100000", " "])
-def test_a_wrong_number_in_the_environment_is_said(monkeypatch, value):
+def test_available_threads_rejects_an_invalid_environment(monkeypatch, value):
     monkeypatch.setenv("EDGEKIT_NUM_THREADS", value)
-    with pytest.raises(SpecError, match="EDGEKIT_NUM_THREADS"):
+    with pytest.raises(SpecError, match="`EDGEKIT_NUM_THREADS` must be an integer from 1 to 256"):
         available_threads()

@@ -1,4 +1,4 @@
-"""Several models that answer as one."""
+"""Several models that predict as one."""
 
 import dataclasses
 
@@ -8,9 +8,7 @@ from made_images import encoded, noise
 from made_models import LABELS, tiny_info, tiny_model, write_tiny
 from onnx import numpy_helper
 
-from edgekit import Classifier, Ensemble
-from edgekit.errors import EdgekitError, ImageError, SpecError
-from edgekit.preprocess.spec import Preprocess
+from edgekit import Classifier, EdgekitError, Ensemble, Preprocess, SpecError
 
 IMAGE = encoded(noise(90, 70), "JPEG")
 ORDER = [2, 0, 3, 1]  # of the second model's labels
@@ -32,7 +30,7 @@ def by_name(prediction) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("weights", [None, (1, 1), (3, 1), (0.25, 0.75)])
-def test_probabilities_are_the_weighted_mean_by_name(members, weights):
+def test_predict_averages_probabilities_by_label_with_the_weights(members, weights):
     ours, theirs = (by_name(member.predict(IMAGE, plan="five")) for member in members)
     prediction = Ensemble(members, weights=weights).predict(IMAGE, plan="five")
     first, second = weights or (1, 1)
@@ -42,7 +40,7 @@ def test_probabilities_are_the_weighted_mean_by_name(members, weights):
     assert [LABELS[n] for n in np.argsort(-prediction.probabilities)] == [score.label for score in prediction.top]
 
 
-def test_averaged_logits_are_those_of_the_mean(members):
+def test_average_logits_averages_the_members_logits(members):
     prediction = Ensemble(members).predict(IMAGE, average="logits")
     first, second = (member.predict(IMAGE).logits for member in members)
     mean = (first + second[[ORDER.index(n) for n in range(len(LABELS))]]) / 2
@@ -51,12 +49,12 @@ def test_averaged_logits_are_those_of_the_mean(members):
     np.testing.assert_allclose(prediction.probabilities, shares / shares.sum(), atol=1e-6)
 
 
-def test_one_member_answers_as_itself(members):
+def test_ensemble_of_one_predicts_as_its_member(members):
     alone, member = Ensemble(members[:1]), members[0]
-    np.testing.assert_array_equal(alone.predict(IMAGE).probabilities, member.predict(IMAGE).probabilities)
+    assert alone.predict(IMAGE) == member.predict(IMAGE)
 
 
-def test_a_gray_and_a_colored_network_share_a_image(tmp_path, members):
+def test_gray_and_color_networks_share_an_image(tmp_path, members):
     gray = Preprocess(color="L", resize=12, crop=(8, 10), mean=0.5, std=0.5)
     model = tiny_model()
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 1
@@ -67,16 +65,7 @@ def test_a_gray_and_a_colored_network_share_a_image(tmp_path, members):
     np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
 
 
-def test_many_images_keep_their_order_and_failures_their_place(members):
-    ensemble = Ensemble(members)
-    answers = list(ensemble.predict_many([IMAGE, b"broken", IMAGE]))
-    assert [isinstance(answer, ImageError) for answer in answers] == [False, True, False]
-    np.testing.assert_array_equal(answers[2].probabilities, ensemble.predict(IMAGE).probabilities)
-    with pytest.raises(SpecError, match="list"):
-        list(ensemble.predict_many("image.jpg"))
-
-
-def test_labels_that_disagree_are_listed_for_both_sides(tmp_path, members):
+def test_ensemble_lists_labels_that_only_one_member_has(tmp_path, members):
     other = Classifier(write_tiny(tmp_path / "other.onnx", labels=("red", "green", "blue", "white")))
     with pytest.raises(
         SpecError, match="only in the first model: 'black'; only in another model of the ensemble: 'white'"
@@ -84,7 +73,7 @@ def test_labels_that_disagree_are_listed_for_both_sides(tmp_path, members):
         Ensemble([members[0], other])
 
 
-def test_a_name_that_stands_twice_is_matched_only_in_the_same_order(tmp_path):
+def test_ensemble_accepts_a_repeated_label_only_in_the_same_order(tmp_path):
     twice = [
         Classifier(write_tiny(tmp_path / f"{number}.onnx", labels=labels))
         for number, labels in enumerate([("crane", "dog", "crane", "cat"), ("dog", "crane", "crane", "cat")])
@@ -94,18 +83,33 @@ def test_a_name_that_stands_twice_is_matched_only_in_the_same_order(tmp_path):
         Ensemble(twice)
 
 
-@pytest.mark.parametrize("weights", [(1,), (1, 0), (1, -1), (1, float("nan")), (1, float("inf")), ()])
-def test_weights_that_cannot_be_are_refused(members, weights):
-    with pytest.raises(SpecError, match="weights"):
+@pytest.mark.parametrize(
+    "weights",
+    [(1,), (1, 0), (1, -1), (1, float("nan")), (1, float("inf")), (), "21", 2, ("2", "1"), (None, 1), [[1], [2]]],
+    ids=repr,
+)
+def test_ensemble_rejects_invalid_weights(members, weights):
+    with pytest.raises(SpecError, match="`weights`"):
         Ensemble(members, weights=weights)
 
 
-def test_no_members_are_refused():
-    with pytest.raises(SpecError, match="at least one"):
-        Ensemble([])
+@pytest.mark.parametrize("wrong", [[], None, 3, "a.onnx", ["a.onnx"], [None]], ids=repr)
+def test_ensemble_rejects_members_that_are_no_classifiers(wrong):
+    with pytest.raises(SpecError, match="`members` must be a list of at least one Classifier"):
+        Ensemble(wrong)
 
 
-def test_it_closes_its_members(tiny_artifact):
+def test_ensemble_rejects_a_single_classifier(members):
+    with pytest.raises(SpecError, match="`members`"):
+        Ensemble(members[0])
+
+
+def test_repr_of_an_ensemble_names_its_networks(members):
+    assert repr(Ensemble(members)) == "<Ensemble of 2 models: 'tiny', 'tiny'; 4 labels>"
+    assert repr(Ensemble(members[:1])) == "<Ensemble of 1 model: 'tiny'; 4 labels>"
+
+
+def test_close_closes_the_members(tiny_artifact):
     member = Classifier(tiny_artifact)
     with Ensemble([member]) as ensemble:
         ensemble.warmup()

@@ -1,4 +1,4 @@
-"""From what a user names to images: in order, once, and never without an end."""
+"""From the names that a user gives to images: in order, once, and always with an end."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from edgekit.runtime.image_sources import _natural, find_images, read_list
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """Empty files: what they hold is not looked at here."""
+    """Empty files, because their content is not read here."""
     for name in ("b10.jpg", "b9.JPG", "a.txt", "c/1.png", "c/02.png", "c/d/e.tiff", ".hidden/x.jpg", ".x.jpg"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,13 +27,13 @@ def names(*arguments, **options):
     return [found.name for found in find_images(arguments, **options)]
 
 
-def test_files_are_taken_as_they_are_named(tree):
+def test_find_images_keeps_the_names_of_files(tree):
     assert list(find_images(["b10.jpg", "absent.jpg", "a.txt"])) == [
         (name,) * 2 for name in ("b10.jpg", "absent.jpg", "a.txt")
     ]
 
 
-def test_a_folder_is_all_its_images_in_natural_order(tree):
+def test_find_images_lists_a_folder_in_natural_order(tree):
     assert names(".") == ["./b9.JPG", "./b10.jpg", "./c/1.png", "./c/02.png", "./c/d/e.tiff"]
     assert names("c/", "b9.JPG") == ["c/1.png", "c/02.png", "c/d/e.tiff", "b9.JPG"]
     assert names(str(tree / "c" / "d")) == [str(tree / "c/d/e.tiff")]
@@ -51,7 +51,7 @@ def test_a_folder_is_all_its_images_in_natural_order(tree):
         ("[!a-b]*", []),
     ],
 )
-def test_patterns(tree, pattern, found):
+def test_find_images_matches_patterns(tree, pattern, found):
     expected = found or [pattern]
     assert names(pattern) == expected
     assert names(str(tree / pattern)) == [str(tree / name) for name in expected]
@@ -59,12 +59,12 @@ def test_patterns(tree, pattern, found):
         assert "pattern" in str(next(find_images([pattern])).source)
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tree):
+def test_find_images_prefers_a_file_to_a_pattern(tree):
     Path("b[1].jpg").touch()
     assert names("b[1].jpg") == ["b[1].jpg"]
 
 
-def test_what_has_no_images_says_so_in_its_place(tree):
+def test_find_images_yields_an_error_in_place_of_a_name_without_images(tree):
     Path("empty").mkdir()
     first, second, last = find_images(["empty", "b9.JPG", "file:///etc/passwd"])
     assert isinstance(first.source, ImageError)
@@ -73,7 +73,7 @@ def test_what_has_no_images_says_so_in_its_place(tree):
     assert "not by file" in str(last.source)
 
 
-def test_links_are_followed_and_end(tree):
+def test_find_images_follows_links_once(tree):
     Path("c/up").symlink_to(tree, target_is_directory=True)
     Path("c/d/round").symlink_to(tree / "c", target_is_directory=True)
     Path("self.jpg").symlink_to("self.jpg")
@@ -86,13 +86,13 @@ def test_links_are_followed_and_end(tree):
         assert any(name.endswith("self.jpg") for name in found)
 
 
-def test_a_skipped_folder_is_not_entered(tree):
+def test_find_images_does_not_enter_the_skipped_folder(tree):
     assert names(".", skipped="c") == ["./b9.JPG", "./b10.jpg"]
     assert names("**/*.png", skipped="./c/") == ["**/*.png"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(tree):
+def test_find_images_yields_an_error_in_place_of_an_unreadable_folder(tree):
     Path("c").chmod(0)
     try:
         found = list(find_images(["."]))
@@ -101,12 +101,12 @@ def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(tree):
     assert "cannot be read" in str(found[-1].source)
 
 
-def test_stdin_is_a_image_where_there_is_one(tree):
+def test_find_images_reads_an_image_from_stdin(tree):
     stdin = io.BytesIO(b"x")
     assert list(find_images(["-"], stdin=stdin)) == [("-", stdin)]
 
 
-def test_lists_of_names(tree):
+def test_read_list_splits_lines_and_nul(tree):
     Path("list.txt").write_bytes(b"\xef\xbb\xbfone.jpg\r\n\r\ntwo words.jpg\n\xff.jpg")
     expected = ["one.jpg", "two words.jpg", os.fsdecode(b"\xff.jpg")]
     assert read_list("list.txt") == expected
@@ -117,6 +117,6 @@ def test_lists_of_names(tree):
 
 
 @given(st.lists(st.integers(0, 10**30)))
-def test_numbers_stand_in_their_order(numbers):
+def test_natural_order_sorts_numbers_by_value(numbers):
     written = [f"image {number} of 9" for number in numbers]
     assert sorted(written, key=_natural) == [f"image {number} of 9" for number in sorted(numbers)]

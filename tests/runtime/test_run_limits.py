@@ -1,4 +1,4 @@
-"""Runs that fit and end; what runs away is tested with the hostile models."""
+"""Runs within the limits; runaway ones are tested with the hostile models."""
 
 import os
 import subprocess
@@ -26,14 +26,14 @@ def session():
     return open_session(tiny_model().SerializeToString(), name="tiny", options=SessionOptions(threads=1))
 
 
-def test_a_run_alone_waits_for_the_others():
+def test_run_alone_waits_for_the_others():
     runs, order = _Runs(), []
 
     def alone():
-        with runs.place(alone=True):
+        with runs.slot(alone=True):
             order.append("alone")
 
-    with runs.place(alone=False):
+    with runs.slot(alone=False):
         waiting = threading.Thread(target=alone)
         waiting.start()
         time.sleep(0.05)
@@ -42,7 +42,7 @@ def test_a_run_alone_waits_for_the_others():
     assert order == ["first", "alone"]
 
 
-def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session, monkeypatch):
+def test_run_that_does_not_fit_beside_others_is_tried_alone_and_then_refused(session, monkeypatch):
     asked = []
 
     def exhausted(*arguments, **options):
@@ -50,22 +50,24 @@ def test_what_does_not_fit_beside_others_is_tried_alone_and_refused_then(session
         raise RuntimeError("Available memory of 5 is smaller than requested bytes of 6")
 
     monkeypatch.setattr("edgekit.runtime.run_limits._timed", exhausted)
-    with pytest.raises(ArtifactError, match="more than 512 MB; EDGEKIT_RUN_MEMORY_MB"):
+    with pytest.raises(
+        ArtifactError, match="inference needs more than 512 MB; raise the limit with EDGEKIT_RUN_MEMORY_MB"
+    ):
         run(session, ["logits"], {"pixels": PIXELS}, limit_s=1)
     assert len(asked) == 3
 
 
-def test_a_run_alone_gets_its_turn_under_steady_load(monkeypatch):
+def test_run_alone_gets_its_turn_under_steady_load(monkeypatch):
     monkeypatch.setenv("EDGEKIT_NUM_THREADS", "2")
     runs, over, entered = _Runs(), threading.Event(), threading.Event()
 
     def load():
         while not over.is_set():
-            with runs.place(alone=False):
+            with runs.slot(alone=False):
                 time.sleep(0.002)
 
     def alone():
-        with runs.place(alone=True):
+        with runs.slot(alone=True):
             entered.set()
 
     busy = [threading.Thread(target=load) for _ in range(6)]
@@ -77,12 +79,12 @@ def test_a_run_alone_gets_its_turn_under_steady_load(monkeypatch):
     for thread in busy:
         thread.join()
     assert came
-    with runs.place(alone=True):
-        pass  # all places are free again
+    with runs.slot(alone=True):
+        pass  # all slots are free again
 
 
-def test_what_was_kept_for_runs_of_other_sizes_is_given_back(tmp_path):
-    """In a process of its own, since the arena is one for all: each network alone fits, all that they left does not."""
+def test_arena_releases_what_it_kept_for_runs_of_other_sizes(tmp_path):
+    """In a child process, because there is one arena for all: each network fits alone, but not all that they leave."""
     program = """
 import sys
 import numpy as np
@@ -102,7 +104,7 @@ print("done")
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
-def test_a_run_that_fails_gives_its_place_back(session):
+def test_run_that_fails_releases_its_slot(session):
     for _ in range(50):
         with pytest.raises(Exception, match="nothing"):
             run(session, ["nothing"], {"pixels": PIXELS}, limit_s=1)
@@ -110,14 +112,14 @@ def test_a_run_that_fails_gives_its_place_back(session):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1e3", "99999999999"])
-def test_the_roof_must_be_a_number(monkeypatch, value):
+def test_memory_limit_must_be_an_integer(monkeypatch, value):
     monkeypatch.setenv(MEMORY_VARIABLE, value)
-    with pytest.raises(SpecError, match="EDGEKIT_RUN_MEMORY_MB must be a whole number"):
+    with pytest.raises(SpecError, match="`EDGEKIT_RUN_MEMORY_MB` must be an integer from 16 to 1048576"):
         run_megabytes()
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_child_forked_in_the_middle_of_runs_still_predicts(tmp_path):
+def test_child_forked_during_runs_predicts(tmp_path):
     classifier, over = Classifier(write_tiny(tmp_path / "tiny.onnx"), threads=1), threading.Event()
 
     def busy():
