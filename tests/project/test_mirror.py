@@ -1,0 +1,83 @@
+"""The tests mirror the package: edgekit/image/jpeg.py is tested in tests/image/test_jpeg.py, or listed here."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Test file: the modules without a test file of their own that it tests.
+TESTED_IN = {
+    "artifact/guard/test_scan.py": (
+        "artifact/guard/float_types",
+        "artifact/guard/growth",
+        "artifact/guard/model_limits",
+        "artifact/guard/onnx_fields",
+        "artifact/guard/tensors",
+    ),
+    "artifact/test_info.py": ("artifact/json_document",),
+    "bench/test_measure.py": ("bench/cold_start", "bench/naive_script", "bench/predict_once", "image/synthetic"),
+    "cli/predict/test_fast_parser.py": ("cli/options", "cli/predict/options", "cli/typer_options"),
+    "cli/predict/test_run.py": ("cli/predict/command",),
+    "cli/test_bench.py": ("plots/bench",),
+    "cli/test_crops.py": ("plots/crops",),
+    "cli/test_export.py": ("cli/option_values", "cli/shared_options", "export/networks"),
+    "cli/test_main.py": ("__main__", "cli/render"),
+    "cli/test_quantize.py": ("artifact/paths", "cli/verify"),
+    "cli/test_train.py": ("cli/progress", "cli/recipe_options", "plots/training", "train/callbacks"),
+    "dataset/test_reading.py": (
+        "dataset/archive",
+        "dataset/folders",
+        "dataset/idx",
+        "dataset/image_set",
+        "dataset/listing",
+        "dataset/table",
+    ),
+    "export/test_adopt.py": ("export/third_party", "export/wrap_third_party"),
+    "export/test_pipeline.py": ("export/finalize", "export/parity_inputs"),
+    "graph/test_layer_costs.py": ("cost",),
+    "image/test_load.py": ("image/color_modes", "image/orientation", "image/size", "image/source"),
+    "project/test_pyinstaller.py": (
+        "_pyinstaller/hook-edgekit",
+        "_pyinstaller/hook-onnxruntime.transformers.machine_info",
+    ),
+    "quantize/test_quality_gate.py": ("bench/peak_memory",),
+    "quantize/test_search.py": ("quantize/candidates", "quantize/schemes", "quantize/targets"),
+    "report/test_page.py": (
+        "report/charts",
+        "report/class_table",
+        "report/confusion",
+        "report/gallery",
+        "report/summary",
+        "report/thumbnails",
+        "runtime/activation_maps",
+    ),
+    "runtime/test_classifier.py": ("runtime/decoding", "runtime/loaded_model"),
+    "train/test_faults.py": ("train/distributed", "train/run_folder"),
+    "train/test_loop.py": ("train/metrics",),
+    "train/test_recipe.py": ("train/field_types", "train/settings"),
+    "zoo/test_googlenet.py": ("zoo/inception_v1",),
+    "zoo/test_specs.py": ("zoo/build",),
+    "zoo/test_stages.py": ("zoo/alexnet_owt", "zoo/lenet5", "zoo/mobilenet_v2", "zoo/network", "zoo/nin", "zoo/vgg"),
+}
+LISTED = [module for modules in TESTED_IN.values() for module in modules]
+
+
+def modules() -> list[str]:
+    """Every module as edgekit/MODULE.py, without packages' __init__."""
+    package = ROOT / "edgekit"
+    paths = sorted(package.rglob("*.py"))
+    return [path.relative_to(package).with_suffix("").as_posix() for path in paths if path.name != "__init__.py"]
+
+
+def own_test(module: str) -> Path:
+    """The test file of the module's path."""
+    folder, _, name = module.rpartition("/")
+    return ROOT / "tests" / folder / f"test_{name}.py"
+
+
+def test_every_module_has_a_test_file_or_a_line_in_the_list():
+    assert [module for module in modules() if not own_test(module).is_file() and LISTED.count(module) != 1] == []
+
+
+def test_every_line_of_the_list_is_current():
+    assert [file for file in TESTED_IN if not (ROOT / "tests" / file).is_file()] == []
+    assert sorted(set(LISTED) - set(modules())) == []
+    assert [module for module in LISTED if own_test(module).is_file()] == [], "they have test files: remove their lines"
