@@ -25,7 +25,7 @@ def _run_console(block: Block, folder: Path) -> None:
     )
     printed = _STATUS.split(shell(script, folder).stdout)[:-1]
     for number, (step, output, status) in enumerate(zip(steps, printed[::2], printed[1::2], strict=True)):
-        assert is_shown(step.output, output), _wrong_output(block, output)
+        assert is_shown(step.output, output, figures_vary=bool(block.varies)), _wrong_output(block, output)
         may_fail = steps[number + 1 : number + 2] and steps[number + 1].text == "echo $?"
         assert status == "0" or may_fail, f"{block}: {step.text} ended with status {status}\n{output}"
 
@@ -56,7 +56,7 @@ def test_page_runs_as_it_stands(page, readers_folder, tmp_path, monkeypatch, cap
     printed = ""
     for block in story:
         if block.title == OUTPUT:
-            assert is_shown(block.text, printed), _wrong_output(block, printed)
+            assert is_shown(block.text, printed, figures_vary=bool(block.varies)), _wrong_output(block, printed)
         elif block.language == "console":
             _run_console(block, folder)
         elif block.language == "sh":
@@ -77,9 +77,9 @@ def test_excerpts_stand_in_their_files(page):
 def test_blocks_that_are_not_run_are_few(capsys):
     left_out = [block for page in PAGES for block in blocks(page) if block.not_run]
     with capsys.disabled():
-        print(f"\n{len(left_out)} blocks of the documentation are not run:")  # noqa: T201
+        print(f"\n{len(left_out)} blocks of the documentation are not run:")
         for block in left_out:
-            print(f"  {block}: {block.not_run}")  # noqa: T201
+            print(f"  {block}: {block.not_run}")
     assert all(block.is_code for block in left_out)
     assert len(left_out) <= _MOST_NOT_RUN
 
@@ -116,6 +116,11 @@ def test_outputs_are_compared_by_words_and_within_five_percent(expected, printed
     assert is_shown(expected, printed) is same
 
 
+def test_figures_that_vary_are_compared_by_the_words_around_them():
+    assert is_shown("int8  2.03x  61 MB, -0.10", "int8  1.50x  7 MB, +0.2", figures_vary=True)
+    assert not is_shown("int8  2.03x  61 MB", "int8  1.50x", figures_vary=True)
+
+
 def test_console_block_fails_for_another_output_and_for_a_failed_command(block_of, tmp_path):
     _run_console(block_of("```console\n$ echo a\na\n$ false\n$ echo $?\n1\n```\n"), tmp_path)
     for text in ("```console\n$ echo a\nb\n```\n", "```console\n$ false\n$ echo a\na\n```\n"):
@@ -136,10 +141,11 @@ def test_fences_of_unknown_kinds_are_refused(block_of):
 def test_reason_must_stand_on_the_line_before_the_block(block_of):
     assert block_of("<!-- not run: needs a board -->\n```sh\nfalse\n```\n").not_run == "needs a board"
     assert block_of("<!-- not run: needs a board -->\n\n```sh\nfalse\n```\n").not_run is None
+    assert block_of("<!-- figures vary: timings -->\n```sh\nfalse\n```\n").varies == "timings"
 
 
 def test_excerpt_may_leave_lines_out_but_not_change_them():
-    content = "a = 1\nb = 2\nc = 3\n"
+    content = "if a:\n    a = 1\n    b = 2\n    c = 3\n"
     assert is_excerpt_of("a = 1\n...\nc = 3", content)
     assert not is_excerpt_of("a = 1\nc = 3", content)
     assert not is_excerpt_of("c = 3\n...\na = 1", content)

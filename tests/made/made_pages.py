@@ -75,6 +75,7 @@ def shell(command: str, folder: Path, *, timeout_s: float = 300) -> subprocess.C
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
         "PYTHONUNBUFFERED": "1",
         "EDGEKIT_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",  # of torch: on busy cores two threads wait for each other
         "COLUMNS": "100",
         "NO_COLOR": "1",
     }
