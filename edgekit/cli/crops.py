@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from edgekit.cli import shared_options as shared
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.render import percent, signed, table, write, write_json, write_message
 from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
@@ -194,4 +194,4 @@ def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, images: in
 
 
 def _points(gain: Interval) -> str:
-    return f"{100 * gain.value:+.2f} ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
+    return f"{signed(100 * gain.value)} ({signed(100 * gain.low)} to {signed(100 * gain.high)})"

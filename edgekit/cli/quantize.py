@@ -11,7 +11,7 @@ from edgekit.cli import shared_options as shared
 from edgekit.cli.flag_names import with_flags
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
-from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.render import percent, signed, table, write, write_json, write_message
 from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> 
     write(table(_HEADER, [_parent_row(first), *(_row(trial) for trial in trials)]))
     interval = trials[-1].result.drop_interval
     if interval is not None:
-        change = f"{-interval.high:+.2f} to {-interval.low:+.2f} percentage points of top-1 (95% interval)"
+        change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of top-1 (95% interval)"
         write(f"{trials[-1].scheme.name} for {target}: {change} on {first.parity.images} held-out images")
 
 

@@ -41,6 +41,11 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}%"
 
 
+def signed(points: float) -> str:
+    """Format percentage points with their sign and two decimals; what rounds to zero has no minus sign."""
+    return f"{round(points, 2) + 0.0:+.2f}"
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Format rows as columns that are as wide as their widest cell; numbers are right-aligned."""
     cells = [[printable(cell) for cell in row] for row in (header, *rows)]

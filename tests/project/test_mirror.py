@@ -19,7 +19,7 @@ TESTED_IN = {
     "cli/test_bench.py": ("plots/bench",),
     "cli/test_crops.py": ("plots/crops",),
     "cli/test_export.py": ("cli/option_values", "cli/shared_options", "export/networks"),
-    "cli/test_main.py": ("__main__", "cli/render"),
+    "cli/test_main.py": ("__main__",),
     "cli/test_quantize.py": ("artifact/paths", "cli/verify"),
     "cli/test_train.py": ("cli/progress", "cli/recipe_options", "plots/training", "train/callbacks"),
     "dataset/test_reading.py": (
