@@ -51,7 +51,7 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
         >>> from edgekit import dataset
         >>> images = dataset.read("photos", "val")
         >>> len(images), images.classes
-        (72, ('bolt', 'nut', 'washer'))
+        (120, ('bolt', 'nut', 'washer'))
     """
     check_types(str | os.PathLike, path=path)
     check_types(str | os.PathLike | None, truth=truth)
@@ -128,7 +128,7 @@ def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
     Example:
         >>> from edgekit import dataset
         >>> len(dataset.read_held_out("photos"))
-        72
+        120
     """
     check_types(str | os.PathLike, path=path)
     entries = _list_images(Path(path), ()).entries
@@ -155,7 +155,7 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
         >>> from edgekit import dataset
         >>> training, validation = dataset.read_both("photos")
         >>> len(training), len(validation)
-        (120, 72)
+        (120, 120)
     """
     check_types(str | os.PathLike, path=path)
     check_types(float | int, val_fraction=val_fraction)

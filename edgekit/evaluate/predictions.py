@@ -75,7 +75,7 @@ def predict_all(
         >>> models = [EvaluatedModel(crops, path, classifier, crops) for crops in ("center", "ten")]
         >>> predictions = predict_all(models, dataset.read("photos", "val"))
         >>> [accuracy.probabilities.shape for accuracy in predictions.accuracies]
-        [(72, 3), (72, 3)]
+        [(120, 3), (120, 3)]
     """
     check_types(Sequence, models=models)
     for model in models:

@@ -76,7 +76,7 @@ class Prediction:
         >>> from edgekit import Classifier
         >>> prediction = Classifier("model.onnx").predict("photo.jpg")
         >>> prediction
-        Prediction('nut' 0.9..., ...)
+        Prediction('nut' ..., ...)
         >>> prediction.label, prediction.probability > 0.5
         ('nut', True)
     """
@@ -113,7 +113,7 @@ class Prediction:
             >>> import json
             >>> from edgekit import Classifier
             >>> print(json.dumps(Classifier("model.onnx").predict("photo.jpg", top=1).to_dict()))
-            {"top": [{"label": "nut", "index": 1, "probability": 0.9...}]}
+            {"top": [{"label": "nut", "index": 1, "probability": ...}]}
         """
         top = [{"label": s.label, "index": s.index, "probability": s.probability} for s in self.top]
         return {"top": top, "unknown": True} if self.is_unknown else {"top": top}

@@ -76,7 +76,7 @@ class Predictor(ABC):
             >>> from edgekit import Classifier
             >>> classifier = Classifier("model.onnx")
             >>> classifier.predict("photo.jpg", top=1, plan="flip")
-            Prediction('nut' 0.9...)
+            Prediction('nut' ...)
             >>> classifier.predict("photo.jpg", unknown_below=1).label
             'unknown'
         """
