@@ -2,7 +2,7 @@
 
 Example:
     >>> from edgekit import Classifier
-    >>> classifier = Classifier()  # the built-in model
+    >>> classifier = Classifier("mobilenet_v2-cifar10-int8")  # a built-in model
     >>> classifier.predict("examples/ship.png").label
     'ship'
 """
@@ -16,8 +16,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from typing import TYPE_CHECKING
 
 from edgekit.optional import export_lazily
-
-__version__ = "0.1.0"
+from edgekit.version import __version__ as __version__
 
 # The module that defines each public name. They are imported on first use, so that `edgekit --help`, which uses none,
 # loads neither numpy nor onnxruntime.

@@ -20,7 +20,7 @@ import numpy as np
 from edgekit import Classifier, dataset
 from edgekit.evaluate.evaluation import evaluate
 from edgekit.evaluate.predictions import EvaluatedModel, bulk_predictions, predict_all
-from edgekit.hub.built_in import model_path
+from edgekit.hub.model_files import model_path
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ Everything in them is drawn by this script, so that no one else holds rights to 
 import math
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCALE = 4  # images are drawn larger and reduced, for smooth edges
@@ -70,8 +70,44 @@ def seven() -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(6)).resize((28, 28), Image.Resampling.LANCZOS)
 
 
+def clock() -> Image.Image:
+    """A wall clock with Arabic numerals, and its shadow on a plain wall."""
+    size = 320 * SCALE
+    image = gradient((size, size), (206, 196, 180), (186, 174, 156))
+
+    def disc(radius: float, center: float = 0.5) -> tuple[float, ...]:
+        return tuple(size * (center + sign * radius) for sign in (-1, -1, 1, 1))
+
+    def place(angle: float, radius: float) -> tuple[float, float]:
+        """The point at an angle in degrees, clockwise from twelve, and a share of the image from its center."""
+        turn = math.radians(angle)
+        return size * (0.5 + radius * math.sin(turn)), size * (0.5 - radius * math.cos(turn))
+
+    shadow = Image.new("L", (size, size), 0)
+    ImageDraw.Draw(shadow).ellipse(disc(0.39, 0.53), fill=110)
+    image.paste((0, 0, 0), mask=shadow.filter(ImageFilter.GaussianBlur(14 * SCALE)))
+    draw = ImageDraw.Draw(image)
+    for radius, color in ((0.39, (44, 40, 38)), (0.365, (86, 78, 70)), (0.35, (247, 245, 238))):
+        draw.ellipse(disc(radius), fill=color)
+    for minute in range(60):
+        start, width = (0.30, 0.012) if minute % 5 == 0 else (0.325, 0.005)
+        draw.line((place(6 * minute, start), place(6 * minute, 0.337)), fill=(30, 30, 30), width=round(width * size))
+    font = ImageFont.load_default(size=round(0.058 * size))  # the font that Pillow contains
+    for hour in range(1, 13):
+        draw.text(place(30 * hour, 0.255), str(hour), fill=(25, 25, 25), font=font, anchor="mm")
+    for angle, length, width, tail, color in (
+        (304, 0.18, 0.022, 0.05, (20, 20, 20)),
+        (50, 0.27, 0.015, 0.05, (20, 20, 20)),
+        (190, 0.29, 0.006, 0.08, (190, 40, 34)),
+    ):
+        draw.line((place(angle + 180, tail), place(angle, length)), fill=color, width=round(width * size))
+    draw.ellipse(disc(0.018), fill=(20, 20, 20))
+    return image.filter(ImageFilter.GaussianBlur(SCALE / 2)).resize((320, 320), Image.Resampling.LANCZOS)
+
+
 def main() -> None:
     EXAMPLES.mkdir(exist_ok=True)
+    clock().save(EXAMPLES / "clock.png", optimize=True)
     ship().save(EXAMPLES / "ship.png", optimize=True)
     seven().save(EXAMPLES / "seven.png", optimize=True)
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edgekit.hub.built_in import model_file
+from edgekit.hub.model_files import model_file
 
 REPOSITORY = Path(__file__).parents[1]
 SCALE = 2  # device pixels per CSS pixel: sharp on today's screens
@@ -38,10 +38,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         shutil.copy(model_file("mobilenet_v2-cifar10"), work / "model.onnx")
-        shutil.copy(REPOSITORY / "examples" / "ship.png", work / "ship.png")
+        for name in ("clock.png", "ship.png"):
+            shutil.copy(REPOSITORY / "examples" / name, work)
         (work / "photos").symlink_to(args.data.resolve())
         session = [
-            run("edgekit predict ship.png", work),
+            run("edgekit predict clock.png", work),
             run("edgekit quantize model.onnx --calibration photos -o model-int8.onnx", work),
             run("edgekit predict ship.png --model model-int8.onnx --top 1", work),
         ]

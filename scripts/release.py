@@ -2,7 +2,7 @@
 
     python scripts/release.py
 
-The version in edgekit/__init__.py, the tag of the checked-out commit and the top entry of CHANGELOG.md must agree. The
+The version in edgekit/version.py, the tag of the checked-out commit and the top entry of CHANGELOG.md must agree. The
 wheel is built from the source archive, so that neither lacks a file, and predicts in a clean environment.
 """
 
@@ -21,12 +21,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
+PREDICT = ("predict", "--csv", "--top", 1, "--model", "mobilenet_v2-cifar10-int8")
 _VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 _ENTRY = re.compile(r"^## \[([^\]]+)\](?: - (\d{4}-\d\d-\d\d))?\n(.*?)(?=^## |^\[|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def main() -> None:
-    version = _VERSION.findall((ROOT / "edgekit/__init__.py").read_text(encoding="utf-8"))[0]
+    version = _VERSION.findall((ROOT / "edgekit/version.py").read_text(encoding="utf-8"))[0]
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     problems = disagreements(version, tags=git("tag", "--points-at", "HEAD").split(), changelog=changelog)
     if git("status", "--porcelain"):
@@ -80,7 +81,7 @@ def check_wheel(wheel: Path, version: str, folder: Path) -> None:
     command = programs / "edgekit"
     if run(command, "--version", cwd=folder).strip() != f"edgekit {version}":
         sys.exit(f"error: the installed command does not report version {version}")
-    prediction = run(command, "predict", "--csv", "--top", 1, ROOT / "examples/ship.png", cwd=folder)
+    prediction = run(command, *PREDICT, ROOT / "examples/ship.png", cwd=folder)
     if "ship" not in prediction.splitlines()[-1].split(","):
         sys.exit(f"error: the installed command does not recognize examples/ship.png: {prediction}")
     run(command, "doctor", cwd=folder)

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from edgekit import Classifier
-from edgekit.hub.built_in import DEFAULT_MODEL
+from edgekit.hub.model_files import default_model
 from edgekit.image.source import ImageSource
 
 IMAGES = 16
@@ -33,7 +33,7 @@ MAX_GROWTH_MB, MAX_IDLE_SHARE = 1.0, 0.01
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", default=DEFAULT_MODEL)
+    parser.add_argument("model", nargs="?", default=default_model())
     parser.add_argument("--predictions", type=int, default=PREDICTIONS)
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)

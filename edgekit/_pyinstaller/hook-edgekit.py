@@ -4,7 +4,8 @@ onnxruntime's libraries are collected by its own hook, which every installation 
 """
 
 import edgekit
-from edgekit.hub.built_in import built_in_models
+from edgekit.hub.built_in import built_in_models, models_folder
 
 hiddenimports = sorted({f"edgekit.{home}" for home in edgekit._HOMES.values()})
 datas = [(str(path), f"edgekit/models/{path.parent.name}") for path in built_in_models().values()]
+datas.append((f"{models_folder()}/templates/*", "edgekit/models/templates"))

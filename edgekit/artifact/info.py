@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType
@@ -17,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.artifact.metadata import read_metadata, with_metadata
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import ArtifactError, SpecError, check_types, quote, unknown
+from edgekit.errors import ArtifactError, SpecError, check_types, must_be, quote, unknown
 from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess.adaptive_crops import AdaptivePlan
 from edgekit.preprocess.spec import Preprocess
@@ -48,6 +49,10 @@ class ArtifactInfo:
         calibration: the data that the int8 ranges were measured on; None if not quantized.
         metrics: measured accuracy, and the data it was measured on; None if not measured.
         adaptive_crops: fitted for this model; None, and absent from the document, if not fitted.
+        temperature: divisor of the logits that calibrates the probabilities, above 0; None, and absent from the
+            document, if not fitted. It changes neither logits nor labels.
+        temperature_fit: number of images that the temperature was fitted to, and its interval; None, and absent from
+            the document, if not fitted.
 
     Example:
         >>> from edgekit import Classifier
@@ -68,6 +73,8 @@ class ArtifactInfo:
     calibration: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] | None = None
     adaptive_crops: AdaptivePlan | None = None
+    temperature: float | None = None
+    temperature_fit: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_types(str, model=self.model, license=self.license)
@@ -77,6 +84,8 @@ class ArtifactInfo:
             raise ArtifactError(f"`labels` must be one or more non-empty names (got {quote(self.labels)})")
         if self.precision not in get_args(Precision):
             raise ArtifactError(unknown("precision", str(self.precision), get_args(Precision)))
+        if self.temperature is not None and not _is_temperature(self.temperature):
+            raise ArtifactError(must_be("temperature", "a finite number above 0", self.temperature))
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON-ready values; `from_dict` is the inverse."""
@@ -94,6 +103,8 @@ class ArtifactInfo:
             "calibration": self.calibration,
             "metrics": self.metrics,
             **({} if self.adaptive_crops is None else {"adaptive_crops": self.adaptive_crops.to_dict()}),
+            **({} if self.temperature is None else {"temperature": self.temperature}),
+            **({} if self.temperature_fit is None else {"temperature_fit": dict(self.temperature_fit)}),
         }
 
     @property
@@ -129,20 +140,22 @@ class ArtifactInfo:
                 f"the edgekit metadata has schema {quote(values.get('schema'))}, but this version reads schemas up to "
                 f"{SCHEMA}; install a newer edgekit"
             )
-        for name, types in _JSON_TYPES.items():
+        for name in _JSON_TYPES:
             if name not in values:
                 raise ArtifactError(f"the edgekit metadata has no entry {name!r}")
-            if not isinstance(values[name], types):
-                raise ArtifactError(f"invalid edgekit metadata: {name} is {quote(values[name])}")
-        entries = {name: values[name] for name in _JSON_TYPES}
-        preprocess = Preprocess.from_dict(dict(values["preprocess"]))
-        crops = values.get("adaptive_crops")
-        if crops is not None:
-            if not isinstance(crops, dict):
-                raise ArtifactError(f"invalid edgekit metadata: adaptive_crops is {quote(crops)}")
-            crops = AdaptivePlan.from_dict(crops)
-        entries |= {"labels": tuple(values["labels"]), "preprocess": preprocess, "adaptive_crops": crops}
+        entries: dict[str, Any] = {name: values.get(name) for name in (*_JSON_TYPES, *_OPTIONAL_JSON_TYPES)}
+        for name, types in (_JSON_TYPES | _OPTIONAL_JSON_TYPES).items():
+            if not isinstance(entries[name], types):
+                raise ArtifactError(f"invalid edgekit metadata: {name} is {quote(entries[name])}")
+        entries |= {"labels": tuple(values["labels"]), "preprocess": Preprocess.from_dict(dict(values["preprocess"]))}
+        if entries["adaptive_crops"] is not None:
+            entries["adaptive_crops"] = AdaptivePlan.from_dict(values["adaptive_crops"])
         return cls(**entries)
+
+
+def _is_temperature(value: object) -> bool:
+    # Compared with the largest float, because JSON integers have no limit.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
 
 
 # Python types of the document's entries.
@@ -158,6 +171,11 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "parity": (dict,),
     "calibration": (dict, NoneType),
     "metrics": (dict, NoneType),
+}
+_OPTIONAL_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "adaptive_crops": (dict, NoneType),
+    "temperature": (int, float, NoneType),
+    "temperature_fit": (dict, NoneType),
 }
 
 

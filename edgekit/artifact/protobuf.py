@@ -80,7 +80,12 @@ def signed(value: int) -> int:
 
 def delimited(number: int, payload: bytes) -> bytes:
     """Encode a length-delimited field."""
-    return _encoded(number << 3 | LENGTH_DELIMITED) + _encoded(len(payload)) + payload
+    return delimited_header(number, len(payload)) + payload
+
+
+def delimited_header(number: int, length: int) -> bytes:
+    """Encode what precedes the payload of a length-delimited field: its tag and its length in bytes."""
+    return _encoded(number << 3 | LENGTH_DELIMITED) + _encoded(length)
 
 
 def integer(number: int, value: int) -> bytes:

@@ -19,7 +19,7 @@ from edgekit.artifact.metadata import read_metadata
 from edgekit.bench import naive_script
 from edgekit.errors import ArtifactError, quote
 from edgekit.files import sha256
-from edgekit.hub.built_in import model_path
+from edgekit.hub.model_files import model_path
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
 

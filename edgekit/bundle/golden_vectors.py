@@ -3,13 +3,15 @@
 NAME.golden.bin contains the pixels of all vectors, one after the other, in the layout of the model's input: uint8,
 row-major, (height, width, channels) each. NAME.golden.json describes them and the expected outputs:
 
-    schema   2
-    model    file (its name), sha256
-    input    name, type, shape (vectors, height, width, channels), color (RGB or L), file (the .bin), sha256 (of it)
-    output   name, type, shape (vectors, classes)
-    labels   class names, in the order of the logits
-    vectors  one entry each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the shortest
-             decimal that is this float32), index and label (of the largest logit), probability (its softmax)
+    schema       3
+    model        file (its name), sha256
+    input        name, type, shape (vectors, height, width, channels), color (RGB or L), file (the .bin), sha256 (of it)
+    output       name, type, shape (vectors, classes)
+    labels       class names, in the order of the logits
+    temperature  divisor of the logits before the softmax; null if the model has none
+    vectors      one entry each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the
+                 shortest decimal that is this float32), index and label (of the largest logit), probability (of that
+                 class: softmax(logits / temperature), or softmax(logits) without a temperature)
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from edgekit.dataset import ImageSet
 from edgekit.export.parity_inputs import center_crops, sample_sources
 from edgekit.files import sha256, write_atomically
 from edgekit.image.source import Pixels
-from edgekit.preprocess.scores import Floats, softmax
+from edgekit.preprocess.scores import Floats, softmax, with_temperature
 from edgekit.runtime.classifier import Classifier
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def write_golden(model: str | os.PathLike[str], *, count: int, images: ImageSet | None = None) -> tuple[Path, Path]:
@@ -65,7 +67,8 @@ def write_golden(model: str | os.PathLike[str], *, count: int, images: ImageSet 
         "input": _input_dict(pixels, classifier.info, pixels_path.name),
         "output": {"name": "logits", "type": "float32", "shape": list(logits.shape)},
         "labels": list(classifier.info.labels),
-        "vectors": _vector_dicts(names, logits, pixels[0].nbytes, classifier.info.labels),
+        "temperature": classifier.info.temperature,
+        "vectors": _vector_dicts(names, logits, pixels[0].nbytes, classifier.info),
     }
     write_atomically(pixels_path, pixels.tobytes())
     write_atomically(json_path, f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode())
@@ -83,18 +86,18 @@ def _input_dict(pixels: Pixels, info: ArtifactInfo, file_name: str) -> dict[str,
     }
 
 
-def _vector_dicts(
-    names: tuple[str, ...], logits: Floats, size_bytes: int, labels: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    best = logits.argmax(axis=1)
+def _vector_dicts(names: tuple[str, ...], logits: Floats, size_bytes: int, info: ArtifactInfo) -> list[dict[str, Any]]:
+    best, probabilities = logits.argmax(axis=1), softmax(logits)
+    if info.temperature is not None:
+        probabilities = with_temperature(probabilities, info.temperature)
     return [
         {
             "image": name,
             "offset": number * size_bytes,
             "logits": [float(str(value)) for value in row],
             "index": int(index),
-            "label": labels[index],
-            "probability": float(softmax(row)[index]),
+            "label": info.labels[index],
+            "probability": float(probabilities[number, index]),
         }
         for number, (name, row, index) in enumerate(zip(names, logits, best, strict=True))
     ]

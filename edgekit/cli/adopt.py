@@ -10,10 +10,12 @@ from edgekit.cli import shared_options as shared
 from edgekit.cli.option_values import composite
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.render import write, write_json, write_message
+from edgekit.cli.temperature import write_metrics
 from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
+    from edgekit.dataset import ImageSet
     from edgekit.export.adopt import Adoption
     from edgekit.export.third_party import ThirdPartyModel
     from edgekit.preprocess.spec import Preprocess
@@ -72,12 +74,21 @@ def run(
     name: Annotated[str | None, Option("Name of the network.", default_text="the file name", argument="model")] = None,
     license: Annotated[str, shared.LICENSE] = "unknown",
     images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
+    calibrate: Annotated[
+        Path | None,
+        Option(
+            "Labeled data set (at least 100 val images) to fit a temperature to, which calibrates the probabilities. "
+            "If --images names the same data, a fifth of it is used for the fit, and the rest judges.",
+            metavar="DATA",
+            default_text="none, so that the probabilities stay the model's",
+            argument="temperature_images",
+        ),
+    ] = None,
     features: Annotated[bool, shared.FEATURES] = False,
     activation_maps: Annotated[bool, shared.ACTIVATION_MAPS] = False,
     json: Annotated[bool, Option("Print what was detected and written as one JSON document.")] = False,
 ) -> None:
     """Convert a third-party ONNX classifier to an edgekit model and verify that its predictions are unchanged."""
-    from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.adopt import adopt
     from edgekit.export.finalize import Interface
@@ -90,8 +101,8 @@ def run(
     preprocess = _preprocess(
         third_party, color=color, resize=resize, crop=crop, interpolation=interpolation, mean=mean, std=std
     )
-    held_out = dataset.read_held_out(images) if images else None
-    with progress_bar("measuring", len(held_out) if held_out else None) as advance:
+    judging, fit = _read_images(images, calibrate)
+    with progress_bar("measuring", len(judging or ()) + len(fit or ()) or None) as advance:
         adoption = adopt(
             third_party,
             output,
@@ -102,11 +113,33 @@ def run(
             background=background_class,
             model=name,
             license=license,
-            images=held_out,
+            images=judging,
+            temperature_images=fit,
             interface=Interface(features=features, activation_maps=activation_maps),
             on_image=advance,
+            on_warning=lambda warning: write_message(f"warning: {warning}"),
         )
     _write_adoption_json(adoption) if json else _write_adoption(adoption, third_party)
+
+
+def _read_images(images: Path | None, calibrate: Path | None) -> tuple[ImageSet | None, ImageSet | None]:
+    """Return the images that verify and judge, and those that the temperature is fitted to."""
+    from edgekit import dataset
+    from edgekit.errors import DataError
+    from edgekit.evaluate.temperature import MAX_IMAGES, MIN_IMAGES, split_for_temperature
+
+    judging = dataset.read_held_out(images) if images else None
+    if calibrate is None:
+        return judging, None
+    if judging is None or images is None or images.resolve() != calibrate.resolve():
+        return judging, dataset.read_held_out(calibrate).sample(MAX_IMAGES, seed=0)
+    judging, fit = split_for_temperature(judging)
+    if fit is None:
+        raise DataError(
+            f"--calibrate needs {2 * MIN_IMAGES} images, of which half judge, if --images is the same data "
+            f"(got {len(judging)})"
+        )
+    return judging, fit
 
 
 def _preprocess(
@@ -148,8 +181,7 @@ def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel) -> None:
         f"within {figures['logit_difference']} of the original's on {figures['images']} {figures['on']}; "
         f"{describe_simplifier(adoption.simplified_by)}"
     )
-    if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, from file to label")
+    write_metrics(info)
     path = shlex.quote(str(adoption.path))
     write_message(f"wrote {adoption.path}; next: edgekit quantize {path} --calibration DATA")
 

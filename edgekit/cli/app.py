@@ -9,13 +9,14 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from edgekit import __version__
-from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, quantize, train, verify
+from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, pull, quantize, train, verify
 from edgekit.cli.predict import command as predict
 from edgekit.cli.typer_options import typer_command
 from edgekit.errors import SpecError, quote, unknown
 
 COMMANDS = {  # in the order of --help
     "models": models,
+    "pull": pull,
     "train": train,
     "export": export,
     "adopt": adopt,

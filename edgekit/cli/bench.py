@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
@@ -64,6 +65,7 @@ def run(
     if image:
         load_image(image)  # raises ImageError here instead of in a timed process
     check_model_files(*models, against or "")
+    build_models(*models, against or "")
     counts = _parse_thread_counts(threads)
     subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
     subjects = _with_unique_names(subjects)

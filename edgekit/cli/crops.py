@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, signed, table, write, write_json, write_message
@@ -76,12 +77,13 @@ def run(
     Adaptive crops use more views only for images in doubt.
     """
     from edgekit.evaluate.compare_crops import fit_plan, predict_crops, recommended, score_plans
-    from edgekit.hub.built_in import model_path
+    from edgekit.hub.model_files import model_path
     from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
     from edgekit.runtime.classifier import Classifier
 
     check_model_files(model)
+    build_models(model)
     classifier = Classifier(model, threads=threads)
     path = model_path(model)
     _check_output(output, path)

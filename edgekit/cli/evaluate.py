@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
@@ -26,6 +27,10 @@ EXAMPLES = """Examples:
   edgekit evaluate model.onnx photos/ --truth truth.csv --map automobile=car
   edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
 """
+_METRICS_HEADER = (
+    *("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "uncalibrated ECE"),
+    *("best temperature", "best ECE"),  # of a further temperature, fitted to these images
+)
 _CLASSES_SHOWN, _PAIRS_SHOWN, _MISTAKES_SHOWN = 12, 5, 5
 
 
@@ -60,6 +65,9 @@ def run(
             default_text="none",
         ),
     ] = (),
+    no_calibration: Annotated[
+        bool, Option("Ignore the temperatures of the model files: evaluate uncalibrated probabilities.")
+    ] = False,
     threads: Annotated[int | None, shared.THREADS] = None,
     report: Annotated[Path | None, Option("Also write a self-contained HTML report.", default_text="none")] = None,
     json: Annotated[bool, Option("Print one JSON document.")] = False,
@@ -78,12 +86,15 @@ def run(
     if not models or is_model_file(data):
         raise SpecError(f"DATA is required after MODEL... (got {quote(data)} as the last argument)")
     check_model_files(*models)
+    build_models(*models)
     if report and report.is_dir():  # reported before minutes are spent
         raise SpecError(f"--report must be a file, e.g. {report / 'report.html'} (got the folder {quote(str(report))})")
     evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
     images = dataset.read(data, split, truth=truth)
     with progress_bar("evaluating", len(evaluated) * len(images)) as advance:
-        predictions = predict_all(evaluated, images, synonyms=read_synonyms(synonyms), on_image=advance)
+        predictions = predict_all(
+            evaluated, images, synonyms=read_synonyms(synonyms), calibrated=not no_calibration, on_image=advance
+        )
     evaluation = evaluate(predictions, data=Path(data).name or data)
     write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
     for metrics in evaluation.models:
@@ -102,7 +113,7 @@ def run(
 def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: int | None) -> list[EvaluatedModel]:
     """Return every model with every plan, each with a name of its own."""
     from edgekit.evaluate.predictions import EvaluatedModel
-    from edgekit.hub.built_in import model_path
+    from edgekit.hub.model_files import model_path
     from edgekit.runtime.classifier import Classifier
 
     models = list(dict.fromkeys(models))
@@ -141,8 +152,7 @@ def _write_evaluation(evaluation: Evaluation) -> None:
     unreadable = f", {len(evaluation.unreadable)} more unreadable" if evaluation.unreadable else ""
     write(printable(f"{evaluation.data}: {len(evaluation.images)} images{unreadable}"))
     write("")
-    header = ("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "temperature", "scaled ECE")
-    write(table(header, map(_metrics_row, evaluation.models)))
+    write(table(_METRICS_HEADER, map(_metrics_row, evaluation.models)))
     for comparison in evaluation.comparisons:
         write("")
         write(printable(_comparison_line(comparison)))
@@ -159,6 +169,7 @@ def _metrics_row(metrics: ModelMetrics) -> tuple[str, ...]:
         percent(metrics.top5.value),
         f"{metrics.macro_f1:.4f}",
         f"{calibration.ece:.4f}",
+        "-" if metrics.uncalibrated_ece is None else f"{metrics.uncalibrated_ece:.4f}",
         f"{calibration.temperature:.3f}",
         f"{calibration.scaled_ece:.4f}",
     )

@@ -11,7 +11,8 @@ from edgekit.cli import shared_options as shared
 from edgekit.cli.option_values import composite, named_values
 from edgekit.cli.options import Argument, Option, flag_of
 from edgekit.cli.progress import download_progress, progress_bar
-from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.render import write, write_json, write_message
+from edgekit.cli.temperature import split_off_fit, write_metrics
 from edgekit.cli.wrong_files import check_no_image
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run(
     crop: Annotated[str | None, shared.CROP] = None,
     interpolation: Annotated[str | None, shared.INTERPOLATION] = None,
     images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
+    no_temperature: Annotated[bool, shared.NO_TEMPERATURE] = False,
     license: Annotated[str | None, shared.LICENSE] = None,
     opset: Annotated[int | None, Option("ONNX opset, 18 or later.", default_text="20")] = None,
     batch: Annotated[str, Option("Batch size: dynamic (any number of images) or N.", metavar="N")] = "dynamic",
@@ -80,6 +82,9 @@ def run(
     """Export a trained or pretrained model to one self-contained ONNX file.
 
     The file accepts raw pixels and returns logits. It contains labels, preprocessing, license and measured accuracy.
+
+    With --images, a fifth of the val images (100 to 1000) fit a temperature and the others judge; none is fitted if
+    there are fewer than 200. The model must not have been trained on these images.
     """
     from edgekit.optional import require
 
@@ -101,23 +106,22 @@ def run(
         "std": std and composite(std),
         "license": license,
         "opset": opset,
+        "weights": weights,
+        "no_temperature": no_temperature or None,
     }
     options = {name: value for name, value in options.items() if value is not None}
     interface = Interface(batch=_parse_batch(batch), features=features, activation_maps=activation_maps)
     held_out = dataset.read_held_out(images) if images else None
     if source.endswith(".onnx"):
-        if weights is not None:
-            options["weights"] = weights
         info, parity = _refit(Path(source), output, options=options, interface=interface, images=held_out)
     else:
-        info, parity = _convert(source, output, weights=weights, options=options, interface=interface, images=held_out)
+        info, parity = _convert(source, output, options=options, interface=interface, images=held_out)
     companions = _write_companions(output, golden=golden, ort=format == "ort", images=held_out)
     if json:
         write_json({"schema": 2, "path": str(output), "beside": [str(p) for p in companions], "info": info.to_dict()})
         return
     write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {parity}")
-    if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, from file to label")
+    write_metrics(info)
     for path in companions:
         write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
     write_message(f"wrote {output}; next: edgekit predict IMAGE --model {shlex.quote(str(output))}")
@@ -140,6 +144,8 @@ def _refit(
     from edgekit.errors import SpecError
     from edgekit.export.finalize import change_interface
 
+    if "no_temperature" in options:
+        raise SpecError("--no-temperature needs a checkpoint or weights: none is fitted for an .onnx file")
     if options:
         raise SpecError(f"an .onnx file already contains {', '.join(options)}; leave out {_flags(options)}")
     info = change_interface(source, output, images=images, interface=interface)
@@ -154,7 +160,6 @@ def _convert(
     source: str,
     output: Path,
     *,
-    weights: str | None,
     options: dict[str, Any],
     interface: Interface,
     images: ImageSet | None,
@@ -166,13 +171,25 @@ def _convert(
     from edgekit.export.simplify import describe_simplifier
 
     opset = {"opset": options.pop("opset")} if "opset" in options else {}
-    license = options.pop("license", "unknown")
+    license, weights = options.pop("license", "unknown"), options.pop("weights", None)
+    fits_temperature = not options.pop("no_temperature", False)
     if weights is None:
         network, info = _from_checkpoint(source, options=options, license=license)
     else:
         network, info = _from_weights(source, weights, options=options, license=license)
+    judging, fit = split_off_fit(images) if images and fits_temperature else (images, None)
     with progress_bar("measuring", len(images) if images else None) as advance:
-        conversion = convert(network, info, output, images=images, on_image=advance, interface=interface, **opset)
+        conversion = convert(
+            network,
+            info,
+            output,
+            images=judging,
+            temperature_images=fit,
+            interface=interface,
+            on_image=advance,
+            on_warning=lambda warning: write_message(f"warning: {warning}"),
+            **opset,
+        )
     parity = _logit_difference(conversion.info.parity["to_onnx"], "PyTorch's")
     return conversion.info, f"{parity}; {describe_simplifier(conversion.simplified_by)}"
 
@@ -196,11 +213,12 @@ def _from_checkpoint(path: str, *, options: dict[str, Any], license: str) -> tup
 def _from_weights(model: str, weights: str, *, options: dict[str, Any], license: str) -> tuple[Network, ArtifactInfo]:
     from edgekit.errors import SpecError
     from edgekit.export.networks import network_from_weights, spec_preprocess
-    from edgekit.hub.imagenet_weights import weights_path
+    from edgekit.hub.imagenet_weights import needed_arguments, weights_path
     from edgekit.labels import read_labels
 
     names, padding = options.pop("labels", None), options.pop("padding", None)
-    arguments = named_values(options.pop("argument", ())) | ({"padding": padding} if padding else {})
+    given = named_values(options.pop("argument", ())) | ({"padding": padding} if padding else {})
+    arguments = needed_arguments(model, weights) | given
     preprocess = spec_preprocess(model, options)
     if names is None:
         raise SpecError("--labels is required with --weights: a text file of class names, one per line")

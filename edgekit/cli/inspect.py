@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from edgekit.cli.models import spec_facts
+from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, table, write, write_json
+from edgekit.cli.temperature import temperature_text
 from edgekit.cli.wrong_files import check_model_files
 from edgekit.errors import printable, quote
 
@@ -44,10 +46,11 @@ def run(
     With --layers and --mobile, any ONNX file can be inspected.
     """
     from edgekit.artifact.info import parse_info, read_model
-    from edgekit.hub.built_in import model_path
+    from edgekit.hub.model_files import model_path
     from edgekit.zoo.specs import SPECS
 
     check_model_files(model)
+    build_models(model)
     spec = SPECS.get(model)
     if mobile:
         _write_mobile(model_path(model), json)
@@ -171,6 +174,9 @@ def _info_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
         lines.append((step, f"{parity} of {figures['images']} images{_provenance(figures)}"))
     if info.adaptive_crops:
         lines.append(("crops", "adaptive crops fitted to this model; use edgekit predict --crops adaptive"))
+    temperature = temperature_text(info)
+    if temperature:
+        lines.append(("temperature", temperature))
     if info.calibration:
         lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['images']} images"))
     return lines

@@ -12,9 +12,11 @@ from edgekit.cli.flag_names import with_flags
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
 from edgekit.cli.render import percent, signed, table, write, write_json, write_message
+from edgekit.cli.temperature import split_off_fit, write_temperature
 from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
+    from edgekit.artifact.info import ArtifactInfo
     from edgekit.quantize import HeldOutResult, Trial
 
 EXAMPLES = """Examples:
@@ -84,6 +86,9 @@ def run(
     allow_worse: Annotated[
         bool, Option("If no scheme passes, write the closest one; the file records that it failed.")
     ] = False,
+    no_temperature: Annotated[
+        bool, shared.NO_TEMPERATURE._replace(help=f"{shared.NO_TEMPERATURE.help} MODEL's, if any, is kept.")
+    ] = False,
     seed: Annotated[int, Option("Random seed for choosing calibration images.")] = 0,
     json: Annotated[bool, Option("Print the results as one JSON document.")] = False,
 ) -> None:
@@ -92,6 +97,9 @@ def run(
     Schemes are tried in turn until one passes: 8-bit integers with bias correction, then with other value ranges, with
     equalized channels, with the most sensitive layers in float32; then smaller weights only. Exit status 6 if no scheme
     passes; then nothing is written.
+
+    A fifth of the images that would judge (100 to 1000) fit a temperature instead, if they are labeled and there are at
+    least 200.
     """
     from edgekit.artifact.paths import require_new_path, require_onnx_path
     from edgekit.quantize import Gate, quantize
@@ -105,17 +113,19 @@ def run(
     require_new_path(model, path)
     schemes = [scheme_named(scheme)] if scheme else None
     for_target = target_named(target) if target else this_machine()
-    calibration_images, held_out = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)
+    ranging, judging = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)
+    judging, fit = (judging, None) if no_temperature else split_off_fit(judging)
     gate = Gate(max_drop=max_drop, min_speedup=min_speedup, min_agreement=min_agreement, max_divergence=max_divergence)
     trials: list[Trial] = []
-    written = False
+    written: str | None = None
     try:
         with stage_progress() as progress:
             best = quantize(
                 model,
                 path,
-                calibration=calibration_images,
-                held_out=held_out,
+                calibration=ranging,
+                held_out=judging,
+                temperature_images=fit,
                 against=against,
                 schemes=schemes,
                 target=for_target,
@@ -126,12 +136,10 @@ def run(
                 on_warning=lambda warning: write_message(f"warning: {with_flags(warning, 'quantize')}"),
                 progress=progress,
             )
-        written = True
+        written = str(path)
     finally:  # the table also explains why nothing was written
         if trials:
-            (_write_trials_json if json else _write_trials)(
-                trials, str(path) if written else None, target=for_target.name
-            )
+            (_write_trials_json if json else _write_trials)(trials, written, target=for_target.name)
     _write_outcome(best, path, target=for_target.name)
 
 
@@ -153,7 +161,9 @@ def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
 
 
 def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
-    write_json({"schema": 2, "path": path, "target": target, "tried": [trial.to_dict() for trial in trials]})
+    temperature = _read_info(path).temperature if path else None
+    tried = [trial.to_dict() for trial in trials]
+    write_json({"schema": 2, "path": path, "target": target, "temperature": temperature, "tried": tried})
 
 
 def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
@@ -163,6 +173,14 @@ def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> 
     if interval is not None:
         change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of top-1 (95% interval)"
         write(f"{trials[-1].scheme.name} for {target}: {change} on {first.parity.images} held-out images")
+    if path:
+        write_temperature(_read_info(path))
+
+
+def _read_info(path: str) -> ArtifactInfo:
+    from edgekit.artifact.info import read_info
+
+    return read_info(path)
 
 
 def _parent_row(result: HeldOutResult) -> tuple[str, ...]:

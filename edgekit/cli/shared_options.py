@@ -46,3 +46,4 @@ VERIFICATION_IMAGES = Option(
     metavar="DATA",
     default_text="none",
 )
+NO_TEMPERATURE = Option("Do not fit a temperature, which calibrates the probabilities, to a fifth of the val images.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
 from edgekit.cli.render import percent, table, write, write_json, write_message
@@ -42,6 +43,7 @@ def run(
     from edgekit.runtime.classifier import Classifier
 
     check_model_files(first, second)
+    build_models(first, second)
     images = read_images(data)
     with progress_bar("comparing", len(images)) as advance:
         comparison = compare_models(Classifier(first), Classifier(second), images, on_image=advance)

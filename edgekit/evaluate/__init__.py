@@ -20,6 +20,7 @@ _HOMES = {
     "measure_accuracy": "accuracy",
     "predict_all": "predictions",
     "require_agreement": "compare_models",
+    "split_for_temperature": "temperature",
 }
 
 __all__ = [*_HOMES]
@@ -39,5 +40,6 @@ if TYPE_CHECKING:
     from edgekit.evaluate.predictions import EvaluatedModel as EvaluatedModel
     from edgekit.evaluate.predictions import Predictions as Predictions
     from edgekit.evaluate.predictions import predict_all as predict_all
+    from edgekit.evaluate.temperature import split_for_temperature as split_for_temperature
 else:
     export_lazily(__name__, _HOMES)

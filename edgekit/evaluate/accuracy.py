@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, check_types
+from edgekit.evaluate.calibration import expected_calibration_error
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
+from edgekit.preprocess.scores import with_temperature
 from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,10 +26,12 @@ class Accuracy:
     Attributes:
         truth: int64 (N,) true class indexes among the model's labels.
         probabilities: float64 (N, classes).
+        uncalibrated: float64 (N, classes), the probabilities without the model's temperature; None if it has none.
     """
 
     truth: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
+    uncalibrated: npt.NDArray[np.float64] | None = None
 
     @property
     def top1(self) -> float:
@@ -42,9 +47,24 @@ class Accuracy:
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return float((order == self.truth[:, None]).any(axis=1).mean())
 
+    def with_temperature(self, temperature: float) -> Accuracy:
+        """The predictions of a model without a temperature, as it makes them with one.
+
+        Args:
+            temperature: above 0.
+        """
+        return Accuracy(self.truth, with_temperature(self.probabilities, temperature), self.probabilities)
+
     def to_dict(self) -> dict[str, Any]:
-        """The number of images, top-1 and top-5 accuracy, as JSON-ready values."""
-        return {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
+        """The number of images, top-1 and top-5 accuracy, as JSON-ready values.
+
+        If the model has a temperature, also the expected calibration errors with and without it, 0 to 1.
+        """
+        figures = {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
+        if self.uncalibrated is None:
+            return figures
+        errors = [expected_calibration_error(self.truth, p) for p in (self.probabilities, self.uncalibrated)]
+        return figures | dict(zip(("ece", "uncalibrated_ece"), (round(error, 4) for error in errors), strict=True))
 
 
 def measure_accuracy(
@@ -78,11 +98,27 @@ def measure_accuracy(
     check_types(Classifier, classifier=classifier)
     check_types(ImageSet, images=images)
     truth = class_indexes(images, classifier.info.labels)
-    probabilities = []
+    predictions = []
     for prediction in classifier.predict_many(images.sources, on_error="raise", top=1, plan=plan):
-        probabilities.append(prediction.probabilities)
+        predictions.append(prediction)
         on_image()
-    return Accuracy(truth, np.stack(probabilities))
+    return accuracy_of(predictions, truth, temperature=classifier.info.temperature)
+
+
+def accuracy_of(
+    predictions: Sequence[Prediction], truth: npt.NDArray[np.int64], *, temperature: float | None
+) -> Accuracy:
+    """The accuracy of predictions.
+
+    Args:
+        predictions: one for each image.
+        truth: int64 (N,) true class indexes.
+        temperature: the model's; None for none.
+    """
+    uncalibrated = np.stack([prediction.uncalibrated for prediction in predictions])
+    if temperature is None:
+        return Accuracy(truth, uncalibrated)
+    return Accuracy(truth, np.stack([prediction.probabilities for prediction in predictions]), uncalibrated)
 
 
 def class_indexes(

@@ -1,4 +1,4 @@
-"""Calibration: whether predictions with 80% confidence are right 80% of the time, and temperature scaling."""
+"""Calibration: whether predictions with 80% confidence are right 80% of the time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.preprocess.scores import Floats, softmax
+from edgekit.evaluate.temperature import fit_temperature
+from edgekit.preprocess.scores import with_temperature
 
 _BIN_COUNT = 15  # as in Guo et al. 2017, arXiv 1706.04599
-_TEMPERATURES = (0.05, 20.0)
-_STEPS = 40  # of golden-section search: the interval ends narrower than 1e-7
 _TINY = 1e-30
 
 Probabilities = npt.NDArray[np.float64]
@@ -80,65 +79,23 @@ def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
     before, after = (_bins(truth, p) for p in (probabilities, scaled))
     return Calibration(
         bins=before,
-        ece=_expected_calibration_error(before),
+        ece=_mean_gap(before),
         nll=_nll(truth, probabilities),
         temperature=temperature,
         scaled_bins=after,
-        scaled_ece=_expected_calibration_error(after),
+        scaled_ece=_mean_gap(after),
         scaled_nll=_nll(truth, scaled),
     )
 
 
-def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Scale probabilities by a temperature: softmax(log p / temperature).
-
-    For the prediction of a single view this equals softmax(logits / temperature).
+def expected_calibration_error(truth: Indexes, probabilities: Probabilities) -> float:
+    """The mean gap between confidence and accuracy over the images, 0 to 1, in 15 bins of equal width.
 
     Args:
+        truth: int64 (N,) true class indexes.
         probabilities: float64 (N, classes).
-        temperature: above 0; above 1 lowers the confidence.
-
-    Returns:
-        float64 (N, classes).
     """
-    return softmax(np.log(np.maximum(probabilities, _TINY)) / temperature)
-
-
-def fit_temperature(logits: Floats, target_logits: Floats) -> float:
-    """Find the temperature that minimizes the negative log-likelihood, by golden-section search of its logarithm.
-
-    There is a single minimum, because the negative log-likelihood is convex in 1 / temperature (Guo et al. 2017, arXiv
-    1706.04599, section 4.2).
-
-    Args:
-        logits: (N, classes) logits or log-probabilities.
-        target_logits: (N,) logits of the true classes, or the means of the logits weighted by soft targets.
-
-    Returns:
-        A temperature from 0.05 to 20.
-    """
-    highest = logits.max(axis=1)
-    logits = np.asarray(logits - highest[:, None], np.float64)
-    target_logits = np.asarray(target_logits - highest, np.float64)
-
-    def nll(log_temperature: float) -> float:
-        inverse = math.exp(-log_temperature)
-        return float((np.log(np.exp(logits * inverse).sum(axis=1)) - target_logits * inverse).mean())
-
-    ratio = (math.sqrt(5) - 1) / 2
-    low, high = map(math.log, _TEMPERATURES)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    at_left, at_right = nll(left), nll(right)
-    for _ in range(_STEPS):
-        if at_left <= at_right:
-            high, right, at_right = right, left, at_left
-            left = high - ratio * (high - low)
-            at_left = nll(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + ratio * (high - low)
-            at_right = nll(right)
-    return math.exp((low + high) / 2)
+    return _mean_gap(_bins(truth, probabilities))
 
 
 def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
@@ -159,7 +116,7 @@ def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
     )
 
 
-def _expected_calibration_error(bins: tuple[Bin, ...]) -> float:
+def _mean_gap(bins: tuple[Bin, ...]) -> float:
     gaps = [
         b.images * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
     ]

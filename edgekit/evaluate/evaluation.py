@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import check_types
 from edgekit.evaluate.accuracy import Accuracy
-from edgekit.evaluate.calibration import Calibration, calibration
+from edgekit.evaluate.calibration import Calibration, calibration, expected_calibration_error
 from edgekit.evaluate.confusion import ClassMetrics, Counts, class_metrics, confusion_matrix, macro_f1
 from edgekit.evaluate.intervals import Interval, PairedTest, paired_test, wilson_interval
 from edgekit.evaluate.predictions import EvaluatedModel, Predictions
@@ -53,6 +53,8 @@ class ModelMetrics:
         classes: precision, recall and F1 score of every class, in the order of the labels.
         macro_f1: mean F1 score of the classes that have images.
         calibration: how well the model's confidence matches its accuracy.
+        uncalibrated_ece: expected calibration error without the model's temperature, 0 to 1; None if it has none, or if
+            it was not applied.
         mistakes: misclassified images, at most 24, the most confident first.
     """
 
@@ -64,12 +66,18 @@ class ModelMetrics:
     classes: tuple[ClassMetrics, ...]
     macro_f1: float
     calibration: Calibration
+    uncalibrated_ece: float | None
     mistakes: tuple[Mistake, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The model's labels."""
         return self.model.classifier.info.labels
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature of the model's file; None if it has none, or if it was not applied."""
+        return None if self.uncalibrated_ece is None else self.model.classifier.info.temperature
 
     @property
     def recorded_top1(self) -> float | None:
@@ -182,8 +190,15 @@ def _metrics(model: EvaluatedModel, accuracy: Accuracy) -> ModelMetrics:
         classes=classes,
         macro_f1=macro_f1(classes),
         calibration=calibration(accuracy.truth, accuracy.probabilities),
+        uncalibrated_ece=_uncalibrated_ece(accuracy),
         mistakes=_mistakes(accuracy),
     )
+
+
+def _uncalibrated_ece(accuracy: Accuracy) -> float | None:
+    if accuracy.uncalibrated is None:
+        return None
+    return expected_calibration_error(accuracy.truth, accuracy.uncalibrated)
 
 
 def _mistakes(accuracy: Accuracy) -> tuple[Mistake, ...]:
@@ -222,6 +237,8 @@ def _metrics_dict(metrics: ModelMetrics, names: tuple[str, ...]) -> dict[str, An
         "top5": metrics.top5.to_dict(),
         "macro_f1": metrics.macro_f1,
         "calibration": metrics.calibration.to_dict(),
+        "temperature": metrics.temperature,
+        "uncalibrated_ece": metrics.uncalibrated_ece,
         "classes": [row.to_dict() for row in metrics.classes],
         # [true class, predicted class, images] of every cell that is not 0; with 1000 classes most are.
         "confusion": [

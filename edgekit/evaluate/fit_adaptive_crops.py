@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.evaluate.calibration import fit_temperature
+from edgekit.evaluate.temperature import fit_temperature
 from edgekit.preprocess.adaptive_crops import AdaptivePlan, margins
 from edgekit.preprocess.scores import Floats, softmax
 

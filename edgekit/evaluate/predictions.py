@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import DataError, ImageError, check_types
-from edgekit.evaluate.accuracy import Accuracy, class_indexes
+from edgekit.evaluate.accuracy import Accuracy, accuracy_of, class_indexes
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
 
@@ -54,6 +52,7 @@ def predict_all(
     images: ImageSet,
     *,
     synonyms: Mapping[str, str] | None = None,
+    calibrated: bool = True,
     on_image: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predict every image with every model; an image that one model cannot read is left out for all of them.
@@ -62,6 +61,7 @@ def predict_all(
         models: the models.
         images: labeled images.
         synonyms: the models' label for each class of the images that has another name.
+        calibrated: scale the probabilities by a model's temperature, if its file has one.
         on_image: called after each image of each model.
 
     Raises:
@@ -88,11 +88,12 @@ def predict_all(
     if not readable:
         raise DataError(f"none of the {len(images)} images can be read; the first: {unreadable[0].reason}")
     accuracies = [
-        Accuracy(
+        accuracy_of(
+            [p for n in readable if isinstance(p := predictions[n], Prediction)],
             truth[readable],
-            np.stack([p.probabilities for n in readable if isinstance(p := predictions[n], Prediction)]),
+            temperature=model.classifier.info.temperature if calibrated else None,
         )
-        for truth, predictions in zip(truths, outcomes, strict=True)
+        for model, truth, predictions in zip(models, truths, outcomes, strict=True)
     ]
     return Predictions(tuple(models), images.subset(readable), tuple(accuracies), tuple(unreadable.values()))
 

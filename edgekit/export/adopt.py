@@ -17,7 +17,8 @@ from edgekit.artifact.info import ArtifactInfo, Precision, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError, SpecError, check_types, quote
-from edgekit.evaluate.parity import LogitsFunction, Parity, measure_parity, onnx_logits, require_parity
+from edgekit.evaluate.parity import LogitsFunction, Parity, compare_logits, onnx_logits, require_parity
+from edgekit.evaluate.temperature import require_fit_images
 from edgekit.export.finalize import DEFAULT_INTERFACE, Interface, finalize
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.export.simplify import simplify
@@ -74,8 +75,10 @@ def adopt(
     model: str | None = None,
     license: str = "unknown",
     images: ImageSet | None = None,
+    temperature_images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Adoption:
     """Convert a third-party classifier to an edgekit model and verify that its predictions are unchanged.
 
@@ -93,13 +96,18 @@ def adopt(
         license: license of the weights, as an SPDX identifier.
         images: labeled images on which every step is compared with the source and the accuracy is measured. Without
             them, the steps are compared on synthetic images and no accuracy is stored.
+        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
+            None of them may be in `images` or have trained the network; `edgekit.evaluate.split_for_temperature` splits
+            a set. Without them, the probabilities stay those of the source.
         interface: additional outputs, or a fixed batch size.
-        on_image: called after each image of the accuracy measurement.
+        on_image: called after each image of the fit and the accuracy measurement.
+        on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
         The written file, its metadata, and what was detected.
 
     Raises:
+        DataError: the images cannot be used.
         SpecError: an argument does not fit the model.
         ArtifactError: the file is not a single-label classifier, or cannot be run.
         ParityError: the outputs of the two files differ; nothing is written.
@@ -116,33 +124,37 @@ def adopt(
         >>> adoption.output_kind, adoption.parity.agreement
         ('logits', 1.0)
     """
-    check_types(ThirdPartyModel, source=source)
-    check_types(Preprocess, preprocess=preprocess)
-    require_new_path(source.name, path)
-    _check_preprocess(source, preprocess)
+    _check_arguments(source, path, preprocess, images=images, temperature_images=temperature_images)
     pixels, origin = parity_pixels(preprocess, images)
     outputs = source.outputs(pixels, preprocess, bgr=bgr)
     kind = _determine_output_kind(source, outputs, output_kind)
     labels, first = _labels_and_first_class(source, outputs.shape[1], check_labels(labels), background)
     wrapped = wrap(source, preprocess, bgr=bgr, kind=kind, first=first, classes=outputs.shape[1])
     adopted, batch = with_dynamic_batch(wrapped, source, pixels)
-    parity = _measure_parity(outputs[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)
-    require_parity(parity, step="adopting", tolerance=TOLERANCE)
-    digest = sha256(source.data)
+    parity = _verified_parity(outputs[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)
     info = ArtifactInfo(
         model=model or Path(source.name).stem,
         labels=labels,
         preprocess=preprocess,
         license=license,
         precision=_precision(source.model.graph),
-        weights_sha256=digest,
+        weights_sha256=sha256(source.data),
         parity={"adopt": parity.to_dict() | {"on": origin}},
     )
     with tempfile.TemporaryDirectory() as folder:
         unsimplified, simplified = Path(folder, "adopted.onnx"), Path(folder, "simplified.onnx")
         write_info(adopted, info, unsimplified)
         simplifier = simplify(unsimplified, simplified, images=images)
-        info = finalize(simplified, path, parent_sha256=digest, images=images, interface=interface, on_image=on_image)
+        info = finalize(
+            simplified,
+            path,
+            parent_sha256=sha256(source.data),
+            images=images,
+            temperature_images=temperature_images,
+            interface=interface,
+            on_image=on_image,
+            on_warning=on_warning,
+        )
     return Adoption(
         path=Path(path),
         info=info,
@@ -154,7 +166,14 @@ def adopt(
     )
 
 
-def _check_preprocess(source: ThirdPartyModel, preprocess: Preprocess) -> None:
+def _check_arguments(
+    source: ThirdPartyModel, path: str | os.PathLike[str], preprocess: Preprocess, **images: ImageSet | None
+) -> None:
+    check_types(ThirdPartyModel, source=source)
+    check_types(Preprocess, preprocess=preprocess)
+    check_types(ImageSet | None, **images)
+    require_new_path(source.name, path)
+    require_fit_images(**images)
     if source.size is not None and source.size != preprocess.crop:
         raise SpecError(f"{source.name}: `crop` must be the model's input size {source.size} (got {preprocess.crop})")
     if source.channels not in (None, preprocess.channels):
@@ -213,15 +232,14 @@ def _labels_and_first_class(
     return labels, first
 
 
-def _measure_parity(expected: Outputs, child: LogitsFunction, pixels: Pixels, kind: OutputKind) -> Parity:
+def _verified_parity(expected: Outputs, child: LogitsFunction, pixels: Pixels, kind: OutputKind) -> Parity:
     """Compare logits directly, and probabilities, whose logits are unknown, by their logarithms."""
-    if kind == "logits":
-        return measure_parity(lambda _: expected, child, pixels)
-    return measure_parity(
-        lambda _: _log_probabilities(np.log(np.maximum(expected, MIN_PROBABILITY))),
-        lambda batch: _log_probabilities(child(batch)),
-        pixels,
-    )
+    logits = child(pixels)
+    if kind == "probabilities":
+        expected, logits = _log_probabilities(np.log(np.maximum(expected, MIN_PROBABILITY))), _log_probabilities(logits)
+    parity = compare_logits(expected, logits)
+    require_parity(parity, step="adopting", tolerance=TOLERANCE)
+    return parity
 
 
 def _log_probabilities(logits: Floats) -> Floats:

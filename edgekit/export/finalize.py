@@ -13,12 +13,13 @@ import numpy as np
 import onnx
 
 from edgekit.artifact.guard.scan import check_model
-from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
+from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, with_info, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
 from edgekit.errors import ParityError, SpecError, check_types, must_be
-from edgekit.evaluate.accuracy import measure_accuracy
+from edgekit.evaluate.accuracy import class_indexes, measure_accuracy
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
+from edgekit.evaluate.temperature import classifier_logits, with_fitted_temperature
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
 from edgekit.graph.passes.add_outputs import MAPS, add_outputs
@@ -73,10 +74,12 @@ def finalize(
     *,
     parent_sha256: str | None,
     images: ImageSet | None = None,
+    temperature_images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> ArtifactInfo:
-    """Write the finished model: with the requested interface and its measured accuracy.
+    """Write the finished model: with the requested interface, a fitted temperature and its measured accuracy.
 
     Args:
         source: simplified edgekit model, a temporary file.
@@ -84,13 +87,16 @@ def finalize(
         parent_sha256: hash of the file that the user converted, to record as the parent; None if there is none.
         images: images to compare the logits on (default: synthetic images); if they have classes, the accuracy is
             measured on them too.
+        temperature_images: labeled images that the temperature is fitted to (default: none is fitted).
         interface: batch size and additional outputs.
-        on_image: called after each image of the accuracy measurement.
+        on_image: called after each image of the fit and the accuracy measurement.
+        on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
         The metadata of the written file.
 
     Raises:
+        DataError: the images do not have the classes of the model.
         SpecError: the network cannot have the additional outputs.
         ParityError: the logits changed.
     """
@@ -102,8 +108,12 @@ def finalize(
             source = changed
         model = read_model(source)
         info = dataclasses.replace(parse_info(model, name=str(path)), parent_sha256=parent_sha256)
+        if temperature_images is not None:
+            truth = class_indexes(temperature_images, info.labels)
+            logits = classifier_logits(Classifier(source), temperature_images, on_image=on_image)
+            info = with_fitted_temperature(info, logits, truth, on_warning=on_warning)
         if images is not None and images.classes:
-            accuracy = measure_accuracy(Classifier(source), images, on_image=on_image)
+            accuracy = measure_accuracy(Classifier(with_info(model, info)), images, on_image=on_image)
             info = dataclasses.replace(info, metrics=accuracy.to_dict())
     write_info(model, info, path)
     return info

@@ -16,6 +16,7 @@ from edgekit.artifact.info import ArtifactInfo
 from edgekit.dataset import ImageSet
 from edgekit.errors import check_types
 from edgekit.evaluate.parity import Parity
+from edgekit.evaluate.temperature import require_fit_images
 from edgekit.export.finalize import DEFAULT_INTERFACE, Interface, finalize
 from edgekit.export.from_torch import DEFAULT_OPSET, from_torch
 from edgekit.export.simplify import simplify
@@ -50,10 +51,12 @@ def to_onnx(
     arguments: Mapping[str, Any] = MappingProxyType({}),
     license: str = "unknown",
     images: ImageSet | None = None,
+    temperature_images: ImageSet | None = None,
     batch: int | None = None,
     opset: int = DEFAULT_OPSET,
     features: bool = False,
     activation_maps: bool = False,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Conversion:
     """Export a torch classifier to one self-contained ONNX file and verify that its logits are unchanged.
 
@@ -71,10 +74,14 @@ def to_onnx(
         license: license of the weights, as an SPDX identifier.
         images: labeled images on which every step is compared with torch and the accuracy is measured. Without them,
             the steps are compared on synthetic images and no accuracy is stored.
+        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
+            None of them may be in `images` or have trained the network; `edgekit.evaluate.split_for_temperature` splits
+            a set. Without them, no temperature is stored.
         batch: fixed batch size, 1 to 256; None for a dynamic one.
         opset: ONNX operator set, 18 or later.
         features: add the output `features`, the pooled vector before the last layer.
         activation_maps: add the output `maps`, class activation maps, e.g. to draw heat maps.
+        on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
         The written file, its metadata and the measured parity.
@@ -82,6 +89,7 @@ def to_onnx(
     Raises:
         SpecError: the module does not return one float32 logit per label, cannot have these outputs, or another
             argument is not valid.
+        DataError: the images cannot be used.
         ParityError: a step changed the logits; nothing is written.
         EdgekitError: torch cannot export the module.
 
@@ -102,7 +110,7 @@ def to_onnx(
     check_types(nn.Module, module=module)
     check_types(str | os.PathLike, path=path)
     check_types(Preprocess, preprocess=preprocess)
-    check_types(ImageSet | None, images=images)
+    check_types(ImageSet | None, images=images, temperature_images=temperature_images)
     info = ArtifactInfo(
         model=model or type(getattr(module, "_orig_mod", module)).__name__,
         arguments=dict(arguments),
@@ -110,8 +118,16 @@ def to_onnx(
         preprocess=preprocess,
         license=license,
     )
-    interface = Interface(batch=batch, features=features, activation_maps=activation_maps)
-    return convert(module, info, path, images=images, opset=opset, interface=interface)
+    return convert(
+        module,
+        info,
+        path,
+        images=images,
+        temperature_images=temperature_images,
+        opset=opset,
+        interface=Interface(batch=batch, features=features, activation_maps=activation_maps),
+        on_warning=on_warning,
+    )
 
 
 def convert(
@@ -120,9 +136,11 @@ def convert(
     path: str | os.PathLike[str],
     *,
     images: ImageSet | None = None,
+    temperature_images: ImageSet | None = None,
     opset: int = DEFAULT_OPSET,
     interface: Interface = DEFAULT_INTERFACE,
     on_image: Callable[[], None] = lambda: None,
+    on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Conversion:
     """Export, simplify and finalize a network: one self-contained float32 file.
 
@@ -132,19 +150,25 @@ def convert(
         path: .onnx file to write.
         images: labeled images on which every step is compared with its parent and the accuracy is measured. Without
             them, the steps are compared on synthetic images and no accuracy is stored.
+        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
+            None of them may be in `images` or have trained the network; `edgekit.evaluate.split_for_temperature` splits
+            a set. Without them, no temperature is stored.
         opset: ONNX operator set, 18 or later.
         interface: batch size and additional outputs.
-        on_image: called after each image of the accuracy measurement.
+        on_image: called after each image of the fit and the accuracy measurement.
+        on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
         The written file, its metadata and the measured parity.
 
     Raises:
+        DataError: the images cannot be used.
         SpecError: the network does not fit its labels, or cannot have the interface.
         ParityError: a step changed the logits; nothing is written.
         EdgekitError: torch cannot export the network.
     """
     path = Path(path)
+    require_fit_images(temperature_images, images=images)
     with tempfile.TemporaryDirectory() as folder:
         exported, simplified = Path(folder, "exported.onnx"), Path(folder, "simplified.onnx")
         parity = from_torch(network, info, exported, images=images, opset=opset)
@@ -154,7 +178,9 @@ def convert(
             path,
             parent_sha256=None,  # its parent is the checkpoint, which weights_sha256 identifies
             images=images,
+            temperature_images=temperature_images,
             interface=interface,
             on_image=on_image,
+            on_warning=on_warning,
         )
     return Conversion(path=path, info=info, parity=parity, simplified_by=simplifier)

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from platformdirs import user_cache_path
-
 from edgekit.errors import WeightsError
+from edgekit.hub.model_files import cache_folder
 
 _POLL_S = 0.05
 _MAX_STEM_LENGTH = 120
@@ -24,8 +23,7 @@ _VERSION = re.compile(r'"[\x21\x23-\x7e]{0,200}"|[A-Za-z]{3}, [0-9A-Za-z :]{1,40
 
 def weights_folder() -> Path:
     """Return the folder of downloaded weights: under EDGEKIT_HOME if it is set, else under the user's cache folder."""
-    home = os.environ.get("EDGEKIT_HOME")
-    return (Path(home).expanduser() if home else user_cache_path("edgekit", appauthor=False)) / "weights"
+    return Path(cache_folder()) / "weights"
 
 
 def is_offline() -> bool:

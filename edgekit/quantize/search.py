@@ -17,12 +17,14 @@ from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_in
 from edgekit.artifact.paths import require_new_path
 from edgekit.artifact.sidecar import write_sidecar
 from edgekit.dataset import ImageSet
-from edgekit.errors import ArtifactError, DataError, QualityGateError, check_types, quote
+from edgekit.errors import ArtifactError, DataError, QualityGateError, check_types
+from edgekit.evaluate.accuracy import class_indexes
+from edgekit.evaluate.temperature import require_fit_images, with_fitted_temperature
 from edgekit.files import sha256
 from edgekit.quantize.candidates import CandidateBuilder, StageProgress, step_counter
 from edgekit.quantize.passes.store_dense_int8 import dense_share
 from edgekit.quantize.pixel_cache import PixelCache, check_calibration
-from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, HeldOutResult, gate_failures
+from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, HeldOutResult, cached_logits, gate_failures
 from edgekit.quantize.schemes import SEARCH_ORDER, Scheme
 from edgekit.quantize.targets import Target, this_machine
 from edgekit.runtime.cpu import machine
@@ -68,6 +70,7 @@ def quantize(
     *,
     calibration: ImageSet,
     held_out: ImageSet,
+    temperature_images: ImageSet | None = None,
     against: str | os.PathLike[str] | None = None,
     schemes: Sequence[Scheme] | None = None,
     target: Target | None = None,
@@ -87,7 +90,10 @@ def quantize(
         path: file to write; must not be `source`.
         calibration: images that the ranges of the activations are measured on; 100 are usually enough.
         held_out: images that candidates are compared with their parent on: by top-1 accuracy if they have labels, by
-            agreement with the parent otherwise. No image may be in both sets.
+            agreement with the parent otherwise. No image may be in two of the sets.
+        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
+            None of them may have trained the network; `edgekit.evaluate.split_for_temperature` splits them off the
+            held-out ones. Without them, the temperature of `source` is kept, if it has one.
         against: float32 model that the result is compared with, if not `source`. Use it when `source` replaces that
             model, e.g. with activations that are faster in int8. Must have the same labels and preprocessing.
         schemes: schemes to try, in order (default: `schemes_for` the network).
@@ -96,7 +102,7 @@ def quantize(
         try_all: try all schemes and write the best candidate that passes, rather than the first.
         allow_worse: if no candidate passes, write the closest one, marked as worse in its metadata.
         on_trial: called with the outcome of each scheme.
-        on_warning: called with each warning about the images.
+        on_warning: called with each warning about the images, such as that they do not determine the temperature.
         progress: called with a stage's name, its finished steps and its total steps.
 
     Returns:
@@ -123,6 +129,7 @@ def quantize(
     """
     check_types(str | os.PathLike, source=source, path=path)
     check_types(ImageSet, calibration=calibration, held_out=held_out)
+    check_types(ImageSet | None, temperature_images=temperature_images)
     check_types(Gate, gate=gate)
     check_types(Target | None, target=target)
     require_new_path(source, path)
@@ -131,7 +138,7 @@ def quantize(
     target = target or this_machine()
     _check_source(model, info, os.fspath(source))
     parent = model if against is None else _read_reference(against, info)
-    _check_disjoint(calibration, held_out)
+    require_fit_images(temperature_images, calibration=calibration, held_out=held_out)
     with (
         _cached(calibration, info, stage="reading calibration images", progress=progress) as calibration_pixels,
         _cached(held_out, info, stage="reading held-out images", progress=progress) as held_out_pixels,
@@ -155,8 +162,9 @@ def quantize(
             raise QualityGateError(_gate_message(best, len(trials)))
         if best is not trials[-1]:  # rebuild it, which gives the same bytes: keeping all candidates would fill memory
             candidate = builder.build(best.scheme)
-        child = _with_evidence(_child_info(info, model, best.scheme, calibration_pixels), best, target, parent)
-    write_info(candidate, child, Path(path))
+        child = _child_info(info, model, best.scheme, calibration_pixels)
+    child = _with_temperature(child, candidate, temperature_images, on_warning=on_warning, progress=progress)
+    write_info(candidate, _with_evidence(child, best, target, parent), Path(path))
     write_sidecar(path, {**best.result.costs(), "machine": machine()})
     return best
 
@@ -191,15 +199,6 @@ def _read_reference(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
         if getattr(reference, name) != getattr(info, name):
             raise DataError(f"{os.fspath(path)}: `against` must have the same {plural} as the model to quantize")
     return model
-
-
-def _check_disjoint(calibration: ImageSet, held_out: ImageSet) -> None:
-    shared = set(calibration.names) & set(held_out.names)
-    if shared:
-        raise DataError(
-            f"no image may be in both `calibration` and `held_out` "
-            f"(got {len(shared)}, such as {quote(min(shared))}); split the images"
-        )
 
 
 def _check_held_out(cache: PixelCache) -> list[str]:
@@ -259,6 +258,22 @@ def _child_info(info: ArtifactInfo, model: bytes, scheme: Scheme, images: PixelC
     )
 
 
+def _with_temperature(
+    info: ArtifactInfo,
+    candidate: bytes,
+    images: ImageSet | None,
+    *,
+    on_warning: Callable[[str], None],
+    progress: StageProgress,
+) -> ArtifactInfo:
+    """The metadata of the candidate with a temperature fitted to the images; unchanged if there are none."""
+    if images is None:
+        return info
+    with _cached(images, info, stage="reading images for the temperature", progress=progress) as pixels:
+        logits, truth = cached_logits(candidate, pixels, info=info), class_indexes(pixels.images, info.labels)
+    return with_fitted_temperature(info, logits, truth, on_warning=on_warning)
+
+
 def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, parent: bytes) -> ArtifactInfo:
     """The metadata of the candidate's file with the scheme and the measurements added."""
     evidence = trial.result.evidence() | {"recipe": trial.scheme.name}
@@ -269,5 +284,7 @@ def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, parent: byt
     if trial.failures:
         evidence["worse"] = "did not pass the quality gate: it " + " and ".join(trial.failures)
     child = trial.result.child
+    if child is not None and info.temperature is not None:
+        child = child.with_temperature(info.temperature)
     parity = {**info.parity, "quantize": evidence}
     return dataclasses.replace(info, parity=parity, metrics=None if child is None else child.to_dict())

@@ -118,8 +118,9 @@ def _curves(evaluation: Evaluation) -> Markup:
     for number, metrics in enumerate(evaluation.models):
         calibration = metrics.calibration
         text = (
-            f"{_confidence_sentence(metrics)} Expected calibration error {100 * calibration.ece:.2f}%; after scaling "
-            f"with temperature {calibration.temperature:.2f} (dots), {100 * calibration.scaled_ece:.2f}%."
+            f"{_confidence_sentence(metrics)} Expected calibration error {100 * calibration.ece:.2f}%"
+            f"{_uncalibrated_clause(metrics)}; after scaling with temperature {calibration.temperature:.2f} (dots), "
+            f"{100 * calibration.scaled_ece:.2f}%."
         )
         caption = element("figcaption", {}, element("b", {}, _legend(number, metrics)), text)
         charts.append(element("figure", {}, reliability_curve(calibration), confidence_histogram(calibration), caption))
@@ -145,6 +146,12 @@ def _confidence_sentence(metrics: ModelMetrics) -> str:
     verdict = "underconfident" if accuracy > confidence else "overconfident"
     facts = f"Mean confidence {100 * confidence:.1f}%, accuracy {100 * accuracy:.1f}%"
     return f"{facts}." if abs(accuracy - confidence) < _CALIBRATED else f"{facts}: {verdict}."
+
+
+def _uncalibrated_clause(metrics: ModelMetrics) -> str:
+    if metrics.uncalibrated_ece is None:
+        return ""
+    return f" (without the model's own temperature of {metrics.temperature:.3g}, {100 * metrics.uncalibrated_ece:.2f}%)"
 
 
 def _footer() -> Markup:

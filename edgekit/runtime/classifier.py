@@ -11,7 +11,7 @@ import numpy as np
 from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
 from edgekit.artifact.info import ArtifactInfo
 from edgekit.errors import SpecError, must_be
-from edgekit.hub.built_in import DEFAULT_MODEL, model_file
+from edgekit.hub.model_files import default_model, model_source
 from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits, check_limits
 from edgekit.image.load import Channels, LoadedImage
 from edgekit.image.source import ImageSource, Pixels
@@ -37,8 +37,10 @@ class Classifier(Predictor):
     child, in which the parent's threads do not exist. Use it as a context manager to release the session.
 
     Args:
-        model: path of an .onnx file made by edgekit, name of a built-in model (`edgekit models` lists them), or the
-            bytes of a model file.
+        model: path of an .onnx file made by edgekit, name of a model (`edgekit models` lists them; one that is not
+            built-in is built and stored in the cache when it is first used), or the bytes of a model file. By default
+            EDGEKIT_MODEL, or `efficientnet_lite0-imagenet-int8` if the extra `imagenet` is installed, or
+            `mobilenet_v2-cifar10-int8`.
         threads: threads for one prediction, 1 to 256; by default EDGEKIT_NUM_THREADS, or the cores available to this
             process.
         limits: largest image accepted.
@@ -60,13 +62,13 @@ class Classifier(Predictor):
         'nut'
         >>> classifier
         <Classifier '...', float32, 3 labels, '...model.onnx'>
-        >>> Classifier().predict("examples/ship.png").label  # the built-in model
+        >>> Classifier("mobilenet_v2-cifar10-int8").predict("examples/ship.png").label  # a built-in model
         'ship'
     """
 
     def __init__(
         self,
-        model: ModelSource = DEFAULT_MODEL,
+        model: ModelSource | None = None,
         *,
         threads: int | None = None,
         limits: ImageLimits = DEFAULT_LIMITS,
@@ -216,7 +218,13 @@ class Classifier(Predictor):
             logits = np.concatenate([logits, self._run(LOGITS, image, step, watch, exact=exact)])
             if plan.is_sure(logits):
                 break
-        return ClassScores(plan.probabilities(logits, average), logits.mean(axis=0, dtype=np.float64), len(set(views)))
+        uncalibrated, temperature = plan.probabilities(logits, average), self.info.temperature
+        return ClassScores(
+            uncalibrated if temperature is None else plan.probabilities(logits, average, temperature=temperature),
+            uncalibrated,
+            logits.mean(axis=0, dtype=np.float64),
+            len(set(views)),
+        )
 
     def _run(
         self, output: str, image: LoadedImage, views: tuple[View, ...], watch: Stopwatch, *, exact: bool = False
@@ -252,8 +260,10 @@ class Classifier(Predictor):
 
 
 def _file_or_bytes(model: object) -> str | bytes:
+    if model is None:
+        return model_source(default_model())
     if isinstance(model, bytes | bytearray | memoryview):
         return bytes(model)
     if isinstance(model, str | os.PathLike):
-        return model_file(model)
-    raise SpecError(must_be("model", "a path, the name of a built-in model, or the bytes of a model file", model))
+        return model_source(model)
+    raise SpecError(must_be("model", "a path, the name of a model, or the bytes of a model file", model))

@@ -17,8 +17,8 @@ import onnxruntime as ort
 
 import edgekit
 from edgekit.errors import DISTRIBUTION, EdgekitError
-from edgekit.hub.built_in import DEFAULT_MODEL
 from edgekit.hub.cache import is_offline, weights_folder
+from edgekit.hub.model_files import default_model
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.cpu import VNNI, affinity_cores, available_threads, cgroup_quota, processor
 from edgekit.runtime.requirements import BASE, EXTRAS, installed_version
@@ -79,7 +79,7 @@ def check_up() -> Checkup:
         *_processor_findings(facts["machine"]),
     ]
     return Checkup(
-        facts=facts | {"default_model": {"name": DEFAULT_MODEL, "first_prediction_ms": first_ms}},
+        facts=facts | {"default_model": {"name": default_model(), "first_prediction_ms": first_ms}},
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "problem")),
     )
 

@@ -22,7 +22,9 @@ _OWNERS = ("the first model", "another model of the ensemble")
 class Ensemble(Predictor):
     """The weighted mean of several classifiers, which predicts as one.
 
-    An image is decoded once for all members. Closing the ensemble closes its members.
+    An image is decoded once for all members. Closing the ensemble closes its members. The mean is that of the
+    calibrated probabilities: the logits of a member whose file has a temperature are divided by it before anything is
+    averaged over the members.
 
     Args:
         members: classifiers with the same labels, in any order; the predictions have the order of the first.
@@ -75,11 +77,14 @@ class Ensemble(Predictor):
             member._scores(image.in_color(member.info.preprocess.color), [plan], average, watch, exact=exact)
             for member, plan in zip(self._members, plans, strict=True)
         ]
-        logits = self._mean([member.logits for member in scores])
-        probabilities = (
-            softmax(logits) if average == "logits" else self._mean([member.probabilities for member in scores])
-        )
-        return ClassScores(probabilities, logits, sum(member.views for member in scores))
+        logits, views = self._mean([member.logits for member in scores]), sum(member.views for member in scores)
+        if average == "logits":
+            temperatures = [member.info.temperature or 1.0 for member in self._members]
+            divided = [member.logits / value for member, value in zip(scores, temperatures, strict=True)]
+            return ClassScores(softmax(self._mean(divided)), softmax(logits), logits, views)
+        probabilities = self._mean([member.probabilities for member in scores])
+        uncalibrated = self._mean([member.uncalibrated for member in scores])
+        return ClassScores(probabilities, uncalibrated, logits, views)
 
     def _mean(self, values: Sequence[Probabilities]) -> Probabilities:
         """The weighted mean of the members' values (classes,), in the order of the ensemble's labels."""

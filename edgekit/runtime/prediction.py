@@ -51,9 +51,10 @@ class Stopwatch:
 
 
 class ClassScores(NamedTuple):
-    """Probabilities and logits (classes,) of one image, and the number of views that were run for them."""
+    """Probabilities (classes,) of one image, calibrated and not, its logits, and the number of views that were run."""
 
     probabilities: Probabilities
+    uncalibrated: Probabilities
     logits: Probabilities
     views: int
 
@@ -66,7 +67,9 @@ class Prediction:
 
     Attributes:
         top: the most probable classes, most probable first.
-        probabilities: float64 (classes,), 0 to 1, in the order of the model's labels: the mean over the views.
+        probabilities: float64 (classes,), 0 to 1, in the order of the model's labels: the mean over the views, scaled
+            by the model's temperature if its file has one.
+        uncalibrated: the same without the temperature; equal to `probabilities` if there is none.
         timings: milliseconds spent on the image.
         logits: float64 (classes,), the mean over the views.
         views: number of different views that the network has seen.
@@ -83,6 +86,7 @@ class Prediction:
 
     top: tuple[Score, ...]
     probabilities: Probabilities
+    uncalibrated: Probabilities
     timings: Timings
     logits: Probabilities
     views: int
@@ -123,7 +127,11 @@ class Prediction:
             return NotImplemented
         return (self.top, self.views, self.unknown_below) == (other.top, other.views, other.unknown_below) and all(
             np.array_equal(ours, theirs)
-            for ours, theirs in ((self.probabilities, other.probabilities), (self.logits, other.logits))
+            for ours, theirs in (
+                (self.probabilities, other.probabilities),
+                (self.uncalibrated, other.uncalibrated),
+                (self.logits, other.logits),
+            )
         )
 
     def __repr__(self) -> str:
@@ -190,5 +198,12 @@ class Request:
 
     def prediction(self, scores: ClassScores, labels: tuple[str, ...], timings: Timings) -> Prediction:
         """The prediction that the caller gets."""
-        top = best(scores.probabilities, labels, self.top)
-        return Prediction(top, scores.probabilities, timings, scores.logits, scores.views, self.unknown_below)
+        return Prediction(
+            top=best(scores.probabilities, labels, self.top, tie_breaker=scores.uncalibrated),
+            probabilities=scores.probabilities,
+            uncalibrated=scores.uncalibrated,
+            timings=timings,
+            logits=scores.logits,
+            views=scores.views,
+            unknown_below=self.unknown_below,
+        )

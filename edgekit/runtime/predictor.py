@@ -249,7 +249,7 @@ class Predictor(ABC):
         loaded = self.load(image, plans, channels=request.channels)
         watch.lap("load_ms")
         scores = self._scores(loaded, plans, request.average, watch)
-        if are_close(scores.probabilities):
+        if are_close(scores.uncalibrated):  # the lead that counts as close was measured without temperatures
             full = loaded.in_full()
             watch.lap("load_ms")
             if full is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from edgekit.errors import DataError, SpecError, check_types, quote, unknown
+from edgekit.hub.imagenet_weights import needed_arguments
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize, check_name
 from edgekit.zoo.specs import spec_named
@@ -84,6 +85,7 @@ class Recipe(Choices):
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Build a recipe from values; whatever they leave out gets the default of the network or of `tune`.
 
+        The network gets the padding that its published weights were trained with, unless `arguments` has another.
         Color images are mirrored unless `augment.mirror` is false, grayscale ones (digits) only if it is true.
 
         Args:
@@ -111,6 +113,7 @@ class Recipe(Choices):
             augment.pop("crop_scale", None)
         augment |= values.get("augment", {})
         sections = {
+            "arguments": {**needed_arguments(spec.name, values.get("weights")), **values.get("arguments", {})},
             "preprocess": preprocess,
             "augment": _build_section(Augment, "augment", augment),
             "optimize": _build_section(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
 from edgekit.errors import SpecError, unknown
+from edgekit.zoo.blocks import Padding
 from edgekit.zoo.network import Network
 from edgekit.zoo.specs import ModelSpec, spec_named
 
@@ -55,13 +57,37 @@ def published_keys(name: str, **arguments: Any) -> dict[str, str]:
     Raises:
         SpecError: the network is unknown.
     """
-    spec = spec_named(name)
-    table = getattr(_paper_module(spec), "published_keys", None)
-    if table is None:
-        return {}
-    known = inspect.signature(table).parameters
-    keys: dict[str, str] = table(**{k: v for k, v in {**spec.arguments, **arguments}.items() if k in known})
+    keys: dict[str, str] = _from_paper(name, "published_keys", arguments) or {}
     return keys
+
+
+def published_padding(name: str, **arguments: Any) -> Padding | None:
+    """Return the padding that weights with the module paths of `published_keys` were trained with.
+
+    Their normalization, interpolation and size are those of the network's spec.
+
+    Args:
+        name: name of the network.
+        **arguments: arguments that it was built with, as in `published_keys`.
+
+    Returns:
+        "symmetric" or "tf_same"; None if there are such weights of both kinds, or none.
+
+    Raises:
+        SpecError: the network is unknown.
+    """
+    padding: Padding | None = _from_paper(name, "published_padding", arguments)
+    return padding
+
+
+def _from_paper(name: str, function: str, arguments: Mapping[str, Any]) -> Any:
+    """What a function of the network's module returns for those arguments that it accepts; None if there is none."""
+    spec = spec_named(name)
+    table = getattr(_paper_module(spec), function, None)
+    if table is None:
+        return None
+    known = inspect.signature(table).parameters
+    return table(**{k: v for k, v in {**spec.arguments, **arguments}.items() if k in known})
 
 
 def _paper_module(spec: ModelSpec) -> ModuleType:

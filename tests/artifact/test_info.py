@@ -54,6 +54,8 @@ INFOS = st.builds(
         curve=st.just(((1.0, 0.0), (2.0, 1.0))),
         budget=st.floats(1, 9),
     ),
+    temperature=st.none() | st.floats(0, exclude_min=True, allow_infinity=False) | st.integers(1, 2**53),
+    temperature_fit=st.none() | OBJECTS,
 )
 
 
@@ -71,6 +73,21 @@ def test_write_info_round_trips_and_is_reproducible(tmp_path_factory, info):
     assert read_info(folder / "a.onnx") == info
     write_info((folder / "a.onnx").read_bytes(), info, folder / "b.onnx")
     assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
+
+
+def test_to_dict_writes_a_temperature_only_if_there_is_one():
+    assert not {"temperature", "temperature_fit"} & set(tiny_info().to_dict())
+    document = tiny_info(temperature=0.7, temperature_fit={"images": 100}).to_dict()
+    assert (document["temperature"], document["temperature_fit"]) == (0.7, {"images": 100})
+    assert ArtifactInfo.from_dict(tiny_info().to_dict() | {"temperature": None}).temperature is None
+
+
+@pytest.mark.parametrize("value", [0, -1, -0.5, True, 10**400, "1", [], float("nan"), float("inf")], ids=repr)
+def test_artifact_info_refuses_a_temperature_that_is_not_a_number_above_0(value):
+    with pytest.raises(ArtifactError, match="temperature"):
+        ArtifactInfo.from_dict(tiny_info().to_dict() | {"temperature": value})
+    with pytest.raises(ArtifactError, match="`temperature` must be a finite number above 0"):
+        tiny_info(temperature=value)
 
 
 def test_write_info_writes_the_keys_of_other_tools(tiny_artifact):

@@ -17,7 +17,7 @@ from edgekit.errors import ArtifactError
 def read_vectors(document: Path) -> tuple[np.ndarray, np.ndarray]:
     """The pixels and the logits, read as the format is documented."""
     golden = json.loads(document.read_text())
-    assert golden["schema"] == 2
+    assert golden["schema"] == 3
     raw = (document.parent / golden["input"]["file"]).read_bytes()
     assert sha256(raw).hexdigest() == golden["input"]["sha256"]
     shape = golden["input"]["shape"][1:]
@@ -48,6 +48,20 @@ def test_write_golden_records_the_outputs_of_the_model(model):
     assert golden["output"]["shape"] == [3, len(golden["labels"])]
     assert len(raw.read_bytes()) == pixels.nbytes
     assert [document.name, raw.name] == ["tiny.golden.json", "tiny.golden.bin"]
+
+
+@pytest.mark.parametrize("temperature", [None, 0.5, 3])
+def test_write_golden_records_the_temperature_and_scaled_probabilities(tmp_path, temperature):
+    from made_models import write_tiny
+
+    document, _ = write_golden(write_tiny(tmp_path / "tiny.onnx", temperature=temperature), count=3)
+    golden = json.loads(document.read_text())
+    assert golden["temperature"] == temperature
+    for vector in golden["vectors"]:
+        logits = np.array(vector["logits"]) / (temperature or 1)
+        probability = np.exp(logits.max()) / np.exp(logits).sum()
+        assert vector["probability"] == pytest.approx(probability, rel=1e-6)
+        assert vector["index"] == logits.argmax()
 
 
 def test_golden_vectors_detect_a_port_that_mirrors_images(model):

@@ -58,6 +58,23 @@ def bars(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def write_drawn(tmp_path: Path):
+    """Return a function that writes noise on which a model is calibrated by a temperature, and returns the folder."""
+
+    def write(model: Path, count: int, *, temperature: float, name: str = "drawn") -> Path:
+        from made_reports import drawn_images  # here, because it needs the onnx package
+
+        images = drawn_images(model, count, temperature=temperature)
+        for image, pixels, label in zip(images.names, images.sources, images.labels, strict=True):
+            folder = tmp_path / name / images.classes[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(folder / f"{image}.png")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """Three images of each of the tiny model's classes."""
     from made_models import LABELS  # here, because it needs the onnx package and most tests go without it

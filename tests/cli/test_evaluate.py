@@ -43,6 +43,20 @@ def test_evaluate_prints_tables(edgekit, tiny_artifact, photos):
     assert all(message in out for message in ("12 images", "95% interval", "most confused", "precision", *LABELS))
 
 
+def test_evaluate_shows_the_calibration_error_with_and_without_the_temperature(edgekit, tmp_path, write_drawn):
+    plain, warm = write_tiny(tmp_path / "plain.onnx"), write_tiny(tmp_path / "warm.onnx", temperature=0.5)
+    data = write_drawn(plain, 250, temperature=0.5)
+    first, second = json.loads(edgekit("evaluate", plain, warm, data, "--json")[1])["models"]
+    assert (first["temperature"], first["uncalibrated_ece"]) == (None, None)
+    assert (second["temperature"], second["uncalibrated_ece"]) == (0.5, first["calibration"]["ece"])
+    assert second["calibration"]["ece"] < first["calibration"]["ece"]
+    out = edgekit("evaluate", plain, warm, data)[1].splitlines()
+    assert out[2].split()[-7:] == ["ECE", "uncalibrated", "ECE", "best", "temperature", "best", "ECE"]
+    assert (out[4].split()[-4:-2], out[5].split()[-3]) == ([out[5].split()[-3], "-"], out[4].split()[-4])
+    ignored = json.loads(edgekit("evaluate", warm, data, "--no-calibration", "--json")[1])["models"][0]
+    assert (ignored["temperature"], ignored["calibration"]) == (None, first["calibration"])
+
+
 def test_evaluate_compares_several_models_and_plans(edgekit, tiny_artifact, photos, tmp_path):
     other = write_tiny(tmp_path / "other.onnx", labels=LABELS[::-1])
     models = (tiny_artifact, other)

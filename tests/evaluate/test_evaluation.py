@@ -1,7 +1,7 @@
 """The metrics of several models, and how they compare."""
 
 from made_models import LABELS, write_tiny
-from made_reports import evaluated_model, random_images
+from made_reports import drawn_images, evaluated_model, random_images
 
 from edgekit.evaluate.evaluation import evaluate
 from edgekit.evaluate.predictions import predict_all
@@ -18,6 +18,22 @@ def test_evaluate_compares_models_by_the_names_of_their_labels(tiny_artifact, tm
     assert comparison.paired.won == int((second.correct() & ~first.correct()).sum())
     labels = list(zip(first.predicted_labels(), second.predicted_labels(), strict=True))
     assert comparison.flipped == tuple(n for n, (ours, theirs) in enumerate(labels) if ours != theirs) != ()
+
+
+def test_evaluate_measures_the_calibration_error_with_and_without_the_temperature(tiny_artifact, tmp_path):
+    images = drawn_images(tiny_artifact, 400, temperature=0.5)
+    models = [
+        evaluated_model(tiny_artifact),
+        evaluated_model(write_tiny(tmp_path / "w.onnx", temperature=0.5), name="w"),
+    ]
+    plain, scaled = evaluate(predict_all(models, images), data="drawn").models
+    assert (plain.temperature, plain.uncalibrated_ece) == (None, None)
+    assert (scaled.temperature, scaled.uncalibrated_ece) == (0.5, plain.calibration.ece)
+    assert scaled.calibration.ece < 0.06 < plain.calibration.ece
+    assert scaled.predicted_labels() == plain.predicted_labels()
+    document = evaluate(predict_all(models, images, calibrated=False), data="drawn").to_dict()["models"][1]
+    assert (document["temperature"], document["uncalibrated_ece"]) == (None, None)
+    assert document["calibration"]["ece"] == plain.calibration.ece
 
 
 def test_mistakes_start_with_the_most_confident(tiny_artifact):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from edgekit.evaluate.calibration import fit_temperature
 from edgekit.evaluate.fit_adaptive_crops import cumulative_predictions, fit_adaptive_plan
+from edgekit.evaluate.temperature import fit_temperature
 from edgekit.preprocess.adaptive_crops import VIEW_RULES
 from edgekit.preprocess.scores import softmax
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from made_models import LABELS
+from made_models import LABELS, write_tiny
 from made_reports import evaluated_model, random_images
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.evaluate.predictions import predict_all
+from edgekit.preprocess.scores import softmax, with_temperature
 
 
 def test_predict_all_leaves_a_broken_image_out_for_all_models(tiny_artifact):
@@ -24,6 +25,18 @@ def test_predict_all_leaves_a_broken_image_out_for_all_models(tiny_artifact):
         sources = predictions.images.sources
         expected = [model.classifier.predict(source, plan=model.crops).probabilities for source in sources]
         np.testing.assert_array_equal(accuracy.probabilities, expected)
+
+
+def test_predict_all_applies_the_temperature_unless_not_calibrated(tmp_path):
+    path, images = write_tiny(tmp_path / "warm.onnx", temperature=2.5), random_images(5)
+    model = evaluated_model(path)
+    plain = np.stack([softmax(model.classifier.predict(source).logits) for source in images.sources])
+    calibrated = predict_all([model], images).accuracies[0]
+    np.testing.assert_allclose(calibrated.probabilities, with_temperature(plain, 2.5))
+    np.testing.assert_array_equal(calibrated.uncalibrated, plain)
+    uncalibrated = predict_all([model], images, calibrated=False).accuracies[0]
+    np.testing.assert_array_equal(uncalibrated.probabilities, plain)
+    assert uncalibrated.uncalibrated is None
 
 
 def test_predict_all_rejects_a_set_without_readable_images(tiny_artifact):

@@ -9,12 +9,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from made_reports import drawn_images
 from torch import Tensor, nn
 
 import edgekit.export
 from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
-from edgekit.errors import SpecError
+from edgekit.dataset import ImageSet
+from edgekit.errors import DataError, SpecError
 from edgekit.export.pipeline import to_onnx
 from edgekit.image.size import Size
 from edgekit.runtime.session import open_session, run_batches
@@ -78,6 +80,39 @@ def test_to_onnx_exports_torchvision_networks(torchvision_models, name, tmp_path
     classifier = Classifier(path)
     np.testing.assert_allclose(classifier.logits(pixels), torch_logits(module, pixels), atol=1e-3)
     assert output(path, "maps", pixels).shape == (2, len(LABELS), 2, 2)
+
+
+def test_to_onnx_fits_a_temperature_to_its_own_images(tmp_path, unsimplified):
+    plain, path, module = tmp_path / "plain.onnx", tmp_path / "calibrated.onnx", small()
+    module[-1].weight.data *= 20  # so that the classes differ enough for labels to be drawn
+    options = {"preprocess": PREPROCESS, "labels": LABELS}
+    to_onnx(module, plain, **options)
+    images, warnings = drawn_images(plain, 300, temperature=0.5), []
+    info = to_onnx(
+        module,
+        path,
+        **options,
+        images=images.subset(range(150)),
+        temperature_images=images.subset(range(150, 300)),
+        on_warning=warnings.append,
+    ).info
+    low, high = info.temperature_fit["interval"]
+    assert warnings == []
+    assert low < 0.5 < high
+    assert (info.metrics["images"], info.temperature_fit["images"]) == (150, 150)
+    assert info.metrics["ece"] < info.metrics["uncalibrated_ece"]
+    first, second = (Classifier(model).predict(images.sources[0]) for model in (plain, path))
+    np.testing.assert_array_equal(first.logits, second.logits)
+    np.testing.assert_array_equal(second.uncalibrated, first.probabilities)
+    assert second.probability > first.probability
+    assert read_info(path) == info
+
+
+def test_to_onnx_raises_for_images_that_cannot_fit_a_temperature(tmp_path):
+    images = ImageSet(LABELS, list(PIXELS), ("a", "b", "c"), (0, 1, 2))
+    with pytest.raises(DataError, match="at least 100 images"):
+        to_onnx(small(), tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS, temperature_images=images)
+    assert list(tmp_path.iterdir()) == []
 
 
 class TwoOutputs(nn.Module):

@@ -11,16 +11,17 @@ from PIL import Image
 from edgekit import Classifier, dataset
 from edgekit.artifact.info import read_info
 from edgekit.evaluate.accuracy import measure_accuracy
-from edgekit.hub.built_in import DEFAULT_MODEL, built_in_models
+from edgekit.hub.built_in import built_in_models
+from edgekit.hub.model_files import SMALL_IMAGE_MODEL
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DATA = {"lenet5-mnist": "data/mnist", "mobilenet_v2-cifar10": "data/cifar10-jpg.tar.gz"}
 NAMES = [name for base in DATA for name in (base, f"{base}-int8")]
 
 
-def test_built_in_models_includes_the_default():
+def test_built_in_models_includes_the_default_without_extras():
     assert sorted(built_in_models()) == sorted(NAMES)
-    assert DEFAULT_MODEL in built_in_models()
+    assert SMALL_IMAGE_MODEL in built_in_models()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -62,7 +62,7 @@ def test_fetch_caches_under_edgekit_home_or_the_user_cache(server, tmp_path, mon
     monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path / "home"))
     assert fetch_quickly(server, None).parent == tmp_path / "home" / "weights"
     monkeypatch.delenv("EDGEKIT_HOME")
-    monkeypatch.setattr(cache_module, "user_cache_path", lambda name, appauthor: tmp_path / "user" / name)
+    monkeypatch.setattr(cache_module, "cache_folder", lambda: str(tmp_path / "user" / "edgekit"))
     assert fetch_quickly(server, None).parent == tmp_path / "user" / "edgekit" / "weights"
 
 

@@ -10,7 +10,7 @@ import torch
 
 from edgekit.errors import WeightsError
 from edgekit.hub import imagenet_weights
-from edgekit.hub.imagenet_weights import PUBLISHED, PublishedWeights, published_weights, weights_path
+from edgekit.hub.imagenet_weights import PACKAGED, PUBLISHED, PublishedWeights, published_weights, weights_path
 from edgekit.zoo.specs import SPECS, spec_named
 
 TORCHVISION_NAMES = {"alexnet_owt": "alexnet"}
@@ -97,7 +97,7 @@ def test_published_weights_lists_the_networks_that_have_some():
     with pytest.raises(WeightsError) as caught:
         published_weights("lenet5")
     assert str(caught.value).startswith("'lenet5' has no published weights; these networks have: ")
-    assert all(model in str(caught.value) for model in PUBLISHED)
+    assert all(model in str(caught.value) for model in [*PACKAGED, *PUBLISHED])
     assert "lenet5" in SPECS
 
 
@@ -160,6 +160,19 @@ def test_weights_path_uses_a_file_placed_by_hand_when_offline(tmp_path, monkeypa
     place.parent.mkdir()
     place.write_bytes(data)
     assert weights_path("resnet18", "imagenet") == place
+
+
+def test_weights_path_of_lite_networks_is_in_their_package(monkeypatch, tmp_path):
+    for model, weights in PACKAGED.items():
+        path = tmp_path / weights.package.file
+        path.parent.mkdir(parents=True)
+        path.write_bytes(model.encode())
+        assert weights.package.file.endswith(f"-{weights.sha256}.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WeightsError, match="wrong checksum"):  # found, and not the real one
+        weights_path("efficientnet_lite1", "imagenet")
+    with pytest.raises(WeightsError, match="no such file"):
+        weights_path("efficientnet_lite1", "imagenet.pth")
 
 
 def test_weights_path_needs_no_torch():

@@ -15,9 +15,9 @@ TIMEOUT_S = 300
 
 def run(*command: object, cwd: Path) -> str:
     """The command's standard output; an AssertionError with both outputs if it fails."""
-    arguments = list(map(str, command))
+    arguments, environment = list(map(str, command)), {**ENVIRONMENT, "EDGEKIT_HOME": str(cwd / "edgekit-home")}
     done = subprocess.run(
-        arguments, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

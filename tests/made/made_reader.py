@@ -8,6 +8,8 @@ import numpy as np
 from made_pages import ROOT, shell
 from PIL import Image, ImageDraw, ImageFilter
 
+from edgekit.hub.model_files import PHOTO_MODEL
+
 CLASSES = ("bolt", "nut", "washer")
 _COUNTS = {"train": 40, "val": 40}  # images of each class
 # As docs/quickstart.md trains: seconds on two cores.
@@ -28,7 +30,8 @@ def write_readers_folder(folder: Path) -> None:
     """What the pages call yours.
 
     photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), photo.jpg, model.onnx (trained on photos/), plain.onnx with
-    names.txt (the same network as another tool would write it), and the repository's examples/.
+    names.txt (the same network as another tool would write it), and the repository's examples/. The default model is
+    built into EDGEKIT_HOME, because its first use prints a line that the pages leave out.
     """
     rng = np.random.default_rng(0)
     for split, count in _COUNTS.items():
@@ -41,6 +44,8 @@ def write_readers_folder(folder: Path) -> None:
         _photo(CLASSES[number % len(CLASSES)], rng).save(folder / "camera" / f"frame-{number:03}.jpg", quality=90)
     _photo("nut", rng, size=640).save(folder / "photo.jpg", quality=90)
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+    done = shell(f"edgekit pull {PHOTO_MODEL}", folder)
+    assert done.returncode == 0, done.stdout
     train = f"edgekit train photos/ {_TRAINING} --run run"
     done = shell(f"{train} && edgekit export run/model.safetensors --images photos/ -o model.onnx", folder)
     assert done.returncode == 0, done.stdout

@@ -13,6 +13,7 @@ from edgekit import Classifier
 from edgekit.dataset import ImageSet
 from edgekit.evaluate.evaluation import Evaluation, evaluate
 from edgekit.evaluate.predictions import EvaluatedModel, predict_all
+from edgekit.preprocess.scores import softmax
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = (SCRIPT, '"><img src=x onerror=alert(2)>', "</style><script>alert(3)</script>", "\u202eevil\x1b[31m&amp;")
@@ -27,6 +28,17 @@ def random_images(count: int) -> ImageSet:
     rng = np.random.default_rng(3)
     sources = [rng.integers(0, 256, (20, 30, 3), np.uint8) for _ in range(count)]
     return ImageSet(LABELS, sources, tuple(f"p{n}" for n in range(count)), tuple(n % 4 for n in range(count)))
+
+
+def drawn_images(model: Path, count: int, *, temperature: float) -> ImageSet:
+    """Draw noise images whose classes are drawn too: the model is calibrated on them by this temperature."""
+    rng = np.random.default_rng(7)
+    with Classifier(model) as classifier:
+        labels, (height, width) = classifier.labels, classifier.info.preprocess.crop
+        sources = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count)]
+        shares = [softmax(classifier.predict(source).logits / temperature) for source in sources]
+    truth = tuple(int(rng.choice(len(labels), p=share)) for share in shares)
+    return ImageSet(labels, sources, tuple(f"d{n}" for n in range(count)), truth)
 
 
 def hostile_evaluation(folder: Path, *, images: int = 40) -> Evaluation:

@@ -63,6 +63,13 @@ def test_is_sure_compares_the_margin_of_the_calibrated_mean():
     assert PLAN.with_budget(1).is_sure(even)
 
 
+def test_probabilities_use_the_temperature_of_the_model_instead_of_the_plans():
+    """At temperature 1, ln 9 is 9 to 1; the plan's temperature of 2 still decides when the class is clear."""
+    first = np.log([[9.0, 1.0]])
+    np.testing.assert_allclose(PLAN.probabilities(first, temperature=1.0), [9 / 10, 1 / 10])
+    np.testing.assert_allclose(PLAN.probabilities(first, temperature=0.5), [81 / 82, 1 / 82])
+
+
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
 def test_margins_are_the_lead_of_the_best_class(values):
     first, second = sorted(values, reverse=True)[:2]

@@ -2,10 +2,11 @@
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from edgekit.preprocess.scores import Score, best, softmax
+from edgekit.preprocess.scores import Score, averaged, best, softmax, with_temperature
 
 LOGITS = arrays(
     np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.floats(-(2.0**99), 2.0**99, width=32)
@@ -37,6 +38,42 @@ def test_softmax_does_not_change_its_argument():
     logits = np.ones((1, 3))
     softmax(logits)
     assert (logits == 1).all()
+
+
+@given(LOGITS, st.floats(0.05, 20))
+def test_with_temperature_divides_the_logits_of_one_view(logits, temperature):
+    logits = np.clip(logits.astype(np.float64), -300, 300)
+    np.testing.assert_allclose(
+        with_temperature(softmax(logits), temperature), softmax(logits / temperature), rtol=1e-9, atol=1e-15
+    )
+
+
+@given(LOGITS, st.floats(0.05, 20))
+def test_with_temperature_keeps_the_order_of_the_classes_of_a_mean_over_views(logits, temperature):
+    mean = averaged(logits, "probabilities")
+    scaled, labels = with_temperature(mean, temperature), tuple(map(str, range(len(mean))))
+    ranks = [[score.index for score in best(p, labels, 9, tie_breaker=mean)] for p in (mean, scaled)]
+    assert ranks[0] == ranks[1]
+    np.testing.assert_allclose(scaled.sum(), 1)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e300, 1.7976931348623157e308])
+def test_with_temperature_stays_a_distribution_at_any_temperature(temperature):
+    scaled = with_temperature(np.array([0.5, 0.3, 0.2, 0.0]), temperature)
+    assert np.isfinite(scaled).all()
+    assert scaled.sum() == pytest.approx(1)
+    assert scaled[0] == pytest.approx(1 if temperature < 1 else 0.25)
+
+
+def test_best_orders_ties_by_the_tie_breaker_and_then_by_index():
+    probabilities, tie_breaker = np.array([0.0, 1.0, 0.0, 0.0]), np.array([1e-9, 0.9, 1e-5, 1e-9])
+    assert [score.index for score in best(probabilities, ("a", "b", "c", "d"), 4, tie_breaker=tie_breaker)] == [
+        1,
+        2,
+        0,
+        3,
+    ]
 
 
 def test_best_sorts_by_probability_and_then_by_index():

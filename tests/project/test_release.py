@@ -57,7 +57,7 @@ def test_disagreements_name_each_problem(version, tags, changed, problems):
 
 
 def test_changelog_has_an_entry_with_a_day_for_this_version():
-    version = release._VERSION.findall((ROOT / "edgekit/__init__.py").read_text())[0]
+    version = release._VERSION.findall((ROOT / "edgekit/version.py").read_text())[0]
     entries = {name: day for name, day, _ in release._ENTRY.findall((ROOT / "CHANGELOG.md").read_text())}
     assert date.fromisoformat(entries[version])
 
@@ -70,7 +70,7 @@ def repository(tmp_path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path)
-    version = release._VERSION.findall((ROOT / "edgekit/__init__.py").read_text())[0]
+    version = release._VERSION.findall((ROOT / "edgekit/version.py").read_text())[0]
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG.replace("1.2.0", version))
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "release"), ("tag", f"v{version}")):

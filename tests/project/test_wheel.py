@@ -8,7 +8,7 @@ from made_environments import ROOT, run
 from edgekit.hub.built_in import built_in_models
 
 SHIP = ROOT / "examples/ship.png"
-MODEL_FILES = {".onnx", ".json", ".toml", ".md"}
+MODEL_FILES = {".onnx", ".json", ".toml", ".md", ".template", ".txt"}
 
 
 def test_wheel_contains_the_package_and_the_models_and_nothing_else(wheel):

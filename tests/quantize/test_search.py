@@ -7,12 +7,14 @@ import numpy as np
 import onnx
 import pytest
 from made_networks import LABELS, conv_network, noise, write_network
+from made_reports import drawn_images
 
 from edgekit import Classifier, dataset
-from edgekit.artifact.info import read_info
+from edgekit.artifact.info import read_info, write_info
 from edgekit.artifact.sidecar import read_sidecar
 from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError, DataError, QualityGateError, SpecError
+from edgekit.evaluate.accuracy import measure_accuracy
 from edgekit.files import sha256
 from edgekit.hub.built_in import built_in_models
 from edgekit.quantize import Gate, quantize
@@ -216,6 +218,61 @@ def test_quantize_without_labels_checks_agreement_and_divergence(network, images
         QualityGateError, match=r"`min_agreement` requires 100\.5\) and has a mean KL .*`max_divergence` allows 0\)"
     ):
         quantize(network, path, calibration=calibration, held_out=held_out, gate=strict, schemes=SEARCH_ORDER[:1])
+
+
+@pytest.fixture(scope="module")
+def three_sets(network) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Noise to measure ranges on, to judge and to fit a temperature of 0.5 to, and its parent's logits."""
+    images = drawn_images(network, 276, temperature=0.5)
+    return images.subset(range(16)), images.subset(range(16, 136)), images.subset(range(136, 276))
+
+
+def test_quantize_fits_the_temperature_to_images_that_judge_nothing(network, three_sets, tmp_path):
+    calibration, held_out, fit = three_sets
+    for name, temperature_images in (("without", None), ("with", fit)):
+        quantize(
+            network,
+            tmp_path / f"{name}.onnx",
+            calibration=calibration,
+            held_out=held_out,
+            temperature_images=temperature_images,
+            gate=ANYTHING,
+        )
+    without, fitted = (read_info(tmp_path / f"{name}.onnx") for name in ("without", "with"))
+    low, high = fitted.temperature_fit["interval"]
+    assert without.temperature is None
+    assert low < 0.5 < high
+    assert fitted.temperature_fit["images"] == 140
+    assert set(fitted.metrics) - set(without.metrics) == {"ece", "uncalibrated_ece"}
+    assert {name: fitted.metrics[name] for name in without.metrics} == without.metrics
+    with Classifier(tmp_path / "with.onnx") as classifier:
+        measured = measure_accuracy(classifier, held_out).to_dict()
+    assert fitted.metrics == pytest.approx(measured, abs=1e-3)
+    assert fitted.parity == without.parity
+
+
+def test_quantize_keeps_the_temperature_of_its_source_if_it_fits_none(network, three_sets, tmp_path):
+    calibration, held_out, fit = three_sets
+    warm, info = tmp_path / "warm.onnx", read_info(network)
+    write_info(network.read_bytes(), dataclasses.replace(info, temperature=0.25), warm)
+    options = {"calibration": calibration, "held_out": held_out, "gate": ANYTHING}
+    quantize(warm, tmp_path / "kept.onnx", **options)
+    assert read_info(tmp_path / "kept.onnx").temperature == 0.25
+    assert "ece" in read_info(tmp_path / "kept.onnx").metrics
+    quantize(warm, tmp_path / "fitted.onnx", **options, temperature_images=fit)
+    assert read_info(tmp_path / "fitted.onnx").temperature > 0.3
+
+
+def test_quantize_raises_for_images_that_cannot_fit_a_temperature(network, three_sets, tmp_path):
+    calibration, held_out, fit = three_sets
+    options = {"calibration": calibration, "held_out": held_out}
+    for images, message in (
+        (fit.subset(range(99)), "at least 100 images"),
+        (unlabeled(fit), "must be labeled images"),
+        (held_out, "both `temperature_images` and `held_out`"),
+    ):
+        with pytest.raises(DataError, match=message):
+            quantize(network, tmp_path / "int8.onnx", **options, temperature_images=images)
 
 
 def test_quantize_writes_different_integers_for_each_target(network, images, tmp_path):

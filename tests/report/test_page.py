@@ -163,6 +163,18 @@ def test_sections_qualify_figures_of_a_single_image_per_class(tmp_path):
     assert "strip" not in confusions
 
 
+def test_page_states_the_calibration_error_without_the_temperature(tmp_path):
+    path, rng = write_tiny(tmp_path / "w.onnx", temperature=0.25), np.random.default_rng(0)
+    sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in range(12)]
+    images = ImageSet(LABELS, sources, tuple(map(str, range(12))), tuple(n % 4 for n in range(12)))
+    model = EvaluatedModel("w", path, Classifier(path))
+    metrics = (evaluation := evaluate(predict_all([model], images), data="drawn")).models[0]
+    clause = f"(without the model's own temperature of 0.25, {100 * metrics.uncalibrated_ece:.2f}%)"
+    assert clause in Reader(page(evaluation)).text
+    plain = evaluate(predict_all([model], images, calibrated=False), data="drawn")
+    assert "model's own temperature" not in Reader(page(plain)).text
+
+
 def test_page_uses_one_color_for_each_model_and_states_its_calibration(tmp_path):
     evaluation = drawn_evaluation(tmp_path, [(LABELS[0], LABELS[1], LABELS[0]), *((label,) * 3 for label in LABELS)])
     text = page(evaluation)

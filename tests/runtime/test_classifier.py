@@ -57,8 +57,8 @@ def test_logits_rejects_pixels_of_another_type_or_shape(classifier, batch):
     ("wrong", "message"),
     [
         *(
-            ({"model": model}, "`model` must be a path, the name of a built-in model, or the bytes of a model file")
-            for model in (None, 3, ["a.onnx"], Image.new("RGB", (2, 2)), io.BytesIO())
+            ({"model": model}, "`model` must be a path, the name of a model, or the bytes of a model file")
+            for model in (3, ["a.onnx"], Image.new("RGB", (2, 2)), io.BytesIO())
         ),
         *(
             ({"threads": threads}, "`threads` must be an integer from 1 to 256")
@@ -294,12 +294,12 @@ def test_classifier_names_unknown_models_and_absent_files(tmp_path, monkeypatch)
 
 
 def test_built_in_model_is_found_beside_a_folder_of_its_name(tmp_path, monkeypatch, tiny_artifact):
-    from edgekit.hub import built_in
+    from edgekit.hub import built_in, model_files
 
     monkeypatch.setattr(built_in, "built_in_models", lambda: {"tiny": tiny_artifact})
     monkeypatch.chdir(tmp_path)
     Path("tiny").mkdir()
-    assert built_in.model_path("tiny") == tiny_artifact
+    assert model_files.model_path("tiny") == tiny_artifact
 
 
 def test_repr_of_a_classifier_names_the_network_and_the_file(classifier, tiny_artifact):

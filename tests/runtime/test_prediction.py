@@ -15,6 +15,7 @@ from edgekit.runtime.prediction import Timings
 PREDICTION = Prediction(
     top=(Score("cat", 1, 0.75), Score("dog", 0, 0.1875), Score("fox", 2, 0.0625)),
     probabilities=np.array([0.1875, 0.75, 0.0625]),
+    uncalibrated=np.array([0.25, 0.5, 0.25]),
     timings=Timings(1, 2, 3),
     logits=np.array([0.0, 1.0, -1.0]),
     views=1,
@@ -31,6 +32,7 @@ def test_equality_ignores_the_timings_and_compares_all_else():
         {"top": PREDICTION.top[:1]},
         {"probabilities": PREDICTION.probabilities[::-1]},
         {"probabilities": PREDICTION.probabilities[:2]},
+        {"uncalibrated": PREDICTION.probabilities},
         {"logits": PREDICTION.logits + 1},
         {"views": 2},
         {"unknown_below": 0.5},

@@ -128,3 +128,12 @@ def test_read_recipe_names_the_file_in_errors(tmp_path, text):
     path.write_text(text)
     with pytest.raises((DataError, SpecError), match=r"recipe\.toml: .*epochs"):
         read_recipe(path)
+
+
+def test_from_dict_takes_the_padding_of_published_weights():
+    lite = {"model": "efficientnet_lite0", "tune": "head"}
+    assert Recipe.from_dict(lite | {"weights": "imagenet"}).arguments == {"padding": "tf_same"}
+    symmetric = lite | {"weights": "imagenet", "arguments": {"padding": "symmetric", "width_mult": 1.0}}
+    assert Recipe.from_dict(symmetric).arguments == {"padding": "symmetric", "width_mult": 1.0}
+    assert Recipe.from_dict(lite | {"weights": "mine.pth"}).arguments == {}
+    assert Recipe.from_dict({"model": "resnet18", "weights": "imagenet", "tune": "head"}).arguments == {}

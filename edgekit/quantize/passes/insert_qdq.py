@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, NodeProto, helper
 
+from edgekit.artifact.integer_weights import bias_scales, least_weight_scale, rounded_bias
 from edgekit.graph.edit import replace_nodes, set_constant
 from edgekit.graph.index import Graph, clip_bounds, output_axis
 from edgekit.graph.passes.name_nodes import name_nodes
@@ -30,8 +31,6 @@ from edgekit.quantize.weight_format import WeightFormat, activation_scale, round
 _OWN_SCALE = frozenset({"Add", "Mul", "Concat", "AveragePool", "GlobalAveragePool", "Sigmoid", "LeakyRelu"})
 # Operators that only move values, so their output has the scale of their input.
 _SAME_SCALE = frozenset({"MaxPool", "Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze"})
-# An int32 bias has the scale of the input times that of the weights; 2 bits are left for the sum.
-_BIAS_LIMIT = 2.0**29
 
 
 def insert_qdq(
@@ -173,20 +172,20 @@ class _Writer:
         if weights is None:
             return []
         prefix, scales = f"{node.name}_weight", weight_scales(node, weights, weight_format=self.weight_format)
-        bias = self.graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        values = self.graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+        bias = None if values is None else values.astype(np.float32)
         source = self.plan.same_scale.get(node.input[0], node.input[0])
         input_scale = activation_scale(self.ranges[source], self.weight_format.activations)[0]
-        if bias is not None:  # otherwise the bias of a dead channel would not fit into 32 bits
-            scales = np.maximum(scales, np.abs(bias).max(initial=0.0) / (input_scale * _BIAS_LIMIT)).astype(np.float32)
+        if bias is not None:
+            scales = np.maximum(scales, least_weight_scale(bias, input_scale=input_scale)).astype(np.float32)
         set_constant(self.graph, f"{prefix}_quantized", rounded_weights(node, weights, scales=scales))
         nodes = [self._dequantize_linear(prefix, scales, np.int8, output_axis(node))]
         node.input[1] = f"{prefix}_dequantized"
         if bias is not None:
             prefix = f"{node.name}_bias"
-            bias_scales = (scales * np.float32(input_scale)).astype(np.float32)
-            integers = np.round(bias.astype(np.float64) / bias_scales).astype(np.int32)
-            set_constant(self.graph, f"{prefix}_quantized", integers)
-            nodes.append(self._dequantize_linear(prefix, bias_scales, np.int32, 0))
+            scales = bias_scales(scales, input_scale=input_scale)
+            set_constant(self.graph, f"{prefix}_quantized", rounded_bias(bias, scales=scales))
+            nodes.append(self._dequantize_linear(prefix, scales, np.int32, 0))
             node.input[2] = f"{prefix}_dequantized"
         return nodes
 

@@ -28,8 +28,9 @@ def test_predict_writes_logits_and_short_names_in_every_form(edgekit, folder, tm
     rows = list(csv.reader(io.StringIO(edgekit(*base, "--csv")[1])))
     assert rows[0] == ["path", "rank", "label", "index", "logit", "error"]
     assert [row[1:4] for row in rows[1:]] == [[str(n), e["label"], str(e["index"])] for n, e in enumerate(top, 1)]
-    lines = edgekit(*base)[1].splitlines()[1:]
-    assert [line.split() for line in lines] == [[e["label"], f"{e['logit']:.3f}"] for e in top]
+    lines = edgekit(*base)[1].splitlines()
+    assert [line.split() for line in lines[1:-1]] == [[e["label"], f"{e['logit']:.3f}"] for e in top]
+    assert lines[-1] == f"  model: {model}"
     assert "Tinca" in edgekit("predict", "1.png", "--model", model, "--top", 4)[1]
 
 

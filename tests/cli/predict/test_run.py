@@ -22,8 +22,9 @@ SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")
 def test_predict_one_image_shows_five_classes_best_first(edgekit):
     code, out, err = edgekit("predict", SEVEN, "--model", "lenet5-mnist")
     lines = out.splitlines()
-    assert (code, err, lines[0], len(lines)) == (0, "", SEVEN, 6)
+    assert (code, err, lines[0], len(lines)) == (0, "", SEVEN, 7)
     assert lines[1].split()[0] == "7"
+    assert lines[6] == "  model: lenet5-mnist"
 
 
 def test_predict_many_images_writes_a_line_each_in_order(edgekit):
@@ -39,6 +40,7 @@ def test_predict_json_agrees_with_the_library(edgekit, tiny_artifact):
     assert document == {
         "schema": 1,
         "path": SHIP,
+        "model": str(tiny_artifact),
         **Classifier(tiny_artifact).predict(SHIP, top=2, plan="ten").to_dict(),
     }
 
