@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from made_networks import conv_network
-from made_published import lite_network
+from made_published import lite_network, lite_tensors
 from onnx import numpy_helper
 
 from edgekit import Classifier
@@ -82,7 +82,7 @@ def test_initializer_sources_finds_values_up_to_two_units_in_the_last_place():
 @pytest.mark.slow
 def test_make_int8_template_accounts_for_dead_channels(fast_gate):
     """It raises an error itself if the filled template is not what `quantize` made of the same weights."""
-    tensors = {name: tensor.numpy().copy() for name, tensor in lite_network(NETWORK)[1].items()}
+    tensors = {name: tensor.numpy().copy() for name, tensor in lite_tensors(NETWORK, lite_network(NETWORK)).items()}
     tensors["_blocks.3._bn1.weight"][5] = 1e-20
     tensors["_blocks.3._bn1.bias"][5] = 3.0
     drawings = draw_scenes(16)

@@ -27,12 +27,37 @@ def published_network(name: str, torchvision_models: ModuleType) -> nn.Module:
     return network.eval()
 
 
-def lite_network(name: str) -> tuple[nn.Module, dict[str, Tensor]]:
-    """Our network of EfficientNet-Lite with random weights, and its state dict by the published names."""
+def lite_network(name: str) -> nn.Module:
+    """Our network of EfficientNet-Lite, in evaluation mode, with random weights by torch's global generator."""
     network = build(name, padding="tf_same").eval()
-    state = random_state(network)
-    network.load_state_dict(state)
-    return network, renamed_tensors(state, {ours: published for published, ours in published_keys(name).items()})
+    network.load_state_dict(random_state(network))
+    return network
+
+
+def lite_tensors(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """The state dict of our network of EfficientNet-Lite by the published names."""
+    paths = {ours: published for published, ours in published_keys(name).items()}
+    return renamed_tensors(network.state_dict(), paths)
+
+
+@torch.no_grad()
+def settle(network: nn.Module, inputs: Tensor) -> None:
+    """Change the batch norms of a network in evaluation mode so that rounding does not decide its logits.
+
+    Deep networks with random weights are chaotic. With the statistics of the inputs, and shifts larger than scales,
+    most activations stay on one side of zero, and the logits still depend on the image.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.weight.uniform_(0.1, 0.5)
+        norm.bias.normal_()
+        norm.reset_running_stats()
+        norm.momentum = None  # the statistics of the single batch below
+        norm.train()
+    network(inputs)
+    for norm in norms:
+        norm.eval()
+        norm.running_var.clamp_(min=0.01)  # of constant channels
 
 
 def random_state(network: nn.Module) -> dict[str, Tensor]:
@@ -46,11 +71,6 @@ def _random(key: str, tensor: Tensor, network: nn.Module) -> Tensor:
         return torch.tensor(0)
     if tensor.ndim > 1:
         return torch.randn(tensor.shape) * (2 / tensor[0].numel()) ** 0.5
-    if isinstance(network.get_submodule(module), nn.BatchNorm2d):
-        # Scales well below the shifts: otherwise the logits of deep networks grow, and rounding decides them.
-        draws = {
-            "weight": lambda: torch.rand(tensor.shape) * 0.4 + 0.1,
-            "running_var": lambda: torch.rand(tensor.shape) + 0.5,
-        }
-        return draws.get(parameter, lambda: torch.randn(tensor.shape))()
+    if isinstance(network.get_submodule(module), nn.BatchNorm2d) and parameter in ("weight", "running_var"):
+        return torch.rand(tensor.shape) + 0.5
     return torch.randn(tensor.shape) * 0.1
