@@ -25,6 +25,7 @@ DISTRIBUTION = "edgekit-onnx"
 _MAX_MESSAGE = 2000
 _MAX_NAME = 100
 _MAX_FOREIGN = 200
+_MOST_KNOWN = 12  # names in one message
 # Exit status of a command that could not read some of the images and finished the others.
 EXIT_SOME_FAILED = 3
 
@@ -163,7 +164,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
     known = sorted(known)
     close = difflib.get_close_matches(name[:_MAX_NAME], known, n=3, cutoff=0.5) if isinstance(name, str) else []
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(known) or 'none'}"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {listed(known, most=_MOST_KNOWN)}"
     return f"unknown {kind} {quote(name)}; {hint}"
 
 

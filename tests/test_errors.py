@@ -61,6 +61,8 @@ def test_unknown_lists_close_matches():
     assert unknown("crop plan", "tne", ("center", "ten", "five")) == "unknown crop plan 'tne'; did you mean ten?"  # sic
     assert unknown("color", "zzz", ("RGB", "L")) == "unknown color 'zzz'; known: L, RGB"
     assert unknown("model", "x", ()) == "unknown model 'x'; known: none"
+    many = [f"name{number:02}" for number in range(40)]
+    assert unknown("model", "zzz", many) == f"unknown model 'zzz'; known: {', '.join(many[:12])} and 28 more"
 
 
 @pytest.mark.parametrize("name", ["m" * 10**7, None, 3, ["model"], 10**5000], ids=lambda name: str(type(name)))

@@ -32,9 +32,20 @@ def default_model() -> str:
 
     That is EDGEKIT_MODEL if it is set. Otherwise it is PHOTO_MODEL if it is in the cache or can be built from an
     installed package, and else SMALL_IMAGE_MODEL.
+
+    Raises:
+        ArtifactError: EDGEKIT_MODEL names no model.
     """
     if is_model_pinned():
-        return os.environ["EDGEKIT_MODEL"]
+        name = os.environ["EDGEKIT_MODEL"]
+        if existing_file(name) is None:
+            from edgekit.hub.registry import model_named
+
+            try:
+                model_named(name)
+            except ArtifactError as error:
+                raise ArtifactError(f"EDGEKIT_MODEL: {error}") from None
+        return name
     if existing_file(PHOTO_MODEL) is not None or PathFinder.find_spec(_PHOTO_PACKAGE) is not None:
         return PHOTO_MODEL
     return SMALL_IMAGE_MODEL

@@ -77,7 +77,7 @@ def model_named(name: str) -> NamedModel:
     models = named_models()
     if name not in models:
         message = unknown("model", name, [*built_in_models(), *models])
-        raise ArtifactError(f"{message}; or pass the path of an .onnx file")
+        raise ArtifactError(f"{message}; see `edgekit models`, or pass the path of an .onnx file")
     return models[name]
 
 

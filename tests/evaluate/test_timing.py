@@ -11,7 +11,7 @@ from edgekit.runtime.session import SessionOptions, open_session
 
 @pytest.fixture
 def work(monkeypatch):
-    """A factory of functions that take so many seconds, and the list of names in the order of their calls."""
+    """A factory of functions that take a given number of seconds, and the list of names in the order of their calls."""
     now, order = [0.0], []
     monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
 

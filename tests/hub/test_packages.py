@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib
 import sys
 
 import pytest
@@ -25,6 +26,7 @@ def install(site, *, data=DATA, recorded=DATA):
     if recorded is not None:
         digest = base64.urlsafe_b64encode(hashlib.sha256(recorded).digest()).decode().rstrip("=")
         (info / "RECORD").write_text(f"made_weights/__init__.py,,\n{FILE.file},sha256={digest},{len(recorded)}\n")
+    importlib.invalidate_caches()  # a folder that was listed within the same clock tick would keep its old listing
     return site / FILE.file
 
 
