@@ -12,8 +12,9 @@ import numpy as np
 
 from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
-from edgekit.preprocess.crops import Geometry, View, ViewRule
-from edgekit.preprocess.scores import Average, Floats, softmax, with_temperature
+from edgekit.preprocess.crops import View, ViewRule
+from edgekit.preprocess.geometry import Geometry
+from edgekit.preprocess.scores import Average, Floats, Task, softmax, with_temperature
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -120,7 +121,12 @@ class AdaptivePlan:
         return tuple((view,) for view in self.views(size, geometry))
 
     def probabilities(
-        self, logits: Floats, average: Average = "logits", *, temperature: float | None = None
+        self,
+        logits: Floats,
+        average: Average = "logits",
+        *,
+        temperature: float | None = None,
+        task: Task = "single-label",
     ) -> npt.NDArray[np.float64]:
         """Probabilities of one image, float64 (classes,).
 
@@ -128,6 +134,7 @@ class AdaptivePlan:
             logits: float32 (views, classes) of the first views.
             average: without effect: the logits are averaged, because the temperature was fitted to their mean.
             temperature: the model's, instead of the plan's; None for the plan's.
+            task: without effect: a multi-label model has no adaptive plan, because its classes do not compete.
         """
         mean = logits.mean(axis=0, dtype=np.float64)
         return softmax(mean / self.temperature) if temperature is None else with_temperature(softmax(mean), temperature)

@@ -10,11 +10,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 from edgekit.errors import SpecError, must_be, unknown
 from edgekit.image.size import Size
-from edgekit.preprocess.scores import Average, Floats, averaged, with_temperature
+from edgekit.preprocess.geometry import (
+    Geometry,
+    content_size,
+    covering_size,
+    crop_offset,
+    inner_size,
+    resized_size,
+)
+from edgekit.preprocess.scores import Average, Floats, Task, averaged, with_temperature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,19 +32,8 @@ Fit: TypeAlias = Literal["resize", "cover", "inside", "stretch"]
 _FITS = get_args(Fit)
 
 
-class Geometry(Protocol):
-    """The part of a Preprocess that decides the geometry: short edge and padding in pixels, and the crop's size."""
-
-    @property
-    def resize(self) -> int: ...
-    @property
-    def pad(self) -> int: ...
-    @property
-    def crop(self) -> Size: ...
-
-
 class Box(NamedTuple):
-    """Half-open box [top, bottom) x [left, right) in pixels of the resized image; outside the image is black."""
+    """Half-open box [top, bottom) x [left, right) in pixels of the resized image; outside the image is `fill`."""
 
     top: int
     left: int
@@ -56,12 +53,14 @@ class ViewRule(NamedTuple):
     """One view of an image of any size.
 
     Attributes:
-        fit: size to which the whole image is resized. `resize`: the short edge of the preprocessing, times `zoom`;
-            `cover`: the smallest size that fills the crop; `inside`: the largest that fits into the crop, with black
-            around it; `stretch`: exactly the crop, which changes the proportions.
-        zoom: factor on the short edge, for `resize`.
+        fit: size to which the whole image is resized. `resize`: by the preprocessing's own fit, its `resize` times
+            `zoom`; `cover`: the smallest size that fills the crop; `inside`: the largest that fits into the crop, with
+            the color `fill` around it; `stretch`: exactly the crop, which changes the proportions. To a network whose
+            preprocessing squashes, every image has the proportions of its `resize`; cover and inside keep those.
+        zoom: factor on the preprocessing's `resize`, for `resize`.
         down: vertical position of the crop, from 0 (top) to 1 (bottom).
-        across: horizontal position of the crop, from 0 (left) to 1 (right).
+        across: horizontal position of the crop, from 0 (left) to 1 (right). Along an axis where the image is shorter
+            than the crop (letterbox, for example), it lies in the middle, whatever `down` and `across`.
         part: None, or the position (0 top or left, 1 bottom or right) of the largest part of the resized image that has
             the crop's proportions; `down` and `across` then refer to that part.
         mirrored: whether the view is mirrored left-right.
@@ -82,26 +81,29 @@ class ViewRule(NamedTuple):
     def _resized(self, size: Size, geometry: Geometry) -> Size:
         if self.fit == "resize":
             return resized_size(size, geometry, zoom=self.zoom)
-        content = Size(*(max(1, extent - 2 * geometry.pad) for extent in geometry.crop))
+        content = content_size(geometry)
         if self.fit == "stretch":
             return content
-        pairs = tuple(zip(content, size, strict=True))
+        if geometry.fit == "squash" and isinstance(geometry.resize, Size):
+            size = geometry.resize  # to such a network, every image has these proportions
         if self.fit == "cover":
-            return _enlarged(size, *max(pairs, key=_ratio))
-        needed, extent = min(pairs, key=_ratio)
+            return covering_size(size, content)
+        if geometry.fit == "letterbox":
+            return inner_size(size, content)
+        needed, extent = min(zip(content, size, strict=True), key=lambda pair: pair[0] / pair[1])
         return Size(*(max(1, side * needed // extent) for side in size))
 
     def _box(self, resized: Size, geometry: Geometry) -> Box:
-        """Offsets are round((extent - crop) * share), half to even, within the padded image."""
+        """Offsets are those of `crop_offset` within the padded image."""
         pad, crop = geometry.pad, geometry.crop
         room, top, left = Size(resized.height + 2 * pad, resized.width + 2 * pad), -pad, -pad
         if self.part is not None:
             part = _largest_part(room, crop)
-            top += round((room.height - part.height) * self.part)
-            left += round((room.width - part.width) * self.part)
+            top += crop_offset(room.height - part.height, self.part, geometry)
+            left += crop_offset(room.width - part.width, self.part, geometry)
             room = part
-        top += round((room.height - crop.height) * self.down)
-        left += round((room.width - crop.width) * self.across)
+        top += crop_offset(room.height - crop.height, self.down, geometry)
+        left += crop_offset(room.width - crop.width, self.across, geometry)
         return Box(top, left, top + crop.height, left + crop.width)
 
 
@@ -160,7 +162,12 @@ class CropPlan:
         return True
 
     def probabilities(
-        self, logits: Floats, average: Average = "probabilities", *, temperature: float | None = None
+        self,
+        logits: Floats,
+        average: Average = "probabilities",
+        *,
+        temperature: float | None = None,
+        task: Task = "single-label",
     ) -> npt.NDArray[np.float64]:
         """Probabilities of one image, float64 (classes,).
 
@@ -168,8 +175,9 @@ class CropPlan:
             logits: float32 (views, classes).
             average: what is averaged over the views, "probabilities" or "logits".
             temperature: the model's; it scales the average, which keeps the order of the classes. None for none.
+            task: the model's.
         """
-        mean = averaged(logits, average)
+        mean = averaged(logits, average, task)
         return mean if temperature is None else with_temperature(mean, temperature)
 
     def __repr__(self) -> str:
@@ -232,7 +240,7 @@ def plan_named(name: str | int | CropPlan) -> CropPlan:
 
     Args:
         name: center, flip (center and its mirror image), five (corners and center), ten (five and their mirror images),
-            wide (the smallest size that fills the crop), whole (the whole image, with black around it), multi-scale
+            wide (the smallest size that fills the crop), whole (the whole image, with `fill` around it), multi-scale
             (144 crops at 4 scales), or grid:RxC (R rows of C crops, spread evenly). 1, 2, 5, 10 and 144 are aliases of
             center, flip, five, ten and multi-scale.
 
@@ -265,29 +273,6 @@ def plan_named(name: str | int | CropPlan) -> CropPlan:
 def _spread(count: int) -> tuple[float, ...]:
     """`count` positions, evenly from 0 to 1; a single one is in the middle."""
     return tuple(step / (count - 1) for step in range(count)) if count > 1 else (0.5,)
-
-
-def resized_size(size: Size, geometry: Geometry, *, zoom: float = 1.0) -> Size:
-    """The size of the whole image after resizing: short edge = resize * zoom, long edge truncated.
-
-    If the crop does not fit even with the padding (a crop that is not square, or is larger than `resize`), the image is
-    enlarged until it does.
-    """
-    short = min(size)
-    resized = Size(*(round(geometry.resize * zoom) * extent // short for extent in size))
-    missing = [(crop - 2 * geometry.pad, extent) for crop, extent in zip(geometry.crop, resized, strict=True)]
-    if all(needed <= extent for needed, extent in missing):
-        return resized
-    return _enlarged(resized, *max(missing, key=_ratio))
-
-
-def _ratio(pair: tuple[int, int]) -> float:
-    return pair[0] / pair[1]
-
-
-def _enlarged(size: Size, needed: int, extent: int) -> Size:
-    """`size` times needed / extent, in exact fractions and rounded up, so that the crop is covered."""
-    return Size(*(-(-side * needed // extent) for side in size))
 
 
 def _largest_part(room: Size, crop: Size) -> Size:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"
 Average: TypeAlias = Literal["probabilities", "logits"]
+Task: TypeAlias = Literal["single-label", "multi-label"]
 
 _SMALLEST = np.finfo(np.float64).tiny  # probability whose logarithm stands for that of 0
 
@@ -38,11 +39,21 @@ def softmax(logits: Floats) -> npt.NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
-def averaged(logits: Floats, average: Average) -> npt.NDArray[np.float64]:
+def sigmoid(logits: Floats) -> npt.NDArray[np.float64]:
+    """The probability of each class on its own, in float64; large logits do not overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(logits, np.float64))))
+
+
+def class_probabilities(logits: Floats, task: Task) -> npt.NDArray[np.float64]:
+    """The probabilities of a model with this task: the softmax over the last axis, or the sigmoid of each logit."""
+    return softmax(logits) if task == "single-label" else sigmoid(logits)
+
+
+def averaged(logits: Floats, average: Average, task: Task = "single-label") -> npt.NDArray[np.float64]:
     """Probabilities (classes,) from logits (views, classes): `average` names what is averaged over the views."""
     if average == "logits":
-        return softmax(logits.mean(axis=0, dtype=np.float64))
-    return np.asarray(softmax(logits).mean(axis=0))
+        return class_probabilities(logits.mean(axis=0, dtype=np.float64), task)
+    return np.asarray(class_probabilities(logits, task).mean(axis=0))
 
 
 def with_temperature(probabilities: Floats, temperature: float) -> npt.NDArray[np.float64]:

@@ -1,14 +1,11 @@
-"""From an upright image to the pixels that a network accepts: the specification, and its only implementation."""
+"""From an upright image to the pixels that a network accepts: the specification."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_args
 
-import numpy as np
 from PIL import Image
 
 from edgekit.errors import SpecError, must_be, unknown
@@ -17,24 +14,13 @@ from edgekit.image.load import LoadedImage
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
 from edgekit.preprocess.crops import PLANS, View
-
-Interpolation: TypeAlias = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-
-_FILTERS: dict[str, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "hamming": Image.Resampling.HAMMING,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-# A very long image would grow to gigabytes when its short edge is enlarged. Above this many pixels only the crop's own
-# box is resampled: the same filter at the same places, equal except for rounding.
-_MAX_RESIZED_PIXELS = 2**24
-# Of a crop and of a short edge, in pixels: far above any real network; larger values are attempts to exhaust memory.
-MAX_EXTENT = 4096
+from edgekit.preprocess.field_values import MAX_EXTENT, check_known, fill_value, is_count, size_value, statistics
+from edgekit.preprocess.geometry import Offset, ResizeFit, content_size
+from edgekit.preprocess.resampling import INTERPOLATIONS, Interpolation, Resampler, cut_views
 
 _IMAGENET_CROP = Size(224, 224)
+# Left out of `to_dict` while they have their defaults, so that files from before these fields keep their bytes.
+_LATER_FIELDS = {"fit": "short-edge", "offset": "round", "resampler": "pillow"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +29,42 @@ class Preprocess:
 
     The arithmetic for one view of an upright image, in this order:
 
-    1. resize the whole image so that its short edge is `resize` pixels and its long edge int(long * resize / short),
-       with Pillow's antialiased filter `interpolation`;
-    2. add `pad` black pixels on each side;
-    3. cut `crop` (the center: offset round((extent - crop) / 2), half to even); mirror if the view says so;
-    4. that is the input of the model file: uint8 (height, width, channels), 3 channels (RGB) or 1 (gray) by `color`;
-    5. inside the graph: (value / 255 - mean) / std for each channel.
+    1. Resize the whole image. Its size follows from `fit`:
+       - short-edge: the short edge becomes `resize`, the long one floor(resize * long / short). If the crop is larger
+         than that with its padding, both sides are multiplied by the larger (crop - 2 * pad) / extent, as an exact
+         fraction, and rounded up.
+       - squash: exactly `resize`, whatever the proportions.
+       - letterbox: both sides divided by the larger of height / resize height and width / resize width, in double
+         precision, and rounded half to even, but at least 1: the image lies inside `resize`.
+       - cover: the same with the smaller of the two: the image covers `resize`.
+       Its pixels follow from `interpolation`, in the arithmetic of `resampler`:
+       - pillow: Pillow's antialiased filters, with 8-bit results after each axis; nearest is not antialiased and takes
+         the pixel at floor((i + 0.5) * extent / resized extent).
+       - torch, tensorflow: no antialiasing; `edgekit.preprocess.interpolation` has the formulas.
+    2. Add `pad` pixels of the color `fill` on each side.
+    3. Cut `crop`, at the center. Along an axis on which the image is at least as long as the crop, the crop begins at
+       (extent - crop) / 2, rounded by `offset`. On another (there is none with short-edge), the crop has
+       (crop - extent) / 2 pixels of `fill` before the image, rounded down for offset round and up for offset floor.
+       Mirror if the view says so.
+    4. That is the input of the model file: uint8 (height, width, channels), 3 channels (RGB) or 1 (gray) by `color`.
+    5. Inside the graph: (value / 255 - mean) / std for each channel.
 
     Args:
         color: "RGB" or "L" (gray).
-        resize: short edge after resizing, in pixels, 1 to 4096.
-        pad: black border on each side, in pixels, from 0, smaller than the crop.
+        fit: "short-edge", "squash", "letterbox" or "cover": how the size of the whole image is made.
+        resize: for short-edge one length in pixels, otherwise (height, width), where one integer stands for a square;
+            1 to 4096 each.
+        pad: border on each side, in pixels, from 0, smaller than the crop.
+        fill: color outside the image, 0 to 255 for each channel; one integer stands for every channel.
         crop: (height, width) of the network's input in pixels, 1 to 4096; one integer stands for a square.
-        interpolation: nearest, box, bilinear, hamming, bicubic or lanczos.
-        mean: mean of each channel on a 0-1 scale; a single number stands for every channel.
-        std: standard deviation of each channel on a 0-1 scale, above 0; a single number stands for every channel.
+        offset: "round" (half to even, as torchvision) or "floor" (down, as transformers and Keras): where a crop begins
+            if (extent - crop) is odd.
+        interpolation: nearest, bilinear or bicubic; with resampler tensorflow also lanczos, with pillow also lanczos,
+            box and hamming.
+        resampler: "pillow", "torch" (`interpolate` of float tensors with antialias=False, align_corners=False) or
+            "tensorflow" (`tf.image.resize` with antialias=False).
+        mean: mean of each channel on a 0-1 scale, -1 to 1; a single number stands for every channel.
+        std: standard deviation of each channel on a 0-1 scale, 1/1024 to 4; a single number stands for every channel.
 
     Raises:
         SpecError: a value is not possible.
@@ -69,35 +76,53 @@ class Preprocess:
         Size(height=32, width=32)
         >>> preprocess.pixels(load_image("photo.jpg")).shape
         (1, 32, 32, 3)
+        >>> Preprocess(fit="letterbox", resize=224, fill=114).describe()
+        '224x224 RGB, letterboxed into 224x224, bilinear, filled with 114'
     """
 
     color: Color = "RGB"
-    resize: int = 256
+    fit: ResizeFit = "short-edge"
+    resize: int | Size = 256
     pad: int = 0
+    fill: tuple[int, ...] = (0,)
     crop: Size = _IMAGENET_CROP
+    offset: Offset = "round"
     interpolation: Interpolation = "bilinear"
+    resampler: Resampler = "pillow"
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
         if self.color not in ("RGB", "L"):
             raise SpecError(unknown("color", self.color, ("RGB", "L")))
-        if not isinstance(self.interpolation, str) or self.interpolation not in _FILTERS:
-            raise SpecError(unknown("interpolation", self.interpolation, _FILTERS))
-        object.__setattr__(self, "crop", _size("crop", self.crop))
-        object.__setattr__(self, "mean", self._per_channel("mean", self.mean))
-        object.__setattr__(self, "std", self._per_channel("std", self.std))
-        if min(self.std) <= 0:
-            raise SpecError(must_be("std", "above 0", self.std))
-        if not _is_count(self.resize, least=1, most=MAX_EXTENT):
-            raise SpecError(must_be("resize", f"an integer from 1 to {MAX_EXTENT} pixels", self.resize))
-        if not _is_count(self.pad, least=0, most=min(self.crop) - 1):  # a corner crop must see some image
+        for name, kind in (("fit", ResizeFit), ("offset", Offset), ("resampler", Resampler)):
+            check_known(name, getattr(self, name), get_args(kind))
+        check_known("interpolation", self.interpolation, INTERPOLATIONS["pillow"])
+        if self.interpolation not in INTERPOLATIONS[self.resampler]:
+            *others, last = INTERPOLATIONS[self.resampler]
+            expected = f"{', '.join(others)} or {last} with resampler {self.resampler}"
+            raise SpecError(must_be("interpolation", expected, self.interpolation))
+        object.__setattr__(self, "crop", size_value("crop", self.crop))
+        if self.fit != "short-edge":
+            object.__setattr__(self, "resize", size_value("resize", self.resize))
+        elif not is_count(self.resize, least=1, most=MAX_EXTENT):
+            expected = f"an integer from 1 to {MAX_EXTENT} pixels; (height, width) needs another `fit` than short-edge"
+            raise SpecError(must_be("resize", expected, self.resize))
+        object.__setattr__(self, "fill", fill_value(self.fill, self.color))
+        object.__setattr__(self, "mean", statistics("mean", self.mean, self.color))
+        object.__setattr__(self, "std", statistics("std", self.std, self.color))
+        if not is_count(self.pad, least=0, most=min(self.crop) - 1):  # a corner crop must see some image
             raise SpecError(must_be("pad", f"an integer from 0 to {min(self.crop) - 1}, below the crop", self.pad))
 
     @property
     def channels(self) -> int:
         """Number of channels: 3 for RGB, 1 for gray."""
         return len(self.color)
+
+    @property
+    def antialiased(self) -> bool:
+        """Whether every pixel of the original has a share in the resized image, so that a reduced JPEG will do too."""
+        return self.resampler == "pillow" and self.interpolation != "nearest"
 
     def pixels(
         self, image: LoadedImage | Image.Image, views: Sequence[View] | None = None, *, whole: bool = True
@@ -130,49 +155,63 @@ class Preprocess:
             raise SpecError(f"`image` is in mode {mode}, but the network expects {self.color}; load_image converts it")
         if views is None:
             views = PLANS["center"].views(image.size, self)
-        pixels = np.empty((len(views), *self.crop, self.channels), np.uint8)
-        boxes = {(view.resize, view.box) for view in views}
-        shared = Counter(resize for resize, _ in boxes)
-        resized: dict[Size, Image.Image] = {}
-        for target, view in zip(pixels, views, strict=True):
-            array = self._cut(image, view, resized, whole or shared[view.resize] > 1).reshape(target.shape)
-            target[:] = array[:, ::-1] if view.mirrored else array
-        return pixels
+        return cut_views(image, views, self, whole=whole)
 
-    def _cut(self, image: LoadedImage, view: View, resized: dict[Size, Image.Image], whole: bool) -> Pixels:
-        """The view's box, not mirrored. `resized` caches the resampled images by their size."""
-        box = view.box
-        if not whole or view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS:
-            return np.asarray(self._resample_box(image, view))
-        if view.resize not in resized:
-            width_height = (view.resize.width, view.resize.height)
-            whole_box = image.frame.box
-            unchanged = whole_box == (0, 0, *width_height)
-            resized[view.resize] = (
-                image.pixels
-                if unchanged
-                else image.pixels.resize(width_height, _FILTERS[self.interpolation], whole_box)
-            )
-        return np.asarray(resized[view.resize].crop((box.left, box.top, box.right, box.bottom)))
+    def describe(self) -> str:
+        """The preprocessing in one line, without mean and std: for model cards and messages.
 
-    def _resample_box(self, image: LoadedImage, view: View) -> Image.Image:
-        """Only the view's box, resampled from the source; what lies outside the image stays black."""
-        top, left = max(view.box.top, 0), max(view.box.left, 0)
-        bottom, right = min(view.box.bottom, view.resize.height), min(view.box.right, view.resize.width)
-        first, upper, last, lower = image.frame.box
-        down, across = (lower - upper) / view.resize.height, (last - first) / view.resize.width
-        begin = (first + left * across, upper + top * down)
-        source = (*begin, min(first + right * across, last), min(upper + bottom * down, lower))
-        part = image.pixels.resize((right - left, bottom - top), _FILTERS[self.interpolation], box=source)
-        if part.size == (self.crop.width, self.crop.height):
-            return part
-        canvas = Image.new(self.color, (self.crop.width, self.crop.height))
-        canvas.paste(part, (left - view.box.left, top - view.box.top))
-        return canvas
+        Example:
+            >>> from edgekit import Preprocess
+            >>> Preprocess().describe()
+            '224x224 RGB, short edge 256, bilinear'
+        """
+        resized = {
+            "short-edge": f"short edge {self.resize}",
+            "cover": f"covering {self.resize}",
+            "squash": f"squashed to {self.resize}",
+            "letterbox": f"letterboxed into {self.resize}",
+        }
+        parts = [f"{self.crop} {self.color}", resized[self.fit], self.interpolation]
+        if self.resampler != "pillow":
+            parts[-1] += f" as in {self.resampler}, not antialiased"
+        if self.pad:
+            parts.append(f"padded by {self.pad}")
+        if any(self.fill):
+            parts.append(f"filled with {' '.join(map(str, self.fill if len(set(self.fill)) > 1 else self.fill[:1]))}")
+        if self.offset == "floor":
+            parts.append("crop offset rounded down")
+        return ", ".join(parts)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Preprocess:
+        """The same preprocessing with other values.
+
+        Args:
+            changes: new values by their names. A new `fit` other than short-edge, without `resize`, resizes to the crop
+                without its padding: the network sees the whole image.
+
+        Raises:
+            SpecError: a name is not known, or a value is not possible.
+
+        Example:
+            >>> from edgekit import Preprocess
+            >>> Preprocess().with_changes({"fit": "squash"}).resize
+            Size(height=224, width=224)
+        """
+        values = self.to_dict() | dict(changes)
+        if "resize" in changes or values.get("fit", "short-edge") in ("short-edge", self.fit):
+            return Preprocess.from_dict(values)
+        changed = Preprocess.from_dict(values | {"resize": values["crop"]})
+        return replace(changed, resize=content_size(changed))
 
     def to_dict(self) -> dict[str, Any]:
-        """The values as JSON-ready ones; `from_dict` is the inverse."""
-        return asdict(self) | {"crop": list(self.crop), "mean": list(self.mean), "std": list(self.std)}
+        """JSON-ready values, for `from_dict`. Defaults of fit, fill, offset and resampler are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not any(self.fill):
+            del values["fill"]
+        for name, default in _LATER_FIELDS.items():
+            if values[name] == default:
+                del values[name]
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocess:
@@ -196,34 +235,3 @@ class Preprocess:
             if name not in known:
                 raise SpecError(unknown("preprocess value", name, known))
         return cls(**values)
-
-    def _per_channel(self, name: str, value: object) -> tuple[float, ...]:
-        values = (value,) if _is_number(value) else value
-        if not isinstance(values, Sequence) or isinstance(values, str) or not all(map(_is_number, values)):
-            raise SpecError(must_be(name, "a number, or one for each channel", value))
-        if len(values) == 1:
-            values = tuple(values) * self.channels
-        try:
-            per_channel = tuple(float(v) for v in values)
-        except OverflowError:  # an integer beyond all floats
-            per_channel = (math.inf,)
-        if len(per_channel) != self.channels or not all(map(math.isfinite, per_channel)):
-            raise SpecError(must_be(name, f"{self.channels} finite numbers for {self.color}", value))
-        return per_channel
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: object, *, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _size(name: str, value: object) -> Size:
-    """A Size from an integer (a square) or a (height, width) pair."""
-    pair = (value, value) if isinstance(value, int) else value
-    fits = isinstance(pair, Sequence) and len(pair) == 2 and all(_is_count(v, least=1, most=MAX_EXTENT) for v in pair)
-    if not isinstance(pair, Sequence) or not fits:
-        raise SpecError(must_be(name, f"1 to {MAX_EXTENT} pixels, or (height, width) of such", value))
-    return Size(*pair)

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.preprocess.crops import PLANS, Box, CropPlan, View, ViewRule, mirrored, plan_named, resized_size
+from edgekit.preprocess.crops import PLANS, Box, CropPlan, View, ViewRule, mirrored, plan_named
+from edgekit.preprocess.geometry import resized_size
 from edgekit.preprocess.spec import Preprocess
 
 EXTENTS = st.integers(1, 5000)

@@ -10,7 +10,8 @@ import numpy as np
 from edgekit.image.load import LoadedImage
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
-from edgekit.preprocess.crops import Box, View, resized_size
+from edgekit.preprocess.crops import Box, View
+from edgekit.preprocess.geometry import crop_offset, resized_size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.augmentations.color import ColorAxes, color_shift, hue_shift, pca_shift
 from edgekit.train.augmentations.distort import erased, warped
@@ -41,12 +42,11 @@ def augmented(
     Returns:
         uint8 (crop height, crop width, channels).
     """
-    crop = _progressive_crop(augment, progress, preprocess.crop)
-    preprocess = dataclasses.replace(preprocess, crop=crop, pad=preprocess.pad + augment.crop_padding)
+    preprocess = _at_progress(preprocess, augment, progress)
     # Only the box is resampled: much faster, and at most two levels off the pixels that evaluation would compute.
     pixels: Pixels = preprocess.pixels(image, [_random_view(image.size, preprocess, augment, rng)], whole=False)[0]
     if augment.rotate or augment.shear:
-        pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, rng=rng)
+        pixels = warped(pixels, rotate=augment.rotate, shear=augment.shear, fill=preprocess.fill, rng=rng)
     if augment.color:
         pixels = color_shift(pixels, augment.color, rng)
     if augment.hue:
@@ -58,24 +58,44 @@ def augmented(
     return pixels
 
 
-def _progressive_crop(augment: Augment, progress: float, full: Size) -> Size:
-    """The crop at this share of the epochs: the latest progressive one, or `full` if none has begun."""
-    crops = [crop for share, crop in augment.progressive if share <= progress]
-    return Size(crops[-1], crops[-1]) if crops else full
+def _at_progress(preprocess: Preprocess, augment: Augment, progress: float) -> Preprocess:
+    """The preprocessing with the crop at this share of the epochs, and the padding of random crops.
+
+    The crop is the latest progressive one, or the full one if none has begun. With fit short-edge, a smaller crop shows
+    a smaller part of the image; with another, `resize` shrinks with it, so that the whole image stays in view.
+    """
+    full, resize = preprocess.crop, preprocess.resize
+    crops = [Size(crop, crop) for share, crop in augment.progressive if share <= progress]
+    crop = crops[-1] if crops else full
+    if isinstance(resize, Size) and crop != full:
+        resize = Size(*(max(1, round(r * c / f)) for r, c, f in zip(resize, crop, full, strict=True)))
+    return dataclasses.replace(preprocess, resize=resize, crop=crop, pad=preprocess.pad + augment.crop_padding)
 
 
 def _random_view(size: Size, preprocess: Preprocess, augment: Augment, rng: np.random.Generator) -> View:
-    """Draw the place and size of the view."""
-    crop = preprocess.crop
+    """Draw the place and size of the view.
+
+    It is a part of the image as the network will see it: squashed, or with the borders of a letterbox.
+    """
+    crop, pad, image = preprocess.crop, preprocess.pad, resized_size(size, preprocess)
+    canvas = preprocess.resize if preprocess.fit == "letterbox" and isinstance(preprocess.resize, Size) else image
     if augment.crop_scale:
+        if preprocess.fit in ("short-edge", "cover"):  # these keep the proportions, and show no border
+            canvas = image = size
         smallest, largest = augment.crop_scale
-        resized, pad = stretched_size(size, crop, rng.uniform(smallest, largest), _random_ratio(rng)), 0
-    else:
-        resized, pad = resized_size(size, preprocess), preprocess.pad
-    top = int(rng.integers(resized.height + 2 * pad - crop.height + 1)) - pad
-    left = int(rng.integers(resized.width + 2 * pad - crop.width + 1)) - pad
+        stretched = stretched_size(canvas, crop, rng.uniform(smallest, largest), _random_ratio(rng))
+        image = Size(*(max(1, round(i * s / c)) for i, s, c in zip(image, stretched, canvas, strict=True)))
+        canvas, pad = stretched, 0
+    top, left = (
+        _random_offset(room + 2 * pad - extent, preprocess, rng) - pad - (room - inner) // 2
+        for room, extent, inner in zip(canvas, crop, image, strict=True)
+    )
     mirrored = augment.mirror and bool(rng.integers(2))
-    return View(resized, Box(top, left, top + crop.height, left + crop.width), mirrored)
+    return View(image, Box(top, left, top + crop.height, left + crop.width), mirrored)
+
+
+def _random_offset(room: int, preprocess: Preprocess, rng: np.random.Generator) -> int:
+    return int(rng.integers(room + 1)) if room >= 0 else crop_offset(room, 0.5, preprocess)
 
 
 def stretched_size(size: Size, crop: Size, share: float, ratio: float) -> Size:

@@ -14,8 +14,11 @@ _ERASED_SHARE = (0.02, 0.4)
 _ERASED_RATIO = (0.3, 1 / 0.3)
 
 
-def warped(pixels: Pixels, *, rotate: float, shear: float, rng: np.random.Generator) -> Pixels:
-    """Rotate and shear around the center by up to `rotate` and `shear` degrees in either direction; fill with black."""
+def warped(pixels: Pixels, *, rotate: float, shear: float, fill: tuple[int, ...], rng: np.random.Generator) -> Pixels:
+    """Rotate and shear around the center by up to `rotate` and `shear` degrees in either direction.
+
+    fill: color of what lies outside the image, for each channel.
+    """
     angle, slant = (math.radians(rng.uniform(-limit, limit)) for limit in (rotate, shear))
     height, width, channels = pixels.shape
     # Pillow maps positions in the result to positions in the source: x' = a x + b y + c, y' = d x + e y + f.
@@ -24,7 +27,10 @@ def warped(pixels: Pixels, *, rotate: float, shear: float, rng: np.random.Genera
     x, y = width / 2, height / 2
     matrix = (a, b, x - a * x - b * y, d, e, y - d * x - e * y)
     image = Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
-    transformed = image.transform((width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    color = fill if channels > 1 else fill[0]
+    transformed = image.transform(
+        (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=color
+    )
     return np.asarray(transformed).reshape(pixels.shape)
 
 

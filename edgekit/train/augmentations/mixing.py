@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +15,14 @@ from edgekit.train.settings import Augment
 MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, partner labels, share of `labels`
 
 
-def mixed(pixels: Pixels, labels: npt.NDArray[np.int64], augment: Augment, rng: np.random.Generator) -> MixedBatch:
+def mixed(pixels: Pixels, labels: npt.NDArray[Any], augment: Augment, rng: np.random.Generator) -> MixedBatch:
     """Combine each image of a batch with another image of it, if the recipe has mixup or CutMix.
 
     If it has both, each batch gets one of them at random.
 
     Args:
         pixels: uint8 (N, height, width, channels).
-        labels: int64 (N,) class indexes.
+        labels: int64 (N,) class indexes, or float32 (N, classes) of multi-label images.
         augment: the [augment] section of the recipe.
         rng: source of all draws.
 
