@@ -58,19 +58,27 @@ class MBConv(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Multiply each channel by a gate in (0, 1) computed from the mean of all channels.
+    """Multiply each channel by a gate from 0 to 1 computed from the mean of all channels.
 
     Hu et al. 2017, arXiv 1709.01507.
+
+    Args:
+        channels: number of input and output channels.
+        squeezed: number of channels between the two layers that compute the gate.
+        activation: makes the activation between them.
+        sigmoid: makes the activation of the gate.
     """
 
-    def __init__(self, channels: int, squeezed: int, *, activation: Activation) -> None:
+    def __init__(
+        self, channels: int, squeezed: int, *, activation: Activation, sigmoid: Activation = nn.Sigmoid
+    ) -> None:
         super().__init__()
         self.gate = named(
             {
                 "reduce": nn.Conv2d(channels, squeezed, 1),
                 "act": activation(),
                 "expand": nn.Conv2d(squeezed, channels, 1),
-                "sigmoid": nn.Sigmoid(),
+                "sigmoid": sigmoid(),
             }
         )
 

@@ -112,6 +112,10 @@ _MOBILENET_V1 = _Paper(
     "the last depthwise stride is 1, because the s2 in table 1 contradicts its sizes",
 )
 _MOBILENET_V2 = _Paper("Sandler et al. 2018, arXiv 1801.04381")
+_MOBILENET_V3 = _Paper(
+    "Howard et al. 2019, arXiv 1905.02244",
+    "no squeeze-and-excitation after the last convolution of the small network: as in the published weights",
+)
 _EFFICIENTNET = _Paper(
     "Tan and Le 2019, arXiv 1905.11946",
     "symmetric padding, and an input of 288 for B2, not 260: as in the published weights",
@@ -125,6 +129,7 @@ _LITE = _Paper(
 _DIGITS = Preprocess(color="L", resize=28, pad=2, crop=Size(32, 32), mean=(0.1307,), std=(0.3081,))
 _CIFAR = Preprocess(resize=32, crop=Size(32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
 _IMAGENET = Preprocess(resize=256, crop=Size(224, 224))
+_IMAGENET_232 = Preprocess(resize=232, crop=Size(224, 224))
 _CROP_227 = Preprocess(resize=256, crop=Size(227, 227))
 _BICUBIC = Preprocess(resize=256, crop=Size(224, 224), interpolation="bicubic")
 # The input transform of these weights, ((x - 0.485) / 0.229) * (0.229 / 0.5) + (0.485 - 0.5) / 0.5 for red, simplifies
@@ -134,6 +139,12 @@ _GOOGLE = Preprocess(resize=256, crop=Size(224, 224), mean=(0.5,), std=(0.5,))
 
 # The batch norms of networks whose weights come from the authors' TensorFlow code.
 _TF_NORM = {"norm_eps": 1e-3, "norm_momentum": 0.01}
+
+
+def _mobilenet_v3(size: str, preprocess: Preprocess, parameters: int, macs: int) -> ModelSpec:
+    """One of the two networks of the paper."""
+    builder, arguments = "mobilenet_v3:mobilenet_v3", {"size": size}
+    return _spec(f"mobilenet_v3_{size}", builder, preprocess, parameters, macs, _MOBILENET_V3, arguments)
 
 
 def _efficientnet(
@@ -214,6 +225,10 @@ _TABLE = (
     _spec("resnet56", "resnet:cifar_resnet", _CIFAR,     853_018, 125_485_696, _RESNET, {"depth": 56}),
     _spec("plain20",  "resnet:cifar_resnet", _CIFAR,     269_722,  40_551_040, _RESNET, {"depth": 20, "skip": False}),
     _spec("plain56",  "resnet:cifar_resnet", _CIFAR,     853_018, 125_485_696, _RESNET, {"depth": 56, "skip": False}),
+
+    #             size     preprocess     parameters         macs
+    _mobilenet_v3("small", _IMAGENET,      2_542_856,  56_510_400),
+    _mobilenet_v3("large", _IMAGENET_232,  5_483_032, 216_589_760),
 
     #             name  width  depth resolution dropout resize  parameters            macs
     _efficientnet("b0",   1.0,   1.0,       224,    0.2,   256,  5_288_548,    385_814_752),

@@ -31,7 +31,7 @@ def test_from_torch_agrees_with_torch(name: str, tmp_path: Path) -> None:
     )
     path = tmp_path / "model.onnx"
     images = ImageSet(("any",), draw_scenes(2), ("first", "second"), (0, 0))
-    parity = from_torch(network, info, path, images=images)
+    parity = from_torch(network, info, path, images=images).parity
     assert parity.images == 2
     assert parity.relative_difference <= TOLERANCE
     assert read_info(path).parity["to_onnx"]["images"] == 2

@@ -18,7 +18,7 @@ _MAX_MACS = 2e9
 
 # Listed by hand, so that a network without a key table is noticed.
 _SHARED = {
-    *("alexnet_owt", "googlenet", "mobilenet_v2", "efficientnet"),
+    *("alexnet_owt", "googlenet", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet"),
     *(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")),
     *(f"resnet{depth}" for depth in (18, 34, 50, 101, 152)),
     *(f"efficientnet_b{size}" for size in range(8)),

@@ -135,6 +135,30 @@ _STAGES = {
         last    7x7x1280
         pool    1280
     """,
+    # Howard et al. 2019, tables 1 and 2: each row's input is the output of the row before
+    "mobilenet_v3_large": """
+        stem    112x112x16
+        stage1  112x112x16
+        stage2  56x56x24
+        stage3  28x28x40
+        stage4  14x14x80
+        stage5  14x14x112
+        stage6  7x7x160
+        last    7x7x960
+        pool    960
+        dense   1280
+    """,
+    "mobilenet_v3_small": """
+        stem    112x112x16
+        stage1  56x56x16
+        stage2  28x28x24
+        stage3  14x14x40
+        stage4  14x14x48
+        stage5  7x7x96
+        last    7x7x576
+        pool    576
+        dense   1024
+    """,
     # Tan and Le 2019, table 1: each row's input is the output of the row before
     "efficientnet_b0": """
         stem    112x112x32
