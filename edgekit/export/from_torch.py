@@ -6,7 +6,6 @@ import dataclasses
 import io
 import logging
 import os
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -15,28 +14,64 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from torch import Tensor, nn
+from onnx import ModelProto
+from torch import nn
 
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, SpecError, must_be
-from edgekit.evaluate.parity import LogitsFunction, Parity, measure_parity, onnx_logits, require_parity
+from edgekit.evaluate.parity import Parity, onnx_logits, require_parity
+from edgekit.export.head_labels import head_labels
+from edgekit.export.heads import OutputKind, append_logits, compare_head, read_head
+from edgekit.export.module_scores import (
+    ScoreNetwork,
+    are_named_logits,
+    check_module,
+    error_line,
+    module_scores,
+    scores_note,
+)
 from edgekit.export.parity_inputs import parity_pixels
-from edgekit.export.wrap_third_party import last_operator
 from edgekit.graph.index import Graph
 from edgekit.graph.passes.clean import serialized
+from edgekit.graph.passes.lower_versions import with_lowest_versions
 from edgekit.image.source import Pixels
 from edgekit.optional import require
-from edgekit.preprocess.scores import Floats
-from edgekit.zoo.network import Network, PixelNetwork
+from edgekit.preprocess.scores import Task
 
-DEFAULT_OPSET = 20
 MIN_OPSET = 18  # torch's exporter writes opset 18 and converts it to later ones
 # Sums of float32 in a different order: typically 1e-6, ten times that in the deepest networks.
 TOLERANCE = 1e-4
-# Rows of probabilities sum to 1 up to float32 rounding; rows of logits never do so by chance.
-_SUM_TOLERANCE = 1e-4
-_TERMINAL_COLORS = re.compile("\x1b\\[[0-9;]*m")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleForm:
+    """What a module expects and returns.
+
+    Attributes:
+        bgr: it expects its channels in BGR order.
+        task: "single-label" or "multi-label"; None to detect it.
+        output_kind: whether its scores are "logits" or "probabilities"; None to detect it.
+    """
+
+    bgr: bool = False
+    task: Task | None = None
+    output_kind: OutputKind | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TorchExport:
+    """The outcome of `from_torch`.
+
+    Attributes:
+        info: metadata of the written file.
+        parity: the logits of onnxruntime compared with the scores of torch.
+        notes: what was detected in the module, one line each.
+    """
+
+    info: ArtifactInfo
+    parity: Parity
+    notes: tuple[str, ...]
 
 
 def from_torch(
@@ -45,54 +80,65 @@ def from_torch(
     path: str | os.PathLike[str],
     *,
     images: ImageSet | None = None,
-    opset: int = DEFAULT_OPSET,
-) -> Parity:
+    form: ModuleForm | None = None,
+    opset: int | None = None,
+) -> TorchExport:
     """Export a torch module as an edgekit model, not yet simplified.
 
     The model's input `pixels` is uint8 (batch, height, width, channels), its output `logits` is float32
-    (batch, classes). The normalization becomes part of the graph.
+    (batch, classes). The normalization becomes part of the graph. A softmax or sigmoid at the end is removed, and a
+    single score x becomes the logits 0 and x.
 
     Args:
         module: classifier with a normalized float32 (N, C, H, W) input. It is exported in evaluation mode; the mode of
             each of its parts is restored afterwards.
-        info: metadata of the file; the measured parity is added to it.
+        info: metadata of the file, with the labels of the module's scores; the labels of the logits, the task and the
+            measured parity are added to it.
         path: file to write.
         images: images to compare the logits on (default: synthetic images).
-        opset: ONNX operator set, 18 or later.
+        form: what the module expects and returns (default: RGB channels, and logits for the task in `info`).
+        opset: ONNX operator set, 18 or later; by default the lowest that the network needs, for old runtimes.
 
     Returns:
-        The logits of onnxruntime compared with those of torch.
+        The metadata, the logits of onnxruntime compared with those of torch, and what was detected.
 
     Raises:
-        SpecError: the module does not return one float32 logit per label, or `opset` is not supported.
+        SpecError: the module does not return float32 scores for its labels, or an argument does not fit it.
         ParityError: the logits of onnxruntime and torch differ; nothing is written.
         EdgekitError: torch cannot export the module.
     """
     require("onnxscript", extra="export")
     newest = onnx.defs.onnx_opset_version()
-    if opset not in range(MIN_OPSET, newest + 1):
+    if opset is not None and opset not in range(MIN_OPSET, newest + 1):
         raise SpecError(must_be("opset", f"an integer from {MIN_OPSET} to {newest}", opset))
-    network = _ContiguousPixels(_uncompiled(module), mean=info.preprocess.mean, std=info.preprocess.std)
+    form = form or ModuleForm(task=info.task, output_kind="logits")
+    network = ScoreNetwork(_uncompiled(module), mean=info.preprocess.mean, std=info.preprocess.std, bgr=form.bgr)
     pixels, origin = parity_pixels(info.preprocess, images)
     with _evaluation_mode(network):
-        _check_outputs(network, info, pixels[:2])
-        model = _export(network, pixels, opset)
-        parity = measure_parity(_torch_logits(network), onnx_logits(model, name="the exported model"), pixels)
+        pair = np.concatenate([pixels[:1], pixels[-1:]])  # the exporter would treat a batch size of one as a constant
+        output = check_module(network, pair)
+        scores = module_scores(network, pixels)
+        # Reports a wrong number of labels before the export, which takes longer.
+        head_labels(info.labels, scores=scores.shape[1], background="none", multi_label=True)
+        graph = Graph(_export(network, pair, opset or MIN_OPSET))
+    head = read_head(
+        graph,
+        scores,
+        name="the module",
+        labels=info.labels,
+        task=form.task,
+        output_kind=form.output_kind or ("logits" if are_named_logits(output) else None),
+        background="none",  # a class of that name is one that the module's author wants
+    )
+    append_logits(graph, head)
+    model = serialized(with_lowest_versions(graph.model) if opset is None else graph.model)
+    parity = compare_head(scores, onnx_logits(model, name="the exported model")(pixels), head)
     require_parity(parity, step="exporting to ONNX", tolerance=TOLERANCE)
     measured = {"to_onnx": parity.to_dict() | {"on": origin}}
-    write_info(model, dataclasses.replace(info, parity={**info.parity, **measured}), Path(path))
-    return parity
-
-
-class _ContiguousPixels(PixelNetwork):
-    """A PixelNetwork with a contiguous channels-first input, as networks outside the zoo expect.
-
-    torch treats a permuted view as channels-last, and exports an adaptive pooling of that as a graph that copies single
-    values.
-    """
-
-    def _normalized(self, pixels: Tensor) -> Tensor:
-        return super()._normalized(pixels).contiguous()
+    info = dataclasses.replace(info, labels=head.labels, task=head.task, parity={**info.parity, **measured})
+    write_info(model, info, Path(path))
+    note = scores_note(output)
+    return TorchExport(info=info, parity=parity, notes=(*([note] if note else []), *head.notes))
 
 
 def _uncompiled(module: nn.Module) -> nn.Module:
@@ -115,54 +161,13 @@ def _evaluation_mode(network: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def _check_outputs(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
-    """Report common mistakes more clearly than the exporter does."""
-    if isinstance(network.network, Network):
-        network.network.check_input(info.preprocess.crop)
-    device = next((p.device for p in network.parameters() if p.device.type != "cpu"), None)
-    if device is not None:
-        raise SpecError(f"the module must be on the CPU (got {device}); call module.cpu() first")
-    for count in (len(pixels), 1):  # some modules drop the batch axis for a single image
-        _check_output(network, info, pixels[:count])
-
-
-def _check_output(network: PixelNetwork, info: ArtifactInfo, pixels: Pixels) -> None:
-    expected = (len(pixels), len(info.labels))
+def _export(network: nn.Module, pixels: Pixels, opset: int) -> ModelProto:
     try:
-        with torch.inference_mode():
-            output = network(torch.from_numpy(pixels.copy()))
-    except Exception as error:  # a module may raise anything
-        shape = (len(pixels), info.preprocess.channels, *info.preprocess.crop)
-        message = f"the module does not accept float32 {shape}: {_first_line(error)}"
-        raise SpecError(f"{message}{_weight_type_hint(network)}") from error
-    if not isinstance(output, torch.Tensor) or output.dtype != torch.float32 or tuple(output.shape) != expected:
-        raise SpecError(
-            f"the module must return float32 {expected}, one logit for each label (got {_describe(output)})"
-        )
-    rows = output.numpy()
-    if rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() <= _SUM_TOLERANCE:
-        raise SpecError("the module returns probabilities, but an edgekit model outputs logits; remove its softmax")
-
-
-def _weight_type_hint(network: nn.Module) -> str:
-    """What to do if the weights are not float32; empty if they are."""
-    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point() and p.dtype != torch.float32), None)
-    return "" if dtype is None else f"; its weights are {str(dtype).removeprefix('torch.')}, so pass module.float()"
-
-
-def _describe(output: object) -> str:
-    if isinstance(output, torch.Tensor):
-        return f"{str(output.dtype).removeprefix('torch.')} {tuple(output.shape)}"
-    return f"a {type(output).__name__}"
-
-
-def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
-    example = torch.from_numpy(pixels[:2].copy())  # the exporter would treat a batch size of one as a constant
-    try:
-        with _silenced():
+        # With gradients, the windowed attention of transformers cannot be exported for any number of images.
+        with _silenced(), torch.no_grad():
             program = torch.onnx.export(
                 network,
-                (example,),
+                (torch.from_numpy(pixels),),
                 dynamo=True,
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 input_names=["pixels"],
@@ -171,7 +176,7 @@ def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter's parts raise classes of their own
-        raise EdgekitError(f"torch cannot export this network: {_first_line(_first_cause(error))}") from error
+        raise EdgekitError(f"torch cannot export this network: {error_line(_first_cause(error))}") from error
     assert program is not None  # always true with dynamo=True
     model = program.model_proto
     exported_opset = {entry.domain: entry.version for entry in model.opset_import}.get("")
@@ -180,11 +185,7 @@ def _export(network: nn.Module, pixels: Pixels, opset: int) -> bytes:
             f"torch cannot convert this network to opset {opset}, only to {exported_opset}; "
             f"set `opset` to {exported_opset}"
         )
-    if last_operator(Graph(model), model.graph.output[0].name) == "Sigmoid":  # rows that do not sum to 1 pass the check
-        raise SpecError(
-            "the module ends in a sigmoid, as multi-label models do; edgekit supports single-label classifiers only"
-        )
-    return serialized(model)
+    return model
 
 
 @contextmanager
@@ -208,17 +209,3 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = _TERMINAL_COLORS.sub("", str(error)).strip().splitlines()
-    return (lines or [type(error).__name__])[0]
-
-
-def _torch_logits(network: nn.Module) -> LogitsFunction:
-    @torch.inference_mode()
-    def logits(pixels: Pixels) -> Floats:
-        output: Floats = network(torch.from_numpy(pixels)).numpy()
-        return output
-
-    return logits

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from made_modules import Processor, like_timm, like_transformers
 from made_reports import drawn_images
 from torch import Tensor, nn
 
@@ -17,6 +18,8 @@ from edgekit import Classifier, Preprocess
 from edgekit.artifact.info import read_info
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, SpecError
+from edgekit.evaluate.accuracy import measure_accuracy
+from edgekit.evaluate.calibration import expected_calibration_error
 from edgekit.export.pipeline import to_onnx
 from edgekit.image.size import Size
 from edgekit.runtime.session import open_session, run_batches
@@ -92,14 +95,17 @@ def test_to_onnx_fits_a_temperature_to_its_own_images(tmp_path, unsimplified):
         module,
         path,
         **options,
-        images=images.subset(range(150)),
+        images=images.subset(range(250)),
         temperature_images=images.subset(range(150, 300)),
         on_warning=warnings.append,
     ).info
     low, high = info.temperature_fit["interval"]
     assert warnings == []
     assert low < 0.5 < high
-    assert (info.metrics["images"], info.temperature_fit["images"]) == (150, 150)
+    assert (info.metrics["images"], info.temperature_fit["images"]) == (250, 150)
+    unfitted = measure_accuracy(Classifier(path), images.subset(range(150)))
+    assert info.metrics["ece_images"] == 150
+    assert info.metrics["ece"] == round(expected_calibration_error(unfitted.truth, unfitted.probabilities), 4)
     assert info.metrics["ece"] < info.metrics["uncalibrated_ece"]
     first, second = (Classifier(model).predict(images.sources[0]) for model in (plain, path))
     np.testing.assert_array_equal(first.logits, second.logits)
@@ -115,11 +121,11 @@ def test_to_onnx_raises_for_images_that_cannot_fit_a_temperature(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class TwoOutputs(nn.Module):
-    """A module that returns more than logits."""
+class Nested(nn.Module):
+    """A module whose logits lie too deep."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x, x
+    def forward(self, x: Tensor) -> tuple[tuple[Tensor]]:
+        return ((x,),)
 
 
 class Squeezed(nn.Module):
@@ -132,22 +138,53 @@ class Squeezed(nn.Module):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sequential(small(), nn.Softmax(1)), "returns probabilities"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(960, 10)), r"got float32 \(2, 10\)"),
-        (TwoOutputs(), "got a tuple"),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(960, 10)),
+            r"one name for each of the model's 10 classes \(got 3 names\)",
+        ),
+        (Nested(), r"must return a tensor of logits \(got a tuple\)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(7, 3)), r"does not accept float32 \(2, 3, 16, 20\)"),
         (small().double(), r"does not accept float32 .*; its weights are float64, so pass module\.float\(\)"),
-        (nn.Sequential(small(), nn.Sigmoid()), "ends in a sigmoid, as multi-label models do"),
         (nn.Sequential(small(), Squeezed()), r"got float32 \(3,\)"),
         (small().to("meta"), r"must be on the CPU \(got meta\)"),
     ],
-    ids=["softmax", "labels", "tuple", "input", "double", "sigmoid", "squeezed", "device"],
+    ids=["labels", "tuple", "input", "double", "squeezed", "device"],
 )
 def test_to_onnx_raises_in_one_line_for_a_module_that_does_not_fit(module, message, tmp_path):
     with pytest.raises(SpecError, match=message) as caught:
         to_onnx(module, tmp_path / "x.onnx", preprocess=PREPROCESS, labels=LABELS)
     assert str(caught.value).isprintable()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_to_onnx_needs_nothing_for_a_module_that_states_everything(tmp_path, unsimplified):
+    module, path = like_timm(label_names=LABELS, license="apache-2.0", std=(0.25,) * 3), tmp_path / "x.onnx"
+    conversion = to_onnx(module, path)
+    info = read_info(path)
+    assert (info.model, info.labels, info.license) == ("tiny_net", LABELS, "unknown")
+    assert (info.preprocess.fit, info.preprocess.crop, info.preprocess.std) == ("squash", (20, 24), (0.25,) * 3)
+    (source,) = conversion.sources
+    names, origin = source.split(": ")
+    assert set(names.split(", ")) == {"fit", "resize", "crop", "interpolation", "mean", "std", "labels", "model"}
+    assert origin == "the module's pretrained_cfg"
+    assert conversion.notes == (
+        "'apache-2.0' is the license of the module's pretrained weights; set `license` if it has them",
+    )
+    assert to_onnx(module, path, license="MIT", model="mine").notes == ()
+    assert (read_info(path).license, read_info(path).model) == ("MIT", "mine")
+
+
+def test_to_onnx_takes_labels_and_task_from_a_module_of_transformers(tmp_path, unsimplified):
+    module, path = like_transformers(problem_type="multi_label_classification"), tmp_path / "x.onnx"
+    conversion = to_onnx(module, path, preprocess=Processor())
+    assert conversion.info.labels == ("class 0", "class 1", "class 2")
+    assert (conversion.info.task, conversion.notes) == ("multi-label", ())
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 20, 24, 3), np.uint8)
+    normalized = (
+        torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - torch.tensor((0.5, 0.4, 0.3)).view(3, 1, 1)
+    ) / 0.25
+    with torch.inference_mode():
+        np.testing.assert_allclose(Classifier(path).logits(pixels), module(normalized).logits, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
@@ -160,7 +197,10 @@ def test_to_onnx_raises_for_a_torchscript_module(tmp_path):
     ("options", "message"),
     [
         ({"labels": "cat"}, "`labels` must be a list of class names"),
-        ({"labels": ["cat"]}, "at least two class names"),
+        ({"labels": []}, "at least one class name"),
+        ({"labels": None}, r"the module \(Identity\) does not state its labels; pass `labels`"),
+        ({"preprocess": "imagenet"}, "`preprocess` must be a Preprocess, "),
+        ({"bgr": 1}, "`bgr`"),
         ({"batch": 0}, r"`batch` must be an integer from 1 to 256, or None .* \(got 0\)"),
         ({"batch": 257}, "got 257"),
         ({"batch": "8"}, "got '8'"),

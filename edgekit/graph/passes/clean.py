@@ -6,7 +6,8 @@ their operator domains.
 1. Sets the producer and the name of the graph to "edgekit".
 2. Removes documentation, metadata and intermediate shapes from the model, its nodes, initializers, inputs and outputs.
 3. Removes operator sets that no node uses.
-4. Leaves the computation unchanged.
+4. Lowers the IR version to the one that the opset needs, for old runtimes.
+5. Leaves the computation unchanged.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import onnx
 from onnx import ModelProto
 
 from edgekit.graph.edit import copied
+from edgekit.graph.passes.lower_versions import with_lowest_ir_version
 
 PRODUCER = "edgekit"
 
@@ -41,7 +43,7 @@ def clean(model: ModelProto) -> ModelProto:
     operator_sets = [entry for entry in model.opset_import if entry.domain in domains]
     del model.opset_import[:]
     model.opset_import.extend(operator_sets)
-    return model
+    return with_lowest_ir_version(model)
 
 
 def serialized(model: ModelProto) -> bytes:
