@@ -1,59 +1,32 @@
-"""Class names: reading and checking them, and matching those of a data set with those of a model."""
+"""Class names: checking them, and matching those of a data set with those of a model."""
 
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from edgekit.errors import DataError, EdgekitError, SpecError, listed, must_be, quote, unknown
 
-_MAX_LABELS_BYTES = 2**24
 
-
-def check_labels(labels: Iterable[str]) -> tuple[str, ...]:
+def check_labels(labels: Iterable[str], *, least: int = 2) -> tuple[str, ...]:
     """Return class names as a tuple.
 
     Args:
         labels: one name per class.
+        least: fewest names that are accepted.
 
     Raises:
-        SpecError: there are fewer than two, or `labels` is a string, whose letters would become the names.
+        SpecError: there are fewer, or `labels` is a string, whose letters would become the names.
     """
     if isinstance(labels, str | bytes) or not isinstance(labels, Iterable):
         raise SpecError(must_be("labels", "a list of class names", labels))
     names = tuple(labels)
-    if len(names) < 2:
-        raise SpecError(f"`labels` must contain at least two class names (got {quote(names)})")
+    if len(names) < least:
+        fewest = "two class names" if least == 2 else "one class name"
+        raise SpecError(f"`labels` must contain at least {fewest} (got {quote(names)})")
     return names
-
-
-def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read class names from a UTF-8 text file: one per line, in the order of the logits.
-
-    Args:
-        path: of the file.
-
-    Raises:
-        DataError: the file cannot be read, is not UTF-8 text, or has an empty line.
-    """
-    name = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read(_MAX_LABELS_BYTES)
-    except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{name}: not a UTF-8 text file; expected one class name per line") from None
-    labels = tuple(line.strip() for line in text.splitlines())
-    if not labels or not all(labels):
-        empty_line = labels.index("") + 1 if "" in labels else 1
-        raise DataError(
-            f"{name}: line {empty_line} is empty; expected one class name per line, in the order of the logits"
-        )
-    return labels
 
 
 def read_synonyms(values: Sequence[str]) -> dict[str, str]:

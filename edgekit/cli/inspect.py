@@ -11,24 +11,24 @@ from edgekit.cli.models import spec_facts
 from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, table, write, write_json
-from edgekit.cli.temperature import temperature_text
+from edgekit.cli.temperature import accuracy_text, temperature_text, thresholds_text
 from edgekit.cli.wrong_files import check_model_files
 from edgekit.errors import printable, quote
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
     from edgekit.cost import LayerCost
-    from edgekit.preprocess.spec import Preprocess
     from edgekit.zoo.specs import ModelSpec
 
 EXAMPLES = """Examples:
   edgekit inspect model.onnx
+  edgekit inspect third-party.onnx
   edgekit inspect mobilenet_v2-cifar10 --json
   edgekit inspect resnet50 --layers
   edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
-_STEPS = ("to_onnx", "adopt", "simplify", "refit", "quantize", "ort")  # in the order in which they are made
+_STEPS = ("to_onnx", "adopt", "simplify", "refit", "float32", "quantize", "ort")  # in the order in which they are made
 
 
 def run(
@@ -43,9 +43,9 @@ def run(
 ) -> None:
     """Show the labels, preprocessing, license and accuracy of a model, or its layers.
 
-    With --layers and --mobile, any ONNX file can be inspected.
+    Of an .onnx file from elsewhere, show what it expects, which configuration lies beside it, what is missing, and the
+    command that adopts it.
     """
-    from edgekit.artifact.info import parse_info, read_model
     from edgekit.hub.model_files import model_path
     from edgekit.zoo.specs import SPECS
 
@@ -60,10 +60,37 @@ def run(
     elif spec:
         write_json({"schema": 1, **spec_facts(spec)}) if json else _write_facts(_spec_lines(spec))
     else:
-        path = model_path(model)
-        content = read_model(path)
-        info = parse_info(content, name=str(path))
-        write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info, size_bytes=len(content)))
+        _write_file(_only_model(Path(model)) if Path(model).is_dir() else model_path(model), json)
+
+
+def _only_model(folder: Path) -> Path:
+    from edgekit.export.config_files import find_model
+
+    return find_model(folder)
+
+
+def _write_file(path: Path, json: bool) -> None:
+    from edgekit.artifact.info import parse_info, read_model
+
+    content = read_model(path)
+    if _is_third_party(content):
+        from edgekit.cli.inspect_third_party import third_party_facts, third_party_lines
+
+        facts = third_party_facts(path, content)
+        write_json(facts) if json else _write_facts(third_party_lines(facts))
+        return
+    info = parse_info(content, name=str(path))
+    write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info, size_bytes=len(content)))
+
+
+def _is_third_party(content: bytes) -> bool:
+    from edgekit.artifact.metadata import is_ort_format, read_metadata
+    from edgekit.errors import ArtifactError
+
+    try:
+        return not is_ort_format(content) and "edgekit" not in read_metadata(content)
+    except ArtifactError:  # the reason comes from parse_info
+        return False
 
 
 def _network_layers(spec: ModelSpec) -> tuple[LayerCost, ...]:
@@ -133,16 +160,10 @@ def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:
         ("network", spec.name),
         ("paper", spec.paper),
         ("departures", spec.departures or "none"),
-        ("input", _input_text(preprocess)),
+        ("input", preprocess.describe()),
         ("parameters", f"{spec.parameters:,}"),
         ("MACs", f"{spec.macs:,}"),
     ]
-
-
-def _input_text(preprocess: Preprocess) -> str:
-    padded = f", padded by {preprocess.pad}" if preprocess.pad else ""
-    resized = f"short edge {preprocess.resize}, {preprocess.interpolation}"
-    return f"{preprocess.crop} {preprocess.color}, {resized}{padded}"
 
 
 def _file_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tuple[str, str]]:
@@ -160,23 +181,24 @@ def _info_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
     lines = [
         ("file", f"{path} ({size_bytes / 1e6:.2f} MB, {info.precision})"),
         ("network", f"{info.model}({arguments})"),
-        ("input", _input_text(preprocess)),
+        ("input", preprocess.describe()),
         ("mean, std", f"{preprocess.mean}, {preprocess.std}"),
         ("labels", f"{len(info.labels)}: {labels}{', ...' if len(info.labels) > _LABELS_SHOWN else ''}"),
         ("license", info.license),
     ]
     if info.warning:
         lines.append(("warning", info.warning))
-    if info.metrics:
-        lines.append(("top-1", f"{percent(info.metrics['top1'])} on {info.metrics['images']} images"))
+    accuracy = accuracy_text(info)
+    if accuracy:
+        lines.append(accuracy)
     for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
         parity = f"logits within {figures['logit_difference']}, same label on {percent(figures['agreement'])}"
         lines.append((step, f"{parity} of {figures['images']} images{_provenance(figures)}"))
     if info.adaptive_crops:
         lines.append(("crops", "adaptive crops fitted to this model; use edgekit predict --crops adaptive"))
-    temperature = temperature_text(info)
-    if temperature:
-        lines.append(("temperature", temperature))
+    for name, text in (("temperature", temperature_text(info)), ("thresholds", thresholds_text(info))):
+        if text:
+            lines.append((name, text))
     if info.calibration:
         lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['images']} images"))
     return lines

@@ -1,9 +1,12 @@
 """`edgekit inspect` from the command line."""
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from made_models import write_tiny
+from made_plain import LABELS, plain_model
 
 from edgekit import Classifier
 from edgekit.zoo.specs import SPECS
@@ -19,9 +22,9 @@ def test_inspect_shows_the_metadata_of_a_file(edgekit, tiny_artifact):
 
 def test_inspect_shows_the_temperature(edgekit, tmp_path):
     fit = {"images": 100, "interval": [0.6, 0.81]}
-    metrics = {"images": 400, "top1": 0.9, "top5": 1.0, "ece": 0.031, "uncalibrated_ece": 0.152}
+    metrics = {"images": 400, "top1": 0.9, "top5": 1.0, "ece_images": 300, "ece": 0.031, "uncalibrated_ece": 0.152}
     path = write_tiny(tmp_path / "tiny.onnx", temperature=0.7, temperature_fit=fit, metrics=metrics)
-    text = "0.7 (95% interval 0.6 to 0.81), fitted to 100 images; ECE 0.1520 -> 0.0310 on 400 images"
+    text = "0.7 (95% interval 0.6 to 0.81), fitted to 100 images; ECE 0.1520 -> 0.0310 on 300 other images"
     assert f"temperature   {text}" in edgekit("inspect", path)[1].splitlines()
     plain = write_tiny(tmp_path / "plain.onnx", temperature=0.7)
     assert "temperature   0.7" in edgekit("inspect", plain)[1].splitlines()
@@ -54,7 +57,68 @@ def test_inspect_layers_of_a_third_party_file(edgekit, shared):
     plain = shared / "weights/mobilenet_v2_imagenet_plain.onnx"
     document = json.loads(edgekit("inspect", plain, "--layers", "--json")[1])
     assert document["total"]["macs"] == SPECS["mobilenet_v2"].macs
-    assert edgekit("inspect", plain)[0] == 4  # it says nothing of itself
+
+
+@pytest.fixture
+def plain(tmp_path, monkeypatch) -> Path:
+    """A third-party model, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    Path("my model.onnx").write_bytes(plain_model(end="softmax", opset=13).SerializeToString())
+    return Path("my model.onnx")
+
+
+def test_inspect_a_third_party_file_shows_what_it_is_and_what_is_missing(edgekit, plain):
+    code, out, _ = edgekit("inspect", plain)
+    assert code == 0
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    assert ["format", "opset 13, IR version 8, which ONNX 1.10.0 introduced; by acme"] in lines
+    assert ["input", "float32 nchw 12x14, 3 channels, batch size dynamic"] in lines
+    assert ["output", "output float (?, 4), ends in Softmax, so probabilities"] in lines
+    assert ["missing", "--mean --std --resize --labels"] in lines
+    flags = "--mean R,G,B --std R,G,B --resize PIXELS --labels NAMES.txt"
+    assert f"adopt with    edgekit adopt 'my model.onnx' {flags} -o 'my model-edgekit.onnx'" in out.splitlines()
+
+
+def test_inspect_a_third_party_file_shows_its_configuration_and_a_command_that_works(edgekit, plain):
+    Path("labels.txt").write_text("\n".join(LABELS))
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 12, "width": 14}}
+    Path("preprocessor_config.json").write_text(json.dumps(processor))
+    document = json.loads(edgekit("inspect", plain, "--json")[1])
+    assert (document["missing"], document["labels"], document["problems"]) == ([], list(LABELS), [])
+    assert "labels: labels.txt" in document["configuration"]
+    assert document["preprocess"]["fit"] == "squash"
+    assert "preprocess    12x14 RGB, squashed to 12x14, bilinear" in edgekit("inspect", plain)[1].splitlines()
+    assert edgekit(*shlex.split(document["command"])[1:])[0] == 0
+    assert Classifier("my model-edgekit.onnx").info.labels == LABELS
+    assert json.loads(edgekit("inspect", ".", "--json")[1])["path"] == "my model.onnx"  # the adopted one is not meant
+
+
+def test_inspect_a_third_party_file_shows_what_cannot_be_used(edgekit, plain):
+    Path("labels.txt").write_text("one\ntwo\n")
+    out = edgekit("inspect", plain)[1]
+    assert "not usable    labels.txt: 2 labels for 4 scores" in out.splitlines()
+    assert "--labels" in json.loads(edgekit("inspect", plain, "--json")[1])["missing"]
+    Path("preprocessor_config.json").write_text('{"image_processor_type": "PerceiverImageProcessor"}')
+    problems = json.loads(edgekit("inspect", plain, "--json")[1])["problems"]
+    assert problems == [
+        "preprocessor_config.json: cannot be reproduced: PerceiverImageProcessor: it crops before it resizes"
+    ]
+    processor = {"image_processor_type": "ViTImageProcessor", "size": 224}
+    Path("preprocessor_config.json").write_text(json.dumps(processor))
+    document = json.loads(edgekit("inspect", plain, "--json")[1])
+    assert document["problems"] == [
+        "labels.txt: 2 labels for 4 scores",
+        "my model.onnx: the input size is 12x14, but preprocessor_config.json (ViTImageProcessor) crops to 224x224; "
+        "set --crop and --resize",
+    ]
+    assert (document["configuration"], document["preprocess"]) == ([], None)
+
+
+def test_inspect_refuses_files_that_are_no_models(mistake, tmp_path):
+    (tmp_path / "text.onnx").write_text("text")
+    assert mistake("inspect", tmp_path / "text.onnx")[0] == 4
+    (tmp_path / "empty").mkdir()
+    assert "contains no .onnx file" in mistake("inspect", tmp_path / "empty")[1]
 
 
 def test_inspect_a_network(edgekit):
