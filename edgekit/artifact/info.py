@@ -16,11 +16,13 @@ from types import NoneType
 from typing import Any, Literal, TypeAlias, get_args
 
 from edgekit.artifact.json_document import parse_json_object
-from edgekit.artifact.metadata import read_metadata, with_metadata
+from edgekit.artifact.metadata import is_ort_format, metadata_fields, read_metadata, without_metadata
 from edgekit.artifact.older_schemas import with_schema_2
 from edgekit.errors import ArtifactError, SpecError, check_types, must_be, quote, unknown
 from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess.adaptive_crops import AdaptivePlan
+from edgekit.preprocess.scores import Task
+from edgekit.preprocess.scoring import SINGLE_LABEL, Scoring
 from edgekit.preprocess.spec import Preprocess
 
 SCHEMA = 2
@@ -48,11 +50,16 @@ class ArtifactInfo:
         parity: for each step, how far its outputs differ from those of its parent.
         calibration: the data that the int8 ranges were measured on; None if not quantized.
         metrics: measured accuracy, and the data it was measured on; None if not measured.
-        adaptive_crops: fitted for this model; None, and absent from the document, if not fitted.
-        temperature: divisor of the logits that calibrates the probabilities, above 0; None, and absent from the
-            document, if not fitted. It changes neither logits nor labels.
-        temperature_fit: number of images that the temperature was fitted to, and its interval; None, and absent from
-            the document, if not fitted.
+        adaptive_crops: fitted for this model; None if not fitted.
+        temperature: divisor of the logits that calibrates the probabilities, above 0; None if not fitted. It changes
+            neither logits nor labels.
+        temperature_fit: number of images that the temperature was fitted to, and its interval.
+        task: "single-label" or "multi-label", as in `Scoring`.
+        thresholds: for multi-label, one probability per class, between 0 and 1, above which an image has the label;
+            None for 0.5 everywhere.
+        thresholds_fit: number of images that the thresholds were fitted to, and what they maximize.
+
+    From adaptive_crops on, what has its default is absent from the document.
 
     Example:
         >>> from edgekit import Classifier
@@ -75,6 +82,9 @@ class ArtifactInfo:
     adaptive_crops: AdaptivePlan | None = None
     temperature: float | None = None
     temperature_fit: Mapping[str, Any] | None = None
+    task: Task = "single-label"
+    thresholds: tuple[float, ...] | None = None
+    thresholds_fit: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_types(str, model=self.model, license=self.license)
@@ -86,10 +96,16 @@ class ArtifactInfo:
             raise ArtifactError(unknown("precision", str(self.precision), get_args(Precision)))
         if self.temperature is not None and not _is_temperature(self.temperature):
             raise ArtifactError(must_be("temperature", "a finite number above 0", self.temperature))
+        thresholds = self.scoring.thresholds
+        if thresholds is not None and len(thresholds) != len(self.labels):
+            raise ArtifactError(f"`thresholds` has {len(thresholds)} values for {len(self.labels)} labels")
+        if self.task == "multi-label" and (self.adaptive_crops or self.temperature):
+            name = "adaptive_crops" if self.adaptive_crops else "temperature"
+            raise ArtifactError(f"`{name}` needs the task 'single-label' (got 'multi-label'); leave it out")
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON-ready values; `from_dict` is the inverse."""
-        return {
+        document = {
             "schema": SCHEMA,
             "model": self.model,
             "arguments": dict(self.arguments),
@@ -102,10 +118,22 @@ class ArtifactInfo:
             "parity": dict(self.parity),
             "calibration": self.calibration,
             "metrics": self.metrics,
-            **({} if self.adaptive_crops is None else {"adaptive_crops": self.adaptive_crops.to_dict()}),
-            **({} if self.temperature is None else {"temperature": self.temperature}),
-            **({} if self.temperature_fit is None else {"temperature_fit": dict(self.temperature_fit)}),
         }
+        optional = {
+            "adaptive_crops": None if self.adaptive_crops is None else self.adaptive_crops.to_dict(),
+            "temperature": self.temperature,
+            "temperature_fit": None if self.temperature_fit is None else dict(self.temperature_fit),
+            "task": None if self.task == "single-label" else self.task,
+            "thresholds": None if self.thresholds is None else list(self.thresholds),
+            "thresholds_fit": None if self.thresholds_fit is None else dict(self.thresholds_fit),
+        }
+        return document | {name: value for name, value in optional.items() if value is not None}
+
+    @property
+    def scoring(self) -> Scoring:
+        """How the model's logits become probabilities, and these labels."""
+        is_default = self.task == "single-label" and self.thresholds is None
+        return SINGLE_LABEL if is_default else Scoring(task=self.task, thresholds=self.thresholds)
 
     @property
     def warning(self) -> str | None:
@@ -132,7 +160,7 @@ class ArtifactInfo:
 
         Raises:
             ArtifactError: the schema is newer than this version of edgekit, or an entry is missing or invalid.
-            SpecError: `preprocess` is invalid.
+            SpecError: `preprocess`, `task` or `thresholds` is invalid.
         """
         values = with_schema_2(values)
         if values.get("schema") != SCHEMA:
@@ -150,6 +178,10 @@ class ArtifactInfo:
         entries |= {"labels": tuple(values["labels"]), "preprocess": Preprocess.from_dict(dict(values["preprocess"]))}
         if entries["adaptive_crops"] is not None:
             entries["adaptive_crops"] = AdaptivePlan.from_dict(values["adaptive_crops"])
+        if entries["task"] is None:
+            del entries["task"]
+        if entries["thresholds"] is not None:
+            entries["thresholds"] = tuple(values["thresholds"])
         return cls(**entries)
 
 
@@ -160,22 +192,17 @@ def _is_temperature(value: object) -> bool:
 
 # Python types of the document's entries.
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "model": (str,),
-    "arguments": (dict,),
+    **dict.fromkeys(("model", "precision", "license"), (str,)),
+    **dict.fromkeys(("arguments", "preprocess", "parity"), (dict,)),
+    **dict.fromkeys(("weights_sha256", "parent_sha256"), (str, NoneType)),
+    **dict.fromkeys(("calibration", "metrics"), (dict, NoneType)),
     "labels": (list,),
-    "preprocess": (dict,),
-    "precision": (str,),
-    "license": (str,),
-    "weights_sha256": (str, NoneType),
-    "parent_sha256": (str, NoneType),
-    "parity": (dict,),
-    "calibration": (dict, NoneType),
-    "metrics": (dict, NoneType),
 }
 _OPTIONAL_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    "adaptive_crops": (dict, NoneType),
+    **dict.fromkeys(("adaptive_crops", "temperature_fit", "thresholds_fit"), (dict, NoneType)),
     "temperature": (int, float, NoneType),
-    "temperature_fit": (dict, NoneType),
+    "task": (str, NoneType),
+    "thresholds": (list, NoneType),
 }
 
 
@@ -210,11 +237,6 @@ def parse_info(model: bytes, *, name: str) -> ArtifactInfo:
     return info_from_metadata(metadata, name=name)
 
 
-def is_ort_format(model: bytes) -> bool:
-    """Return whether ONNX Runtime would read the bytes as its own format (.ort), whatever else they are."""
-    return model[4:8] == b"ORTM"
-
-
 def info_from_metadata(metadata: Mapping[str, str], *, name: str) -> ArtifactInfo:
     """Read the info from the metadata of a model file.
 
@@ -233,11 +255,11 @@ def info_from_metadata(metadata: Mapping[str, str], *, name: str) -> ArtifactInf
         raise ArtifactError(f"{name}: {error}") from None
 
 
-def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -> None:
+def write_info(model: bytes | list[bytes | memoryview], info: ArtifactInfo, path: str | os.PathLike[str]) -> None:
     """Write a model file with `info` as its only metadata. Same model, same info, same bytes.
 
     Args:
-        model: content of an ONNX file.
+        model: content of an ONNX file; or that in parts, without metadata, so that nothing large is copied.
         info: what the file is to state about itself.
         path: of the file to write.
 
@@ -246,24 +268,23 @@ def write_info(model: bytes, info: ArtifactInfo, path: str | os.PathLike[str]) -
     """
     from pathlib import Path  # here, because predicting does not need it
 
-    write_atomically(Path(path), with_info(model, info))
+    write_atomically(Path(path), _parts(model, info))
 
 
 def with_info(model: bytes, info: ArtifactInfo) -> bytes:
-    """Return the content of an ONNX file with `info` as its only metadata.
+    """Return what `write_info` writes."""
+    return b"".join(_parts(model, info))
 
-    Args:
-        model: content of an ONNX file.
-        info: what the file is to state about itself.
-    """
+
+def _parts(model: bytes | list[bytes | memoryview], info: ArtifactInfo) -> list[bytes | memoryview]:
     names = "{" + ", ".join(f"{index}: {label!r}" for index, label in enumerate(info.labels)) + "}"
     metadata = {
         _KEY: json.dumps(info.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False),
         "names": names,
         "imgsz": str(list(info.preprocess.crop)),
-        "task": "classify",
+        "task": "classify" if info.task == "single-label" else info.task,
     }
-    return with_metadata(model, metadata)
+    return [*(model if isinstance(model, list) else without_metadata(model)), metadata_fields(metadata)]
 
 
 def read_model(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> bytes:

@@ -11,6 +11,11 @@ from edgekit.errors import ArtifactError, quote
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
 
 
+def is_ort_format(model: bytes) -> bool:
+    """Return whether ONNX Runtime would read the bytes as its own format (.ort), whatever else they are."""
+    return model[4:8] == b"ORTM"
+
+
 def read_metadata(model: bytes) -> dict[str, str]:
     """Read the metadata of an ONNX file.
 
@@ -53,10 +58,26 @@ def with_metadata(model: bytes, metadata: Mapping[str, str]) -> bytes:
         model: content of the file.
         metadata: values by key.
     """
+    return b"".join((*without_metadata(model), metadata_fields(metadata)))
+
+
+def without_metadata(model: bytes) -> list[bytes | memoryview]:
+    """Return the content of an ONNX file without its metadata, in parts that refer to it.
+
+    Args:
+        model: content of the file.
+    """
     message = memoryview(model)
-    others = [message[part.start : part.end] for part in fields(message) if part.number != _METADATA_PROPS]
-    entries = [
+    return [message[part.start : part.end] for part in fields(message) if part.number != _METADATA_PROPS]
+
+
+def metadata_fields(metadata: Mapping[str, str]) -> bytes:
+    """Return metadata as the fields of an ONNX file.
+
+    Args:
+        metadata: values by key.
+    """
+    return b"".join(
         delimited(_METADATA_PROPS, delimited(_ENTRY_KEY, key.encode()) + delimited(_ENTRY_VALUE, value.encode()))
         for key, value in metadata.items()
-    ]
-    return b"".join((*others, *entries))
+    )

@@ -12,6 +12,13 @@ row-major, (height, width, channels) each. NAME.golden.json describes them and t
     vectors      one entry each: image (its name), offset (of its pixels in the .bin, in bytes), logits (each the
                  shortest decimal that is this float32), index and label (of the largest logit), probability (of that
                  class: softmax(logits / temperature), or softmax(logits) without a temperature)
+
+Those of a multi-label model have in addition:
+
+    task         "multi-label"
+    thresholds   probability of each class above which an image has the label
+    vectors      in the place of index, label and probability: probabilities (the sigmoid of each logit), and indexes
+                 (of those above their thresholds, ascending)
 """
 
 from __future__ import annotations
@@ -28,7 +35,8 @@ from edgekit.dataset import ImageSet
 from edgekit.export.parity_inputs import center_crops, sample_sources
 from edgekit.files import sha256, write_atomically
 from edgekit.image.source import Pixels
-from edgekit.preprocess.scores import Floats, softmax, with_temperature
+from edgekit.preprocess.scores import Floats, with_temperature
+from edgekit.preprocess.scoring import DEFAULT_THRESHOLD
 from edgekit.runtime.classifier import Classifier
 
 SCHEMA = 3
@@ -68,6 +76,7 @@ def write_golden(model: str | os.PathLike[str], *, count: int, images: ImageSet 
         "output": {"name": "logits", "type": "float32", "shape": list(logits.shape)},
         "labels": list(classifier.info.labels),
         "temperature": classifier.info.temperature,
+        **_task_dict(classifier.info),
         "vectors": _vector_dicts(names, logits, pixels[0].nbytes, classifier.info),
     }
     write_atomically(pixels_path, pixels.tobytes())
@@ -86,8 +95,14 @@ def _input_dict(pixels: Pixels, info: ArtifactInfo, file_name: str) -> dict[str,
     }
 
 
+def _task_dict(info: ArtifactInfo) -> dict[str, Any]:
+    if info.task == "single-label":
+        return {}
+    return {"task": info.task, "thresholds": list(info.thresholds or (DEFAULT_THRESHOLD,) * len(info.labels))}
+
+
 def _vector_dicts(names: tuple[str, ...], logits: Floats, size_bytes: int, info: ArtifactInfo) -> list[dict[str, Any]]:
-    best, probabilities = logits.argmax(axis=1), softmax(logits)
+    probabilities = info.scoring.probabilities(logits)
     if info.temperature is not None:
         probabilities = with_temperature(probabilities, info.temperature)
     return [
@@ -95,9 +110,15 @@ def _vector_dicts(names: tuple[str, ...], logits: Floats, size_bytes: int, info:
             "image": name,
             "offset": number * size_bytes,
             "logits": [float(str(value)) for value in row],
-            "index": int(index),
-            "label": info.labels[index],
-            "probability": float(probabilities[number, index]),
+            **_prediction_dict(row, probabilities[number], info),
         }
-        for number, (name, row, index) in enumerate(zip(names, logits, best, strict=True))
+        for number, (name, row) in enumerate(zip(names, logits, strict=True))
     ]
+
+
+def _prediction_dict(logits: Floats, probabilities: Floats, info: ArtifactInfo) -> dict[str, Any]:
+    if info.task == "multi-label":
+        indexes = np.flatnonzero(info.scoring.assigned(probabilities)).tolist()
+        return {"probabilities": probabilities.tolist(), "indexes": indexes}
+    index = int(logits.argmax())
+    return {"index": index, "label": info.labels[index], "probability": float(probabilities[index])}

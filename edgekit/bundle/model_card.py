@@ -12,6 +12,7 @@ from edgekit.artifact.info import ArtifactInfo, read_info
 from edgekit.artifact.sidecar import read_sidecar
 from edgekit.errors import DataError
 
+_SINGLE_LABEL_FIGURES = {"top-1": "top1", "top-5": "top5"}
 _REQUIRED = ("title", "summary", "data", "data_license", "limits")
 
 
@@ -71,12 +72,15 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
-    rows = ["| file | precision | size | top-1 | top-5 | images |", "|---|---|---|---|---|---|"]
+    names = {"mAP": "map", "macro F1": "macro_f1"} if models[0][1].task == "multi-label" else _SINGLE_LABEL_FIGURES
+    rows = [f"| file | precision | size | {' | '.join(names)} | images |", "|---|---|---|---|---|---|"]
     for path, info in models:
         metrics: Any = info.metrics or {}
-        top1, top5 = (f"{100 * metrics[name]:.2f}%" if name in metrics else "-" for name in ("top1", "top5"))
+        figures = [f"{100 * metrics[name]:.2f}%" if name in metrics else "-" for name in names.values()]
         size = f"{path.stat().st_size / 1e6:.2f} MB"
-        rows.append(f"| {path.name} | {info.precision} | {size} | {top1} | {top5} | {metrics.get('images', '-')} |")
+        rows.append(
+            f"| {path.name} | {info.precision} | {size} | {' | '.join(figures)} | {metrics.get('images', '-')} |"
+        )
     return "\n".join((*rows, "", "Measured from image file to label, on images that were not used for training."))
 
 
@@ -97,13 +101,11 @@ def _speed(path: Path) -> str:
 
 def _input(info: ArtifactInfo) -> str:
     preprocess = info.preprocess
-    padded = f", padded by {preprocess.pad}" if preprocess.pad else ""
+    shape = f"(batch, {preprocess.crop.height}, {preprocess.crop.width}, {preprocess.channels})"
     return (
         "## Input and output\n\n"
-        f"`pixels`: uint8, (batch, {preprocess.crop.height}, {preprocess.crop.width}, {preprocess.channels}), "
-        f"{preprocess.color}: short edge resized to {preprocess.resize} ({preprocess.interpolation}){padded}, center "
-        f"crop. The normalization is part of the graph. `logits`: float32, (batch, {len(info.labels)}): "
-        f"{', '.join(info.labels)}."
+        f"`pixels`: uint8, {shape}: {preprocess.describe()}, center crop. The normalization is part of the graph. "
+        f"`logits`: float32, (batch, {len(info.labels)}): {', '.join(info.labels)}."
     )
 
 

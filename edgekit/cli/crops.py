@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edgekit.artifact.info import ArtifactInfo
     from edgekit.evaluate.compare_crops import PlanScore
     from edgekit.evaluate.intervals import Interval
     from edgekit.image.source import ImageSource
@@ -76,7 +77,7 @@ def run(
 
     Adaptive crops use more views only for images in doubt.
     """
-    from edgekit.evaluate.compare_crops import fit_plan, predict_crops, recommended, score_plans
+    from edgekit.evaluate.compare_crops import check_single_label, fit_plan, predict_crops, recommended, score_plans
     from edgekit.hub.model_files import model_path
     from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
@@ -86,9 +87,10 @@ def run(
     build_models(model)
     classifier = Classifier(model, threads=threads)
     path = model_path(model)
+    check_single_label(classifier)
     _check_output(output, path)
     crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
-    sources, truth = _read_images(data, classifier.labels, unlabeled=unlabeled, limit=images, seed=seed)
+    sources, truth = _read_images(data, classifier.info, unlabeled=unlabeled, limit=images, seed=seed)
     if plot is not None:
         check_plot(plot)
     with progress_bar("predicting", len(sources)) as advance:
@@ -138,14 +140,14 @@ def _parse_budgets(text: str) -> list[float]:
 
 
 def _read_images(
-    data: Path, labels: tuple[str, ...], *, unlabeled: bool, limit: int, seed: int
+    data: Path, info: ArtifactInfo, *, unlabeled: bool, limit: int, seed: int
 ) -> tuple[Sequence[ImageSource], npt.NDArray[np.int64] | None]:
     """Return at most `limit` images and, if labeled, their classes as indexes into the model's labels."""
     import numpy as np
 
     from edgekit import dataset
     from edgekit.errors import DataError
-    from edgekit.evaluate.accuracy import class_indexes
+    from edgekit.evaluate.accuracy import true_labels
 
     if unlabeled:
         sources = dataset.read_unlabeled(data)
@@ -156,7 +158,7 @@ def _read_images(
     except DataError:  # it has no splits; if it cannot be read at all, this raises too
         images = dataset.read(data, "all")
     images = images.sample(limit, seed=seed)
-    return images.sources, class_indexes(images, labels)
+    return images.sources, true_labels(images, info)
 
 
 def _write_model(model: Path, plan: AdaptivePlan, *, output: Path) -> None:

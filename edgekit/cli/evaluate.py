@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgekit.evaluate.evaluation import Comparison, Evaluation, ModelMetrics
     from edgekit.evaluate.intervals import Interval
     from edgekit.evaluate.predictions import EvaluatedModel
+    from edgekit.report.page import AnyEvaluation
     from edgekit.runtime.classifier import Classifier
 
 EXAMPLES = """Examples:
@@ -26,6 +27,7 @@ EXAMPLES = """Examples:
   edgekit evaluate model.onnx model-int8.onnx photos.tar.gz --report report.html
   edgekit evaluate model.onnx photos/ --truth truth.csv --map automobile=car
   edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
+  edgekit evaluate multi-label.onnx table.csv
 """
 _METRICS_HEADER = (
     *("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "uncalibrated ECE"),
@@ -95,10 +97,18 @@ def run(
         predictions = predict_all(
             evaluated, images, synonyms=read_synonyms(synonyms), calibrated=not no_calibration, on_image=advance
         )
-    evaluation = evaluate(predictions, data=Path(data).name or data)
-    write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
-    for metrics in evaluation.models:
-        _warn_of_other_accuracy(metrics)
+    evaluation: AnyEvaluation
+    if images.task == "multi-label":
+        from edgekit.cli.multi_label_tables import write_multi_label
+        from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
+
+        evaluation = evaluate_multi_label(predictions, data=Path(data).name or data)
+        write_json(evaluation.to_dict()) if json else write_multi_label(evaluation)
+    else:
+        evaluation = evaluate(predictions, data=Path(data).name or data)
+        write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
+        for metrics in evaluation.models:
+            _warn_of_other_accuracy(metrics)
     if report:
         from edgekit.report import write_report
 

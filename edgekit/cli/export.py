@@ -12,7 +12,7 @@ from edgekit.cli.option_values import composite, named_values
 from edgekit.cli.options import Argument, Option, flag_of
 from edgekit.cli.progress import download_progress, progress_bar
 from edgekit.cli.render import write, write_json, write_message
-from edgekit.cli.temperature import split_off_fit, write_metrics
+from edgekit.cli.temperature import fit_images, write_metrics
 from edgekit.cli.wrong_files import check_no_image
 
 if TYPE_CHECKING:
@@ -55,13 +55,16 @@ def run(
     argument: Annotated[tuple[str, ...], shared.ARGUMENT] = (),
     mean: Annotated[str | None, shared.MEAN] = None,
     std: Annotated[str | None, shared.STD] = None,
-    resize: Annotated[int | None, shared.RESIZE] = None,
+    fit: Annotated[str | None, shared.FIT] = None,
+    resize: Annotated[str | None, shared.RESIZE] = None,
+    fill: Annotated[str | None, shared.FILL] = None,
     crop: Annotated[str | None, shared.CROP] = None,
     interpolation: Annotated[str | None, shared.INTERPOLATION] = None,
+    resampler: Annotated[str | None, shared.RESAMPLER] = None,
     images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
     no_temperature: Annotated[bool, shared.NO_TEMPERATURE] = False,
     license: Annotated[str | None, shared.LICENSE] = None,
-    opset: Annotated[int | None, Option("ONNX opset, 18 or later.", default_text="20")] = None,
+    opset: Annotated[int | None, Option("ONNX opset, 18 or later.", default_text="the lowest that the network needs")] = None,
     batch: Annotated[str, Option("Batch size: dynamic (any number of images) or N.", metavar="N")] = "dynamic",
     features: Annotated[bool, shared.FEATURES] = False,
     activation_maps: Annotated[bool, shared.ACTIVATION_MAPS] = False,
@@ -83,8 +86,8 @@ def run(
 
     The file accepts raw pixels and returns logits. It contains labels, preprocessing, license and measured accuracy.
 
-    With --images, a fifth of the val images (100 to 1000) fit a temperature and the others judge; none is fitted if
-    there are fewer than 200. The model must not have been trained on these images.
+    With --images, the accuracy is measured on the val images, and a temperature is fitted to a fifth of them (100 to
+    1000; none is fitted if there are fewer than 200). The model must not have been trained on these images.
     """
     from edgekit.optional import require
 
@@ -99,9 +102,12 @@ def run(
         "labels": labels,
         "padding": padding,
         "argument": argument or None,
-        "resize": resize,
+        "fit": fit,
+        "resize": resize and composite(resize),
+        "fill": fill and composite(fill),
         "crop": crop and composite(crop),
         "interpolation": interpolation,
+        "resampler": resampler,
         "mean": mean and composite(mean),
         "std": std and composite(std),
         "license": license,
@@ -177,13 +183,13 @@ def _convert(
         network, info = _from_checkpoint(source, options=options, license=license)
     else:
         network, info = _from_weights(source, weights, options=options, license=license)
-    judging, fit = split_off_fit(images) if images and fits_temperature else (images, None)
-    with progress_bar("measuring", len(images) if images else None) as advance:
+    fit = fit_images(images) if images and fits_temperature else None
+    with progress_bar("measuring", len(images or ()) + len(fit or ()) or None) as advance:
         conversion = convert(
             network,
             info,
             output,
-            images=judging,
+            images=images,
             temperature_images=fit,
             interface=interface,
             on_image=advance,
@@ -214,7 +220,7 @@ def _from_weights(model: str, weights: str, *, options: dict[str, Any], license:
     from edgekit.errors import SpecError
     from edgekit.export.networks import network_from_weights, spec_preprocess
     from edgekit.hub.imagenet_weights import needed_arguments, weights_path
-    from edgekit.labels import read_labels
+    from edgekit.label_files import read_labels
 
     names, padding = options.pop("labels", None), options.pop("padding", None)
     given = named_values(options.pop("argument", ())) | ({"padding": padding} if padding else {})

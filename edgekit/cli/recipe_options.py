@@ -24,9 +24,12 @@ _NETWORK: dict[str, tuple[Any, Option]] = {
 _PREPROCESS: dict[str, tuple[Any, Option]] = {
     "mean": (str, shared.MEAN),
     "std": (str, shared.STD),
-    "resize": (int, shared.RESIZE),
+    "fit": (str, shared.FIT),
+    "resize": (str, shared.RESIZE),
+    "fill": (str, shared.FILL),
     "crop": (str, shared.CROP),
     "interpolation": (str, shared.INTERPOLATION),
+    "resampler": (str, shared.RESAMPLER),
 }
 _PANEL = "Recipe"
 _MIXING = {"mixup", "cutmix"}
@@ -78,7 +81,8 @@ _SETTINGS = (
     *_settings_of(Augment, "augment", "Augmentation"),
 )
 _SECTIONS = dict.fromkeys(_PREPROCESS, "preprocess") | {setting.name: setting.section for setting in _SETTINGS}
-_COMPOSITES = {"mean", "std", "crop"} | {setting.name for setting in _SETTINGS if _may_be_tuple(setting.type)}
+_COMPOSITES = {"mean", "std", "resize", "fill", "crop"}
+_COMPOSITES |= {setting.name for setting in _SETTINGS if _may_be_tuple(setting.type)}
 
 RecipeOptions = dataclasses.make_dataclass(
     "RecipeOptions",

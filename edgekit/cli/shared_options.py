@@ -29,11 +29,29 @@ STD = Option(
     metavar="R,G,B",
     default_text=_NETWORKS_OWN,
 )
-RESIZE = Option("Short edge of the resized image in pixels.", metavar="PIXELS", least=1, default_text=_NETWORKS_OWN)
+FIT = Option(
+    "How the whole image is resized: short-edge, squash (to --resize, changes the proportions), letterbox (inside "
+    "--resize) or cover (covers --resize).",
+    default_text=_NETWORKS_OWN,
+)
+RESIZE = Option(
+    "Size of the resized image in pixels: its short edge, or with another --fit one number for a square, or H,W.",
+    metavar="PIXELS",
+    default_text=f"{_NETWORKS_OWN}; with another --fit the crop",
+)
+FILL = Option(
+    "Color outside the image, from 0 to 255, e.g. 124,116,104; one number for all channels.",
+    metavar="R,G,B",
+    default_text=_NETWORKS_OWN,
+)
 CROP = Option("Input size in pixels: one number for a square, or H,W.", metavar="PIXELS", default_text=_NETWORKS_OWN)
 INTERPOLATION = Option(
     "Resampling filter: nearest, box, bilinear, hamming, bicubic or lanczos.",
     metavar="FILTER",
+    default_text=_NETWORKS_OWN,
+)
+RESAMPLER = Option(
+    "Whose arithmetic resizes: pillow (antialiased), torch or tensorflow (both not antialiased).",
     default_text=_NETWORKS_OWN,
 )
 
@@ -46,4 +64,6 @@ VERIFICATION_IMAGES = Option(
     metavar="DATA",
     default_text="none",
 )
-NO_TEMPERATURE = Option("Do not fit a temperature, which calibrates the probabilities, to a fifth of the val images.")
+NO_TEMPERATURE = Option(
+    "Do not fit a temperature (multi-label: thresholds) to a fifth of the val images; it calibrates the probabilities."
+)

@@ -1,4 +1,4 @@
-"""What `export`, `adopt` and `quantize` have in common about temperatures: the split of the images, and the message."""
+"""What `export`, `adopt` and `quantize` have in common about temperatures and thresholds: images, and messages."""
 
 from __future__ import annotations
 
@@ -11,32 +11,58 @@ if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
 
 
-def split_off_fit(images: ImageSet) -> tuple[ImageSet, ImageSet | None]:
-    """Return the images that judge, and those of the fit of a temperature; print a note if there are none of these."""
-    from edgekit.evaluate.temperature import MIN_IMAGES, split_for_temperature
+def fit_images(images: ImageSet) -> ImageSet | None:
+    """Return the images that a temperature or thresholds are fitted to; print a note if there are too few."""
+    from edgekit.evaluate.temperature import MIN_IMAGES, images_for_temperature
 
-    judging, fit = split_for_temperature(images) if images.classes else (images, None)
+    fit = images_for_temperature(images) if images.classes else None
     if fit is None:
         found = f"{len(images)} images" if images.classes else "images without labels"
-        write_message(
-            f"note: no temperature is fitted: it needs {2 * MIN_IMAGES} labeled images, of which half judge "
-            f"(got {found})"
-        )
-    return judging, fit
+        fits = "no temperature is" if images.task == "single-label" else "no thresholds are"
+        write_message(f"note: {fits} fitted: it needs {2 * MIN_IMAGES} labeled images (got {found})")
+    return fit
 
 
 def write_metrics(info: ArtifactInfo) -> None:
-    """Print the accuracy and the temperature of a new model file, if it has them."""
-    if info.metrics:
-        write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, from file to label")
+    """Print the accuracy, and the temperature or thresholds of a new model file, if it has them."""
+    accuracy = accuracy_text(info)
+    if accuracy:
+        write(f"{' '.join(accuracy)}, from file to label")
     write_temperature(info)
 
 
+def accuracy_text(info: ArtifactInfo) -> tuple[str, str] | None:
+    """Return the name and value of the accuracy of a model file; None if it was not measured.
+
+    Raises KeyError and the like for odd figures.
+    """
+    if not info.metrics:
+        return None
+    name, key = ("top-1", "top1") if info.task == "single-label" else ("mAP", "map")
+    return name, f"{percent(info.metrics[key])} on {info.metrics['images']} images"
+
+
 def write_temperature(info: ArtifactInfo) -> None:
-    """Print the temperature of a model file, if it has one."""
-    text = temperature_text(info)
-    if text:
-        write(f"temperature {text}")
+    """Print the temperature or the fitted thresholds of a model file, if it has them."""
+    temperature = temperature_text(info)
+    if temperature:
+        write(f"temperature {temperature}")
+    if info.thresholds_fit:
+        write(f"thresholds {thresholds_text(info)}")
+
+
+def thresholds_text(info: ArtifactInfo) -> str | None:
+    """Describe the thresholds of a model file; None if it is single-label. Raises KeyError for odd figures."""
+    if info.task == "single-label":
+        return None
+    if info.thresholds is None:
+        return "0.5 for every class"
+    text, fit, metrics = f"{min(info.thresholds):g} to {max(info.thresholds):g}", info.thresholds_fit, info.metrics
+    if fit:
+        text += f", for the best {fit['maximizes']} on {fit['images']} images"
+    if metrics and "f1_images" in metrics:
+        text += f"; macro F1 {metrics['macro_f1']:.4f} on {metrics['f1_images']} other images"
+    return text
 
 
 def temperature_text(info: ArtifactInfo) -> str | None:
@@ -49,5 +75,5 @@ def temperature_text(info: ArtifactInfo) -> str | None:
         text += f" (95% interval {low:.3g} to {high:.3g}), fitted to {fit['images']} images"
     if metrics and "ece" in metrics:
         before, after = metrics["uncalibrated_ece"], metrics["ece"]
-        text += f"; ECE {before:.4f} -> {after:.4f} on {metrics['images']} images"
+        text += f"; ECE {before:.4f} -> {after:.4f} on {metrics['ece_images']} other images"
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,10 +18,12 @@ from edgekit.errors import SpecError, listed
 
 if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
+    from edgekit.preprocess.scores import Task
     from edgekit.train.callbacks import EpochResult
     from edgekit.train.recipe import Recipe
     from edgekit.train.screen_images import ScreenedImages
 
+_METRIC_NAMES: dict[Task, str] = {"single-label": "top-1", "multi-label": "mAP"}
 EXAMPLES = """Examples:
   edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune head
   edgekit train photos/ --model mobilenet_v2 --weights imagenet \\
@@ -37,7 +40,10 @@ EXAMPLES = """Examples:
 def run(
     data: Annotated[
         Path,
-        Argument("Labeled images: a folder, a tar or zip archive, MNIST-style idx files, or a CSV file of file,label."),
+        Argument(
+            "Labeled images: a folder, a tar or zip archive, MNIST-style idx files, or a CSV file of file,label, or of "
+            "file,labels for several labels per image, separated by |."
+        ),
     ],
     run: Annotated[
         Path | None,
@@ -134,13 +140,13 @@ def _train(
             workers=workers,
             device=device,
             on_step=on_step,
-            on_epoch=_write_epoch_json if json else _write_epoch,
+            on_epoch=_write_epoch_json if json else functools.partial(_write_epoch, task=training.task),
             on_note=lambda note: write_message(with_flags(note, "train")),
         )
     if is_first_process():
-        accuracy = checkpoint.state["val_accuracy"]
+        accuracy, metric = checkpoint.state["val_accuracy"], _METRIC_NAMES[checkpoint.task]
         write_message(
-            f"top-1 {percent(accuracy)} on {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
+            f"{metric} {percent(accuracy)} on {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
         )
 
 
@@ -196,10 +202,11 @@ def _write_screening(name: str, screened: ScreenedImages) -> None:
         write_message(f"  skipped: {unreadable}")
 
 
-def _write_epoch(result: EpochResult) -> None:
+def _write_epoch(result: EpochResult, *, task: Task) -> None:
+    train, val = ("train", "val") if task == "single-label" else ("train exact match", "val mAP")
     write_message(
-        f"epoch {result.epoch}/{result.epochs}  loss {result.loss:.4f}  train {percent(result.train_accuracy)}  "
-        f"val {percent(result.val_accuracy)}  {result.seconds:.1f} s"
+        f"epoch {result.epoch}/{result.epochs}  loss {result.loss:.4f}  {train} {percent(result.train_accuracy)}  "
+        f"{val} {percent(result.val_accuracy)}  {result.seconds:.1f} s"
     )
 
 

@@ -14,6 +14,7 @@ from edgekit.errors import printable
 
 if TYPE_CHECKING:
     from edgekit.evaluate.compare_models import ModelComparison
+    from edgekit.preprocess.scores import Score
 
 EXAMPLES = """Examples:
   edgekit verify model.onnx model-int8.onnx photos/
@@ -46,20 +47,26 @@ def run(
     build_models(first, second)
     images = read_images(data)
     with progress_bar("comparing", len(images)) as advance:
-        comparison = compare_models(Classifier(first), Classifier(second), images, on_image=advance)
-    write_json({"schema": 2, **comparison.to_dict()}) if json else _write_comparison(comparison)
+        classifier = Classifier(first)
+        comparison = compare_models(classifier, Classifier(second), images, on_image=advance)
+    word = "label" if classifier.info.task == "single-label" else "labels"
+    write_json({"schema": 2, **comparison.to_dict()}) if json else _write_comparison(comparison, word)
     if unreadable := comparison.unreadable:
         write_message(f"warning: skipped {len(unreadable)} unreadable images ({unreadable[0]}, ...)")
     require_agreement(comparison, tolerance=tolerance, max_difference=max_difference)
 
 
-def _write_comparison(comparison: ModelComparison) -> None:
+def _cells(predicted: Score | tuple[Score, ...]) -> tuple[str, str]:
+    """Return the label and its probability; of a multi-label model, all labels and their probabilities."""
+    scores = predicted if isinstance(predicted, tuple) else (predicted,)
+    labels, probabilities = ([f(s) for s in scores] for f in (lambda s: s.label, lambda s: percent(s.probability)))
+    return ", ".join(labels) or "none", ", ".join(probabilities) or "-"
+
+
+def _write_comparison(comparison: ModelComparison, word: str) -> None:
     if comparison.flips:
-        rows = [
-            (flip.image, *(cell for s in (flip.first, flip.second) for cell in (s.label, percent(s.probability))))
-            for flip in comparison.flips
-        ]
+        rows = [(flip.image, *_cells(flip.first), *_cells(flip.second)) for flip in comparison.flips]
         write(table(("image", "first", "probability", "second", "probability"), rows))
-    agreement = f"same label on {percent(comparison.agreement)} of {comparison.images} images"
+    agreement = f"same {word} on {percent(comparison.agreement)} of {comparison.images} images"
     difference = f"largest difference of a probability: {comparison.probability_difference:.3g}"
     write(f"{agreement}; {difference} ({printable(comparison.most_different)})")

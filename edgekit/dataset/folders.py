@@ -61,8 +61,8 @@ def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath])
         split_and_class = _split_and_class(path, class_depth, has_splits)
         if split_and_class is not None and split_and_class[0] in (None, *split_names):
             split_name, class_key = split_and_class
-            entries.append(Entry(None if split_name is None else _SPLITS[split_name], class_key, str(path), source))
-    entries.sort(key=lambda entry: (entry.class_key, entry.name))
+            entries.append(Entry(None if split_name is None else _SPLITS[split_name], (class_key,), str(path), source))
+    entries.sort(key=lambda entry: (entry.class_keys, entry.name))
     return Listing(entries=entries, empty_folders=_empty_class_folders(paths, folders, class_depth, has_splits))
 
 

@@ -37,7 +37,7 @@ def read_idx(root: Path, splits: Splits) -> Listing | None:
             entries += _read_entries(images, _find_file(root, split, "labels-idx1"), split, splits)
     if not entries:
         return None
-    class_order = tuple(sorted({entry.class_key for entry in entries}, key=int))
+    class_order = tuple(sorted({key for entry in entries for key in entry.class_keys}, key=int))
     return Listing(entries=entries, class_order=class_order)
 
 
@@ -46,11 +46,11 @@ def _read_entries(images: Path, labels: Path | None, split: Split, splits: Split
         raise DataError(f"{images}: the matching labels file is missing")
     keys = [str(label) for label in _read_array(labels, dimensions=1).tolist()]
     if split not in splits:
-        return [Entry(split, key, f"{images.name}[{number}]", None) for number, key in enumerate(keys)]
+        return [Entry(split, (key,), f"{images.name}[{number}]", None) for number, key in enumerate(keys)]
     pixels = _read_array(images, dimensions=3)
     if len(pixels) != len(keys):
         raise DataError(f"{images}: has {len(pixels)} images, but {labels} has {len(keys)} labels")
-    return [Entry(split, key, f"{images.name}[{i}]", pixels[i]) for i, key in enumerate(keys)]
+    return [Entry(split, (key,), f"{images.name}[{i}]", pixels[i]) for i, key in enumerate(keys)]
 
 
 def _find_file(root: Path, split: Split, kind: str) -> Path | None:

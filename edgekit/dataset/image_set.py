@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from edgekit.files import sha256
 from edgekit.image.source import ImageSource
+from edgekit.preprocess.scores import Task
 
 
 class Unreadable(NamedTuple):
@@ -30,13 +32,14 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImageSet:
-    """A sequence of images with their classes.
+    """A sequence of images with their classes: one for each image, or any number of them.
 
     Attributes:
         classes: class names, in the order of their indexes.
         sources: what `load_image` accepts, one per image.
         names: of the images, for messages and reports; one per image.
-        labels: class indexes into `classes`, one per image.
+        labels: class indexes into `classes`, one per image; empty if there are `label_sets`.
+        label_sets: for images with any number of labels: the class indexes of each image, ascending; otherwise None.
 
     Example:
         >>> from edgekit import dataset
@@ -51,6 +54,26 @@ class ImageSet:
     sources: Sequence[ImageSource]
     names: tuple[str, ...]
     labels: tuple[int, ...]
+    label_sets: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task that the labels are for: "multi-label" if there are `label_sets`, otherwise "single-label"."""
+        return "single-label" if self.label_sets is None else "multi-label"
+
+    def truth(self) -> npt.NDArray[np.int64] | npt.NDArray[np.bool_]:
+        """Return the labels as an array: int64 (N,) class indexes, or for multi-label bool (N, classes)."""
+        if self.label_sets is None:
+            return np.array(self.labels, np.int64)
+        truth = np.zeros((len(self), len(self.classes)), np.bool_)
+        for row, indexes in zip(truth, self.label_sets, strict=True):
+            row[list(indexes)] = True
+        return truth
+
+    def class_counts(self) -> npt.NDArray[np.int64]:
+        """Return the number of images of each class: int64 (classes,)."""
+        truth = self.truth()
+        return truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(self.classes))
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -66,12 +89,14 @@ class ImageSet:
             self.classes,
             [self.sources[i] for i in order],
             tuple(self.names[i] for i in order),
-            tuple(self.labels[i] for i in order),
+            tuple(self.labels[i] for i in order) if self.label_sets is None else (),
+            None if self.label_sets is None else tuple(self.label_sets[i] for i in order),
         )
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the classes, names and labels as a hexadecimal string. Pixels are not included."""
-        return sha256(json.dumps([self.classes, self.names, self.labels], ensure_ascii=True).encode())
+        labels = self.labels if self.label_sets is None else self.label_sets
+        return sha256(json.dumps([self.classes, self.names, labels], ensure_ascii=True).encode())
 
     def sample(self, count: int, *, seed: int) -> ImageSet:
         """Draw at most `count` images without replacement, and return them in their original order.

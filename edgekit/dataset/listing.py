@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from edgekit.image.source import ImageSource
+from edgekit.preprocess.scores import Task
 
 Split: TypeAlias = Literal["train", "val"]
 Splits: TypeAlias = (
@@ -19,13 +20,13 @@ class Entry(NamedTuple):
 
     Attributes:
         split: None if the data set has no splits.
-        class_key: identifies the class: a folder name, label or number.
+        class_keys: identify its classes: one folder name, label or number; of a multi-label data set, any number.
         name: of the image, for messages and reports.
         source: how to read the image; None if its split was not requested.
     """
 
     split: Split | None
-    class_key: str
+    class_keys: tuple[str, ...]
     name: str
     source: ImageSource | None
 
@@ -39,9 +40,11 @@ class Listing:
         class_order: keys of all classes in the order of their indexes, if the data set defines it; None to sort by key.
         class_names: display names by key, where they differ from the keys.
         empty_folders: class folders without images.
+        task: "multi-label" if an image may have any number of classes.
     """
 
     entries: Sequence[Entry]
     class_order: tuple[str, ...] | None = None
     class_names: Mapping[str, str] = field(default_factory=dict)
     empty_folders: tuple[str, ...] = ()
+    task: Task = "single-label"

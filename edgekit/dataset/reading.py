@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +15,7 @@ from edgekit.dataset.idx import read_idx
 from edgekit.dataset.image_set import ImageSet
 from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.dataset.table import TABLE_NAME, read_table
+from edgekit.dataset.validation_split import draw_validation
 from edgekit.errors import DataError, check_types, listed, quote, unknown
 
 _TRUTH_NEEDS_FOLDER = "{}: not a folder; `truth` can only be used with a folder of images"
@@ -36,8 +36,8 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
 
     Args:
         path: a folder CLASS/image, or SPLIT/CLASS/image with splits train and val (or test); a tar, tar.gz or zip
-            archive of such a folder; a folder of MNIST-style idx files; a CSV table of file,label; or a folder that
-            contains a table labels.csv.
+            archive of such a folder; a folder of MNIST-style idx files; a CSV table of file,label, or file,labels for
+            several labels per image; or a folder that contains a table labels.csv.
         split: "train", "val", "all" (every image), or "held-out" (val, or every image if the data has no splits).
         truth: a CSV table of file,label in another place, for the images in the folder `path`.
 
@@ -177,7 +177,7 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
         if not val_fraction:
             reason = _missing_split_message(listing, "val")
             raise DataError(f"{root}: {reason}; set `val_fraction` to 0.2 to use a fifth of each class for validation")
-        training, validation = _draw_validation(root, training, val_fraction, seed)
+        training, validation = draw_validation(root, listing, training, fraction=val_fraction, seed=seed)
     _require_known_classes(root, validation, keys)
     return _image_set(listing, training, keys), _image_set(listing, validation, keys)
 
@@ -241,7 +241,7 @@ def _list_folder(root: Path) -> Listing:
 
 def _class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the class keys in the order of their indexes."""
-    return listing.class_order or tuple(sorted({entry.class_key for entry in entries}))
+    return listing.class_order or tuple(sorted(_present(entries)))
 
 
 def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) -> ImageSet:
@@ -250,32 +250,20 @@ def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) 
         tuple(listing.class_names.get(key, key) for key in keys),
         [entry.source for entry in entries if entry.source is not None],
         tuple(entry.name for entry in entries),
-        tuple(index[entry.class_key] for entry in entries),
+        () if listing.task == "multi-label" else tuple(index[entry.class_keys[0]] for entry in entries),
+        tuple(tuple(sorted(index[key] for key in entry.class_keys)) for entry in entries)
+        if listing.task == "multi-label"
+        else None,
     )
 
 
-def _draw_validation(
-    root: Path, entries: Sequence[Entry], fraction: float, seed: int
-) -> tuple[list[Entry], list[Entry]]:
-    """Split into training and validation images: the same share of each class, drawn from its images sorted by name."""
-    by_class: dict[str, list[Entry]] = defaultdict(list)
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        by_class[entry.class_key].append(entry)
-    training: list[Entry] = []
-    validation: list[Entry] = []
-    for number, key in enumerate(sorted(by_class)):
-        members = by_class[key]
-        if len(members) < 2:
-            raise DataError(f"{root}: class {quote(key)} has only one image; training and validation need one each")
-        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        drawn = set(np.random.default_rng((seed, number)).permutation(len(members))[:count].tolist())
-        for position, entry in enumerate(members):
-            (validation if position in drawn else training).append(entry)
-    return training, validation
+def _present(entries: Iterable[Entry]) -> set[str]:
+    """Return the keys of the classes that images have."""
+    return {key for entry in entries for key in entry.class_keys}
 
 
 def _require_trainable(root: Path, listing: Listing, training: Sequence[Entry], keys: Sequence[str]) -> None:
-    present = {entry.class_key for entry in training}
+    present = _present(training)
     names = [listing.class_names.get(key, key) for key in keys]
     absent = [name for key, name in zip(keys, names, strict=True) if key not in present]
     if absent:
@@ -285,7 +273,7 @@ def _require_trainable(root: Path, listing: Listing, training: Sequence[Entry], 
 
 
 def _require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[str]) -> None:
-    unknown_classes = sorted({entry.class_key for entry in entries}.difference(keys))
+    unknown_classes = sorted(_present(entries).difference(keys))
     if unknown_classes:
         raise DataError(f"{root}: val has classes that train does not have: {listed(map(quote, unknown_classes))}")
 

@@ -13,14 +13,19 @@ _HOMES = {
     "Interval": "intervals",
     "ModelComparison": "compare_models",
     "ModelMetrics": "evaluation",
+    "MultiLabelAccuracy": "multi_label",
+    "MultiLabelComparison": "multi_label_evaluation",
+    "MultiLabelEvaluation": "multi_label_evaluation",
+    "MultiLabelMetrics": "multi_label_evaluation",
     "PairedTest": "intervals",
     "Predictions": "predictions",
     "compare_models": "compare_models",
     "evaluate": "evaluation",
+    "evaluate_multi_label": "multi_label_evaluation",
+    "images_for_temperature": "temperature",
     "measure_accuracy": "accuracy",
     "predict_all": "predictions",
     "require_agreement": "compare_models",
-    "split_for_temperature": "temperature",
 }
 
 __all__ = [*_HOMES]
@@ -37,9 +42,14 @@ if TYPE_CHECKING:
     from edgekit.evaluate.evaluation import evaluate as evaluate
     from edgekit.evaluate.intervals import Interval as Interval
     from edgekit.evaluate.intervals import PairedTest as PairedTest
+    from edgekit.evaluate.multi_label import MultiLabelAccuracy as MultiLabelAccuracy
+    from edgekit.evaluate.multi_label_evaluation import MultiLabelComparison as MultiLabelComparison
+    from edgekit.evaluate.multi_label_evaluation import MultiLabelEvaluation as MultiLabelEvaluation
+    from edgekit.evaluate.multi_label_evaluation import MultiLabelMetrics as MultiLabelMetrics
+    from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label as evaluate_multi_label
     from edgekit.evaluate.predictions import EvaluatedModel as EvaluatedModel
     from edgekit.evaluate.predictions import Predictions as Predictions
     from edgekit.evaluate.predictions import predict_all as predict_all
-    from edgekit.evaluate.temperature import split_for_temperature as split_for_temperature
+    from edgekit.evaluate.temperature import images_for_temperature as images_for_temperature
 else:
     export_lazily(__name__, _HOMES)

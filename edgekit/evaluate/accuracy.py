@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.artifact.info import ArtifactInfo
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError, check_types
+from edgekit.errors import DataError, SpecError, check_types
 from edgekit.evaluate.calibration import expected_calibration_error
+from edgekit.evaluate.intervals import Interval, mean_interval
+from edgekit.evaluate.multi_label import MultiLabelAccuracy
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import with_temperature
+from edgekit.preprocess.scoring import Scoring
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
+
+Truth: TypeAlias = "npt.NDArray[Any]"  # int64 (N,) class indexes, or for multi-label bool (N, classes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +40,14 @@ class Accuracy:
     probabilities: npt.NDArray[np.float64]
     uncalibrated: npt.NDArray[np.float64] | None = None
 
+    key: ClassVar[str] = "top1"
+    metric: ClassVar[str] = "top-1 accuracy"
+
+    @property
+    def value(self) -> float:
+        """The figure that judges the model: `top1`."""
+        return self.top1
+
     @property
     def top1(self) -> float:
         """Top-1 accuracy: the share of images whose most probable class is the true one, 0 to 1."""
@@ -47,6 +62,10 @@ class Accuracy:
         order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
         return float((order == self.truth[:, None]).any(axis=1).mean())
 
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether the predicted label of each image is the true one: bool (N,)."""
+        return np.asarray(self.probabilities.argmax(axis=1) == self.truth)
+
     def with_temperature(self, temperature: float) -> Accuracy:
         """The predictions of a model without a temperature, as it makes them with one.
 
@@ -56,15 +75,30 @@ class Accuracy:
         return Accuracy(self.truth, with_temperature(self.probabilities, temperature), self.probabilities)
 
     def to_dict(self) -> dict[str, Any]:
-        """The number of images, top-1 and top-5 accuracy, as JSON-ready values.
+        """The number of images, top-1 and top-5 accuracy, as JSON-ready values."""
+        return {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
 
-        If the model has a temperature, also the expected calibration errors with and without it, 0 to 1.
+    def calibration_errors(self, measured: npt.NDArray[np.bool_]) -> dict[str, Any]:
+        """The expected calibration errors with and without the model's temperature, 0 to 1, as JSON-ready values.
+
+        Args:
+            measured: bool (N,), the images to measure on: those that the temperature was not fitted to.
+
+        Returns:
+            `ece_images`, the number of these images, `ece` and `uncalibrated_ece`; nothing if there are no such images,
+            or if the model has no temperature.
         """
-        figures = {"images": len(self.truth), "top1": self.top1, "top5": self.top(5)}
-        if self.uncalibrated is None:
-            return figures
-        errors = [expected_calibration_error(self.truth, p) for p in (self.probabilities, self.uncalibrated)]
-        return figures | dict(zip(("ece", "uncalibrated_ece"), (round(error, 4) for error in errors), strict=True))
+        if self.uncalibrated is None or not measured.any():
+            return {}
+        pairs = (("ece", self.probabilities), ("uncalibrated_ece", self.uncalibrated))
+        errors = {
+            name: round(expected_calibration_error(self.truth[measured], probabilities[measured]), 4)
+            for name, probabilities in pairs
+        }
+        return {"ece_images": int(measured.sum()), **errors}
+
+
+AnyAccuracy: TypeAlias = Accuracy | MultiLabelAccuracy
 
 
 def measure_accuracy(
@@ -73,7 +107,7 @@ def measure_accuracy(
     *,
     plan: str | int | CropPlan = "center",
     on_image: Callable[[], None] = lambda: None,
-) -> Accuracy:
+) -> AnyAccuracy:
     """Measure accuracy by predicting every image as an application would.
 
     The classes of the images are matched with the model's labels by name, in any order.
@@ -84,8 +118,12 @@ def measure_accuracy(
         plan: crop plan by name, number of crops or `CropPlan`; one center crop by default.
         on_image: called after each image.
 
+    Returns:
+        An `Accuracy`, or a `MultiLabelAccuracy` if the model and the images are multi-label.
+
     Raises:
-        DataError: there are no images, or one has a class that the model does not have.
+        DataError: there are no images, one has a class that the model does not have, or only one of the model and the
+            images is multi-label.
         ImageError: an image cannot be read.
 
     Example:
@@ -97,28 +135,119 @@ def measure_accuracy(
     """
     check_types(Classifier, classifier=classifier)
     check_types(ImageSet, images=images)
-    truth = class_indexes(images, classifier.info.labels)
+    truth = true_labels(images, classifier.info)
     predictions = []
     for prediction in classifier.predict_many(images.sources, on_error="raise", top=1, plan=plan):
         predictions.append(prediction)
         on_image()
-    return accuracy_of(predictions, truth, temperature=classifier.info.temperature)
+    return accuracy_of(predictions, truth, classifier.info)
 
 
 def accuracy_of(
-    predictions: Sequence[Prediction], truth: npt.NDArray[np.int64], *, temperature: float | None
-) -> Accuracy:
+    predictions: Sequence[Prediction], truth: Truth, info: ArtifactInfo, *, calibrated: bool = True
+) -> AnyAccuracy:
     """The accuracy of predictions.
 
     Args:
         predictions: one for each image.
-        truth: int64 (N,) true class indexes.
-        temperature: the model's; None for none.
+        truth: from `true_labels`.
+        info: the model's metadata.
+        calibrated: scale the probabilities by the model's temperature, if it has one.
     """
     uncalibrated = np.stack([prediction.uncalibrated for prediction in predictions])
-    if temperature is None:
-        return Accuracy(truth, uncalibrated)
+    if info.temperature is None or not calibrated:
+        return accuracy_from(truth, uncalibrated, info.scoring)
     return Accuracy(truth, np.stack([prediction.probabilities for prediction in predictions]), uncalibrated)
+
+
+def accuracy_from(truth: Truth, probabilities: npt.NDArray[np.float64], scoring: Scoring) -> AnyAccuracy:
+    """The accuracy of probabilities.
+
+    Args:
+        truth: from `true_labels`.
+        probabilities: float64 (N, classes).
+        scoring: the model's.
+    """
+    if scoring.is_multi_label:
+        return MultiLabelAccuracy(truth, probabilities, scoring)
+    return Accuracy(truth, probabilities)
+
+
+def points_lost(before: AnyAccuracy, after: AnyAccuracy) -> float:
+    """How much lower the figure that judges a model (`value`) is for another one, in percentage points.
+
+    Args:
+        before: the predictions of the one.
+        after: those of the other for the same images.
+    """
+    if isinstance(before, Accuracy) and isinstance(after, Accuracy):  # counts are exact: 4 of 400 images are 1 point
+        return 100 * (int(before.correct().sum()) - int(after.correct().sum())) / len(before.truth)
+    return 100 * (before.value - after.value)
+
+
+def points_lost_interval(before: AnyAccuracy, after: AnyAccuracy) -> Interval:
+    """`points_lost` with its 95% interval, that of paired differences: what both models do alike does not widen it.
+
+    Args:
+        before: the predictions of the one.
+        after: those of the other for the same images, with the same task.
+    """
+    if isinstance(before, MultiLabelAccuracy) and isinstance(after, MultiLabelAccuracy):
+        return before.drop(after)
+    if isinstance(before, Accuracy) and isinstance(after, Accuracy):
+        return mean_interval((before.correct().astype(int) - after.correct()) * 100.0)
+    raise SpecError("`before` and `after` must have the same task")
+
+
+def figures_beside_fit(accuracy: AnyAccuracy, info: ArtifactInfo, measured: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """What a temperature or thresholds change, as JSON-ready values, on images that they were not fitted to.
+
+    Args:
+        accuracy: the model's predictions, before or after the fit.
+        info: its metadata, with what was fitted.
+        measured: bool (N,), the images to measure on.
+
+    Returns:
+        As `Accuracy.calibration_errors`, or for multi-label as `MultiLabelAccuracy.threshold_figures`; nothing if
+        nothing was fitted.
+    """
+    if isinstance(accuracy, MultiLabelAccuracy):
+        fitted = info.thresholds_fit is not None
+        return dataclasses.replace(accuracy, scoring=info.scoring).threshold_figures(measured) if fitted else {}
+    if info.temperature is not None and accuracy.uncalibrated is None:
+        accuracy = accuracy.with_temperature(info.temperature)
+    return accuracy.calibration_errors(measured)
+
+
+def true_labels(images: ImageSet, info: ArtifactInfo, *, synonyms: Mapping[str, str] | None = None) -> Truth:
+    """Match the classes of images with those of a model by name.
+
+    Args:
+        images: labeled images.
+        info: the model's metadata.
+        synonyms: the model's label for each class of the images that has another name.
+
+    Returns:
+        int64 (N,) class index of each image among the model's labels, or for multi-label bool (N, classes), which of
+        them each image has.
+
+    Raises:
+        DataError: as by `class_indexes`; or only one of the images and the model is multi-label, or no image of a
+            multi-label set has a label.
+    """
+    if images.task != info.task:
+        remedy = "a table with the column 'labels'" if info.task == "multi-label" else "one label per image"
+        raise DataError(f"the images are {images.task}, but the model is {info.task}; it needs {remedy}")
+    if images.label_sets is None:
+        return class_indexes(images, info.labels, synonyms=synonyms)
+    if not any(images.label_sets):
+        raise DataError(f"none of the {len(images)} images has a label; at least one must have one")
+    used = {label for labels in images.label_sets for label in labels}
+    index = _label_indexes(images, info.labels, used=used, synonyms=synonyms)
+    truth = np.zeros((len(images), len(info.labels)), np.bool_)
+    for row, labels in zip(truth, images.label_sets, strict=True):
+        row[[index[label] for label in labels]] = True
+    return truth
 
 
 def class_indexes(
@@ -140,8 +269,14 @@ def class_indexes(
     """
     if not len(images):
         raise DataError("there are no images to evaluate on")
-    names = rename_classes(images.classes, labels, synonyms or {})
-    used = {names[label] for label in images.labels}
-    owners, hint = ("the images", "the model"), "; match names that differ with `synonyms` (OLD=NEW)"
-    index = match_labels(names, labels, owners=owners, subset=True, used=used, hint=hint)
+    index = _label_indexes(images, labels, used=set(images.labels), synonyms=synonyms)
     return np.array([index[label] for label in images.labels], np.int64)
+
+
+def _label_indexes(
+    images: ImageSet, labels: tuple[str, ...], *, used: set[int], synonyms: Mapping[str, str] | None
+) -> Sequence[int]:
+    """The index among the labels of each class of the images; `used` are the classes that images have."""
+    names = rename_classes(images.classes, labels, synonyms or {})
+    owners, hint = ("the images", "the model"), "; match names that differ with `synonyms` (OLD=NEW)"
+    return match_labels(names, labels, owners=owners, subset=True, used={names[label] for label in used}, hint=hint)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import DataError
+from edgekit.errors import DataError, SpecError
 from edgekit.evaluate.fit_adaptive_crops import ClassIndexes, cumulative_predictions, fit_adaptive_plan
 from edgekit.evaluate.intervals import Z_95, Interval, mean_interval
 from edgekit.image.source import ImageSource
@@ -48,6 +48,14 @@ class CropPredictions:
     further_ms: float
 
 
+def check_single_label(classifier: Classifier) -> None:
+    """Raise SpecError for a multi-label model: plans are compared by the most probable class."""
+    if classifier.info.task == "multi-label":
+        raise SpecError(
+            f"{classifier.name}: crop plans of a multi-label model are not compared here; evaluate it with each of them"
+        )
+
+
 def predict_crops(
     classifier: Classifier,
     sources: Sequence[ImageSource],
@@ -66,7 +74,9 @@ def predict_crops(
     Raises:
         DataError: there are no images.
         ImageError: an image cannot be read.
+        SpecError: the model is multi-label.
     """
+    check_single_label(classifier)
     if not sources:
         raise DataError("there are no images to predict")
     all_rules = dict.fromkeys((*VIEW_RULES.values(), *(rule for plan in plans for rule in plan.rules)))

@@ -13,6 +13,7 @@ from edgekit.errors import DataError, ImageError, QualityGateError, check_types
 from edgekit.labels import match_labels
 from edgekit.preprocess.scores import Score
 from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +39,42 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSetFlip:
+    """An image for which two multi-label models predict different labels.
+
+    Attributes:
+        image: name of the image.
+        first: labels of the first model, most probable first; may be empty.
+        second: labels of the second model.
+    """
+
+    image: str
+    first: tuple[Score, ...]
+    second: tuple[Score, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The image's name, and each model's labels with their probabilities, as JSON-ready values."""
+        scores = (("first", self.first), ("second", self.second))
+        return {"image": self.image} | {
+            model: [{"label": score.label, "probability": score.probability} for score in labels]
+            for model, labels in scores
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelComparison:
     """How two models differ on the same images.
 
     Attributes:
         images: number of images that both models predicted.
-        flips: images for which the predicted labels differ.
+        flips: images for which the predicted labels differ; of multi-label models, the sets of labels.
         probability_difference: largest absolute difference of a probability, over all classes and images.
         most_different: name of the image that has it.
         unreadable: names of the images that could not be read and were left out.
     """
 
     images: int
-    flips: tuple[Flip, ...]
+    flips: tuple[Flip | LabelSetFlip, ...]
     probability_difference: float
     most_different: str
     unreadable: tuple[str, ...]
@@ -86,7 +110,7 @@ def compare_models(
         on_image: called after each image.
 
     Raises:
-        DataError: the models have different labels, or no image can be read.
+        DataError: the models have different labels or tasks, or no image can be read.
 
     Example:
         >>> from edgekit import Classifier, dataset
@@ -98,8 +122,11 @@ def compare_models(
     """
     check_types(Classifier, first=first, second=second)
     check_types(ImageSet, images=images)
+    if first.info.task != second.info.task:
+        raise DataError(f"only models of the same task can be compared (got {first.info.task} and {second.info.task})")
     second_index = np.array(match_labels(first.info.labels, second.info.labels))
-    flips, unreadable = [], []
+    flips: list[Flip | LabelSetFlip] = []
+    unreadable = []
     largest, most_different, count = 0.0, "", 0
     results = (classifier.predict_many(images.sources, top=1) for classifier in (first, second))
     for name, ours, theirs in zip(images.names, *results, strict=True):
@@ -111,8 +138,8 @@ def compare_models(
         difference = float(np.abs(ours.probabilities - theirs.probabilities[second_index]).max())
         if difference >= largest:
             largest, most_different = difference, name
-        if second_index[ours.top[0].index] != theirs.top[0].index:
-            flips.append(Flip(image=name, first=ours.top[0], second=theirs.top[0]))
+        if {int(second_index[score.index]) for score in ours.labels} != {score.index for score in theirs.labels}:
+            flips.append(_flip(name, ours, theirs))
     if not count:
         raise DataError(f"none of the {len(images)} images can be read")
     return ModelComparison(
@@ -122,6 +149,12 @@ def compare_models(
         most_different=most_different,
         unreadable=tuple(unreadable),
     )
+
+
+def _flip(name: str, ours: Prediction, theirs: Prediction) -> Flip | LabelSetFlip:
+    if ours.assigned is None:
+        return Flip(image=name, first=ours.top[0], second=theirs.top[0])
+    return LabelSetFlip(image=name, first=ours.labels, second=theirs.labels)
 
 
 def require_agreement(comparison: ModelComparison, *, tolerance: float, max_difference: float | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -62,21 +63,35 @@ def class_metrics(confusion: Counts, labels: tuple[str, ...]) -> tuple[ClassMetr
         labels: names of the classes.
     """
     correct, images, predicted = (a.tolist() for a in (confusion.diagonal(), confusion.sum(1), confusion.sum(0)))
-    return tuple(
-        ClassMetrics(
-            label=label,
-            index=index,
-            images=images[index],
-            predicted=predicted[index],
-            precision=_share(correct[index], predicted[index]),
-            recall=_share(correct[index], images[index]),
-            f1=_share(2 * correct[index], images[index] + predicted[index]),
+    rows = []
+    for index, label in enumerate(labels):
+        precision, recall, f1 = class_figures(correct[index], images[index], predicted[index])
+        rows.append(
+            ClassMetrics(
+                label=label,
+                index=index,
+                images=images[index],
+                predicted=predicted[index],
+                precision=precision,
+                recall=recall,
+                f1=f1,
+            )
         )
-        for index, label in enumerate(labels)
-    )
+    return tuple(rows)
 
 
-def macro_f1(classes: tuple[ClassMetrics, ...]) -> float:
+def class_figures(correct: int, images: int, predicted: int) -> tuple[float | None, float | None, float | None]:
+    """Precision, recall and F1 score of a class, each None if it has no denominator.
+
+    Args:
+        correct: number of images of the class that were predicted as it.
+        images: number of images of the class.
+        predicted: number of images that were predicted as the class.
+    """
+    return _share(correct, predicted), _share(correct, images), _share(2 * correct, images + predicted)
+
+
+def macro_f1(classes: Sequence[ClassMetrics]) -> float:
     """The mean F1 score of the classes that have images; all of them count equally."""
     return float(np.mean([row.f1 for row in classes if row.images and row.f1 is not None]))
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.dataset import ImageSet, Unreadable
-from edgekit.errors import check_types
+from edgekit.errors import SpecError, check_types
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.calibration import Calibration, calibration, expected_calibration_error
 from edgekit.evaluate.confusion import ClassMetrics, Counts, class_metrics, confusion_matrix, macro_f1
@@ -93,7 +93,7 @@ class ModelMetrics:
 
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each image was predicted correctly: bool (N,)."""
-        return np.asarray(self.accuracy.probabilities.argmax(axis=1) == self.accuracy.truth)
+        return self.accuracy.correct()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,7 +152,7 @@ def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evalu
         data: name of the data, for reports.
 
     Raises:
-        SpecError: `predictions` are not those of `predict_all`.
+        SpecError: `predictions` are not those of `predict_all` for single-label models.
 
     Example:
         >>> from edgekit import Classifier, dataset
@@ -167,7 +167,10 @@ def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evalu
     """
     check_types(Predictions, predictions=predictions)
     check_types(str | os.PathLike, data=data)
-    models = tuple(_metrics(*pair) for pair in zip(predictions.models, predictions.accuracies, strict=True))
+    accuracies = [accuracy for accuracy in predictions.accuracies if isinstance(accuracy, Accuracy)]
+    if len(accuracies) < len(predictions.accuracies):
+        raise SpecError("`predictions` are multi-label; use edgekit.evaluate.evaluate_multi_label")
+    models = tuple(_metrics(*pair) for pair in zip(predictions.models, accuracies, strict=True))
     return Evaluation(
         data=os.fspath(data),
         images=predictions.images,

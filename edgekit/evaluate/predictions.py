@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import DataError, ImageError, check_types
-from edgekit.evaluate.accuracy import Accuracy, accuracy_of, class_indexes
+from edgekit.evaluate.accuracy import AnyAccuracy, accuracy_of, true_labels
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
 
@@ -43,7 +43,7 @@ class Predictions:
 
     models: tuple[EvaluatedModel, ...]
     images: ImageSet
-    accuracies: tuple[Accuracy, ...]
+    accuracies: tuple[AnyAccuracy, ...]
     unreadable: tuple[Unreadable, ...]
 
 
@@ -65,7 +65,8 @@ def predict_all(
         on_image: called after each image of each model.
 
     Raises:
-        DataError: a model does not have a class of the images, or no image can be read.
+        DataError: a model does not have a class of the images, no image can be read, or the images are multi-label and
+            a model is not, or the reverse.
 
     Example:
         >>> from pathlib import Path
@@ -81,7 +82,7 @@ def predict_all(
     for model in models:
         check_types(EvaluatedModel, models=model)
     check_types(ImageSet, images=images)
-    truths = [class_indexes(images, model.classifier.info.labels, synonyms=synonyms) for model in models]
+    truths = [true_labels(images, model.classifier.info, synonyms=synonyms) for model in models]
     outcomes = [_outcomes(model, images, on_image) for model in models]
     unreadable = _unreadable(images, outcomes)
     readable = [number for number in range(len(images)) if number not in unreadable]
@@ -91,7 +92,8 @@ def predict_all(
         accuracy_of(
             [p for n in readable if isinstance(p := predictions[n], Prediction)],
             truth[readable],
-            temperature=model.classifier.info.temperature if calibrated else None,
+            model.classifier.info,
+            calibrated=calibrated,
         )
         for model, truth, predictions in zip(models, truths, outcomes, strict=True)
     ]

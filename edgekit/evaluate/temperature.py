@@ -1,9 +1,10 @@
-"""Fitting the temperature that calibrates a model's probabilities, on images that judge nothing else.
+"""Fitting the temperature that calibrates a model's probabilities, to images that do not measure the result.
 
 A model's probabilities are calibrated if predictions with 80% confidence are right 80% of the time. One number, by
 which the logits are divided, brings most networks close to that (Guo et al. 2017, arXiv 1706.04599, section 4.2). It is
-fitted on images that the network was not trained on, because the network is surer of those that it knows, and that do
-not judge the result, because figures on the images of a fit are too good.
+fitted to images that the network was not trained on, because the network is surer of those that it knows. The
+calibration error is measured on other images, because it is too small on those of the fit. The accuracy may be measured
+on all: no temperature changes a label.
 """
 
 from __future__ import annotations
@@ -33,33 +34,39 @@ _STEPS = 40  # of a search: golden sections end narrower than 1e-7, halvings nar
 _CHI_SQUARED_95 = 3.841458820694124  # with one degree of freedom
 
 
-def split_for_temperature(images: ImageSet) -> tuple[ImageSet, ImageSet | None]:
-    """Split labeled images into those that judge a model and those that its temperature is fitted to.
+def images_for_temperature(images: ImageSet) -> ImageSet | None:
+    """Draw the images that a temperature is fitted to from labeled images that measure a model.
 
-    A fifth of the images is drawn for the fit, but at least 100 and at most 1000. Nothing is fitted to fewer than 200
-    images, so that at least 100 remain to judge. Same images, same split.
+    These are a fifth of the images, but at least 100 and at most 1000. None are drawn from fewer than 200 images, so
+    that at least 100 others measure the calibration error. The same images are drawn each time.
 
     Args:
         images: labeled images that the model was not trained on.
 
     Returns:
-        The images that judge, and the images of the fit; all images and None if there are fewer than 200.
+        The images of the fit; None if `images` are fewer than 200.
 
     Raises:
         SpecError: `images` is not an ImageSet.
 
     Example:
         >>> from edgekit import dataset
-        >>> from edgekit.evaluate import split_for_temperature
-        >>> split_for_temperature(dataset.read("photos", "val"))[1] is None  # it has 72 images
+        >>> from edgekit.evaluate import images_for_temperature
+        >>> images_for_temperature(dataset.read("photos", "val")) is None  # it has 72 images
         True
     """
     check_types(ImageSet, images=images)
     if len(images) < 2 * MIN_IMAGES:
-        return images, None
+        return None
     count = min(max(round(_FITTED_SHARE * len(images)), MIN_IMAGES), MAX_IMAGES)
     order = np.random.default_rng(0).permutation(len(images)).tolist()
-    return images.subset(sorted(order[count:])), images.subset(sorted(order[:count]))
+    return images.subset(sorted(order[:count]))
+
+
+def are_among(images: ImageSet, others: ImageSet) -> npt.NDArray[np.bool_]:
+    """Whether each image is also in another set, bool (N,): same name, and same file or content."""
+    known = set(_members(others))
+    return np.array([member in known for member in _members(images)], bool)
 
 
 def require_fit_images(temperature_images: ImageSet | None, **others: ImageSet | None) -> None:
@@ -67,7 +74,7 @@ def require_fit_images(temperature_images: ImageSet | None, **others: ImageSet |
 
     Args:
         temperature_images: the images of the fit; None for no fit.
-        others: the other sets, by the names of their arguments.
+        others: the sets that no image of the fit may be in, by the names of their arguments.
 
     Raises:
         DataError: the images of the fit have no labels or are fewer than 100, or an image is in two of the sets.
@@ -88,7 +95,7 @@ def require_disjoint(**images: ImageSet | None) -> None:
     Raises:
         DataError: an image is in two of them: same name, and same file or content.
     """
-    sets = {name: _members(part) for name, part in images.items() if part is not None}
+    sets = {name: set(_members(part)) for name, part in images.items() if part is not None}
     for (first, ours), (second, theirs) in itertools.combinations(sets.items(), 2):
         shared = sorted(name for name, _ in ours & theirs)
         if shared:
@@ -98,10 +105,10 @@ def require_disjoint(**images: ImageSet | None) -> None:
             )
 
 
-def _members(images: ImageSet) -> set[tuple[str, ImageSource | None]]:
+def _members(images: ImageSet) -> list[tuple[str, ImageSource | None]]:
     """The images as hashable values. Arrays and open files go by their names alone."""
     pairs = zip(images.names, images.sources, strict=True)
-    return {(name, source if isinstance(source, str | os.PathLike | bytes) else None) for name, source in pairs}
+    return [(name, source if isinstance(source, str | os.PathLike | bytes) else None) for name, source in pairs]
 
 
 def with_fitted_temperature(

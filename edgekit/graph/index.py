@@ -17,6 +17,20 @@ Array: TypeAlias = npt.NDArray[np.generic]
 
 # The operators that have weights; everything before the first of them is the normalization of the pixels.
 WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
+# Operators with weights whose kernels compute with integers. In the other notation of quantized networks, those above
+# lie between QuantizeLinear and DequantizeLinear nodes.
+INTEGER_WEIGHTED = frozenset(
+    {
+        "QLinearConv",
+        "QLinearMatMul",
+        "QGemm",
+        "ConvInteger",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeMatMul",
+        "MatMulNBits",
+    }
+)
 _DEFAULT_GEMM = {"alpha": 1.0, "beta": 1.0, "transA": 0}
 _SPATIAL_AXES = ([2, 3], [-2, -1])
 
@@ -103,7 +117,7 @@ class Graph:
         weighted_tensors: set[str] = set()
         names = set()
         for node in self.nodes:
-            if node.op_type in WEIGHTED or weighted_tensors & set(node.input):
+            if node.op_type in WEIGHTED | INTEGER_WEIGHTED or weighted_tensors & set(node.input):
                 weighted_tensors.update(node.output)
             else:
                 names.add(node.name)
@@ -165,6 +179,14 @@ def clip_bounds(graph: Graph, node: NodeProto) -> tuple[float, float] | None:
                 return None
             bounds[position] = float(value.reshape(-1)[0])
     return bounds[0], bounds[1]
+
+
+def hard_sigmoid_line(node: NodeProto) -> tuple[float, float] | None:
+    """The slope, above 0, and the value at 0, from 0 to 1, of a HardSigmoid; None for other nodes and other lines."""
+    if node.op_type != "HardSigmoid":
+        return None
+    slope, at_zero = attribute(node, "alpha", 0.2), attribute(node, "beta", 0.5)
+    return (slope, at_zero) if slope > 0 and 0 < at_zero <= 1 else None
 
 
 def tensor_shapes(model: ModelProto) -> dict[str, tuple[int | str, ...]]:

@@ -17,29 +17,31 @@ _MAX_NAMED_CLASSES = 30  # beside a matrix, more names than this are illegible
 
 
 def write_training_plots(
-    folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor, classes: tuple[str, ...]
+    folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor | None, classes: tuple[str, ...]
 ) -> str:
-    """Write curves.png and confusion.png, if matplotlib is installed.
+    """Write curves.png, and confusion.png if there is a confusion matrix, if matplotlib is installed.
 
     Args:
         folder: the folder to write to.
         history: rows of results.csv, one for each epoch.
-        confusion: int64 (classes, classes), a row for each true class.
+        confusion: int64 (classes, classes), a row for each true class; None for images with several labels each.
         classes: class names.
 
     Returns:
         A message for the user: what was written, or what to install.
     """
+    names = ["curves.png", *([] if confusion is None else ["confusion.png"])]
     try:
         figures = require("matplotlib.figure", extra="report")
     except MissingDependency as error:
-        return f"curves.png and confusion.png were not written: {error}"
-    _save(_curves(figures, history), folder / "curves.png")
-    _save(_confusion_matrix(figures, confusion, classes), folder / "confusion.png")
-    return f"wrote {folder / 'curves.png'} and {folder / 'confusion.png'}"
+        return f"{' and '.join(names)} {'was' if confusion is None else 'were'} not written: {error}"
+    _save(_curves(figures, history, val="val" if confusion is not None else "val mAP"), folder / "curves.png")
+    if confusion is not None:
+        _save(_confusion_matrix(figures, confusion, classes), folder / "confusion.png")
+    return f"wrote {' and '.join(str(folder / name) for name in names)}"
 
 
-def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
+def _curves(figures: Any, history: Sequence[dict[str, Any]], *, val: str) -> Any:
     figure = figures.Figure(figsize=(9, 4), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
@@ -48,7 +50,7 @@ def _curves(figures: Any, history: Sequence[dict[str, Any]]) -> Any:
     accuracy.plot(epochs, [100 * row["train_accuracy"] for row in history], marker=".", label="train (augmented)")
     evaluated = [row for row in history if row["val_accuracy"] is not None]
     accuracy.plot(
-        [row["epoch"] for row in evaluated], [100 * row["val_accuracy"] for row in evaluated], marker=".", label="val"
+        [row["epoch"] for row in evaluated], [100 * row["val_accuracy"] for row in evaluated], marker=".", label=val
     )
     accuracy.set(xlabel="epoch", ylabel="accuracy, %")
     accuracy.legend(loc="lower right")

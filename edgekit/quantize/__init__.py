@@ -1,13 +1,14 @@
-"""Quantizes a float32 model: smaller and faster files, written only if they pass a quality gate.
+"""Quantizes a model: smaller and faster files, written only if they pass a quality gate.
 
 Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a target processor (`targets`):
 
-1. The images are split into calibration and held-out images (`split_data`), decoded and cropped once (`pixel_cache`).
-2. `candidates` builds the candidate model of a scheme. It measures the activations of the float network on the
+1. `float_source` reads the model in float32, except for layers that are int8 already (`integer_layers`).
+2. The images are split into calibration and held-out images (`split_data`), decoded and cropped once (`pixel_cache`).
+3. `candidates` builds the candidate model of a scheme. It measures the activations of the float network on the
    calibration images (`calibrate`), chooses their ranges (`ranges`), finds the layers that are most sensitive to
    quantization (`sensitivity`), and runs the `passes` over the graph: canonicalize, equalize, group_stem, correct_bias,
    insert_qdq; or only store_dense_int8 or store_float16. `weight_format` defines how floats become integers.
-3. `quality_gate` compares the candidate with its parent on the held-out images. The first that passes is written; if
+4. `quality_gate` compares the candidate with its parent on the held-out images. The first that passes is written; if
    none passes, nothing is written.
 """
 

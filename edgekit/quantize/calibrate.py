@@ -86,6 +86,8 @@ class ActivationSession:
 
     def run(self, pixels: Pixels) -> dict[str, npt.NDArray[np.float32]]:
         """Run the network on one image, uint8 (1, height, width, channels), and return each tensor by its name."""
+        if not self.tensors:  # onnxruntime would compute all outputs
+            return {}
         values = run(self._session, self.tensors, {"pixels": pixels})
         return dict(zip(self.tensors, values, strict=True))
 

@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 from edgekit.graph.index import Graph
 from edgekit.graph.passes.clean import serialized
+from edgekit.preprocess.scoring import SINGLE_LABEL, Scoring
 from edgekit.quantize.calibrate import (
     ActivationStatistics,
     Histogram,
@@ -19,6 +20,7 @@ from edgekit.quantize.calibrate import (
 from edgekit.quantize.passes.canonicalize import canonicalize
 from edgekit.quantize.passes.correct_bias import correct_bias
 from edgekit.quantize.passes.equalize import equalize
+from edgekit.quantize.passes.expand_hard_swish import expand_hard_swish
 from edgekit.quantize.passes.group_stem import group_stem
 from edgekit.quantize.passes.insert_qdq import insert_qdq, quantized_tensors
 from edgekit.quantize.passes.store_dense_int8 import store_dense_int8
@@ -63,10 +65,20 @@ class CandidateBuilder:
         images: calibration images.
         target: processor that the candidates are built for.
         progress: called after each step of a measurement.
+        scoring: how the network's logits become probabilities.
     """
 
-    def __init__(self, model: ModelProto, images: PixelCache, *, target: Target, progress: StageProgress) -> None:
+    def __init__(
+        self,
+        model: ModelProto,
+        images: PixelCache,
+        *,
+        target: Target,
+        progress: StageProgress,
+        scoring: Scoring = SINGLE_LABEL,
+    ) -> None:
         self._model, self._images, self._target, self._progress = model, images, target, progress
+        self._scoring = scoring
         self._statistics: dict[_FloatForm, dict[str, ActivationStatistics]] = {}
         self._histograms: dict[_FloatForm, dict[str, Histogram]] = {}
         self._sensitivities: Mapping[str, float] | None = None
@@ -84,11 +96,13 @@ class CandidateBuilder:
             ArtifactError: an activation is not finite on a calibration image.
             DataError: the network has no layer that the scheme applies to.
         """
+        if scheme.storage == "unchanged":
+            return serialized(self._model)
         if scheme.storage == "dense-int8":
             return serialized(store_dense_int8(self._model))
         if scheme.storage == "float16":
             return serialized(store_float16(self._model))
-        model = canonical = canonicalize(self._model)
+        model = canonical = expand_hard_swish(canonicalize(self._model))
         form = self._form(scheme)
         if form.equalized:
             model = equalize(model, statistics=self._statistics_of(model, _FloatForm()))
@@ -139,6 +153,7 @@ class CandidateBuilder:
                 ranges=self._ranges_of(model, _FloatForm(), "minmax"),
                 weight_format=self._weight_format(per_channel=True),
                 images=self._images.first(_SENSITIVITY_IMAGES),
+                scoring=self._scoring,
                 on_layer=counter,
             )
         by_sensitivity = list(self._sensitivities)

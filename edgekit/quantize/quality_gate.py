@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from edgekit.artifact.info import ArtifactInfo, write_info
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError, must_be
-from edgekit.evaluate.accuracy import Accuracy, class_indexes
-from edgekit.evaluate.intervals import Interval, mean_interval
+from edgekit.evaluate.accuracy import AnyAccuracy, accuracy_from, points_lost, points_lost_interval, true_labels
+from edgekit.evaluate.intervals import Interval
 from edgekit.evaluate.parity import Parity, compare_logits, divergence, rounded_up
 from edgekit.evaluate.timing import PairedLatency, paired_latency
 from edgekit.image.source import Pixels
-from edgekit.preprocess.scores import Floats, softmax
+from edgekit.preprocess.scores import Floats
 from edgekit.quantize.pixel_cache import PixelCache
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
@@ -39,7 +38,7 @@ class Gate:
     `min_speedup` always applies.
 
     Args:
-        max_drop: largest accuracy drop, in percentage points of top-1.
+        max_drop: largest accuracy drop, in percentage points of top-1; of a multi-label model, of mAP.
         min_speedup: smallest speedup over the parent on one thread, on this machine (1.5 is 50% faster). A candidate
             that misses it by 2% or less still passes, because timings are noisy.
         min_agreement: smallest share of the images for which the candidate predicts the parent's label, in percent.
@@ -77,15 +76,15 @@ class HeldOutResult:
     Attributes:
         parent: accuracy of the parent; None if the images have no labels.
         child: accuracy of the candidate; None if the images have no labels.
-        parity: differences between the logits, and the share of images with the same predicted label.
+        parity: differences between the logits, and the share of images with the same predicted labels.
         divergence: mean KL divergence of the candidate's probabilities from the parent's, in nats.
         latencies: latency of both on this machine, with 1 and with 2 threads.
         size_bytes: size of the candidate's file.
         memory_bytes: peak memory of a process that predicts with it; None if the system does not report it.
     """
 
-    parent: Accuracy | None
-    child: Accuracy | None
+    parent: AnyAccuracy | None
+    child: AnyAccuracy | None
     parity: Parity
     divergence: float
     latencies: tuple[PairedLatency, ...]
@@ -94,11 +93,11 @@ class HeldOutResult:
 
     @property
     def drop(self) -> float | None:
-        """Accuracy drop in percentage points of top-1, negative if the candidate is better; None without labels."""
-        if self.parent is None or self.child is None:
-            return None
-        fewer_correct = int(_correct(self.parent).sum()) - int(_correct(self.child).sum())
-        return 100 * fewer_correct / len(self.child.truth)  # from counts: 4 of 400 images are exactly 1 point
+        """Accuracy drop in percentage points of top-1, or of a multi-label model of mAP; None without labels.
+
+        It is negative if the candidate is better.
+        """
+        return None if self.parent is None or self.child is None else points_lost(self.parent, self.child)
 
     @property
     def drop_interval(self) -> Interval | None:
@@ -106,9 +105,7 @@ class HeldOutResult:
 
         The interval is that of paired differences: only images that one of the two models got wrong widen it.
         """
-        if self.parent is None or self.child is None:
-            return None
-        return mean_interval((_correct(self.parent).astype(int) - _correct(self.child)) * 100.0)
+        return None if self.parent is None or self.child is None else points_lost_interval(self.parent, self.child)
 
     @property
     def speedup(self) -> float:
@@ -121,8 +118,8 @@ class HeldOutResult:
         if self.parent is None or self.child is None or interval is None:
             return figures | {"held_out": self.parity.images}
         return figures | {
-            "parent_top1": self.parent.top1,
-            "top1": self.child.top1,
+            f"parent_{self.parent.key}": self.parent.value,
+            self.child.key: self.child.value,
             "drop_interval": [round(end, 3) for end in (interval.low, interval.high)],
             "held_out": len(self.child.truth),
         }
@@ -166,9 +163,10 @@ def gate_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
 def _labeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
     if result.drop is None or not result.drop > gate.max_drop:
         return []
-    before, after = (100 * accuracy.top1 for accuracy in (result.parent, result.child) if accuracy is not None)
+    pair = [accuracy for accuracy in (result.parent, result.child) if accuracy is not None]
+    before, after = (100 * accuracy.value for accuracy in pair)
     message = (
-        f"loses {result.drop:.2f} percentage points of top-1 accuracy ({before:.2f}% -> {after:.2f}% on "
+        f"loses {result.drop:.2f} percentage points of {pair[0].metric} ({before:.2f}% -> {after:.2f}% on "
         f"{result.parity.images} held-out images; `max_drop` allows {gate.max_drop:g})"
     )
     return [Failure(message, result.drop - gate.max_drop)]
@@ -205,9 +203,9 @@ class HeldOutEvaluator:
     def __init__(
         self, parent: bytes, held_out: PixelCache, *, info: ArtifactInfo, on_image: Callable[[], None] = lambda: None
     ) -> None:
-        self._parent, self._held_out = parent, held_out
+        self._parent, self._held_out, self._scoring = parent, held_out, info.scoring
         images = held_out.images
-        self._truth = class_indexes(images, info.labels) if images.classes else None
+        self._truth = true_labels(images, info) if images.classes else None
         self._parent_logits = cached_logits(parent, held_out, info=info, on_image=on_image)
 
     def evaluate(
@@ -232,15 +230,17 @@ class HeldOutEvaluator:
         return HeldOutResult(
             parent=self._accuracy(self._parent_logits),
             child=self._accuracy(logits),
-            parity=compare_logits(self._parent_logits, logits),
-            divergence=divergence(self._parent_logits, logits),
+            parity=compare_logits(self._parent_logits, logits, scoring=self._scoring),
+            divergence=divergence(self._parent_logits, logits, scoring=self._scoring),
             latencies=tuple(self._latency(candidate, pixels, threads) for threads in THREADS),
             size_bytes=size,
             memory_bytes=memory,
         )
 
-    def _accuracy(self, logits: Floats) -> Accuracy | None:
-        return None if self._truth is None else Accuracy(self._truth, softmax(logits))
+    def _accuracy(self, logits: Floats) -> AnyAccuracy | None:
+        if self._truth is None:
+            return None
+        return accuracy_from(self._truth, self._scoring.probabilities(logits), self._scoring)
 
     def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
         parent_session, candidate_session = (
@@ -270,8 +270,3 @@ def cached_logits(
                 rows.append(classifier.logits(pixels))
                 on_image()
     return np.concatenate(rows)
-
-
-def _correct(accuracy: Accuracy) -> npt.NDArray[np.bool_]:
-    """Whether the predicted label of each image is the true one: bool (N,)."""
-    return np.asarray(accuracy.probabilities.argmax(axis=1) == accuracy.truth)

@@ -9,7 +9,7 @@ from edgekit.artifact.info import Precision
 from edgekit.errors import SpecError, unknown
 from edgekit.quantize.ranges import Calibrator
 
-Storage: TypeAlias = Literal["integers", "dense-int8", "float16"]
+Storage: TypeAlias = Literal["integers", "dense-int8", "float16", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,8 @@ class Scheme:
     Attributes:
         name: name of the scheme, as in `edgekit quantize --scheme`.
         storage: "integers" computes with 8-bit weights and activations. "dense-int8" stores the weights of large fully
-            connected layers in 8 bits and "float16" all weights in 16 bits; both compute in float32.
+            connected layers in 8 bits and "float16" all weights in 16 bits; both compute in float32. "unchanged" stores
+            nothing anew.
         per_channel: use one weight scale per output channel, not one per layer.
         calibrator: how the ranges of the activations follow from their statistics.
         equalize: run `passes.equalize` first.
@@ -61,6 +62,8 @@ _BY_NAME = (
     Scheme(name="int8-per-tensor", per_channel=False),
     Scheme(name="int8-per-tensor-equalized", per_channel=False, equalize=True, correct_bias=True),
 )
+# The only "scheme" for a model that is int8 already: it is compared with the float32 model that it was made from.
+UNCHANGED = Scheme(name="unchanged", storage="unchanged")
 SCHEMES = {scheme.name: scheme for scheme in (*SEARCH_ORDER, *_BY_NAME)}
 
 

@@ -1,4 +1,4 @@
-"""Searches for the quantization of a float32 model: tries schemes in order until one passes the quality gate."""
+"""Searches for the quantization of a model: tries schemes in order until one passes the quality gate."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
 from onnx import ModelProto
 
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.artifact.sidecar import write_sidecar
 from edgekit.dataset import ImageSet
-from edgekit.errors import ArtifactError, DataError, QualityGateError, check_types
-from edgekit.evaluate.accuracy import class_indexes
-from edgekit.evaluate.temperature import require_fit_images, with_fitted_temperature
+from edgekit.errors import DataError, QualityGateError, check_types
+from edgekit.evaluate.temperature import require_disjoint, require_fit_images
 from edgekit.files import sha256
 from edgekit.quantize.candidates import CandidateBuilder, StageProgress, step_counter
+from edgekit.quantize.float_source import FloatSource, read_float_source
 from edgekit.quantize.passes.store_dense_int8 import dense_share
 from edgekit.quantize.pixel_cache import PixelCache, check_calibration
-from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, HeldOutResult, cached_logits, gate_failures
-from edgekit.quantize.schemes import SEARCH_ORDER, Scheme
+from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, HeldOutResult, gate_failures
+from edgekit.quantize.schemes import SEARCH_ORDER, UNCHANGED, Scheme
 from edgekit.quantize.targets import Target, this_machine
+from edgekit.quantize.temperature import with_scoring
 from edgekit.runtime.cpu import machine
 
-_MIN_OPSET = 13  # the first in which DequantizeLinear accepts one scale per channel
 # The scheme for fully connected layers is tried if they contain at least this fraction of the weights.
 _MIN_DENSE_SHARE = 0.5
 _FEW_HELD_OUT = 100
+_CONVERSION_IMAGES = 16
 # Candidates that pass with at least this fraction of the best speedup count as equally fast; the most accurate wins.
 _EQUAL_SPEED = 0.95
 
@@ -78,30 +78,37 @@ def quantize(
     try_all: bool = False,
     allow_worse: bool = False,
     on_trial: Callable[[Trial], None] = lambda trial: None,
+    on_note: Callable[[str], None] = lambda note: None,
     on_warning: Callable[[str], None] = lambda warning: None,
     progress: StageProgress = lambda stage, done, total: None,
 ) -> Trial:
-    """Quantize a float32 model and verify its accuracy and speed; if no scheme passes the gate, nothing is written.
+    """Quantize a model and verify its accuracy and speed; if no scheme passes the gate, nothing is written.
 
     The figures of the written model are stored in its metadata, its timings in the JSON sidecar beside it.
 
+    A float16 model is converted to float32 first. Of a model with layers in int8, the others are quantized. One that is
+    int8 throughout can only be compared with the model that it was made from: name that as `against`.
+
     Args:
-        source: float32 edgekit model.
+        source: edgekit model, usually float32.
         path: file to write; must not be `source`.
         calibration: images that the ranges of the activations are measured on; 100 are usually enough.
-        held_out: images that candidates are compared with their parent on: by top-1 accuracy if they have labels, by
-            agreement with the parent otherwise. No image may be in two of the sets.
-        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
-            None of them may have trained the network; `edgekit.evaluate.split_for_temperature` splits them off the
-            held-out ones. Without them, the temperature of `source` is kept, if it has one.
+        held_out: images that candidates are compared with their parent on: by top-1 accuracy (multi-label: mAP) if
+            they have labels, by agreement with the parent otherwise. None of them may be in `calibration`.
+        temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities, or
+            the thresholds of a multi-label model. None of them may have trained the network. They may be among the
+            held-out ones, from which `edgekit.evaluate.images_for_temperature` draws them: the calibration error, or
+            the F1 score, is measured on the others.
+            Without them, the temperature of `source` is kept, if it has one.
         against: float32 model that the result is compared with, if not `source`. Use it when `source` replaces that
-            model, e.g. with activations that are faster in int8. Must have the same labels and preprocessing.
+            model, e.g. with activations that are faster in int8. Must have the same labels, preprocessing and task.
         schemes: schemes to try, in order (default: `schemes_for` the network).
         target: processor to build for (default: this machine's).
         gate: limits that a candidate must keep to pass.
         try_all: try all schemes and write the best candidate that passes, rather than the first.
         allow_worse: if no candidate passes, write the closest one, marked as worse in its metadata.
         on_trial: called with the outcome of each scheme.
+        on_note: called with a line for each step that does not apply to `source`, or that it needs in addition.
         on_warning: called with each warning about the images, such as that they do not determine the temperature.
         progress: called with a stage's name, its finished steps and its total steps.
 
@@ -111,7 +118,8 @@ def quantize(
     Raises:
         QualityGateError: no candidate passes; the message has the figures of the closest one.
         ArtifactError: `source` is not an edgekit model, has a fixed batch size above 1, or an opset below 13.
-        DataError: the images cannot be used, `source` is not float32, or `against` does not match it.
+        DataError: the images cannot be used, `source` has nothing to quantize, or `against` does not match it.
+        ParityError: `source` cannot be converted to float32.
         SpecError: `path` would replace `source`.
 
     Example:
@@ -133,25 +141,28 @@ def quantize(
     check_types(Gate, gate=gate)
     check_types(Target | None, target=target)
     require_new_path(source, path)
-    model = read_model(source)
-    info = parse_info(model, name=os.fspath(source))
-    target = target or this_machine()
-    _check_source(model, info, os.fspath(source))
-    parent = model if against is None else _read_reference(against, info)
-    require_fit_images(temperature_images, calibration=calibration, held_out=held_out)
+    original = read_float_source(source)
+    info, target, schemes = original.info, target or this_machine(), _schemes(original, schemes, against)
+    parent = original.float32 if against is None else _read_reference(against, info)
+    require_fit_images(temperature_images, calibration=calibration)
+    require_disjoint(calibration=calibration, held_out=held_out)
     with (
         _cached(calibration, info, stage="reading calibration images", progress=progress) as calibration_pixels,
         _cached(held_out, info, stage="reading held-out images", progress=progress) as held_out_pixels,
     ):
         for warning in (*check_calibration(calibration_pixels, info.preprocess), *_check_held_out(held_out_pixels)):
             on_warning(warning)
+        original = original.with_measured_conversion(held_out_pixels.first(_CONVERSION_IMAGES))
+        for note in original.notes():
+            on_note(note)
         counter = step_counter(progress, "running the parent", len(held_out_pixels))
         evaluator = HeldOutEvaluator(parent, held_out_pixels, info=info, on_image=counter)
-        parsed = onnx.load_from_string(model)
-        builder = CandidateBuilder(parsed, calibration_pixels, target=target, progress=progress)
+        builder = CandidateBuilder(
+            original.model, calibration_pixels, target=target, scoring=info.scoring, progress=progress
+        )
         trials: list[Trial] = []
-        for scheme in schemes or schemes_for(parsed):
-            candidate, child = builder.build(scheme), _child_info(info, model, scheme, calibration_pixels)
+        for scheme in schemes:
+            candidate, child = builder.build(scheme), _child_info(original, scheme, calibration_pixels)
             counter = step_counter(progress, f"evaluating {scheme.name}", len(held_out_pixels))
             trials.append(_trial(scheme, evaluator.evaluate(candidate, child, on_image=counter), gate))
             on_trial(trials[-1])
@@ -162,9 +173,13 @@ def quantize(
             raise QualityGateError(_gate_message(best, len(trials)))
         if best is not trials[-1]:  # rebuild it, which gives the same bytes: keeping all candidates would fill memory
             candidate = builder.build(best.scheme)
-        child = _child_info(info, model, best.scheme, calibration_pixels)
-    child = _with_temperature(child, candidate, temperature_images, on_warning=on_warning, progress=progress)
-    write_info(candidate, _with_evidence(child, best, target, parent), Path(path))
+        child = _child_info(original, best.scheme, calibration_pixels)
+    child = _with_evidence(child, best, target, None if against is None else sha256(parent))
+    if temperature_images is not None:
+        with _cached(temperature_images, info, stage="reading images of the fit", progress=progress) as fit:
+            judged, accuracy = held_out_pixels.images, best.result.child
+            child = with_scoring(child, candidate, fit, judged=judged, accuracy=accuracy, on_warning=on_warning)
+    write_info(candidate, child, Path(path))
     write_sidecar(path, {**best.result.costs(), "machine": machine()})
     return best
 
@@ -175,27 +190,23 @@ def schemes_for(model: ModelProto) -> list[Scheme]:
     return [scheme for scheme in SEARCH_ORDER if is_dense or scheme.storage != "dense-int8"]
 
 
-def _check_source(model: bytes, info: ArtifactInfo, name: str) -> None:
-    if info.precision != "float32":
-        raise DataError(f"{name}: already {info.precision}; quantize the float32 model that it was made from")
-    parsed = onnx.load_from_string(model)
-    opset = max((o.version for o in parsed.opset_import if not o.domain), default=0)
-    if opset < _MIN_OPSET:
-        raise ArtifactError(
-            f"{name}: quantization needs opset {_MIN_OPSET} or later (got {opset}); export the model with a newer opset"
+def _schemes(source: FloatSource, requested: Sequence[Scheme] | None, against: object) -> Sequence[Scheme]:
+    """The schemes to try."""
+    if source.layers.float32 or not source.layers.integer:
+        return requested or schemes_for(source.model)
+    if requested or against is None:
+        raise DataError(
+            f"{source.name}: nothing to quantize: all {source.layers.integer} layers are int8 already; to compare it "
+            f"with the float32 model that it was made from, set `against` to that model and leave out `schemes`"
         )
-    batch = parsed.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    if batch > 1:
-        raise ArtifactError(
-            f"{name}: quantization needs a dynamic batch size (got {batch}); quantize the model before fixing its batch"
-        )
+    return [UNCHANGED]
 
 
 def _read_reference(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
     """The bytes of the model that the result is compared with."""
     model = read_model(path)
     reference = parse_info(model, name=os.fspath(path))
-    for name, plural in (("labels", "labels"), ("preprocess", "preprocessing")):
+    for name, plural in (("labels", "labels"), ("preprocess", "preprocessing"), ("task", "task")):
         if getattr(reference, name) != getattr(info, name):
             raise DataError(f"{os.fspath(path)}: `against` must have the same {plural} as the model to quantize")
     return model
@@ -244,47 +255,30 @@ def _gate_message(trial: Trial, count: int) -> str:
     failures = " and ".join(trial.failures)
     remedy = "nothing was written (to write it anyway, use `allow_worse`)"
     if count == 1:
-        return f"scheme {trial.scheme.name} {failures}; {remedy}"
+        subject = "the model" if trial.scheme is UNCHANGED else f"scheme {trial.scheme.name}"
+        return f"{subject} {failures}; {remedy}"
     return f"none of {count} schemes passes the quality gate; the closest, {trial.scheme.name}, {failures}; {remedy}"
 
 
-def _child_info(info: ArtifactInfo, model: bytes, scheme: Scheme, images: PixelCache) -> ArtifactInfo:
+def _child_info(source: FloatSource, scheme: Scheme, images: PixelCache) -> ArtifactInfo:
     calibration = {"images": len(images), "sha256": images.sha256, "method": scheme.calibrator}
     return dataclasses.replace(
-        info,
-        precision=scheme.precision,
-        parent_sha256=sha256(model),
-        calibration=calibration if scheme.storage == "integers" else None,
+        source.info,
+        precision="int8" if source.layers.integer else scheme.precision,
+        parent_sha256=sha256(source.data),
+        calibration=calibration if scheme.storage == "integers" else source.info.calibration,
     )
 
 
-def _with_temperature(
-    info: ArtifactInfo,
-    candidate: bytes,
-    images: ImageSet | None,
-    *,
-    on_warning: Callable[[str], None],
-    progress: StageProgress,
-) -> ArtifactInfo:
-    """The metadata of the candidate with a temperature fitted to the images; unchanged if there are none."""
-    if images is None:
-        return info
-    with _cached(images, info, stage="reading images for the temperature", progress=progress) as pixels:
-        logits, truth = cached_logits(candidate, pixels, info=info), class_indexes(pixels.images, info.labels)
-    return with_fitted_temperature(info, logits, truth, on_warning=on_warning)
-
-
-def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, parent: bytes) -> ArtifactInfo:
-    """The metadata of the candidate's file with the scheme and the measurements added."""
+def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, against: str | None) -> ArtifactInfo:
+    """The metadata of the candidate's file with the scheme and the measurements added. against: sha256 of that file."""
     evidence = trial.result.evidence() | {"recipe": trial.scheme.name}
-    if sha256(parent) != info.parent_sha256:
-        evidence["against_sha256"] = sha256(parent)
-    if trial.scheme.storage == "integers":
-        evidence["target"] = target.name
+    if against is not None:
+        evidence["against_sha256"] = against
+    built_for = target.name if trial.scheme.storage == "integers" else info.target
+    if built_for is not None:
+        evidence["target"] = built_for
     if trial.failures:
         evidence["worse"] = "did not pass the quality gate: it " + " and ".join(trial.failures)
-    child = trial.result.child
-    if child is not None and info.temperature is not None:
-        child = child.with_temperature(info.temperature)
-    parity = {**info.parity, "quantize": evidence}
-    return dataclasses.replace(info, parity=parity, metrics=None if child is None else child.to_dict())
+    accuracy, parity = trial.result.child, {**info.parity, "quantize": evidence}
+    return dataclasses.replace(info, parity=parity, metrics=None if accuracy is None else accuracy.to_dict())

@@ -11,6 +11,7 @@ from edgekit.evaluate.parity import divergence
 from edgekit.graph.index import Graph
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats
+from edgekit.preprocess.scoring import SINGLE_LABEL, Scoring
 from edgekit.quantize.passes.insert_qdq import insert_qdq
 from edgekit.quantize.ranges import Range
 from edgekit.quantize.weight_format import WeightFormat
@@ -23,6 +24,7 @@ def layer_sensitivities(
     ranges: Mapping[str, Range],
     weight_format: WeightFormat,
     images: Iterable[Pixels],
+    scoring: Scoring = SINGLE_LABEL,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """Measure how much each layer suffers from 8-bit integers.
@@ -33,6 +35,7 @@ def layer_sensitivities(
         weight_format: how the weights are rounded.
         images: a few calibration images, uint8 (1, height, width, channels); never held-out ones, which must not
             influence the model that they are used to judge.
+        scoring: how the network's logits become probabilities.
         on_layer: called after each layer.
 
     Returns:
@@ -46,7 +49,7 @@ def layer_sensitivities(
     sensitivities = {}
     for layer in graph.layers():
         quantized = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=names - {layer.name})
-        sensitivities[layer.name] = divergence(expected, _logits(quantized, pixels))
+        sensitivities[layer.name] = divergence(expected, _logits(quantized, pixels), scoring=scoring)
         on_layer()
     return dict(sorted(sensitivities.items(), key=lambda item: -item[1]))
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgekit.evaluate.calibration import Bin, Calibration
 from edgekit.evaluate.evaluation import ModelMetrics
+from edgekit.evaluate.intervals import Interval
 from edgekit.report.html import Markup, concatenate, element
 
 _WIDTH, _HEIGHT = 320, 240
@@ -118,11 +119,11 @@ def coverage_curve(models: Sequence[ModelMetrics]) -> Markup:
     return plot.svg("accuracy over coverage")
 
 
-def interval_whiskers(models: Sequence[ModelMetrics], number: int) -> Markup:
-    """The top-1 accuracy of a model with its interval, on an axis that all models share."""
-    low, high = min(metrics.top1.low for metrics in models), max(metrics.top1.high for metrics in models)
+def interval_whiskers(intervals: Sequence[Interval], number: int, *, metric: str) -> Markup:
+    """The figure of a model with its interval, on an axis that all models share."""
+    low, high = min(interval.low for interval in intervals), max(interval.high for interval in intervals)
     margin = max((high - low) * 0.08, 0.002)
-    low, high, top1 = max(low - margin, 0), min(high + margin, 1), models[number].top1
+    low, high, shown = max(low - margin, 0), min(high + margin, 1), intervals[number]
 
     def at(share: float) -> float:
         return 6 + (share - low) / (high - low) * 228
@@ -130,12 +131,12 @@ def interval_whiskers(models: Sequence[ModelMetrics], number: int) -> Markup:
     kind = f"c{number % 6}"
     parts = [
         _line((0, 12), (240, 12), "grid"),
-        element("line", _ends((at(top1.low), 12), (at(top1.high), 12)) | {"class": f"whisker {kind}"}),
-        element("circle", {"cx": f"{at(top1.value):.1f}", "cy": "12", "r": "6", "class": f"disk {kind}"}),
+        element("line", _ends((at(shown.low), 12), (at(shown.high), 12)) | {"class": f"whisker {kind}"}),
+        element("circle", {"cx": f"{at(shown.value):.1f}", "cy": "12", "r": "6", "class": f"disk {kind}"}),
         _text(f"{100 * low:.1f}%", (0, 33), "start"),
         _text(f"{100 * high:.1f}%", (240, 33), "end"),
     ]
-    return svg(240, 38, "top-1 accuracy with its 95% interval", parts)
+    return svg(240, 38, f"{metric} with its 95% interval", parts)
 
 
 def _coverage_points(metrics: ModelMetrics) -> list[tuple[float, float]]:

@@ -46,13 +46,14 @@ def _table(rows: list[Markup], *, changes: bool) -> Markup:
 
 
 def _row(row: ClassMetrics, f1_before: dict[int, float] | None) -> Markup:
-    shares = [_share_cell(share) for share in (row.precision, row.recall, row.f1)]
+    shares = [share_cell(share) for share in (row.precision, row.recall, row.f1)]
     change = Markup() if f1_before is None else _change_cell((row.f1 or 0.0) - f1_before[row.index])
     name = element("th", {"title": row.label}, element("bdi", {}, row.label))
     return element("tr", {}, name, element("td", {}, f"{row.images:,}"), shares, change)
 
 
-def _share_cell(share: float | None) -> Markup:
+def share_cell(share: float | None) -> Markup:
+    """A share, 0 to 1, as a percentage over a strip of that length; None as a dash."""
     if share is None:
         return element("td", {}, "–")
     strip = element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")

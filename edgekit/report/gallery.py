@@ -71,29 +71,29 @@ def _mistake(metrics: ModelMetrics, mistake: Mistake, images: ImageSet, maps: Cl
         preprocess, classes = metrics.model.classifier.info.preprocess, (mistake.predicted, mistake.truth)
         shots += heat_maps(images, mistake.image, maps=maps, classes=classes, preprocess=preprocess)
     lines = (
-        _line("prediction", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
-        _line("truth", metrics.labels[mistake.truth], mistake.truth_probability, "right"),
+        label_line("prediction", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
+        label_line("truth", metrics.labels[mistake.truth], mistake.truth_probability, "right"),
     )
-    return _card(shots, lines, images.names[mistake.image])
+    return image_card(shots, lines, images.names[mistake.image])
 
 
 def _flip(comparison: Comparison, number: int, images: ImageSet) -> Markup:
     lines = [_prediction_line(metrics, number) for metrics in (comparison.first, comparison.second)]
     if not (comparison.first.correct()[number] or comparison.second.correct()[number]):
         truth = int(comparison.first.accuracy.truth[number])
-        lines.append(_line("truth", comparison.first.labels[truth], None, "truth"))
-    return _card([thumbnail(images, number)], lines, images.names[number])
+        lines.append(label_line("truth", comparison.first.labels[truth], None, "truth"))
+    return image_card([thumbnail(images, number)], lines, images.names[number])
 
 
 def _prediction_line(metrics: ModelMetrics, number: int) -> Markup:
     row, truth = metrics.accuracy.probabilities[number], int(metrics.accuracy.truth[number])
     predicted = int(row.argmax())
-    return _line(
+    return label_line(
         "prediction", metrics.labels[predicted], float(row[predicted]), "right" if predicted == truth else "wrong"
     )
 
 
-def _line(role: str, label: str, probability: float | None, kind: str) -> Markup:
+def label_line(role: str, label: str, probability: float | None, kind: str) -> Markup:
     share = "" if probability is None else f"{100 * probability:.0f}%"
     return element(
         "p",
@@ -104,7 +104,7 @@ def _line(role: str, label: str, probability: float | None, kind: str) -> Markup
     )
 
 
-def _card(shots: Sequence[Markup], lines: Sequence[Markup], name: str) -> Markup:
+def image_card(shots: Sequence[Markup], lines: Sequence[Markup], name: str) -> Markup:
     caption = element(
         "figcaption", {}, concatenate(lines), element("p", {"class": "name", "title": name}, element("bdi", {}, name))
     )

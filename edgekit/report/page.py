@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from edgekit import __version__
 from edgekit.evaluate.evaluation import Evaluation, ModelMetrics
+from edgekit.evaluate.multi_label_evaluation import MultiLabelEvaluation, MultiLabelMetrics
 from edgekit.evaluate.timing import prediction_speeds
 from edgekit.files import write_atomically
+from edgekit.report import multi_label
 from edgekit.report.charts import confidence_histogram, coverage_curve, reliability_curve
 from edgekit.report.class_table import class_table
 from edgekit.report.confusion import confusion_section
@@ -20,15 +23,18 @@ from edgekit.report.summary import model_cards, verdicts
 # No script runs and nothing is fetched, whatever a label contains. The inline styles are our own.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _CALIBRATED = 0.01  # gap between mean confidence and accuracy below which a model counts as calibrated
+_Metrics = TypeVar("_Metrics", ModelMetrics, MultiLabelMetrics)
+
+AnyEvaluation: TypeAlias = Evaluation | MultiLabelEvaluation
 
 
-def write_report(evaluation: Evaluation, path: Path) -> None:
+def write_report(evaluation: AnyEvaluation, path: Path) -> None:
     """Write the HTML report of an evaluation.
 
     The models are timed for it, from image file to label, in turn.
 
     Args:
-        evaluation: the result of `evaluate`.
+        evaluation: the result of `evaluate` or `evaluate_multi_label`.
         path: the .html file to write.
 
     Raises:
@@ -42,7 +48,7 @@ def write_report(evaluation: Evaluation, path: Path) -> None:
     write_atomically(path, page(evaluation).encode())
 
 
-def page(evaluation: Evaluation) -> str:
+def page(evaluation: AnyEvaluation) -> str:
     """The HTML of the report."""
     css = files("edgekit.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{evaluation.data}: {' and '.join(metrics.model.name for metrics in evaluation.models)}"
@@ -56,11 +62,16 @@ def page(evaluation: Evaluation) -> str:
         element("title", {}, title),
         Markup(f"<style>{css}</style>"),
     )
-    body = element("body", {}, _header(evaluation), element("main", {}, _sections(evaluation)), _footer())
+    if isinstance(evaluation, MultiLabelEvaluation):
+        sections, footnote = _multi_label_sections(evaluation), multi_label.FOOTNOTE
+    else:
+        sections, footnote = _sections(evaluation), _FOOTNOTE
+    sections += _unreadable_section(evaluation)
+    body = element("body", {}, _header(evaluation), element("main", {}, sections), _footer(footnote))
     return f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
 
 
-def _header(evaluation: Evaluation) -> Markup:
+def _header(evaluation: AnyEvaluation) -> Markup:
     classes = max(len(metrics.labels) for metrics in evaluation.models)
     facts = [f"{len(evaluation.images):,} images", f"{classes:,} classes"]
     if evaluation.unreadable:
@@ -79,37 +90,55 @@ def _sections(evaluation: Evaluation) -> list[Markup]:
         sections.append(_section("Different predictions", flips))
     sections += [
         _section("Calibration", _curves(evaluation)),
-        _section("Confusion matrix", _each_model(evaluation, confusion_section)),
+        _section("Confusion matrix", _each_model(evaluation.models, confusion_section)),
         _section(
-            "Metrics by class", _each_model(evaluation, lambda metrics: class_table(metrics, evaluation.models[0]))
+            "Metrics by class",
+            _each_model(evaluation.models, lambda metrics: class_table(metrics, evaluation.models[0])),
         ),
         _section(
             "Most confident mistakes",
-            _each_model(evaluation, lambda metrics: mistakes_gallery(metrics, evaluation.images)),
+            _each_model(evaluation.models, lambda metrics: mistakes_gallery(metrics, evaluation.images)),
         ),
     ]
-    if evaluation.unreadable:
-        rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in evaluation.unreadable]
-        sections.append(_section("Unreadable images", element("ul", {"class": "failures"}, rows)))
     return sections
+
+
+def _multi_label_sections(evaluation: MultiLabelEvaluation) -> list[Markup]:
+    speeds = prediction_speeds([metrics.model for metrics in evaluation.models], evaluation.images)
+    summary = multi_label.verdicts(evaluation, speeds), multi_label.model_cards(evaluation, speeds)
+    return [
+        element("section", {}, *summary),
+        _section("Metrics by class", _each_model(evaluation.models, multi_label.class_table)),
+        _section(
+            "Most confident mistakes",
+            _each_model(evaluation.models, lambda metrics: multi_label.mistakes_gallery(metrics, evaluation.images)),
+        ),
+    ]
+
+
+def _unreadable_section(evaluation: AnyEvaluation) -> list[Markup]:
+    if not evaluation.unreadable:
+        return []
+    rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in evaluation.unreadable]
+    return [_section("Unreadable images", element("ul", {"class": "failures"}, rows))]
 
 
 def _section(title: str, content: Markup) -> Markup:
     return element("section", {}, element("h2", {}, title), content)
 
 
-def _each_model(evaluation: Evaluation, draw: Callable[[ModelMetrics], Markup]) -> Markup:
+def _each_model(models: Sequence[_Metrics], draw: Callable[[_Metrics], Markup]) -> Markup:
     """Draw the same for every model: directly if there is one, else in collapsible blocks, the first one open."""
-    if len(evaluation.models) == 1:
-        return draw(evaluation.models[0])
+    if len(models) == 1:
+        return draw(models[0])
     blocks = []
-    for number, metrics in enumerate(evaluation.models):
+    for number, metrics in enumerate(models):
         summary = element("summary", {}, _legend(number, metrics))
         blocks.append(element("details", {} if number else {"open": ""}, summary, draw(metrics)))
     return concatenate(blocks)
 
 
-def _legend(number: int, metrics: ModelMetrics) -> Markup:
+def _legend(number: int, metrics: ModelMetrics | MultiLabelMetrics) -> Markup:
     return concatenate((element("i", {"class": f"key c{number % 6}"}, ""), element("bdi", {}, metrics.model.name)))
 
 
@@ -154,12 +183,16 @@ def _uncalibrated_clause(metrics: ModelMetrics) -> str:
     return f" (without the model's own temperature of {metrics.temperature:.3g}, {100 * metrics.uncalibrated_ece:.2f}%)"
 
 
-def _footer() -> Markup:
+_FOOTNOTE = (
+    "Top-1 is the share of images whose most probable class is the true one, with its 95% Wilson interval. Models are "
+    "compared image by image with McNemar's exact test: an image is gained if only the model named first predicts it "
+    "correctly. Calibration uses 15 bins of equal width; the temperature is fitted to these images by minimizing the "
+    "negative log-likelihood. "
+)
+
+
+def _footer(footnote: str) -> Markup:
     text = (
-        "Top-1 is the share of images whose most probable class is the true one, with its 95% Wilson interval. Models "
-        "are compared image by image with McNemar's exact test: an image is gained if only the model named first "
-        "predicts it correctly. Calibration uses 15 bins of equal width; the temperature is fitted to these images by "
-        "minimizing the negative log-likelihood. Times were measured from image file to label, all models in turn. "
-        f"Made with edgekit {__version__}."
+        f"{footnote}Times were measured from image file to label, all models in turn. Made with edgekit {__version__}."
     )
     return element("footer", {}, element("p", {}, text))

@@ -45,13 +45,14 @@ def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Mar
         element("b", {}, element("bdi", {}, second)),
         " compared with ",
         element("b", {}, element("bdi", {}, first)),
-        f": images gained {paired.won:,}, lost {paired.lost:,}; {paired.verdict}. {_speed_sentence(speed)}",
+        f": images gained {paired.won:,}, lost {paired.lost:,}; {paired.verdict}. {speed_sentence(speed)}",
     )
     legend = [_legend(kind, f"{name}: {images:,}") for images, name, kind in parts]
     return element("div", {"class": "verdict"}, sentence, bar, element("p", {"class": "legends"}, legend))
 
 
-def _speed_sentence(speed: PredictionSpeed) -> str:
+def speed_sentence(speed: PredictionSpeed) -> str:
+    """How much faster or slower a model is than the first."""
     times = speed.speedup
     if times.low <= 1 <= times.high:
         return "No significant difference in speed."
@@ -72,12 +73,12 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
     model, top1, times = metrics.model, metrics.top1, [speed.median_ms for speed in speeds]
     sizes = [other.model.path.stat().st_size for other in models]
     facts = [
-        _fact("Top-5", f"{100 * metrics.top5.value:.2f}%"),
-        _fact("Macro F1", f"{metrics.macro_f1:.4f}"),
-        _fact("ECE", f"{100 * metrics.calibration.ece:.1f}%"),
-        _fact("Latency", f"{times[number]:.1f} ms", share=times[number] / max(times)),
-        _fact("File size", _size(sizes[number]), share=sizes[number] / max(sizes)),
-        _fact("Setup", f"{model.classifier.info.precision}, {model.crops}"),
+        fact("Top-5", f"{100 * metrics.top5.value:.2f}%"),
+        fact("Macro F1", f"{metrics.macro_f1:.4f}"),
+        fact("ECE", f"{100 * metrics.calibration.ece:.1f}%"),
+        fact("Latency", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        fact("File size", size_text(sizes[number]), share=sizes[number] / max(sizes)),
+        fact("Setup", f"{model.classifier.info.precision}, {model.crops}"),
     ]
     interval = element("small", {}, f"top-1 (95% interval {100 * top1.low:.2f} to {100 * top1.high:.2f})")
     return element(
@@ -85,16 +86,17 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
         {"class": "card"},
         element("h3", {}, element("i", {"class": f"key c{number % 6}"}, ""), element("bdi", {}, model.name)),
         element("p", {"class": "big"}, f"{100 * top1.value:.2f}%", concatenate((" ", interval))),
-        interval_whiskers(models, number),
+        interval_whiskers([metrics.top1 for metrics in models], number, metric="top-1 accuracy"),
         element("dl", {"class": f"c{number % 6}"}, facts),
     )
 
 
-def _size(size_bytes: int) -> str:
+def size_text(size_bytes: int) -> str:
+    """The size of a file in megabytes or kilobytes."""
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes >= _MIN_MB_BYTES else f"{size_bytes / 1e3:.1f} kB"
 
 
-def _fact(name: str, value: str, *, share: float | None = None) -> Markup:
+def fact(name: str, value: str, *, share: float | None = None) -> Markup:
     """A named value; share (0 to 1) of the largest value of any model is drawn as a strip below it."""
     strip = Markup() if share is None else element("span", {"class": "strip", "style": f"--share:{share:.3f}"}, "")
     return element("div", {}, element("dt", {}, name), element("dd", {}, value, strip))

@@ -17,6 +17,7 @@ from edgekit.image.load import Channels, LoadedImage
 from edgekit.image.source import ImageSource, Pixels
 from edgekit.preprocess.crops import CropPlan, View, plan_named
 from edgekit.preprocess.scores import Average
+from edgekit.preprocess.scoring import Scoring
 from edgekit.runtime.loaded_model import FEATURES, LOGITS, LoadedModel
 from edgekit.runtime.prediction import AnyPlan, ClassScores, Stopwatch
 from edgekit.runtime.predictor import Predictor
@@ -168,6 +169,11 @@ class Classifier(Predictor):
         return self.info.labels
 
     @property
+    def scoring(self) -> Scoring:
+        """How logits become probabilities, and these labels: as the model file says."""
+        return self.info.scoring
+
+    @property
     def name(self) -> str:
         """What messages call the model: the absolute path of its file, or "model bytes"."""
         return self._model.name
@@ -218,7 +224,8 @@ class Classifier(Predictor):
             logits = np.concatenate([logits, self._run(LOGITS, image, step, watch, exact=exact)])
             if plan.is_sure(logits):
                 break
-        uncalibrated, temperature = plan.probabilities(logits, average), self.info.temperature
+        temperature, task = self.info.temperature, self.info.task
+        uncalibrated = plan.probabilities(logits, average, task=task)
         return ClassScores(
             uncalibrated if temperature is None else plan.probabilities(logits, average, temperature=temperature),
             uncalibrated,

@@ -11,7 +11,8 @@ import numpy as np
 from edgekit.errors import SpecError, must_be
 from edgekit.image.load import LoadedImage
 from edgekit.labels import match_labels
-from edgekit.preprocess.scores import Average, softmax
+from edgekit.preprocess.scores import Average
+from edgekit.preprocess.scoring import Scoring
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import AnyPlan, ClassScores, Probabilities, Stopwatch
 from edgekit.runtime.predictor import Predictor
@@ -31,7 +32,7 @@ class Ensemble(Predictor):
         weights: one for each member, above 0; only their proportions matter. Equal by default.
 
     Raises:
-        SpecError: the labels differ, or an argument is not valid.
+        SpecError: the labels differ, single- and multi-label models are mixed, or an argument is not valid.
 
     Example:
         >>> from edgekit import Classifier, Ensemble
@@ -46,6 +47,9 @@ class Ensemble(Predictor):
     def __init__(self, members: Sequence[Classifier], *, weights: Sequence[float] | None = None) -> None:
         if not isinstance(members, Sequence) or not members or not all(isinstance(m, Classifier) for m in members):
             raise SpecError(must_be("members", "a list of at least one Classifier", members))
+        tasks = {member.info.task for member in members}
+        if len(tasks) > 1:
+            raise SpecError(f"`members` must have the same task (got {' and '.join(sorted(tasks))})")
         self._members = tuple(members)
         self._weights = _shares(weights, len(members))
         self._orders = [match_labels(self.labels, member.labels, owners=_OWNERS, error=SpecError) for member in members]
@@ -54,6 +58,15 @@ class Ensemble(Predictor):
     def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the probabilities: the first member's."""
         return self._members[0].labels
+
+    @property
+    def scoring(self) -> Scoring:
+        """The members' task; the threshold of a class is the weighted mean of theirs."""
+        members = [member.scoring for member in self._members]
+        if all(scoring.thresholds is None for scoring in members):
+            return members[0]
+        cutoffs = [np.broadcast_to(scoring.cutoffs, len(self.labels)) for scoring in members]
+        return Scoring(task=members[0].task, thresholds=tuple(self._mean(cutoffs).tolist()))
 
     @property
     def models(self) -> tuple[Classifier, ...]:
@@ -77,11 +90,13 @@ class Ensemble(Predictor):
             member._scores(image.in_color(member.info.preprocess.color), [plan], average, watch, exact=exact)
             for member, plan in zip(self._members, plans, strict=True)
         ]
+        scoring = self.scoring
         logits, views = self._mean([member.logits for member in scores]), sum(member.views for member in scores)
         if average == "logits":
             temperatures = [member.info.temperature or 1.0 for member in self._members]
             divided = [member.logits / value for member, value in zip(scores, temperatures, strict=True)]
-            return ClassScores(softmax(self._mean(divided)), softmax(logits), logits, views)
+            calibrated, uncalibrated = (scoring.probabilities(values) for values in (self._mean(divided), logits))
+            return ClassScores(calibrated, uncalibrated, logits, views)
         probabilities = self._mean([member.probabilities for member in scores])
         uncalibrated = self._mean([member.uncalibrated for member in scores])
         return ClassScores(probabilities, uncalibrated, logits, views)

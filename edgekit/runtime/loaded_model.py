@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from edgekit.artifact.info import ArtifactInfo, info_from_metadata, is_ort_format, parse_info, read_model
+from edgekit.artifact.info import ArtifactInfo, info_from_metadata, parse_info, read_model
+from edgekit.artifact.metadata import is_ort_format
 from edgekit.errors import ArtifactError, EdgekitError, SpecError, listed, quote
 from edgekit.image.source import Pixels
 from edgekit.runtime.run_limits import time_limit_s

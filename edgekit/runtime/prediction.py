@@ -15,6 +15,7 @@ from edgekit.image.load import Channels
 from edgekit.preprocess.adaptive_crops import AdaptivePlan
 from edgekit.preprocess.crops import CropPlan, plan_named
 from edgekit.preprocess.scores import Average, Score, best
+from edgekit.preprocess.scoring import Scoring
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,7 +24,7 @@ AnyPlan: TypeAlias = "CropPlan | AdaptivePlan"
 Plan: TypeAlias = "str | int | AnyPlan"  # or its name
 Probabilities: TypeAlias = "npt.NDArray[np.float64]"
 
-UNKNOWN = "unknown"
+UNKNOWN, NONE = "unknown", "none"
 ADAPTIVE = "adaptive"
 _SHOWN = 3  # classes in a repr
 
@@ -74,6 +75,7 @@ class Prediction:
         logits: float64 (classes,), the mean over the views.
         views: number of different views that the network has seen.
         unknown_below: probability below which the label is "unknown".
+        assigned: of a multi-label model, the classes above their thresholds, most probable first; otherwise None.
 
     Example:
         >>> from edgekit import Classifier
@@ -91,6 +93,23 @@ class Prediction:
     logits: Probabilities
     views: int
     unknown_below: float = 0.0
+    assigned: tuple[Score, ...] | None = None
+
+    @property
+    def labels(self) -> tuple[Score, ...]:
+        """The labels of the image, most probable first.
+
+        Of a multi-label model, the classes above their thresholds, any number of them; otherwise the most probable
+        class alone, or nothing if `is_unknown`.
+
+        Example:
+            >>> from edgekit import Classifier
+            >>> sorted(score.label for score in Classifier("tags.onnx").predict("two.png").labels)
+            ['blue', 'red']
+        """
+        if self.assigned is not None:
+            return self.assigned
+        return () if self.is_unknown else self.top[:1]
 
     @property
     def is_unknown(self) -> bool:
@@ -99,8 +118,8 @@ class Prediction:
 
     @property
     def label(self) -> str:
-        """The most probable class, or "unknown" if `is_unknown`; `top` always names classes."""
-        return UNKNOWN if self.is_unknown else self.top[0].label
+        """The first of `labels`; without any, "unknown" if `is_unknown`, or "none". `top` always names classes."""
+        return self.labels[0].label if self.labels else UNKNOWN if self.is_unknown else NONE
 
     @property
     def probability(self) -> float:
@@ -111,7 +130,8 @@ class Prediction:
         """The classes in `top` as JSON-ready values.
 
         Returns:
-            {"top": [{"label": str, "index": int, "probability": float}, ...]}, and "unknown": True if `is_unknown`.
+            {"top": [{"label": str, "index": int, "probability": float}, ...]}, and "unknown": True if `is_unknown`; of
+            a multi-label model also "labels", a list of the same kind, which may be empty.
 
         Example:
             >>> import json
@@ -119,15 +139,16 @@ class Prediction:
             >>> print(json.dumps(Classifier("model.onnx").predict("photo.jpg", top=1).to_dict()))
             {"top": [{"label": "nut", "index": 1, "probability": ...}]}
         """
-        top = [{"label": s.label, "index": s.index, "probability": s.probability} for s in self.top]
-        return {"top": top, "unknown": True} if self.is_unknown else {"top": top}
+        labels = {} if self.assigned is None else {"labels": _score_dicts(self.assigned)}
+        return labels | {"top": _score_dicts(self.top)} | ({"unknown": True} if self.is_unknown else {})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Prediction):
             return NotImplemented
-        return (self.top, self.views, self.unknown_below) == (other.top, other.views, other.unknown_below) and all(
-            np.array_equal(ours, theirs)
-            for ours, theirs in (
+        ours, theirs = ((p.top, p.views, p.unknown_below, p.assigned) for p in (self, other))
+        return ours == theirs and all(
+            np.array_equal(mine, other_one)
+            for mine, other_one in (
                 (self.probabilities, other.probabilities),
                 (self.uncalibrated, other.uncalibrated),
                 (self.logits, other.logits),
@@ -135,12 +156,13 @@ class Prediction:
         )
 
     def __repr__(self) -> str:
-        scores = [f"{quote(score.label)} {score.probability:.3f}" for score in self.top[:_SHOWN]]
-        more = ["..."] * (len(self.top) > _SHOWN)
-        return f"Prediction({f'{UNKNOWN}: ' * self.is_unknown}{', '.join([*scores, *more])})"
+        shown, prefix = self.assigned or self.top, "" if self.labels else f"{self.label}: "
+        scores = [f"{quote(score.label)} {score.probability:.3f}" for score in shown[:_SHOWN]]
+        more = ["..."] * (len(shown) > _SHOWN)
+        return f"Prediction({prefix}{', '.join([*scores, *more])})"
 
     def _repr_html_(self) -> str:
-        """A bar for each class in `top`, for notebooks with a light or a dark theme."""
+        """A bar for each label of a multi-label model, otherwise for each class in `top`; for light and dark themes."""
         from html import escape  # here, because only notebooks need it
 
         rows = "".join(
@@ -148,14 +170,19 @@ class Prediction:
             f'<div style="background:#3b82f6;height:0.7em;border-radius:2px;min-width:1px;'
             f'width:{100 * score.probability:.1f}%"></div>'
             f'<div style="text-align:right">{100 * score.probability:.1f}%</div>'
-            for score in self.top
+            for score in self.assigned or self.top
         )
-        reason = f'<div style="grid-column:1/-1">{UNKNOWN}: no class reaches {100 * self.unknown_below:.1f}%</div>'
+        limit = "is above its threshold" if self.assigned is not None else f"reaches {100 * self.unknown_below:.1f}%"
+        reason = f'<div style="grid-column:1/-1">{self.label}: no class {limit}</div>'
         return (
             '<div style="display:grid;grid-template-columns:fit-content(24em) 12em max-content;gap:3px 10px;'
             'align-items:center;justify-content:start;font-variant-numeric:tabular-nums">'
-            f"{reason * self.is_unknown}{rows}</div>"
+            f"{'' if self.labels else reason}{rows}</div>"
         )
+
+
+def _score_dicts(scores: tuple[Score, ...]) -> list[dict[str, Any]]:
+    return [{"label": score.label, "index": score.index, "probability": score.probability} for score in scores]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -186,6 +213,8 @@ class Request:
     def plan_for(self, info: ArtifactInfo, name: str) -> AnyPlan:
         """The plan for the model of `info`, which messages call `name`."""
         plan = self.plan
+        if info.task == "multi-label":
+            self._check_multi_label(name)
         if plan == ADAPTIVE:
             if info.adaptive_crops is None:
                 raise SpecError(f"{name}: has no adaptive crops; `edgekit crops` fits them and writes a file with them")
@@ -196,7 +225,16 @@ class Request:
             raise SpecError(f"`budget` needs the plan {ADAPTIVE!r} (got {quote(plan)})")
         return plan_named(plan)
 
-    def prediction(self, scores: ClassScores, labels: tuple[str, ...], timings: Timings) -> Prediction:
+    def _check_multi_label(self, name: str) -> None:
+        """Raises SpecError for what compares classes: those of a multi-label model do not compete."""
+        if self.plan == ADAPTIVE or isinstance(self.plan, AdaptivePlan):
+            raise SpecError(f"{name}: a multi-label model has no adaptive crops; choose another `plan`, such as 'flip'")
+        if self.unknown_below:
+            raise SpecError(f"{name}: a multi-label model has thresholds of its own; leave out `unknown_below`")
+
+    def prediction(
+        self, scores: ClassScores, labels: tuple[str, ...], scoring: Scoring, timings: Timings
+    ) -> Prediction:
         """The prediction that the caller gets."""
         return Prediction(
             top=best(scores.probabilities, labels, self.top, tie_breaker=scores.uncalibrated),
@@ -206,4 +244,10 @@ class Request:
             logits=scores.logits,
             views=scores.views,
             unknown_below=self.unknown_below,
+            assigned=_assigned(scores.probabilities, labels, scoring) if scoring.is_multi_label else None,
         )
+
+
+def _assigned(probabilities: Probabilities, labels: tuple[str, ...], scoring: Scoring) -> tuple[Score, ...]:
+    is_assigned = scoring.assigned(probabilities)
+    return tuple(score for score in best(probabilities, labels, len(labels)) if is_assigned[score.index])

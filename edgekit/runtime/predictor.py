@@ -16,6 +16,7 @@ from edgekit.errors import ImageError, SpecError, unknown
 from edgekit.image.load import Channels, LoadedImage, open_image
 from edgekit.image.source import ImageSource
 from edgekit.preprocess.scores import Average
+from edgekit.preprocess.scoring import Scoring
 from edgekit.runtime.decoding import are_close, enough_for
 from edgekit.runtime.prediction import AnyPlan, ClassScores, Plan, Prediction, Request, Stopwatch
 
@@ -35,6 +36,11 @@ class Predictor(ABC):
     @abstractmethod
     def models(self) -> tuple[Classifier, ...]:
         """The classifiers that predict: one, or the members of an ensemble."""
+
+    @property
+    @abstractmethod
+    def scoring(self) -> Scoring:
+        """How logits become probabilities, and these labels."""
 
     @abstractmethod
     def warmup(self) -> None:
@@ -221,9 +227,9 @@ class Predictor(ABC):
         opened = open_image(image, limits=self.models[0].limits, channels=channels)
         specs = [model.info.preprocess for model in self.models]
         views = [view for spec, plan in zip(specs, plans, strict=True) for view in plan.views(opened.size, spec)]
-        exact = any(model.exact for model in self.models)
+        needs_all = any(model.exact or not model.info.preprocess.antialiased for model in self.models)
         color = max((spec.color for spec in specs), key=len)
-        return opened.decode(color, min_size=None if exact else enough_for(views))
+        return opened.decode(color, min_size=None if needs_all else enough_for(views))
 
     def __enter__(self) -> Self:
         return self
@@ -245,16 +251,16 @@ class Predictor(ABC):
         return [request.plan_for(model.info, model.name) for model in self.models]
 
     def _predict(self, image: ImageSource, request: Request) -> Prediction:
-        plans, watch = self._plans(request), Stopwatch()
+        plans, scoring, watch = self._plans(request), self.scoring, Stopwatch()
         loaded = self.load(image, plans, channels=request.channels)
         watch.lap("load_ms")
         scores = self._scores(loaded, plans, request.average, watch)
-        if are_close(scores.uncalibrated):  # the lead that counts as close was measured without temperatures
+        if are_close(scores.uncalibrated, scoring):  # the lead that counts as close was measured without temperatures
             full = loaded.in_full()
             watch.lap("load_ms")
             if full is not None:
                 scores = self._scores(full, plans, request.average, watch, exact=True)
-        return request.prediction(scores, self.labels, watch.timings)
+        return request.prediction(scores, self.labels, scoring, watch.timings)
 
     def _predict_many(
         self, images: Iterable[ImageSource | ImageError], request: Request, *, workers: int, raises: bool

@@ -17,7 +17,8 @@ class Progress:
         step: number of finished steps of this epoch.
         steps: number of steps in an epoch.
         loss: mean training loss of this epoch so far.
-        accuracy: training accuracy of this epoch so far, 0 to 1.
+        accuracy: training accuracy of this epoch so far, 0 to 1; of multi-label images, the share whose labels are all
+            right.
         images_per_s: training speed, of all processes together.
     """
 
@@ -38,8 +39,9 @@ class EpochResult:
         epoch: number of the epoch, from 1.
         epochs: number of epochs.
         loss: mean training loss.
-        train_accuracy: accuracy on the augmented training images, 0 to 1.
-        val_accuracy: accuracy on the validation images, 0 to 1; None if this epoch was not evaluated.
+        train_accuracy: accuracy on the augmented training images, as in `Progress`, 0 to 1.
+        val_accuracy: accuracy on the validation images (multi-label: mAP), 0 to 1; None if this epoch was not
+            evaluated.
         seconds: duration, evaluation included.
     """
 

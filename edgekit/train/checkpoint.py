@@ -18,6 +18,7 @@ from torch import Tensor
 from edgekit.artifact.older_schemas import with_schema_2
 from edgekit.errors import WeightsError, check_types, quote
 from edgekit.files import write_atomically
+from edgekit.preprocess.scores import Task
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
@@ -44,6 +45,11 @@ class Checkpoint:
     classes: tuple[str, ...]
     tensors: Mapping[str, Tensor]
     state: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """The task of a finished network: "multi-label" if it was trained on images with several labels each."""
+        return "multi-label" if self.state.get("task") == "multi-label" else "single-label"
 
     def network(self) -> Network:
         """Build the trained network, in evaluation mode."""

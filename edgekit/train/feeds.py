@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgekit.dataset import ImageSet
 from edgekit.train.augmentations.color import ColorAxes, color_axes
 from edgekit.train.distributed import TrainingProcess
-from edgekit.train.loader import Batch, epoch_order, evaluation_batches, training_batches
+from edgekit.train.loader import Batch, epoch_order, evaluation_batches, targets, training_batches
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.network import Network, PixelNetwork
 
@@ -101,7 +101,7 @@ class FeatureFeed:
         body = PixelNetwork(network.body, mean=preprocess.mean, std=preprocess.std)
         body.to(next(network.parameters()).device)
         self._recipe, self._process = recipe, process
-        self._labels, self._val_labels = torch.tensor(training.labels), torch.tensor(validation.labels)
+        self._labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
         self._copies = [
             _augmented_features(body, training, recipe=recipe, copy=copy, workers=workers, process=process)
             for copy in range(recipe.augment.feature_copies)

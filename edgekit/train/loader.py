@@ -30,8 +30,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: uint8 (N, height, width, channels) pixels, or float32 (N, features).
-        labels: int64 (N,) class indexes.
-        partner_labels: int64 (N,) class indexes of the images mixed in with weight 1 - share.
+        labels: int64 (N,) class indexes; of multi-label images float32 (N, classes), 1 for each label of an image.
+        partner_labels: the same of the images mixed in with weight 1 - share.
         share: weight of `labels`, 0 to 1; 1 without mixing.
         step_size: number of images of the step in all processes together.
     """
@@ -41,6 +41,12 @@ class Batch(NamedTuple):
     partner_labels: Tensor
     share: float
     step_size: int
+
+
+def targets(images: ImageSet) -> npt.NDArray[Any]:
+    """The labels of all images, as in `Batch.labels`."""
+    truth = images.truth()
+    return truth if truth.ndim == 1 else truth.astype(np.float32)
 
 
 def epoch_order(count: int, recipe: Recipe, epoch: int) -> list[npt.NDArray[np.int64]]:
@@ -129,13 +135,14 @@ def evaluation_batches(
 class _AugmentedImages(Dataset[MixedBatch]):
     def __init__(self, images: ImageSet, recipe: Recipe, axes: ColorAxes | None) -> None:
         self.images, self.recipe, self.axes = images, recipe, axes
+        self.targets = targets(images)
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
             pixels = np.stack([self._pixels(*key) for key in keys])
         except ImageError as error:
             return error
-        labels = np.array([self.images.labels[index] for _, index in keys], np.int64)
+        labels = self.targets[[index for _, index in keys]]
         rng = np.random.default_rng((self.recipe.seed, *keys[0], 1))
         return mixed(pixels, labels, self.recipe.augment, rng)
 
@@ -150,13 +157,14 @@ class _AugmentedImages(Dataset[MixedBatch]):
 class _CenterCrops(Dataset[MixedBatch]):
     def __init__(self, images: ImageSet, preprocess: Preprocess) -> None:
         self.images, self.preprocess = images, preprocess
+        self.targets = targets(images)
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
             pixels = np.stack([self._pixels(index) for _, index in keys])
         except ImageError as error:
             return error
-        labels = torch.tensor([self.images.labels[index] for _, index in keys])
+        labels = torch.from_numpy(self.targets[[index for _, index in keys]])
         return torch.from_numpy(pixels), labels, labels, 1.0
 
     def _pixels(self, index: int) -> Pixels:

@@ -9,23 +9,24 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError, EdgekitError, check_types, quote
+from edgekit.errors import EdgekitError, check_types
 from edgekit.plots.training import write_training_plots
 from edgekit.train.callbacks import Callbacks, EpochResult, Progress
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import TrainingProcess, training_process
 from edgekit.train.feeds import Feed
 from edgekit.train.interrupt import stop_requests, torch_failures_explained
-from edgekit.train.loader import Batch, steps_per_epoch
-from edgekit.train.metrics import accuracy, batch_loss, confusion_matrix
+from edgekit.train.loader import Batch
+from edgekit.train.metrics import EVALUATORS, Evaluator, batch_loss, correct_images
 from edgekit.train.optimizer import set_learning_rate
 from edgekit.train.recipe import Recipe
 from edgekit.train.run_folder import RunFolder
-from edgekit.train.setup import create_feed, initial_state
+from edgekit.train.setup import check_same_kind, checked_steps, create_feed, initial_state
 from edgekit.train.state import TrainingState
 from edgekit.zoo.network import AUXILIARY_WEIGHT
 
@@ -87,13 +88,15 @@ def train(
     """
     check_types(Recipe, recipe=recipe)
     check_types(str | os.PathLike, run=run)
-    _check_same_classes(training, validation)
+    check_same_kind(training, validation)
     with torch_failures_explained(), training_process(device) as (process, process_device):
-        steps = _checked_steps(training, recipe, process)
+        steps = checked_steps(training, recipe, process)
         callbacks = Callbacks(on_step, on_epoch, on_note) if process.writes else Callbacks()
         files = RunFolder(Path(run), writes=process.writes)
         saved = files.checkpoint_to_resume(resume=resume)
-        state = initial_state(recipe, training.classes, device=process_device, on_note=callbacks.on_note)
+        state = initial_state(
+            recipe, training.classes, device=process_device, task=training.task, on_note=callbacks.on_note
+        )
         state.position.images = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
@@ -102,29 +105,19 @@ def train(
             callbacks.on_note(f"{run}: no checkpoint to resume from; starting from the beginning")
         files.write_start(recipe, {"device": process_device, "processes": process.world, "workers": workers})
         feed = create_feed(state, training, validation, workers=workers, process=process)
+        evaluator = EVALUATORS[state.task](
+            classes=len(training.classes), share=process.share(np.arange(len(validation))), images=len(validation)
+        )
         return _Loop(
-            state, feed, files=files, process=process, callbacks=callbacks, steps=steps, evaluate_every=evaluate_every
+            state,
+            feed,
+            evaluator=evaluator,
+            files=files,
+            process=process,
+            callbacks=callbacks,
+            steps=steps,
+            evaluate_every=evaluate_every,
         ).run()
-
-
-def _check_same_classes(training: ImageSet, validation: ImageSet) -> None:
-    check_types(ImageSet, training=training, validation=validation)
-    if training.classes != validation.classes:
-        raise DataError(
-            f"train and val must have the same classes: train has {quote(training.classes)}, val has "
-            f"{quote(validation.classes)}"
-        )
-
-
-def _checked_steps(training: ImageSet, recipe: Recipe, process: TrainingProcess) -> int:
-    """The number of steps of an epoch. Raises DataError if some step has no image for one of the processes."""
-    steps = steps_per_epoch(len(training), recipe)
-    if len(training) // steps < process.world:
-        raise DataError(
-            f"{process.world} processes need at least {process.world} images in every batch (got {len(training)} "
-            f"images and `batch_size` {recipe.optimize.batch_size})"
-        )
-    return steps
 
 
 class _Loop:
@@ -135,6 +128,7 @@ class _Loop:
         state: TrainingState,
         feed: Feed,
         *,
+        evaluator: Evaluator,
         files: RunFolder,
         process: TrainingProcess,
         callbacks: Callbacks,
@@ -142,11 +136,11 @@ class _Loop:
         evaluate_every: int,
     ) -> None:
         self.state, self.feed, self.files, self.process, self.callbacks = state, feed, files, process, callbacks
-        self.steps, self.evaluate_every = steps, evaluate_every
+        self.evaluator, self.steps, self.evaluate_every = evaluator, steps, evaluate_every
         self.optimize = state.recipe.optimize
         self.training_network = process.data_parallel(state.training_network)
         self.device = next(state.network.parameters()).device
-        self.confusion: Tensor | None = None
+        self.collected: Tensor | None = None
 
     def run(self) -> Checkpoint:
         with stop_requests() as requested:
@@ -158,18 +152,21 @@ class _Loop:
             self.process.barrier()
             finished = load_checkpoint(self.files.best)
         self.files.save_model(self.files.model, finished)
-        confusion = self._confusion_of(finished)
-        self.files.write_confusion(confusion, self.state.classes)
+        collected = self._collected_of(finished)
         if self.process.writes:
-            self.callbacks.on_note(
-                write_training_plots(self.files.folder, self.state.position.history, confusion, self.state.classes)
-            )
+            self._write_figures(collected)
         return finished
 
-    def _confusion_of(self, finished: Checkpoint) -> Tensor:
-        """The finished network's confusion matrix, even if an earlier epoch was the best or the run was resumed."""
-        if self.confusion is not None and finished.state["epoch"] == self.state.position.epoch:
-            return self.confusion
+    def _write_figures(self, collected: Tensor) -> None:
+        classes = self.state.classes
+        self.files.write_table(self.evaluator.table_name, self.evaluator.table(collected, classes))
+        confusion = self.evaluator.confusion(collected)
+        self.callbacks.on_note(write_training_plots(self.files.folder, self.state.position.history, confusion, classes))
+
+    def _collected_of(self, finished: Checkpoint) -> Tensor:
+        """What the evaluator collects of the finished network, even if an earlier epoch was the best or it resumed."""
+        if self.collected is not None and finished.state["epoch"] == self.state.position.epoch:
+            return self.collected
         self.state.averaged.load_state_dict(dict(finished.tensors))
         return self._evaluate()
 
@@ -185,8 +182,8 @@ class _Loop:
         counts = torch.tensor([position.loss_sum, position.correct, position.seen], dtype=torch.float64)
         loss_sum, correct, images = self.process.total(counts.to(self.device)).tolist()
         epoch = position.epoch + 1
-        self.confusion = self._evaluate() if self._is_evaluation_due(epoch) else None
-        val_accuracy = None if self.confusion is None else accuracy(self.confusion)
+        self.collected = self._evaluate() if self._is_evaluation_due(epoch) else None
+        val_accuracy = None if self.collected is None else self.evaluator.score(self.collected)
         result = EpochResult(
             epoch=epoch,
             epochs=self.optimize.epochs,
@@ -261,7 +258,7 @@ class _Loop:
         state.optimizer.step()
         if self.optimize.ema_decay:
             state.update_average(epoch * self.steps + step)
-        return loss_value, int((logits.detach().argmax(1).cpu() == batch.labels).sum())
+        return loss_value, correct_images(logits, batch.labels)
 
     def _divergence_error(self, problem: str, step: int) -> EdgekitError:
         checkpoint = f"{self.files.last} is unchanged" if self.files.last.exists() else "there is no checkpoint yet"
@@ -271,11 +268,9 @@ class _Loop:
         )
 
     def _evaluate(self) -> Tensor:
-        """The confusion matrix of the current network on the validation images."""
-        counts = confusion_matrix(
-            self.state.evaluation_network, self.feed.evaluation(), classes=len(self.state.classes)
-        )
-        return self.process.total(counts.to(self.device)).cpu()
+        """What the evaluator collects of the current network on the validation images."""
+        collected = self.evaluator.collect(self.state.evaluation_network, self.feed.evaluation())
+        return self.process.total(collected.to(self.device)).cpu()
 
 
 def _seed_device(device: torch.device, seed: int) -> None:

@@ -88,7 +88,8 @@ def find_learning_rate(
         0.0123
     """
     optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
-    state = initial_state(dataclasses.replace(recipe, optimize=optimize), training.classes, device=device)
+    recipe = dataclasses.replace(recipe, optimize=optimize)
+    state = initial_state(recipe, training.classes, device=device, task=training.task)
     feed = create_feed(state, training, training.subset(range(1)), workers=workers, process=TrainingProcess())
     state.train_mode()
     rates: list[float] = []

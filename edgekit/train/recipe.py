@@ -105,7 +105,7 @@ class Recipe(Choices):
         if "model" not in values:
             raise DataError('recipe: no model is named; add model = "NAME"')
         spec = spec_named(values["model"])
-        preprocess = Preprocess.from_dict(spec.preprocess.to_dict() | values.get("preprocess", {}))
+        preprocess = spec.preprocess.with_changes(values.get("preprocess", {}))
         tune = values.get("tune", "scratch")
         check_name("tune", tune, TUNES)
         augment = {"mirror": preprocess.color == "RGB", **TUNE_DEFAULTS[tune]["augment"]}

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import __version__ as pillow_version
-from torch import Tensor
 
 from edgekit import __version__
 from edgekit.errors import DataError, WeightsError
@@ -110,12 +109,10 @@ class RunFolder:
         if self.writes and history:
             write_atomically(self.folder / "results.csv", _csv([list(history[0]), *(r.values() for r in history)]))
 
-    def write_confusion(self, confusion: Tensor, classes: tuple[str, ...]) -> None:
-        """Write confusion.csv with a row for each true class and a column for each predicted one."""
+    def write_table(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write a CSV file, such as confusion.csv."""
         if self.writes:
-            rows = zip(classes, confusion.tolist(), strict=True)
-            table = [["true \\ predicted", *classes], *([name, *counts] for name, counts in rows)]
-            write_atomically(self.folder / "confusion.csv", _csv(table))
+            write_atomically(self.folder / name, _csv(rows))
 
 
 def free_folder(parent: Path, name: str) -> Path:

@@ -80,9 +80,8 @@ def screen_images(
     readable = (
         images.subset(i for i, result in enumerate(results) if isinstance(result, Size)) if unreadable else images
     )
-    counts = tuple(np.bincount(readable.labels, minlength=len(images.classes)).tolist())
-    all_counts = np.bincount(images.labels, minlength=len(images.classes))
-    for name, count, all_count in zip(images.classes, counts, all_counts, strict=True):
+    counts = tuple(readable.class_counts().tolist())
+    for name, count, all_count in zip(images.classes, counts, images.class_counts(), strict=True):
         if all_count and not count:
             raise DataError(f"no image of class {quote(name)} can be read: {reasons}")
     mean = np.mean(sizes, axis=0)

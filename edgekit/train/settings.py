@@ -168,7 +168,8 @@ class Augment:
     Each field is described by its help text, which `edgekit train --help` prints. Values are checked on construction.
 
     crop_scale is the random resized crop of Szegedy et al. 2014 (arXiv 1409.4842, section 6): a box of random shape,
-    stretched to the crop. Without it, the crop is cut at a random place of the resized and padded image. progressive
+    stretched to the crop. Without it, the crop is cut at a random place of the resized and padded image. If the
+    preprocessing squashes or letterboxes, both are cut from the squashed image, or the one with its border. progressive
     lists pairs of (share of the epochs, crop height and width in pixels): small crops cost less and come first (Tan and
     Le 2021, arXiv 2104.00298, section 4.2). mixup and cutmix combine two images of a batch.
 
@@ -179,7 +180,7 @@ class Augment:
     crop_scale: tuple[float, float] | tuple[()] = setting(
         (), "Random resized crop: smallest and largest share of the image area, above 0 to 1, e.g. 0.4,1.0."
     )
-    crop_padding: int = setting(0, "Random crop: pixels of black padding around the resized image.")
+    crop_padding: int = setting(0, "Random crop: pixels of padding around the resized image, in the color --fill.")
     progressive: tuple[tuple[float, int], ...] = setting(
         (), "Progressive resizing: crop size in pixels from each share of the epochs on, e.g. [[0.0, 24], [0.5, 32]]."
     )

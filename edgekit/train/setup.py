@@ -7,9 +7,12 @@ from collections.abc import Callable
 import torch
 
 from edgekit.dataset import ImageSet
+from edgekit.errors import DataError, check_types, quote
 from edgekit.hub.imagenet_weights import weights_path
+from edgekit.preprocess.scores import Task
 from edgekit.train.distributed import TrainingProcess, check_device
 from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
+from edgekit.train.loader import steps_per_epoch
 from edgekit.train.recipe import Recipe
 from edgekit.train.state import TrainingState
 from edgekit.train.tune import Tuning, choose_tuning, named_parts
@@ -19,7 +22,12 @@ from edgekit.zoo.weights import load_weights
 
 
 def initial_state(
-    recipe: Recipe, classes: tuple[str, ...], *, device: str, on_note: Callable[[str], None] = lambda note: None
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    *,
+    device: str,
+    task: Task = "single-label",
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> TrainingState:
     """Build the state before the first step: the recipe's network with its initial weights.
 
@@ -27,6 +35,7 @@ def initial_state(
         recipe: what to train, and from which weights.
         classes: class names, in the order of the logits.
         device: "cpu", "cuda" or "cuda:NUMBER".
+        task: that of the images.
         on_note: called with each message for the user.
 
     Raises:
@@ -47,7 +56,9 @@ def initial_state(
     on_note(_parameter_summary(network, tuning))
     if tuning.folded:
         on_note("batch normalization is folded into these weights; its layers stay fixed, in evaluation mode")
-    return TrainingState(recipe, network, tuning, classes=classes)
+    if task == "multi-label":
+        on_note("several labels per image: training with binary cross-entropy, judged by mAP")
+    return TrainingState(recipe, network, tuning, classes=classes, task=task)
 
 
 def create_feed(
@@ -68,6 +79,32 @@ def create_feed(
     if state.tuning.body_frozen:
         return FeatureFeed(state.network, training, validation, state.recipe, workers=workers, process=process)
     return ImageFeed(training, validation, state.recipe, workers=workers, process=process)
+
+
+def check_same_kind(training: ImageSet, validation: ImageSet) -> None:
+    """Raise DataError unless both have the same classes and the same task, and images with labels."""
+    check_types(ImageSet, training=training, validation=validation)
+    if training.task != validation.task:
+        raise DataError(f"train and val must have the same task: train is {training.task}, val is {validation.task}")
+    for name, images in (("train", training), ("val", validation)):
+        if images.label_sets is not None and not any(images.label_sets):
+            raise DataError(f"none of the {len(images)} {name} images has a label; at least one must have one")
+    if training.classes != validation.classes:
+        raise DataError(
+            f"train and val must have the same classes: train has {quote(training.classes)}, val has "
+            f"{quote(validation.classes)}"
+        )
+
+
+def checked_steps(training: ImageSet, recipe: Recipe, process: TrainingProcess) -> int:
+    """The number of steps of an epoch. Raises DataError if some step has no image for one of the processes."""
+    steps = steps_per_epoch(len(training), recipe)
+    if len(training) // steps < process.world:
+        raise DataError(
+            f"{process.world} processes need at least {process.world} images in every batch (got {len(training)} "
+            f"images and `batch_size` {recipe.optimize.batch_size})"
+        )
+    return steps
 
 
 def _parameter_summary(network: Network, tuning: Tuning) -> str:

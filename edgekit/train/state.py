@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.errors import DataError, listed, quote
+from edgekit.preprocess.scores import Task
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
 from edgekit.train.recipe import Recipe
@@ -28,7 +29,7 @@ class Position:
         loss_sum: sum of the losses of this epoch's images so far.
         correct: number of this epoch's images that were predicted correctly so far.
         seen: number of this epoch's images so far.
-        best: best validation accuracy so far, 0 to 1; -1 before the first evaluation.
+        best: best validation score so far (top-1 or mAP), 0 to 1; -1 before the first evaluation.
         best_epoch: number of epochs after which it was reached.
         history: one row for each finished epoch, as in results.csv.
         images: fingerprint of the training and validation images.
@@ -71,8 +72,16 @@ class TrainingState:
             trained, the inputs of both are features, otherwise pixels.
     """
 
-    def __init__(self, recipe: Recipe, network: Network, tuning: Tuning, *, classes: tuple[str, ...]) -> None:
-        self.recipe, self.network, self.tuning, self.classes = recipe, network, tuning, classes
+    def __init__(
+        self,
+        recipe: Recipe,
+        network: Network,
+        tuning: Tuning,
+        *,
+        classes: tuple[str, ...],
+        task: Task = "single-label",
+    ) -> None:
+        self.recipe, self.network, self.tuning, self.classes, self.task = recipe, network, tuning, classes, task
         self.position = Position()
         freeze(network, tuning)
         self.averaged = copy.deepcopy(network).eval() if recipe.optimize.ema_decay else network
@@ -116,6 +125,7 @@ class TrainingState:
         """The network alone, as evaluated and exported; identical for the same recipe, data and machine."""
         history = self.position.history
         facts = {"epoch": self.position.epoch, "val_accuracy": history[-1]["val_accuracy"] if history else None}
+        facts |= {} if self.task == "single-label" else {"task": self.task}
         tensors = dict(self.averaged.state_dict())
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=facts)
 

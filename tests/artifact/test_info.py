@@ -15,6 +15,7 @@ from edgekit.artifact.info import (
     parse_info,
     read_info,
     read_model,
+    with_info,
     write_info,
 )
 from edgekit.artifact.metadata import read_metadata, with_metadata
@@ -33,6 +34,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.text(), JSON, max_size=3)
+PLAN = AdaptivePlan(view_names=("center", "wide"), temperature=1.5, curve=((1.0, 0.0), (2.0, 1.0)), budget=1.25)
 INFOS = st.builds(
     ArtifactInfo,
     model=NAMES,
@@ -154,4 +156,47 @@ def test_parse_info_refuses_broken_adaptive_crops(wrong):
     document = json.dumps(tiny_info().to_dict() | {"adaptive_crops": wrong})
     model = with_metadata(tiny_model().SerializeToString(), {"edgekit": document})
     with pytest.raises(ArtifactError, match=r"a\.onnx: .*crops"):
+        parse_info(model, name="a.onnx")
+
+
+def multi_label_info(**changes):
+    return tiny_info(**{"task": "multi-label", "thresholds": (0.5, 0.25, 0.75, 0.5)} | changes)
+
+
+def test_a_multi_label_model_round_trips_and_names_its_task_for_other_tools():
+    info = multi_label_info(thresholds_fit={"images": 100, "maximizes": "F1 of each class"})
+    document = json.loads(json.dumps(info.to_dict()))
+    assert (document["task"], document["thresholds"]) == ("multi-label", [0.5, 0.25, 0.75, 0.5])
+    assert ArtifactInfo.from_dict(document) == info
+    assert read_metadata(with_info(tiny_model().SerializeToString(), info))["task"] == "multi-label"
+    assert info.scoring.thresholds == info.thresholds
+
+
+def test_to_dict_writes_task_and_thresholds_only_if_they_are_not_the_defaults():
+    assert not {"task", "thresholds", "thresholds_fit"} & set(tiny_info().to_dict())
+    assert not {"thresholds", "thresholds_fit"} & set(multi_label_info(thresholds=None).to_dict())
+    assert ArtifactInfo.from_dict(tiny_info().to_dict() | {"task": None}).task == "single-label"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"thresholds": (0.5,)}, "`thresholds` has 1 values for 4 labels"),
+        ({"temperature": 0.7}, "`temperature` needs the task 'single-label'"),
+        ({"adaptive_crops": PLAN}, "`adaptive_crops` needs the task 'single-label'"),
+    ],
+)
+def test_a_multi_label_model_refuses_what_does_not_fit_it(changes, message):
+    with pytest.raises(ArtifactError, match=message):
+        multi_label_info(**changes)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"task": "detect"}, {"task": 5}, {"thresholds": [0.5] * 4}, {"task": "multi-label", "thresholds": [2.0] * 4}],
+    ids=str,
+)
+def test_parse_info_refuses_a_broken_task_and_names_the_file(wrong):
+    model = with_metadata(tiny_model().SerializeToString(), {"edgekit": json.dumps(tiny_info().to_dict() | wrong)})
+    with pytest.raises(ArtifactError, match=r"a\.onnx: .*(task|thresholds)"):
         parse_info(model, name="a.onnx")

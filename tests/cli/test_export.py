@@ -56,16 +56,19 @@ def test_export_fits_a_temperature_to_a_fifth_of_the_labeled_images(edgekit, tmp
     data = write_drawn(model, 260, temperature=0.5)
     code, out, err = edgekit("export", "lenet5", *weights, "--images", data, "-o", model)
     info = read_info(model)
-    assert (code, info.metrics["images"], info.temperature_fit["images"]) == (0, 160, 100)
+    assert (code, info.metrics["images"], info.temperature_fit["images"]) == (0, 260, 100)
+    assert info.metrics["ece_images"] == 160
     assert info.temperature_fit["interval"][0] < 0.5 < info.temperature_fit["interval"][1]
     assert f"temperature {info.temperature:.3g} (95% interval " in out
     assert "no temperature" not in err
+    (evaluated,) = json.loads(edgekit("evaluate", model, data, "--json")[1])["models"]
+    assert evaluated["recorded_top1"] == evaluated["top1"]["value"] == info.metrics["top1"]
     assert edgekit("export", "lenet5", *weights, "--images", data, "--no-temperature", "-o", model)[0] == 0
     assert (read_info(model).temperature, read_info(model).metrics["images"]) == (None, 260)
     few = write_drawn(model, 50, temperature=0.5, name="few")
     code, _, err = edgekit("export", "lenet5", *weights, "--images", few, "-o", model)
     assert (code, read_info(model).metrics["images"]) == (0, 50)
-    assert "note: no temperature is fitted: it needs 200 labeled images, of which half judge (got 50 images)" in err
+    assert "note: no temperature is fitted: it needs 200 labeled images (got 50 images)" in err
 
 
 def test_export_of_a_file_keeps_its_temperature(edgekit, mistake, tmp_path):

@@ -1,16 +1,18 @@
 """`edgekit quantize` and `edgekit verify` from the command line."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from made_networks import conv_network, noise, write_network
+from made_networks import conv_network, network_info, noise, write_network
+from made_precisions import in_int8
 from PIL import Image
 
 from edgekit import Classifier
-from edgekit.artifact.info import read_info
+from edgekit.artifact.info import read_info, write_info
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_quantize_needs_only_a_folder(network, photos, tmp_path):
     assert rows[0].split()[:2] == ["scheme", "top-1"]
     assert rows[2].split()[:2] == ["float32", "100.00%"]
     assert rows[3].split()[0] == "int8"
-    assert "note: no temperature is fitted: it needs 200 labeled images, of which half judge (got 30" in done.stderr
+    assert "note: no temperature is fitted: it needs 200 labeled images (got 30" in done.stderr
     assert read_info(written).temperature is None
     assert f"wrote {written}" in done.stderr
     again = edgekit("quantize", model, *options)
@@ -67,14 +69,14 @@ def test_quantize_fits_a_temperature_to_a_fifth_of_the_labeled_images(network, w
     options = ("--calibration", data, "--samples", 10, "--min-speedup", 0, "--max-drop", 100, "--scheme", "int8")
     done = edgekit("quantize", model, *options, "-o", tmp_path / "fitted.onnx")
     info = read_info(tmp_path / "fitted.onnx")
-    assert (info.temperature_fit["images"], info.metrics["images"]) == (100, 120)
+    assert (info.temperature_fit["images"], info.metrics["images"], info.metrics["ece_images"]) == (100, 220, 120)
     assert f"temperature {info.temperature:.3g} (95% interval " in done.stdout
     assert "no temperature" not in done.stderr
     done = edgekit("quantize", model, *options, "--json", "-o", tmp_path / "again.onnx")
     assert json.loads(done.stdout)["temperature"] == info.temperature
     done = edgekit("quantize", model, *options, "--no-temperature", "--json", "-o", tmp_path / "plain.onnx")
     assert json.loads(done.stdout)["temperature"] is None
-    assert read_info(tmp_path / "plain.onnx").metrics["images"] == 220
+    assert read_info(tmp_path / "plain.onnx").metrics.keys() == {"images", "top1", "top5"}
     assert "no temperature" not in done.stderr
 
 
@@ -83,6 +85,22 @@ def test_quantize_refuses_limits_that_are_not_numbers(option, network, photos):
     done = edgekit("quantize", network, "--calibration", photos, "-o", "x.onnx", option, "nan")
     assert (done.returncode, done.stdout) == (2, "")
     assert option in done.stderr
+
+
+@pytest.mark.slow
+def test_quantize_of_an_int8_file_compares_it_with_the_float32_model(network, photos, tmp_path):
+    int8, options = tmp_path / "int8.onnx", ("--calibration", photos, "--samples", 10, "--min-speedup", 0)
+    info = dataclasses.replace(network_info(), precision="int8")
+    write_info(in_int8("QDQ").SerializeToString(), info, int8)
+    done = edgekit("quantize", int8, *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing to quantize: all 5 layers are int8 already; " in done.stderr
+    assert "set --against to that model and leave out --scheme" in done.stderr
+    done = edgekit("quantize", int8, *options, "--against", network, "-o", tmp_path / "judged.onnx")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:4]] == ["float32", "unchanged"]
+    assert f"note: {int8}: all 5 layers are int8 already, so the model is compared, not quantized" in done.stderr
+    assert f"wrote {tmp_path / 'judged.onnx'} (unchanged); " in done.stderr
 
 
 def test_quantize_never_replaces_the_float32_file(network, photos):

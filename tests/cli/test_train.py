@@ -5,8 +5,12 @@ import shlex
 import shutil
 from functools import partial
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from edgekit import Classifier
+from edgekit.preprocess.crops import PLANS
 from edgekit.train.checkpoint import load_checkpoint
 from edgekit.train.recipe import read_recipe
 
@@ -73,6 +77,43 @@ def test_train_options_override_the_recipe_and_are_recorded(train, bars, tmp_pat
     assert written.augment.crop_padding == 2
     assert written.arguments == {"dropout": 0.1}
     assert written.preprocess.mean == (0.2,)
+
+
+@pytest.mark.parametrize(
+    ("options", "described"),
+    [
+        (("--fit", "squash"), "32x32 L, squashed to 28x28, bilinear, padded by 2"),
+        (
+            ("--fit", "letterbox", "--resize", "24,30", "--fill", "9", "--resampler", "torch"),
+            "32x32 L, letterboxed into 24x30, bilinear as in torch, not antialiased, padded by 2, filled with 9",
+        ),
+    ],
+    ids=["squash", "letterbox"],
+)
+def test_train_with_another_fit_ends_in_a_model_that_predicts_with_it(
+    train, edgekit, bars, tmp_path, options, described
+):
+    run, model, image = tmp_path / "run", tmp_path / "model.onnx", tmp_path / "wide.png"
+    small = ("--model", "lenet5", "--epochs", "1", "--batch-size", "30", "--workers", "0", "--crop-scale", "0.5,1")
+    code, _, err = train(bars, *small, *options, "--run", run)
+    assert code == 0, err
+    code, _, err = edgekit("export", run / "model.safetensors", "--golden", "2", "--images", bars, "-o", model)
+    assert code == 0, err
+    code, out, _ = edgekit("inspect", model)
+    assert described in out
+    noise = np.random.default_rng(0).integers(0, 256, (40, 90), np.uint8)
+    Image.fromarray(noise).save(image)
+    code, out, _ = edgekit("predict", image, "--model", model, "--json")
+    assert code == 0
+    classifier = Classifier(model)
+    spec = classifier.info.preprocess
+    assert spec.describe() == described
+    logits = classifier.logits(spec.pixels(Image.fromarray(noise)))[0]
+    probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    (scores,) = (json.loads(line)["top"] for line in out.splitlines())
+    assert scores[0]["probability"] == pytest.approx(probabilities.max(), abs=1e-4)
+    for plan in PLANS:
+        assert classifier.predict(image, plan=plan).views <= len(PLANS[plan])
 
 
 def test_train_writes_json_lines_and_splits_by_val_fraction(train, bars, tmp_path):

@@ -356,3 +356,51 @@ def test_read_reads_the_shared_data_sets(shared):
     assert len(read(shared / "data/hymenoptera", "val")) == 153
     photos = read(shared / "data/imagenet-photos", "all")
     assert (len(photos), len(photos.classes), photos.labels[:3]) == (500, 1000, (0, 2, 4))
+
+
+SEVERAL = "file,labels,split\na.png,red|blue,train\nb.png, blue ,train\nc.png,,train\nd.png,green|red|red,val\n"
+
+
+def test_read_reads_several_labels_per_image(tmp_path):
+    images = read(make_table(tmp_path, SEVERAL.replace("green|", "")), "all")
+    assert (images.classes, images.label_sets, images.labels) == (("blue", "red"), ((0, 1), (0,), (), (1,)), ())
+    assert images.task == "multi-label"
+    assert images.truth().tolist() == [[True, True], [True, False], [False, False], [False, True]]
+    assert images.class_counts().tolist() == [2, 2]
+    assert images.subset([3, 0]).label_sets == ((1,), (0, 1))
+    assert images.fingerprint() != images.subset([1, 0, 2, 3]).fingerprint()
+    with pytest.raises(DataError, match="val has classes that train does not have: 'green'"):
+        read(make_table(tmp_path, SEVERAL), "val")
+
+
+def test_read_reads_a_column_of_0_and_1_for_each_class(tmp_path):
+    images = read(make_table(tmp_path, "File,Red,Light blue\na.png,1,1\nb.png,0,0\n"), "all")
+    assert (images.classes, images.label_sets) == (("Red", "Light blue"), ((0, 1), ()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,red,blue\na.png,1,0\nb.png,2,1\n", r"a class with 0 or 1 in every line \(line 3, 'red': '2'\)"),
+        ("file,labels\na.png,red;blue\nb.png,blue\n", r"a\.png: .* separated with '\|' \(got 'red;blue'\)"),
+        ('file,labels\na.png,"red,blue"\nb.png,"blue,green"\n', r"separated with '\|' \(got 'red,blue'\)"),
+    ],
+)
+def test_read_refuses_a_table_of_several_labels_that_it_would_misread(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        read(make_table(tmp_path, text), "all")
+
+
+def test_read_accepts_commas_in_the_names_of_several_labels(tmp_path):
+    table = make_table(tmp_path, 'file,labels\na.png,"tench, Tinca tinca"\nb.png,goldfish\n')
+    assert read(table, "all").classes == ("goldfish", "tench, Tinca tinca")
+
+
+def test_read_both_draws_the_same_share_of_the_rarest_classes_of_images_with_several_labels(tmp_path):
+    lines = [f"{n:02d}.png,{'common|rare' if n < 10 else 'common' if n < 60 else ''}\n" for n in range(80)]
+    table = make_table(tmp_path, "file,labels\n" + "".join(lines))
+    training, validation = read_both(table, val_fraction=0.2, seed=1)
+    assert validation.class_counts().tolist() == [12, 2]
+    assert sum(not labels for labels in validation.label_sets) == 4
+    assert sorted(training.names + validation.names) == [f"{n:02d}.png" for n in range(80)]
+    assert read_both(table, val_fraction=0.2, seed=1)[1].names == validation.names

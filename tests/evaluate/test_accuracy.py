@@ -8,6 +8,7 @@ from edgekit import Classifier
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.evaluate.accuracy import Accuracy, class_indexes, measure_accuracy
+from edgekit.evaluate.calibration import expected_calibration_error
 
 
 def random_images(classes: tuple[str, ...], labels: tuple[int, ...]) -> ImageSet:
@@ -24,6 +25,21 @@ def test_top_breaks_ties_by_class_index():
     assert accuracy.top(2) == 0.75
     assert accuracy.top(3) == 1
     assert accuracy.to_dict() == {"images": 4, "top1": 0.5, "top5": 1.0}
+
+
+def test_calibration_errors_are_those_of_the_measured_images():
+    rng = np.random.default_rng(0)
+    plain = Accuracy(rng.integers(0, 3, 60), rng.dirichlet((1, 1, 1), 60))
+    assert plain.calibration_errors(np.ones(60, bool)) == {}
+    scaled, measured = plain.with_temperature(0.5), np.arange(60) < 25
+    assert scaled.calibration_errors(np.zeros(60, bool)) == {}
+    part = Accuracy(plain.truth[:25], plain.probabilities[:25]).with_temperature(0.5)
+    assert scaled.calibration_errors(measured) == {
+        "ece_images": 25,
+        "ece": round(expected_calibration_error(part.truth, part.probabilities), 4),
+        "uncalibrated_ece": round(expected_calibration_error(part.truth, part.uncalibrated), 4),
+    }
+    assert scaled.to_dict() == plain.to_dict()  # a temperature changes no label
 
 
 def test_measure_accuracy_counts_correct_predictions_of_the_classifier(tiny_artifact):

@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 from made_models import LABELS, WEIGHT, tiny_model, write_tiny
+from made_tags import write_tags
 from onnx import numpy_helper
 
 from edgekit import Classifier
@@ -83,3 +84,20 @@ def test_compare_models_leaves_out_unreadable_images_and_names_them(tiny_artifac
     assert (comparison.images, comparison.unreadable) == (3, ("broken",))
     with pytest.raises(DataError, match="none of the 1 images can be read"):
         compare_models(model, model, broken.subset([0]))
+
+
+def test_compare_models_compares_the_sets_of_labels_of_multi_label_models(images, tmp_path):
+    first, second = write_tags(tmp_path / "a.onnx"), write_tags(tmp_path / "b.onnx", thresholds=(0.6, 0.3, 0.7, 0.5))
+    comparison = compare_models(Classifier(first), Classifier(second), images)
+    pairs = [[Classifier(path).predict(source).labels for path in (first, second)] for source in images.sources]
+    changed = [name for name, (ours, theirs) in zip(images.names, pairs, strict=True) if ours != theirs]
+    assert [flip.image for flip in comparison.flips] == changed != []
+    flip, (ours, theirs) = comparison.flips[0], pairs[images.names.index(changed[0])]
+    assert (flip.first, flip.second) == (ours, theirs)
+    assert [entry["label"] for entry in flip.to_dict()["first"]] == [score.label for score in ours]
+    assert comparison.probability_difference == 0
+
+
+def test_compare_models_refuses_models_of_different_tasks(tiny_artifact, images, tmp_path):
+    with pytest.raises(DataError, match=r"the same task can be compared \(got single-label and multi-label\)"):
+        compare_models(Classifier(tiny_artifact), Classifier(write_tags(tmp_path / "a.onnx")), images)

@@ -13,9 +13,10 @@ from scipy.stats import chi2
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.evaluate.temperature import (
+    are_among,
+    images_for_temperature,
     require_disjoint,
     require_fit_images,
-    split_for_temperature,
     temperature_interval,
     with_fitted_temperature,
 )
@@ -88,34 +89,40 @@ def test_with_fitted_temperature_fits_none_to_fewer_than_100_images():
 @pytest.mark.parametrize(
     ("images", "fitted"), [(200, 100), (499, 100), (505, 101), (1000, 200), (5000, 1000), (50_000, 1000)]
 )
-def test_split_for_temperature_fits_to_a_fifth_and_judges_on_the_others(images, fitted):
+def test_images_for_temperature_draws_a_fifth(images, fitted):
     everything = ImageSet(LABELS, [b""] * images, tuple(map(str, range(images))), (0,) * images)
-    judging, fit = split_for_temperature(everything)
-    assert (len(judging), len(fit)) == (images - fitted, fitted)
-    assert sorted(judging.names + fit.names) == sorted(everything.names)
-    assert split_for_temperature(everything) == (judging, fit)
+    fit = images_for_temperature(everything)
+    assert len(fit) == fitted == are_among(everything, fit).sum()
+    assert set(fit.names) < set(everything.names)
+    assert images_for_temperature(everything) == fit
 
 
-def test_split_for_temperature_leaves_fewer_than_200_images_to_judge():
-    images = random_images(199)
-    assert split_for_temperature(images) == (images, None)
+def test_images_for_temperature_draws_none_from_fewer_than_200_images():
+    assert images_for_temperature(random_images(199)) is None
 
 
-def test_require_fit_images_accepts_none_and_images_that_judge_nothing():
+def test_are_among_compares_files_and_not_names_alone(tmp_path):
+    paths = [tmp_path / folder / "1.png" for folder in ("x", "y", "z")]
+    images = ImageSet(("a",), paths, ("1.png",) * 3, (0,) * 3)
+    assert are_among(images, images.subset([0, 2])).tolist() == [True, False, True]
+    assert are_among(images.subset([]), images).tolist() == []
+
+
+def test_require_fit_images_accepts_none_and_images_that_are_in_no_other_set():
     images = random_images(250)
-    require_fit_images(None, images=images)
-    require_fit_images(images.subset(range(100)), images=images.subset(range(100, 250)))
-    require_fit_images(images.subset(range(100)), images=None)
+    require_fit_images(None, calibration=images)
+    require_fit_images(images.subset(range(100)), calibration=images.subset(range(100, 250)))
+    require_fit_images(images.subset(range(100)), calibration=None)
 
 
 def test_require_fit_images_refuses_few_unlabeled_and_shared_images():
     images = random_images(250)
     with pytest.raises(DataError, match=r"`temperature_images` must be at least 100 images \(got 99\)"):
-        require_fit_images(images.subset(range(99)), images=None)
+        require_fit_images(images.subset(range(99)))
     with pytest.raises(DataError, match="`temperature_images` must be labeled images"):
-        require_fit_images(dataclasses.replace(images, classes=()), images=None)
-    with pytest.raises(DataError, match=r"both `temperature_images` and `images` \(got 1, such as 'p99'\)"):
-        require_fit_images(images.subset(range(100)), images=images.subset(range(99, 250)))
+        require_fit_images(dataclasses.replace(images, classes=()))
+    with pytest.raises(DataError, match=r"both `temperature_images` and `calibration` \(got 1, such as 'p99'\)"):
+        require_fit_images(images.subset(range(100)), calibration=images.subset(range(99, 250)))
 
 
 def test_require_disjoint_compares_files_and_not_names_alone(tmp_path):

@@ -42,6 +42,8 @@ class _Builder:
             return self.add("Relu", [output], f"{name}_relu")
         if activation == "Relu6":
             return self.add("Clip", [output, "zero", "six"], f"{name}_relu6")
+        if activation in ("HardSwish", "HardSigmoid"):
+            return self.add(activation, [output], f"{name}_{activation}")
         return output
 
 

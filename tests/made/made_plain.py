@@ -1,4 +1,4 @@
-"""Third-party classifiers: tiny float32 networks in forms that `edgekit adopt` accepts, and in forms it refuses."""
+"""Third-party classifiers: tiny networks in forms that `edgekit adopt` accepts, and in forms it refuses."""
 
 from collections.abc import Iterator
 
@@ -28,9 +28,10 @@ def plain_model(
 ) -> onnx.ModelProto:
     """Build convolution, ReLU, global average pooling and a linear layer.
 
-    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node), percent or sigmoid.
-    classes: 4, or 5 with a leading background class.
-    flatten: Flatten, or Reshape with a fixed batch.
+    end: logits, softmax, softmax-reshaped, exp (probabilities without a Softmax node), percent, sigmoid, sigmoid-grid
+    (of shape (N, classes, 1, 1)), sigmoids-joined (two Sigmoid nodes), sigmoid-percent or hard-sigmoid.
+    classes: 4, or 5 with a leading background class, or 1.
+    flatten: Flatten, or Reshape or Reshape-allowzero with a fixed batch.
     """
     input_name, output_name = names
     weights = {"kernel": _KERNEL, "head": _HEAD[:classes], "bias": _BIAS[:classes]}
@@ -44,19 +45,21 @@ def plain_model(
         helper.make_node("Relu", ["grid"], ["active"]),
         helper.make_node("GlobalAveragePool", ["active"], ["pooled"]),
     ]
-    if flatten == "Reshape":
+    if flatten.startswith("Reshape"):
         weights["rows"] = np.array([batch, 8])
-        nodes.append(helper.make_node("Reshape", ["pooled", "rows"], ["flat"]))
+        attributes = {"allowzero": 1} if flatten == "Reshape-allowzero" else {}
+        nodes.append(helper.make_node("Reshape", ["pooled", "rows"], ["flat"], **attributes))
     else:
         nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
     linear = output_name if end == "logits" else "scores"
     nodes.append(helper.make_node("Gemm", ["flat", "head", "bias"], [linear], transB=1))
     nodes += _end(end, output_name, weights)
+    output_shape = [batch, classes, 1, 1] if end == "sigmoid-grid" else [batch, classes]
     graph = helper.make_graph(
         nodes,
         "/srv/acme/train.py",
         [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, [batch, classes])],
+        [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, output_shape)],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -78,6 +81,20 @@ def _end(end: str, output_name: str, weights: dict[str, np.ndarray]) -> list[onn
         return [softmax, helper.make_node("Mul", ["shares", "hundred"], [output_name])]
     if end == "sigmoid":
         return [helper.make_node("Sigmoid", ["scores"], [output_name])]
+    if end == "sigmoid-grid":
+        weights["grid_shape"] = np.array([0, -1, 1, 1])
+        sigmoid = helper.make_node("Sigmoid", ["scores"], ["shares"])
+        return [sigmoid, helper.make_node("Reshape", ["shares", "grid_shape"], [output_name])]
+    if end == "sigmoids-joined":
+        parts = helper.make_node("Split", ["scores"], ["part_1", "part_2"], axis=1)
+        sigmoids = [helper.make_node("Sigmoid", [f"part_{n}"], [f"share_{n}"]) for n in (1, 2)]
+        return [parts, *sigmoids, helper.make_node("Concat", ["share_1", "share_2"], [output_name], axis=1)]
+    if end == "sigmoid-percent":
+        weights["hundred"] = np.array(100, np.float32)
+        sigmoid = helper.make_node("Sigmoid", ["scores"], ["shares"])
+        return [sigmoid, helper.make_node("Mul", ["shares", "hundred"], [output_name])]
+    if end == "hard-sigmoid":
+        return [helper.make_node("HardSigmoid", ["scores"], [output_name], alpha=0.02)]
     if end == "exp":
         weights["one"] = np.array([1])
         powers, total = helper.make_node("Exp", ["scores"], ["powers"]), ["powers", "one"]
@@ -89,17 +106,55 @@ def _end(end: str, output_name: str, weights: dict[str, np.ndarray]) -> list[onn
     return []
 
 
+def float16_model(**options: object) -> onnx.ModelProto:
+    """Convert `plain_model(**options)` to float16: weights, input and output."""
+    model = plain_model(**options)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype == np.float32:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), tensor.name))
+    for value in (model.graph.input[0], model.graph.output[0]):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return model
+
+
+def uint8_model(**options: object) -> onnx.ModelProto:
+    """Put the normalization (x / 255 - 0.5) / 0.25, into `plain_model(**options)`."""
+    model = plain_model(**options)
+    graph, pixels = model.graph, model.graph.input[0].name
+    constants = {"scale": np.array(1 / (255 * 0.25), np.float32), "shift": np.array(-2, np.float32)}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.node[0].input[0] = "normalized_pixels"
+    steps = [
+        helper.make_node("Cast", [pixels], ["float_pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["float_pixels", "scale"], ["scaled_pixels"]),
+        helper.make_node("Add", ["scaled_pixels", "shift"], ["normalized_pixels"]),
+    ]
+    for number, step in enumerate(steps):
+        graph.node.insert(number, step)
+    graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    return model
+
+
 def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     """Yield models that adopt refuses: a name, the model, and words of the reason."""
     two = plain_model()
     two.graph.input.append(helper.make_tensor_value_info("length", TensorProto.INT64, ["N"]))
     yield "two-inputs", two, "2 inputs"
-    outputs = plain_model()
-    outputs.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["N", 8]))
-    yield "two-outputs", outputs, "2 outputs"
+    index = plain_model()
+    index.graph.node.append(helper.make_node("ArgMax", ["output"], ["index"], axis=1))
+    index.graph.output[0].CopyFrom(helper.make_tensor_value_info("index", TensorProto.INT64, ["N", 1]))
+    yield "class-index", index, "export the model without ArgMax"
+    grids = plain_model()
+    grids.graph.output[0].CopyFrom(helper.make_tensor_value_info("active", TensorProto.FLOAT, ["N", 8, *SIZE]))
+    grids.graph.output.append(helper.make_tensor_value_info("grid", TensorProto.FLOAT, ["N", 8, *SIZE]))
+    yield "two-grids", grids, r"no output is float \(1, classes\) \(got 2 outputs: 'active' float"
     half = plain_model()
     half.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
-    yield "float16", half, r"float16 \(\?, 3, 12, 14\)"
+    yield "float16", half, "onnxruntime cannot load it: .*float16"
+    double = plain_model()
+    double.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    yield "float64", double, r"float32, float16 or uint8 with 4 axes \(got double \(\?, 3, 12, 14\)\)"
     flat = plain_model()
     del flat.graph.input[0].type.tensor_type.shape.dim[3]
     yield "three-axes", flat, r"float \(\?, 3, 12\)"
@@ -110,7 +165,6 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     grid = plain_model()
     grid.graph.output[0].CopyFrom(helper.make_tensor_value_info("active", TensorProto.FLOAT, ["N", 8, *SIZE]))
     yield "returns-a-grid", grid, r"got float32 \(1, 8, 12, 14\)"
-    yield "sigmoid", plain_model(end="sigmoid"), "ends in Sigmoid"
     broken = plain_model()
     broken.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.full(4, np.nan, np.float32), "bias"))
     yield "not-a-number", broken, "not finite"
@@ -118,7 +172,7 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     external.graph.initializer[0].ClearField("raw_data")
     external.graph.initializer[0].data_location = TensorProto.EXTERNAL
     external.graph.initializer[0].external_data.add(key="location", value="/etc/passwd")
-    yield "external", external, "refused: the weights are in another file"
+    yield "external", external, "refused: its weights are in '/etc/passwd'; only a file in the same folder"
     body = helper.make_graph(
         [helper.make_node("Constant", [], ["inner"], value_floats=[1.0])],
         "body",

@@ -1,7 +1,9 @@
 """The folder of a reader of the documentation: photos, a model trained on them, the examples."""
 
+import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,27 @@ from edgekit.hub.model_files import PHOTO_MODEL
 
 CLASSES = ("bolt", "nut", "washer")
 _COUNTS = {"train": 40, "val": 40}  # images of each class
+TAGS = {"red": (220, 40, 40), "green": (40, 190, 70), "blue": (50, 70, 230)}
+_TAGGED = {"train": 200, "val": 200}
+# As docs/guides/multi-label.md trains: seconds on two cores.
+TAG_TRAINING = "--model resnet20 --resize 32 --epochs 3 --batch-size 16 --learning-rate 0.05"
 # As docs/quickstart.md trains: seconds on two cores.
 _TRAINING = "--model resnet20 --resize 36 --epochs 6 --batch-size 16 --learning-rate 0.05"
 
+# As transformers describes a network with the preprocessing of that training.
+_CONFIG = {
+    "architectures": ["ResNetForImageClassification"],
+    "id2label": dict(enumerate(CLASSES)),
+    "model_type": "resnet",
+}
+_PROCESSOR = {
+    "image_processor_type": "BitImageProcessor",
+    "size": {"shortest_edge": 36},
+    "crop_size": {"height": 32, "width": 32},
+    "resample": 2,
+    "image_mean": [0.4914, 0.4822, 0.4465],
+    "image_std": [0.2470, 0.2435, 0.2616],
+}
 # The trained network as torch's older exporter writes it: float32 (N, 3, 32, 32), normalized, in; logits out.
 _WRITE_PLAIN = """
 import torch
@@ -30,8 +50,10 @@ def write_readers_folder(folder: Path) -> None:
     """What the pages call yours.
 
     photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), photo.jpg, model.onnx (trained on photos/), plain.onnx with
-    names.txt (the same network as another tool would write it), and the repository's examples/. The default model is
-    built into EDGEKIT_HOME, because its first use prints a line that the pages leave out.
+    names.txt (the same network as another tool would write it), tools-classifier/ (the same again, as exported from
+    transformers), shapes/ (images of several colored shapes, with labels.csv), two.png (one of them, red and blue),
+    tags.onnx (trained on shapes/), and the repository's examples/. The default model is built into EDGEKIT_HOME,
+    because its first use prints a line that the pages leave out.
     """
     rng = np.random.default_rng(0)
     for split, count in _COUNTS.items():
@@ -52,7 +74,37 @@ def write_readers_folder(folder: Path) -> None:
     done = shell(f"python -W ignore -c '{_WRITE_PLAIN}'", folder)
     assert done.returncode == 0, done.stdout
     (folder / "names.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
+    (folder / "tools-classifier").mkdir()
+    shutil.copy(folder / "plain.onnx", folder / "tools-classifier/model.onnx")
+    for name, values in (("config", _CONFIG), ("preprocessor_config", _PROCESSOR)):
+        (folder / f"tools-classifier/{name}.json").write_text(json.dumps(values), encoding="utf-8")
     shutil.rmtree(folder / "run")
+    write_shapes(folder / "shapes", _TAGGED)
+    tagged_image(("red", "blue"), np.random.default_rng(2)).save(folder / "two.png")
+    train = f"edgekit train shapes/ {TAG_TRAINING} --run run"
+    done = shell(f"{train} && edgekit export run/model.safetensors --images shapes/ -o tags.onnx", folder)
+    assert done.returncode == 0, done.stdout
+    shutil.rmtree(folder / "run")
+
+
+def write_shapes(folder: Path, counts: dict[str, int]) -> None:
+    """Write images of none to three colored shapes, and labels.csv with the columns file, labels and split."""
+    folder.mkdir(parents=True)
+    rng, lines = np.random.default_rng(1), ["file,labels,split"]
+    for split, count in counts.items():
+        for number in range(count):
+            tags = [tag for tag in TAGS if rng.random() < 0.4]
+            tagged_image(tags, rng).save(folder / f"{split}-{number:03}.png")
+            lines.append(f"{split}-{number:03}.png,{'|'.join(tags)},{split}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def tagged_image(tags: Sequence[str], rng: np.random.Generator) -> Image.Image:
+    """A disk of each color somewhere on a gray background, smaller ones above the larger."""
+    image = Image.fromarray(rng.integers(100, 150, (32, 32, 3)).astype(np.uint8))
+    for radius, tag in zip((9, 7, 5), rng.permutation(list(tags)), strict=False):
+        ImageDraw.Draw(image).circle(rng.integers(8, 24, 2).tolist(), radius, fill=TAGS[tag])
+    return image
 
 
 def _photo(kind: str, rng: np.random.Generator, *, size: int = 96) -> Image.Image:

@@ -4,12 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError
 from edgekit.evaluate.accuracy import Accuracy
+from edgekit.evaluate.multi_label import MultiLabelAccuracy
 from edgekit.evaluate.parity import Parity
 from edgekit.evaluate.timing import PairedLatency
+from edgekit.preprocess.scoring import Scoring
 from edgekit.quantize import targets
 from edgekit.quantize.quality_gate import Gate, HeldOutResult, gate_failures
 from edgekit.quantize.schemes import SEARCH_ORDER, scheme_named
@@ -124,3 +127,22 @@ def test_peak_memory_bytes_is_plausible_or_none(tiny_artifact):
     peak = peak_memory_bytes(tiny_artifact)
     assert peak is None or 20e6 < peak < 500e6
     assert peak_memory_bytes("missing.onnx") is None
+
+
+def test_gate_judges_a_multi_label_model_by_map():
+    rng = np.random.default_rng(0)
+    truth = rng.random((200, 3)) < 0.4
+    scoring = Scoring(task="multi-label")
+    before = np.clip(truth * 0.5 + 0.25 + rng.normal(0, 0.1, truth.shape), 0, 1)
+    after = np.clip(before + rng.normal(0, 0.2, truth.shape), 0, 1)
+    parent, child = (MultiLabelAccuracy(truth, probabilities, scoring) for probabilities in (before, after))
+    measured = dataclasses.replace(result(), parent=parent, child=child)
+    areas = [100 * average_precision_score(truth, p, average="macro") for p in (before, after)]
+    assert measured.drop == pytest.approx(areas[0] - areas[1])
+    assert measured.drop_interval.low < measured.drop < measured.drop_interval.high
+    (failure,) = gate_failures(measured, Gate(max_drop=0.5))
+    assert failure.message.startswith(f"loses {measured.drop:.2f} percentage points of mAP ({areas[0]:.2f}% -> ")
+    assert gate_failures(measured, Gate(max_drop=measured.drop)) == []
+    evidence = measured.evidence()
+    assert (evidence["parent_map"], evidence["map"]) == (parent.value, child.value)
+    assert "top1" not in evidence

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from made_networks import LABELS, conv_network, noise, write_network
+from made_networks import IMAGES, LABELS, conv_network, network_info, noise, write_network
+from made_precisions import SOME_LAYERS, in_float16, in_int8
 from made_reports import drawn_images
 
 from edgekit import Classifier, dataset
@@ -18,6 +19,7 @@ from edgekit.evaluate.accuracy import measure_accuracy
 from edgekit.files import sha256
 from edgekit.hub.built_in import built_in_models
 from edgekit.quantize import Gate, quantize
+from edgekit.quantize.integer_layers import layer_counts
 from edgekit.quantize.schemes import SCHEMES, SEARCH_ORDER
 from edgekit.quantize.search import schemes_for
 from edgekit.quantize.targets import TARGETS
@@ -222,12 +224,14 @@ def test_quantize_without_labels_checks_agreement_and_divergence(network, images
 
 @pytest.fixture(scope="module")
 def three_sets(network) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Noise to measure ranges on, to judge and to fit a temperature of 0.5 to, and its parent's logits."""
+    """Noise to measure ranges on, to judge, and of these the images to fit a temperature of 0.5 to."""
     images = drawn_images(network, 276, temperature=0.5)
-    return images.subset(range(16)), images.subset(range(16, 136)), images.subset(range(136, 276))
+    return images.subset(range(16)), images.subset(range(16, 276)), images.subset(range(136, 276))
 
 
-def test_quantize_fits_the_temperature_to_images_that_judge_nothing(network, three_sets, tmp_path):
+def test_quantize_measures_the_calibration_error_on_images_that_no_temperature_is_fitted_to(
+    network, three_sets, tmp_path
+):
     calibration, held_out, fit = three_sets
     for name, temperature_images in (("without", None), ("with", fit)):
         quantize(
@@ -243,10 +247,12 @@ def test_quantize_fits_the_temperature_to_images_that_judge_nothing(network, thr
     assert without.temperature is None
     assert low < 0.5 < high
     assert fitted.temperature_fit["images"] == 140
-    assert set(fitted.metrics) - set(without.metrics) == {"ece", "uncalibrated_ece"}
+    assert set(fitted.metrics) - set(without.metrics) == {"ece_images", "ece", "uncalibrated_ece"}
     assert {name: fitted.metrics[name] for name in without.metrics} == without.metrics
     with Classifier(tmp_path / "with.onnx") as classifier:
-        measured = measure_accuracy(classifier, held_out).to_dict()
+        accuracy = measure_accuracy(classifier, held_out)
+    measured = accuracy.to_dict() | accuracy.calibration_errors(np.arange(len(held_out)) < 120)
+    assert measured["ece_images"] == 120
     assert fitted.metrics == pytest.approx(measured, abs=1e-3)
     assert fitted.parity == without.parity
 
@@ -258,7 +264,7 @@ def test_quantize_keeps_the_temperature_of_its_source_if_it_fits_none(network, t
     options = {"calibration": calibration, "held_out": held_out, "gate": ANYTHING}
     quantize(warm, tmp_path / "kept.onnx", **options)
     assert read_info(tmp_path / "kept.onnx").temperature == 0.25
-    assert "ece" in read_info(tmp_path / "kept.onnx").metrics
+    assert "ece" not in read_info(tmp_path / "kept.onnx").metrics  # the images may be those that it was fitted to
     quantize(warm, tmp_path / "fitted.onnx", **options, temperature_images=fit)
     assert read_info(tmp_path / "fitted.onnx").temperature > 0.3
 
@@ -269,7 +275,7 @@ def test_quantize_raises_for_images_that_cannot_fit_a_temperature(network, three
     for images, message in (
         (fit.subset(range(99)), "at least 100 images"),
         (unlabeled(fit), "must be labeled images"),
-        (held_out, "both `temperature_images` and `held_out`"),
+        (dataclasses.replace(fit, names=calibration.names[:1] + fit.names[1:]), "both `temperature_images` and"),
     ):
         with pytest.raises(DataError, match=message):
             quantize(network, tmp_path / "int8.onnx", **options, temperature_images=images)
@@ -312,10 +318,65 @@ def test_quantize_warns_about_unreadable_and_few_held_out_images(network, images
     assert warnings[1].startswith("only 43 held-out images, so one image changes the accuracy by 2.3 percentage points")
 
 
-def test_quantize_raises_for_an_int8_file(images, tmp_path):
-    int8 = built_in_models()["lenet5-mnist-int8"]
-    with pytest.raises(DataError, match="already int8; quantize the float32 model"):
-        quantize(int8, tmp_path / "again.onnx", calibration=images[0], held_out=images[1])
+def with_precision(path: Path, model: onnx.ModelProto, precision: str) -> Path:
+    """Write a network as `adopt` does, with its precision in the metadata."""
+    write_info(model.SerializeToString(), dataclasses.replace(network_info(), precision=precision), path)
+    return path
+
+
+def test_quantize_converts_float16_to_float32_and_compares_with_that(network, images, tmp_path):
+    half, path = with_precision(tmp_path / "half.onnx", in_float16(conv_network()), "float16"), tmp_path / "int8.onnx"
+    notes, data = [], {"calibration": images[0], "held_out": images[1], "gate": ANYTHING}
+    trial = quantize(half, path, **data, on_note=notes.append)
+    info = read_info(path)
+    assert (trial.scheme.name, info.precision, info.parent_sha256) == ("int8", "int8", sha256(half.read_bytes()))
+    assert "its float16 weights are converted to float32 and keep their values" in notes[0]
+    assert list(info.parity) == ["float32", "quantize"]
+    expected = quantize(network, tmp_path / "from_float32.onnx", **data)
+    assert trial.result.parity.logit_difference == pytest.approx(expected.result.parity.logit_difference, rel=0.2)
+    assert layer_counts(onnx.load(path)) == (0, 5)
+
+
+@pytest.mark.parametrize("notation", ["QDQ", "QOperator"])
+def test_quantize_quantizes_the_float_layers_of_a_partly_quantized_file(images, tmp_path, notation):
+    mixed = with_precision(tmp_path / "mixed.onnx", in_int8(notation, float_layers=SOME_LAYERS), "int8")
+    notes, data = [], {"calibration": images[0], "held_out": images[1], "gate": ANYTHING}
+    trial = quantize(mixed, tmp_path / "int8.onnx", **data, on_note=notes.append)
+    assert trial.result.parity.agreement >= 0.9
+    assert layer_counts(onnx.load(tmp_path / "int8.onnx")) == (0, 5)
+    assert notes == [f"{mixed}: 2 of its 5 layers are int8 already and stay unchanged; layers left to quantize: 3"]
+    quantize(mixed, tmp_path / "float16.onnx", **data, schemes=[SCHEMES["float16"]])
+    info = read_info(tmp_path / "float16.onnx")
+    assert (info.precision, info.parity["quantize"]["recipe"]) == ("int8", "float16")
+
+
+@pytest.mark.parametrize("notation", ["QDQ", "QOperator"])
+def test_quantize_has_nothing_to_do_for_an_int8_file_but_to_compare_it(network, images, tmp_path, notation):
+    int8, path = with_precision(tmp_path / "int8.onnx", in_int8(notation), "int8"), tmp_path / "judged.onnx"
+    data = {"calibration": images[0], "held_out": images[1]}
+    for options in ({}, {"against": network, "schemes": [SCHEMES["int8"]]}):
+        with pytest.raises(DataError, match=r"nothing to quantize: all 5 layers are int8 already; .* set `against` to"):
+            quantize(int8, path, **data, **options)
+    with pytest.raises(QualityGateError, match=r"^the model runs at .*`min_speedup` requires 1000"):
+        quantize(int8, path, **data, against=network, gate=Gate(max_drop=100, min_speedup=1000))
+    assert not path.exists()
+    notes = []
+    trial = quantize(int8, path, **data, against=network, gate=ANYTHING, on_note=notes.append)
+    assert notes == [f"{int8}: all 5 layers are int8 already, so the model is compared, not quantized"]
+    assert trial.result.parent.top1 == 1
+    assert 0.9 <= trial.result.child.top1 == read_info(path).metrics["top1"]
+    with Classifier(path) as judged, Classifier(int8) as original:
+        np.testing.assert_array_equal(judged.logits(IMAGES[0]), original.logits(IMAGES[0]))
+
+
+def test_quantize_keeps_the_target_of_an_int8_file_that_it_compares(network, images, tmp_path):
+    """Without it, `edgekit predict` could not warn on a processor that would overflow."""
+    data = {"calibration": images[0], "held_out": images[1], "gate": ANYTHING}
+    quantize(network, tmp_path / "int8.onnx", **data, target=TARGETS["x86-vnni"])
+    quantize(tmp_path / "int8.onnx", tmp_path / "judged.onnx", **data, against=network, target=TARGETS["arm64"])
+    first, judged = read_info(tmp_path / "int8.onnx"), read_info(tmp_path / "judged.onnx")
+    assert (judged.target, judged.calibration) == ("x86-vnni", first.calibration)
+    assert judged.parity["quantize"]["recipe"] == "unchanged"
 
 
 def test_quantize_raises_for_an_old_opset(network, images, tmp_path):

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from made_models import LABELS, tiny_model, write_tiny
 from made_reports import SCRIPT, hostile_evaluation, opened
+from made_tags import evaluated_tags, tagged_images, write_tags
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import Classifier
 from edgekit.dataset import ImageSet
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.evaluation import evaluate
+from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
 from edgekit.evaluate.predictions import EvaluatedModel, Predictions, predict_all
 from edgekit.report import write_report
 from edgekit.report.class_table import class_table
@@ -183,3 +185,19 @@ def test_page_uses_one_color_for_each_model_and_states_its_calibration(tmp_path)
     assert "1 image. First line: " in text
     assert "Mean confidence 92.5%, accuracy 80.0%: overconfident." in text
     assert "Mean confidence 92.5%, accuracy 100.0%: underconfident." in text
+
+
+def test_page_of_multi_label_models_shows_map_thresholds_and_wrong_labels(tmp_path):
+    first = write_tags(tmp_path / "first.onnx")
+    second = write_tags(tmp_path / "second.onnx", thresholds=(0.6, 0.3, 0.7, 0.5))
+    models = [evaluated_tags(first, f"{SCRIPT} first"), evaluated_tags(second, "second")]
+    images = tagged_images(first, 30)
+    evaluation = evaluate_multi_label(predict_all(models, images), data="noise")
+    read = Reader(page(evaluation))
+    assert "script" not in [tag for tag, _ in read.elements]
+    assert f"{100 * evaluation.models[0].mean_average_precision.value:.2f}%mAP" in read.text.replace(" mAP", "mAP")
+    assert all(text in read.text for text in ("Micro F1", "Macro F1", "threshold", "0.300", "percentage points"))
+    assert "Calibration" not in read.text
+    assert "Confusion matrix" not in read.text
+    pictures = [attributes for tag, attributes in read.elements if tag == "img"]
+    assert len(pictures) == sum(len(metrics.mistakes) for metrics in evaluation.models) > 0

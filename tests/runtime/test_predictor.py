@@ -85,6 +85,30 @@ def test_reduced_decoding_falls_back_to_the_full_image_if_the_top_two_are_close(
     np.testing.assert_array_equal(Ensemble(members).predict(data).logits, exact.predict(data).logits)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"interpolation": "nearest"},
+        {"resampler": "torch"},
+        {"resampler": "tensorflow", "interpolation": "bicubic"},
+        {"fit": "squash", "resize": 12, "resampler": "tensorflow"},
+    ],
+    ids=str,
+)
+def test_images_are_decoded_in_full_if_every_pixel_counts(tmp_path, tiny_artifact, values):
+    """Without antialiasing, a pixel of the result is one of the original, or a few: a reduced JPEG has others."""
+    spec = tiny_info().preprocess.with_changes(values)
+    model = write_tiny(tmp_path / "model.onnx", preprocess=spec)
+    data = encoded(noise(300, 200), "JPEG")
+    fast, exact = Classifier(model), Classifier(model, exact=True)
+    center = [PLANS["center"]]
+    assert fast.load(data, center).encoded is None
+    np.testing.assert_array_equal(fast.predict(data).logits, exact.predict(data).logits)
+    usual = Classifier(tiny_artifact)
+    assert usual.load(data, center).encoded is not None
+    assert Ensemble([usual, fast]).load(data, center * 2).encoded is None
+
+
 def test_reduced_decoding_stands_if_the_image_is_too_large_in_full(tiny_artifact):
     data = encoded(noise(300, 200), "JPEG")
     limits = ImageLimits(max_pixels=200 * 150)

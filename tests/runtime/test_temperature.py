@@ -73,7 +73,7 @@ def test_unknown_below_is_compared_with_calibrated_probabilities(plain, tmp_path
 def test_what_counts_as_close_ignores_the_temperature(plain, tmp_path, monkeypatch, temperature):
     image, leads = encoded(noise(90, 70), "JPEG"), []
     monkeypatch.setattr(
-        "edgekit.runtime.predictor.are_close", lambda p: leads.append(margins(p)) or decoding.are_close(p)
+        "edgekit.runtime.predictor.are_close", lambda p, s: leads.append(margins(p)) or decoding.are_close(p, s)
     )
     for model in (plain, at(tmp_path, temperature)):
         model.predict(image)

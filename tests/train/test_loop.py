@@ -15,7 +15,7 @@ from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
 from edgekit.train.loader import evaluation_batches
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
-from edgekit.train.metrics import accuracy, confusion_matrix
+from edgekit.train.metrics import ConfusionEvaluator
 from edgekit.zoo.network import PixelNetwork
 
 
@@ -47,7 +47,8 @@ def test_train_learns_and_writes_all_files_of_its_run_folder(tmp_path, lenet_rec
     loaded = load_checkpoint(tmp_path / "model.safetensors")
     network = PixelNetwork(loaded.network(), mean=recipe.preprocess.mean, std=recipe.preprocess.std)
     batches = evaluation_batches(validation, recipe.preprocess, batch_size=64, workers=0)
-    assert accuracy(confusion_matrix(network, batches, classes=3)) == results[-1].val_accuracy
+    evaluator = ConfusionEvaluator(classes=3, share=np.arange(len(validation)), images=len(validation))
+    assert evaluator.score(evaluator.collect(network, batches)) == results[-1].val_accuracy
     assert notes[0].startswith("training 61,111 of 61,111 parameters")
 
 

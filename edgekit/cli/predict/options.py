@@ -45,7 +45,11 @@ class Options(NamedTuple):
     ] = None
     top: Annotated[
         int | None,
-        Option("Number of classes to show.", least=1, default_text="5 for one image, 1 for many"),
+        Option(
+            "Number of classes to show.",
+            least=1,
+            default_text="5 for one image, 1 for many; of a multi-label model, all above their thresholds",
+        ),
     ] = None
     crops: Annotated[
         str,

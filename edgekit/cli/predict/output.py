@@ -21,10 +21,18 @@ _FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 class ScoreFormat(NamedTuple):
-    """How a class is shown: with its logit or its probability; as "tench" or "tench, Tinca tinca"."""
+    """Which classes are shown and how: with logit or probability; as "tench" or "tench, Tinca tinca".
+
+    Of a multi-label model, the labels of the image are shown, or the most probable classes if it is `ranked`.
+    """
 
     logits: bool = False
     short_names: bool = False
+    ranked: bool = False
+
+    def scores(self, prediction: Prediction) -> tuple[Score, ...]:
+        """Return the classes that are shown, most probable first; none if a multi-label image has no label."""
+        return prediction.top if self.ranked or prediction.assigned is None else prediction.assigned
 
     def label(self, label: str) -> str:
         """Return the label as it is shown."""
@@ -41,7 +49,7 @@ def json_record(path: str, result: Prediction | ImageError, score_format: ScoreF
     if isinstance(result, Exception):
         return record | {"error": {"type": type(result).__name__, "message": _message(result)}}
     record |= {"model": model, **result.to_dict()}
-    for entry in record["top"]:
+    for entry in (*record.get("labels", ()), *record["top"]):
         entry["label"] = score_format.label(entry["label"])
         if score_format.logits:
             del entry["probability"]
@@ -51,10 +59,11 @@ def json_record(path: str, result: Prediction | ImageError, score_format: ScoreF
 
 def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
     """Return one line per class, to be drawn on a saved image."""
-    return [
+    lines = [
         f"{printable(score_format.label(score.label))}  {score_format.value(prediction, score)}"
-        for score in prediction.top
+        for score in score_format.scores(prediction)
     ]
+    return lines or [prediction.label]
 
 
 def json_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
@@ -78,9 +87,10 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
         record = json_record(path, result, score_format, model="")
         if "error" in record:
             write_row(path, None, None, None, None, record["error"]["message"])
-        if record.get("unknown"):
-            write_row(path, 0, "unknown", None, None, None)
-        for rank, entry in enumerate(record.get("top", ()), 1):
+        shown = record.get("top" if score_format.ranked or "labels" not in record else "labels", ())
+        if record.get("unknown") or ("error" not in record and not shown):
+            write_row(path, 0, "unknown" if shown else "none", None, None, None)
+        for rank, entry in enumerate(shown, 1):
             write_row(path, rank, entry["label"], entry["index"], entry[score_column], None)
 
     write(f"path,rank,label,index,{score_column},error")
@@ -90,20 +100,24 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
 def text_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
     """Return a function that prints one line for one class, failures on stderr, and for several classes a block.
 
-    A block has the path, a line with a bar for each class, and the model.
+    A block has the path, a line with a bar for each class, and the model. Of a multi-label model, the classes are the
+    labels of the image, however many; "none" stands for no label.
     """
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
         if isinstance(result, Exception):
             write_message(f"error: {_message(result)}")
-        elif len(result.top) == 1:
+        elif len(result.top) == 1 and result.assigned is None:
             value = score_format.value(result, result.top[0])
             write(f"{printable(path)}  {printable(score_format.label(result.label))}  {value}")
+        elif len(result.top) == 1:
+            write(f"{printable(path)}  {', '.join(caption(result, score_format))}")
         else:
-            write(f"{printable(path)}  {result.label}" if result.is_unknown else printable(path))
-            labels = [printable(score_format.label(score.label)) for score in result.top]
-            width = max(map(len, labels))
-            for label, score in zip(labels, result.top, strict=True):
+            scores = score_format.scores(result)
+            write(f"{printable(path)}  {result.label}" if result.is_unknown or not scores else printable(path))
+            labels = [printable(score_format.label(score.label)) for score in scores]
+            width = max(map(len, labels), default=0)
+            for label, score in zip(labels, scores, strict=True):
                 score_bar = "" if score_format.logits else bar(score.probability)
                 write(f"  {label.ljust(width)}  {score_format.value(result, score).rjust(7)}  {score_bar}".rstrip())
             write(f"  model: {printable(model)}")

@@ -175,7 +175,7 @@ def _image_limits(options: Options) -> ImageLimits:
 
 
 def _score_format(options: Options) -> ScoreFormat:
-    return ScoreFormat(logits=options.logits, short_names=options.short_names)
+    return ScoreFormat(logits=options.logits, short_names=options.short_names, ranked=options.top is not None)
 
 
 def _result_writer(options: Options, resume_file: ResumeFile | None) -> ResultWriter:

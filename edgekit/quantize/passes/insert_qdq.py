@@ -9,7 +9,11 @@ operator, so the file stays standard ONNX and runs in any runtime.
    Operators that only move values keep the scale of their input; logits stay in float.
 3. Stores the weights of the layers as int8 and their biases as int32, each followed by a DequantizeLinear.
 4. Removes a Relu, or a Clip from zero, after such a layer: the range of its output already clips.
-5. Leaves the normalization, the nodes in `float_nodes` and all other operators in float.
+5. Computes a HardSigmoid of a quantized tensor as an addition, whose output saturates where the HardSigmoid is
+   constant: the integers of its input, read with a scale that includes the slope, plus the value at 0.
+6. Leaves the normalization, the nodes in `float_nodes` and all other operators in float.
+7. In a network that is partly quantized, leaves its integer layers and their scales unchanged. A layer that reads a
+   DequantizeLinear, or writes to a QuantizeLinear, uses the scale that is there.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edgekit.artifact.integer_weights import bias_scales, least_weight_scale, rounded_bias
 from edgekit.graph.edit import replace_nodes, set_constant
-from edgekit.graph.index import Graph, clip_bounds, output_axis
+from edgekit.graph.index import Graph, clip_bounds, hard_sigmoid_line, output_axis
 from edgekit.graph.passes.name_nodes import name_nodes
+from edgekit.quantize.integer_layers import dequantizer
 from edgekit.quantize.ranges import Range
 from edgekit.quantize.weight_format import WeightFormat, activation_scale, rounded_weights, weight_scales
 
@@ -94,14 +99,17 @@ class _Plan:
             if node.output[0] in self.tensors:
                 self.same_scale[node.output[0]] = self.same_scale.get(node.input[0], node.input[0])
             return
+        elif hard_sigmoid_line(node) is not None and node.input[0] in self.tensors:
+            inputs = [node.input[0]]
         else:
             return
         self._quantize(node, inputs, self._output_behind_activation(node))
 
     def _quantize(self, node: NodeProto, inputs: list[str], output: str) -> None:
         self.nodes.add(node.name)
-        self.tensors.update(dict.fromkeys(inputs))
-        if output not in self.graph.outputs or node.op_type == "Conv":  # logits keep their float resolution
+        self.tensors.update(dict.fromkeys(name for name in inputs if _written_scale(self.graph, name) is None))
+        keeps_float = output in self.graph.outputs and node.op_type != "Conv"  # logits keep their float resolution
+        if not keeps_float and not self._is_quantized_next(output):
             self.tensors[output] = None
 
     def _output_behind_activation(self, node: NodeProto) -> str:
@@ -110,8 +118,13 @@ class _Plan:
         bounds = clip_bounds(self.graph, activation) if activation is not None else None
         if activation is None or bounds is None or bounds[0] != 0 or activation.output[0] in self.graph.outputs:
             return str(node.output[0])
-        self.merged[node.output[0]] = activation
+        if not self._is_quantized_next(activation.output[0]):  # else its range may not be that of rule 4
+            self.merged[node.output[0]] = activation
         return str(activation.output[0])
+
+    def _is_quantized_next(self, tensor: str) -> bool:
+        consumer = self.graph.only_consumer(tensor)
+        return consumer is not None and consumer.op_type == "QuantizeLinear"
 
 
 class _Writer:
@@ -132,7 +145,7 @@ class _Writer:
             if node.name in merged:
                 continue
             if node.name in self.plan.nodes:
-                written += self._weights(node)
+                written += self._weights(node) + self._hard_sigmoid(node)
             # Float nodes read the dequantized tensor too: only a QuantizeLinear may read the tensor before it.
             node.input[:] = [self.dequantized.get(name, name) for name in node.input]
             activation = self.plan.merged.get(node.output[0])
@@ -166,6 +179,13 @@ class _Writer:
             set_constant(self.graph, zero_point, np.array(values[1], integers))
         return scale, zero_point
 
+    def _input_scale(self, node: NodeProto) -> float:
+        written = _written_scale(self.graph, node.input[0])
+        if written is not None:
+            return written
+        source = self.plan.same_scale.get(node.input[0], node.input[0])
+        return activation_scale(self.ranges[source], self.weight_format.activations)[0]
+
     def _weights(self, node: NodeProto) -> list[NodeProto]:
         """The DequantizeLinear nodes of a node's weights and bias. Also redirects the node to their outputs."""
         weights = self.graph.weights(node)
@@ -174,8 +194,7 @@ class _Writer:
         prefix, scales = f"{node.name}_weight", weight_scales(node, weights, weight_format=self.weight_format)
         values = self.graph.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         bias = None if values is None else values.astype(np.float32)
-        source = self.plan.same_scale.get(node.input[0], node.input[0])
-        input_scale = activation_scale(self.ranges[source], self.weight_format.activations)[0]
+        input_scale = self._input_scale(node)
         if bias is not None:
             scales = np.maximum(scales, least_weight_scale(bias, input_scale=input_scale)).astype(np.float32)
         set_constant(self.graph, f"{prefix}_quantized", rounded_weights(node, weights, scales=scales))
@@ -188,6 +207,33 @@ class _Writer:
             nodes.append(self._dequantize_linear(prefix, scales, np.int32, 0))
             node.input[2] = f"{prefix}_dequantized"
         return nodes
+
+    def _hard_sigmoid(self, node: NodeProto) -> list[NodeProto]:
+        """The DequantizeLinear nodes of rule 5. Also makes the node an Add of their outputs."""
+        line = hard_sigmoid_line(node)
+        if line is None:
+            return []
+        slope, at_zero = line
+        source, prefix, highest = node.input[0], node.name, np.iinfo(self.weight_format.activations).max
+        scale, zero_point = self._activation_scale(self.plan.same_scale.get(source, source))
+        input_scale = numpy_helper.to_array(self.graph.initializers[scale])
+        constants = {
+            "slope_scale": np.array(input_scale * slope, np.float32),
+            "offset_quantized": np.array(highest, self.weight_format.activations),
+            "offset_scale": np.array(at_zero / highest, np.float32),
+            "offset_zero_point": np.array(0, self.weight_format.activations),
+        }
+        for name, values in constants.items():
+            set_constant(self.graph, f"{prefix}_{name}", values)
+        inputs = {
+            f"{prefix}_line": [f"{source}_quantized", f"{prefix}_slope_scale", zero_point],
+            f"{prefix}_offset": [f"{prefix}_offset_{part}" for part in ("quantized", "scale", "zero_point")],
+        }
+        node.CopyFrom(helper.make_node("Add", list(inputs), list(node.output), name=node.name))
+        return [
+            helper.make_node("DequantizeLinear", parts, [output], name=f"{output}_DequantizeLinear")
+            for output, parts in inputs.items()
+        ]
 
     def _dequantize_linear(self, prefix: str, scales: npt.NDArray[np.float32], kind: type, axis: int) -> NodeProto:
         single = len(scales) == 1 and not self.weight_format.per_channel
@@ -206,3 +252,10 @@ class _Writer:
             for node in written:
                 for names in (node.input, node.output):
                     names[:] = [new_names.get(old, old) for old in names]
+
+
+def _written_scale(graph: Graph, tensor: str) -> float | None:
+    """The scale of the DequantizeLinear that computes a tensor; None if there is none, or it has several scales."""
+    dequantize = dequantizer(graph, tensor)
+    scale = None if dequantize is None else graph.constant(dequantize.input[1])
+    return float(scale.reshape(-1)[0]) if scale is not None and scale.size == 1 else None

@@ -2,18 +2,22 @@
 
 from collections import Counter
 from collections.abc import Collection
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
 from made_networks import IMAGES, conv_network, logits, minmax
-from onnx import numpy_helper
+from made_precisions import SOME_LAYERS, in_int8
+from onnx import helper, numpy_helper
 
 from edgekit.graph.edit import set_constant
 from edgekit.graph.index import Graph
 from edgekit.graph.passes.clean import serialized
 from edgekit.graph.passes.name_nodes import name_nodes
+from edgekit.quantize.integer_layers import layer_counts
+from edgekit.quantize.passes.expand_hard_swish import expand_hard_swish
 from edgekit.quantize.passes.insert_qdq import insert_qdq
 from edgekit.quantize.weight_format import WeightFormat
 
@@ -24,6 +28,24 @@ def quantized(
     model: onnx.ModelProto, weight_format: WeightFormat = DEFAULT, *, float_nodes: Collection[str] = ()
 ) -> onnx.ModelProto:
     return insert_qdq(model, ranges=minmax(model), weight_format=weight_format, float_nodes=float_nodes)
+
+
+def in_float(model: onnx.ModelProto) -> np.ndarray:
+    """The logits without integer operators: those that the graph defines."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options)
+    return np.concatenate([session.run(["logits"], {"pixels": image})[0] for image in IMAGES])
+
+
+def operators_in_onnxruntime(model: onnx.ModelProto, path: Path) -> Counter[str]:
+    """The operators that onnxruntime runs for a model, which it writes to `path`."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(path)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry("session.qdqisint8allowed", "1")  # as on Arm
+    ort.InferenceSession(serialized(model), options)
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
 def difference(model: onnx.ModelProto, weight_format: WeightFormat = DEFAULT) -> float:
@@ -44,23 +66,54 @@ def test_insert_qdq_for_a_saturating_processor_is_exact():
     for name in ("expand.w", "depthwise.w", "project.w"):
         set_constant(graph, name, np.abs(np.asarray(graph.constant(name))))
     int8 = quantized(graph.model)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # no integer operators
-    session = ort.InferenceSession(int8.SerializeToString(), options)
-    exact = np.concatenate([session.run(["logits"], {"pixels": image})[0] for image in IMAGES])
+    exact = in_float(int8)
     assert np.abs(logits(int8) - exact).max() < 0.01 * np.abs(exact).max()
 
 
 def test_insert_qdq_is_fused_into_integer_operators(tmp_path):
-    model = conv_network()
-    options = ort.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    ort.InferenceSession(serialized(quantized(model)), options)
-    operators = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    operators = operators_in_onnxruntime(quantized(conv_network()), tmp_path / "optimized.onnx")
     assert (operators["QLinearConv"], operators["QLinearAdd"], operators["QLinearGlobalAveragePool"]) == (4, 1, 1)
     assert operators["QGemm"] == 1
     assert not operators.keys() & {"Conv", "Clip", "Gemm", "Add", "GlobalAveragePool"}
+
+
+@pytest.mark.parametrize("activation", ["HardSwish", "HardSigmoid"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_insert_qdq_computes_hard_swish_and_hard_sigmoid_in_integers(activation, dtype, tmp_path):
+    model, weight_format = expand_hard_swish(conv_network(activation=activation)), WeightFormat(activations=dtype)
+    int8, expected = quantized(model, weight_format), logits(model)
+    operators = operators_in_onnxruntime(int8, tmp_path / "optimized.onnx")
+    assert np.abs(logits(int8) - expected).max() < 0.03 * np.abs(expected).max()
+    assert np.abs(logits(int8) - in_float(int8)).max() < 0.01 * np.abs(expected).max()
+    assert operators["QLinearAdd"] == 3 + 1  # one for each activation, and the residual
+    assert operators["QLinearMul"] == (3 if activation == "HardSwish" else 0)
+    assert not operators.keys() & {"Conv", "Clip", "Gemm", "HardSwish", "HardSigmoid", "Add"}
+
+
+def test_insert_qdq_saturates_a_hard_sigmoid_beyond_the_calibration_images():
+    """The integers of the sum end at 0 and 1, whatever the input."""
+    model = expand_hard_swish(conv_network(activation="HardSigmoid"))
+    ranges = minmax(model)
+    gates = [node.output[0] for node in model.graph.node if node.op_type == "HardSigmoid"]
+    assert len(gates) == 3
+    assert all(ranges[gate].lowest == 0 and 0.5 < ranges[gate].highest <= 1 for gate in gates)
+    int8 = quantized(model)
+    for gate in gates:
+        int8.graph.output.append(
+            onnx.helper.make_tensor_value_info(f"{gate}_dequantized", onnx.TensorProto.FLOAT, None)
+        )
+    session, extreme = ort.InferenceSession(int8.SerializeToString()), np.full_like(IMAGES[0], 255)
+    for values in session.run([f"{gate}_dequantized" for gate in gates], {"pixels": extreme}):
+        assert values.min() >= 0
+        assert values.max() <= 1
+
+
+def test_insert_qdq_leaves_a_hard_sigmoid_of_a_float_layer_in_float():
+    model = expand_hard_swish(conv_network(activation="HardSwish"))
+    partly = quantized(model, float_nodes={"expand"})
+    operators = Counter(node.op_type for node in partly.graph.node)
+    assert (operators["HardSigmoid"], operators["Add"]) == (1, 3)  # two others, and the residual
+    assert np.abs(logits(partly) - logits(model)).max() < 0.03 * np.abs(logits(model)).max()
 
 
 def test_insert_qdq_removes_activations():
@@ -128,3 +181,38 @@ def test_insert_qdq_distinguishes_nodes_with_the_same_name():
     named = name_nodes(model)
     assert len({node.name for node in Graph(named).layers()}) == 5
     assert difference(named) < 0.03
+
+
+@pytest.mark.parametrize("notation", ["QDQ", "QOperator"])
+def test_insert_qdq_completes_a_network_that_is_partly_quantized(notation, tmp_path):
+    """Layers between integer layers use the scales that are there: no value is rounded twice."""
+    partly = in_int8(notation, float_layers=SOME_LAYERS)
+    whole = quantized(partly, WeightFormat(activations="int8" if notation == "QDQ" else "uint8"))
+    before, after = (Counter(node.op_type for node in model.graph.node) for model in (partly, whole))
+    assert before["QuantizeLinear"] == after["QuantizeLinear"]
+    assert layer_counts(whole) == (0, 5)
+    operators = operators_in_onnxruntime(whole, tmp_path / "optimized.onnx")
+    assert (operators["QLinearConv"], operators["Conv"], operators["FusedConv"]) == (4, 0, 0)
+    scales = [{t.name: t for t in model.graph.initializer if "scale" in t.name} for model in (partly, whole)]
+    assert scales[0].items() <= scales[1].items()
+    assert np.abs(logits(whole) - logits(partly)).max() < 0.03 * np.abs(logits(partly)).max()
+
+
+def test_insert_qdq_keeps_the_activation_before_a_scale_that_is_there():
+    """A range that begins below 0 does not replace a Relu."""
+    model = conv_network(activation="Relu")
+    graph = Graph(model)
+    set_constant(graph, "wide_scale", np.array(0.05, np.float32))
+    set_constant(graph, "middle", np.array(128, np.uint8))
+    inputs = ["wide_scale", "middle"]
+    reader = next(node for node in model.graph.node if node.name == "depthwise")
+    position = list(model.graph.node).index(reader)
+    reader.input[0] = "expand_read"
+    for node in (
+        helper.make_node("DequantizeLinear", ["expand_integers", *inputs], ["expand_read"], name="read"),
+        helper.make_node("QuantizeLinear", ["expand_relu", *inputs], ["expand_integers"], name="write"),
+    ):
+        model.graph.node.insert(position, node)
+    whole = quantized(model)
+    assert "expand_relu" in {node.name for node in whole.graph.node}
+    assert np.abs(logits(whole) - logits(model)).max() < 0.03 * np.abs(logits(model)).max()

@@ -12,7 +12,7 @@ def test_warped_by_a_quarter_turn_agrees_with_numpy():
         def uniform(self, low, high):
             return high
 
-    turned = warped(pixels, rotate=90.0, shear=0.0, rng=Quarter())
+    turned = warped(pixels, rotate=90.0, shear=0.0, fill=(0, 0, 0), rng=Quarter())
     inside = np.s_[1:-1, 1:-1]  # positions at the border may fall outside by rounding
     differences = [np.abs(turned[inside].astype(int) - np.rot90(pixels, k)[inside].astype(int)).max() for k in (1, 3)]
     assert min(differences) <= 1
