@@ -69,12 +69,12 @@ def _read_packaged(path: str) -> bytes | None:
         return None
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None:
     """Write a file via a temporary one beside it, so that a crash leaves either the old file or the new one.
 
     Args:
         path: of the file; its folder is created if necessary.
-        data: its new content.
+        data: its new content, or that in parts.
 
     Raises:
         EdgekitError: the file cannot be written, or the path is that of a folder or device.
@@ -86,7 +86,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("xb") as file:
-                file.write(data)
+                file.writelines(data if isinstance(data, list) else [data])
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)

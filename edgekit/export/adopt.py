@@ -6,9 +6,9 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from onnx import GraphProto, TensorProto
@@ -17,25 +17,25 @@ from edgekit.artifact.info import ArtifactInfo, Precision, write_info
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError, SpecError, check_types, quote
-from edgekit.evaluate.parity import LogitsFunction, Parity, compare_logits, onnx_logits, require_parity
+from edgekit.evaluate.parity import Parity, require_parity
 from edgekit.evaluate.temperature import require_fit_images
 from edgekit.export.finalize import DEFAULT_INTERFACE, Interface, finalize
+from edgekit.export.head_labels import Background
+from edgekit.export.heads import Head, OutputKind, compare_head, read_head
 from edgekit.export.parity_inputs import parity_pixels
+from edgekit.export.score_output import choose_output, is_score, with_output
 from edgekit.export.simplify import simplify
-from edgekit.export.third_party import Outputs, ThirdPartyModel
-from edgekit.export.wrap_third_party import MIN_PROBABILITY, OutputKind, last_operator, with_dynamic_batch, wrap
-from edgekit.files import sha256
+from edgekit.export.third_party import ThirdPartyModel, normalization
+from edgekit.export.wrap_third_party import graph_logits, with_dynamic_batch, wrap
 from edgekit.graph.index import Graph
+from edgekit.graph.large_weights import completed
 from edgekit.image.source import Pixels
 from edgekit.labels import check_labels
-from edgekit.preprocess.scores import Floats
+from edgekit.preprocess.scores import Floats, Task
 from edgekit.preprocess.spec import Preprocess
-
-Background: TypeAlias = Literal["first", "none"]
 
 # The arithmetic is the same float32, but onnxruntime fuses it differently.
 TOLERANCE = 1e-4
-_SUM_TOLERANCE = 1e-3  # how far the sum of a row of float32 probabilities may be from 1
 _FLOATS: dict[int, Precision] = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16"}
 _INTEGER_OPERATORS = frozenset({"DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 
@@ -52,6 +52,7 @@ class Adoption:
         background: whether its first class, an unlabeled background, was removed.
         batch: fixed batch size of the written file; None for a dynamic one.
         simplified_by: "onnxsim", "onnxslim" or "none".
+        notes: everything else that was detected and a user should know, one line each.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Adoption:
     background: bool
     batch: int | None
     simplified_by: str
+    notes: tuple[str, ...]
 
 
 def adopt(
@@ -70,6 +72,7 @@ def adopt(
     preprocess: Preprocess,
     labels: Sequence[str],
     bgr: bool = False,
+    task: Task | None = None,
     output_kind: OutputKind | None = None,
     background: Background | None = None,
     model: str | None = None,
@@ -86,19 +89,22 @@ def adopt(
         source: the classifier, from `read_third_party`.
         path: file to write; must not be the source.
         preprocess: how images become the input of the model; mean and std on a 0-1 scale, in RGB order.
-        labels: class names, in the order of the outputs.
+        labels: class names, in the order of the outputs. If the model has a single output x, the names of its two
+            classes in the order of the logits 0 and x, or only the name N of the second; the first is then "not N".
         bgr: the model expects its channels in BGR order.
+        task: "single-label" or "multi-label" (default: multi-label if several outputs are sigmoids).
         output_kind: whether the model outputs "logits" or "probabilities" (default: detected from its last operator
             and its outputs).
-        background: "first" removes its first class, "none" keeps all (default: removes it if there is one class more
-            than labels).
+        background: "first" removes its first class, "none" keeps all (default: removes it if there are 1001 classes
+            for 1000 labels, or if the first label is "background" or "dummy").
         model: name of the network in the metadata (default: the source file's name).
         license: license of the weights, as an SPDX identifier.
         images: labeled images on which every step is compared with the source and the accuracy is measured. Without
             them, the steps are compared on synthetic images and no accuracy is stored.
         temperature_images: at least 100 labeled images to fit a temperature to, which calibrates the probabilities.
-            None of them may be in `images` or have trained the network; `edgekit.evaluate.split_for_temperature` splits
-            a set. Without them, the probabilities stay those of the source.
+            None of them may have trained the network. They may be among `images`, from which
+            `edgekit.evaluate.images_for_temperature` draws them: the calibration error is measured on the others.
+            Without them, the probabilities stay those of the source.
         interface: additional outputs, or a fixed batch size.
         on_image: called after each image of the fit and the accuracy measurement.
         on_warning: called with the reason if `temperature_images` do not determine the temperature.
@@ -109,7 +115,7 @@ def adopt(
     Raises:
         DataError: the images cannot be used.
         SpecError: an argument does not fit the model.
-        ArtifactError: the file is not a single-label classifier, or cannot be run.
+        ArtifactError: the file is not a classifier, or cannot be run.
         ParityError: the outputs of the two files differ; nothing is written.
 
     Example:
@@ -126,29 +132,28 @@ def adopt(
     """
     _check_arguments(source, path, preprocess, images=images, temperature_images=temperature_images)
     pixels, origin = parity_pixels(preprocess, images)
-    outputs = source.outputs(pixels, preprocess, bgr=bgr)
-    kind = _determine_output_kind(source, outputs, output_kind)
-    labels, first = _labels_and_first_class(source, outputs.shape[1], check_labels(labels), background)
-    wrapped = wrap(source, preprocess, bgr=bgr, kind=kind, first=first, classes=outputs.shape[1])
-    adopted, batch = with_dynamic_batch(wrapped, source, pixels)
-    parity = _verified_parity(outputs[:, first:], onnx_logits(adopted, name="the adopted model"), pixels, kind)
-    info = ArtifactInfo(
-        model=model or Path(source.name).stem,
+    source = _with_single_output(source, pixels, preprocess, bgr, labels)
+    outputs = _outputs(source, pixels, preprocess, bgr)
+    head = read_head(
+        Graph(source.model),
+        outputs,
+        name=source.name,
         labels=labels,
-        preprocess=preprocess,
-        license=license,
-        precision=_precision(source.model.graph),
-        weights_sha256=sha256(source.data),
-        parity={"adopt": parity.to_dict() | {"on": origin}},
+        task=task,
+        output_kind=output_kind,
+        background=background,
     )
+    wrapped, batch = with_dynamic_batch(wrap(source, preprocess, bgr=bgr, head=head), source, pixels)
+    parity = _verified_parity(outputs, graph_logits(wrapped, source, pixels), head)
+    info = _info(source, head, preprocess, model or Path(source.name).stem, license, parity.to_dict() | {"on": origin})
     with tempfile.TemporaryDirectory() as folder:
         unsimplified, simplified = Path(folder, "adopted.onnx"), Path(folder, "simplified.onnx")
-        write_info(adopted, info, unsimplified)
+        write_info(completed(wrapped, source.read()), info, unsimplified)
         simplifier = simplify(unsimplified, simplified, images=images)
         info = finalize(
             simplified,
             path,
-            parent_sha256=sha256(source.data),
+            parent_sha256=source.sha256,
             images=images,
             temperature_images=temperature_images,
             interface=interface,
@@ -159,10 +164,11 @@ def adopt(
         path=Path(path),
         info=info,
         parity=parity,
-        output_kind=kind,
-        background=bool(first),
+        output_kind=head.output_kind,
+        background=bool(head.first),
         batch=interface.batch or batch,
         simplified_by=simplifier,
+        notes=(*source.notes, *_batch_notes(source, batch), *head.notes),
     )
 
 
@@ -173,7 +179,7 @@ def _check_arguments(
     check_types(Preprocess, preprocess=preprocess)
     check_types(ImageSet | None, **images)
     require_new_path(source.name, path)
-    require_fit_images(**images)
+    require_fit_images(images.get("temperature_images"))
     if source.size is not None and source.size != preprocess.crop:
         raise SpecError(f"{source.name}: `crop` must be the model's input size {source.size} (got {preprocess.crop})")
     if source.channels not in (None, preprocess.channels):
@@ -181,71 +187,76 @@ def _check_arguments(
             f"{source.name}: `color` must have the {source.channels} channels of the model's input "
             f"(got {quote(preprocess.color)})"
         )
-    if max(map(abs, preprocess.mean)) > 1:
+    scale, shift = normalization(preprocess)
+    if source.dtype == "uint8" and not (np.allclose(scale, 1, atol=1e-4) and np.allclose(shift, 0)):
         raise SpecError(
-            f"`mean` must be on a 0-1 scale (got {quote(preprocess.mean)}); divide 0-255 values by 255, "
-            f"e.g. 123.675 becomes 0.485"
-        )
-    if max(preprocess.std) > 1:
-        raise SpecError(
-            f"`std` must be on a 0-1 scale (got {quote(preprocess.std)}); divide 0-255 values by 255, "
-            f"e.g. 58.395 becomes 0.229"
+            f"{source.name}: the model normalizes uint8 pixels itself, so `mean` must be 0 and `std` 1/255 "
+            f"(got {quote(preprocess.mean)} and {quote(preprocess.std)})"
         )
 
 
-def _determine_output_kind(source: ThirdPartyModel, outputs: Outputs, requested: OutputKind | None) -> OutputKind:
-    last = last_operator(Graph(source.model), source.output)
-    sums, lowest = outputs.sum(axis=1), outputs.min()
-    are_probabilities = bool(lowest >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE)
-    if last == "Sigmoid" and not are_probabilities:
+def _with_single_output(
+    source: ThirdPartyModel, pixels: Pixels, preprocess: Preprocess, bgr: bool, labels: Sequence[str]
+) -> ThirdPartyModel:
+    """The classifier with only its scores as output, and a note if it has other outputs."""
+    count = len(check_labels(labels, least=1))
+    names = [value.name for value in source.model.graph.output]
+    (chosen, *others) = source.candidates
+    if others:
+        first_image = source.run(pixels[:1], preprocess, bgr=bgr, outputs=source.candidates)
+        try:
+            chosen = choose_output({name: rows[0] for name, rows in first_image.items()}, count)
+        except SpecError as error:
+            raise SpecError(f"{source.name}: {error}") from None
+    notes = (f"the output {quote(chosen)} is the scores, of the {len(names)} outputs",) if len(names) > 1 else ()
+    model = with_output(source.model, chosen)
+    return replace(source, model=model, candidates=(chosen,), notes=(*source.notes, *notes))
+
+
+def _outputs(source: ThirdPartyModel, pixels: Pixels, preprocess: Preprocess, bgr: bool) -> Floats:
+    """The scores of the original file, float (N, scores)."""
+    (name,) = source.candidates
+    rows = source.run(pixels, preprocess, bgr=bgr, outputs=[name])[name]
+    if not is_score(rows[0]):
+        hint = "; export the model without ArgMax" if np.issubdtype(rows[0].dtype, np.integer) else ""
         raise ArtifactError(
-            f"{source.name}: ends in Sigmoid, as multi-label models do; edgekit supports single-label classifiers only"
+            f"{source.name}: output {quote(name)} must be float (1, classes) for one image "
+            f"(got {rows[0].dtype} {rows[0].shape}){hint}"
         )
-    if last == "Softmax" and (not are_probabilities or requested == "logits"):
-        raise SpecError(f"{source.name}: ends in Softmax and its outputs sum to {sums[0]:.4g}, so they are not logits")
-    if requested == "probabilities" and not are_probabilities:
-        raise SpecError(
-            f"{source.name}: outputs are not probabilities: minimum {lowest:.3g}, rows sum to {sums[0]:.4g}; "
-            f"leave out `output_kind` to detect what they are"
-        )
-    if requested is None and not are_probabilities and lowest >= 0 and np.ptp(sums) <= _SUM_TOLERANCE * sums.max() > 0:
-        raise SpecError(
-            f"{source.name}: outputs are never negative and always sum to {sums[0]:.4g}, so they are probably neither "
-            f"logits nor probabilities; if they are logits, set `output_kind` to 'logits'"
-        )
-    return requested or ("probabilities" if are_probabilities else "logits")
+    outputs = np.concatenate([row.reshape(1, -1) for row in rows])
+    if not np.isfinite(outputs).all():
+        raise ArtifactError(f"{source.name}: outputs are not finite; check the model, and its `mean` and `std`")
+    return outputs
 
 
-def _labels_and_first_class(
-    source: ThirdPartyModel, classes: int, labels: tuple[str, ...], background: Background | None
-) -> tuple[tuple[str, ...], int]:
-    """The labels without that of a removed background class, and the index of the first class with a label."""
-    first = int(background == "first" or (background is None and classes == len(labels) + 1))
-    if first and classes == len(labels):
-        labels = labels[1:]
-    if classes - first != len(labels):
-        except_background = " after the background class" if first else ""
-        raise SpecError(
-            f"{source.name}: `labels` must have one name for each of the model's {classes - first} classes"
-            f"{except_background} (got {len(labels)} names)"
-        )
-    return labels, first
-
-
-def _verified_parity(expected: Outputs, child: LogitsFunction, pixels: Pixels, kind: OutputKind) -> Parity:
-    """Compare logits directly, and probabilities, whose logits are unknown, by their logarithms."""
-    logits = child(pixels)
-    if kind == "probabilities":
-        expected, logits = _log_probabilities(np.log(np.maximum(expected, MIN_PROBABILITY))), _log_probabilities(logits)
-    parity = compare_logits(expected, logits)
-    require_parity(parity, step="adopting", tolerance=TOLERANCE)
+def _verified_parity(outputs: Floats, logits: Floats, head: Head) -> Parity:
+    parity = compare_head(outputs, logits, head)
+    # Outputs in float16 are known no better than to its last bit.
+    require_parity(parity, step="adopting", tolerance=max(TOLERANCE, float(np.finfo(outputs.dtype).eps)))
     return parity
 
 
-def _log_probabilities(logits: Floats) -> Floats:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return np.asarray(np.maximum(shifted, np.log(MIN_PROBABILITY)))
+def _batch_notes(source: ThirdPartyModel, batch: int | None) -> tuple[str, ...]:
+    if source.batch is None and batch is not None:
+        return (f"the batch size is fixed to {batch}, because the outputs differ for larger batches",)
+    if source.batch is not None and batch is None:
+        return (f"the fixed batch size {source.batch} is dynamic now",)
+    return ()
+
+
+def _info(
+    source: ThirdPartyModel, head: Head, preprocess: Preprocess, model: str, license: str, parity: dict[str, Any]
+) -> ArtifactInfo:
+    return ArtifactInfo(
+        model=model,
+        labels=head.labels,
+        task=head.task,
+        preprocess=preprocess,
+        license=license,
+        precision=_precision(source.model.graph),
+        weights_sha256=source.sha256,
+        parity={"adopt": parity},
+    )
 
 
 def _precision(graph: GraphProto) -> Precision:

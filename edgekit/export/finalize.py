@@ -17,9 +17,10 @@ from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, with_inf
 from edgekit.artifact.paths import require_new_path
 from edgekit.dataset import ImageSet
 from edgekit.errors import ParityError, SpecError, check_types, must_be
-from edgekit.evaluate.accuracy import class_indexes, measure_accuracy
+from edgekit.evaluate.accuracy import figures_beside_fit, measure_accuracy, true_labels
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
-from edgekit.evaluate.temperature import classifier_logits, with_fitted_temperature
+from edgekit.evaluate.temperature import are_among, classifier_logits
+from edgekit.evaluate.thresholds import with_fitted_scoring
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
 from edgekit.graph.passes.add_outputs import MAPS, add_outputs
@@ -87,7 +88,9 @@ def finalize(
         parent_sha256: hash of the file that the user converted, to record as the parent; None if there is none.
         images: images to compare the logits on (default: synthetic images); if they have classes, the accuracy is
             measured on them too.
-        temperature_images: labeled images that the temperature is fitted to (default: none is fitted).
+        temperature_images: labeled images that the temperature, or the thresholds of a multi-label model, are fitted to
+            (default: none are fitted). They may be among `images`; the calibration error, or the F1 score, is measured
+            on the others.
         interface: batch size and additional outputs.
         on_image: called after each image of the fit and the accuracy measurement.
         on_warning: called with the reason if `temperature_images` do not determine the temperature.
@@ -109,12 +112,15 @@ def finalize(
         model = read_model(source)
         info = dataclasses.replace(parse_info(model, name=str(path)), parent_sha256=parent_sha256)
         if temperature_images is not None:
-            truth = class_indexes(temperature_images, info.labels)
+            truth = true_labels(temperature_images, info)
             logits = classifier_logits(Classifier(source), temperature_images, on_image=on_image)
-            info = with_fitted_temperature(info, logits, truth, on_warning=on_warning)
+            info = with_fitted_scoring(info, logits, truth, on_warning=on_warning)
         if images is not None and images.classes:
             accuracy = measure_accuracy(Classifier(with_info(model, info)), images, on_image=on_image)
-            info = dataclasses.replace(info, metrics=accuracy.to_dict())
+            metrics = accuracy.to_dict()
+            if temperature_images is not None:
+                metrics |= figures_beside_fit(accuracy, info, ~are_among(images, temperature_images))
+            info = dataclasses.replace(info, metrics=metrics)
     write_info(model, info, path)
     return info
 
@@ -158,7 +164,7 @@ def change_interface(
     changed = model if interface == DEFAULT_INTERFACE else serialized(parsed)
     pixels, origin = parity_pixels(info.preprocess, images)
     before, after = onnx_logits(model, name=os.fspath(source)), onnx_logits(changed, name="the changed model")
-    parity = measure_parity(before, after, pixels)
+    parity = measure_parity(before, after, pixels, scoring=info.scoring)
     require_parity(parity, step="changing the batch size or outputs", tolerance=TOLERANCE)
     if interface.activation_maps:
         require_maps_average_to_logits(changed, pixels)

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.artifact.info import ArtifactInfo
 from edgekit.files import sha256
+from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.checkpoint import load_checkpoint
 from edgekit.zoo.build import build
@@ -40,6 +41,7 @@ def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tu
         preprocess=recipe.preprocess,
         license=license,
         weights_sha256=sha256(Path(path).read_bytes()),
+        task=checkpoint.task,
     )
     return checkpoint.network(), info
 
@@ -89,13 +91,14 @@ def spec_preprocess(model: str, changes: Mapping[str, Any]) -> Preprocess:
 
     Args:
         model: name of the network.
-        changes: new values by field name. If the new crop is larger than the resized image and `resize` is not among
-            them, `resize` grows with it.
+        changes: new values by field name. If `resize` is not among them, it grows with a crop that is larger than the
+            resized image; with a new fit, it is the crop.
 
     Raises:
         SpecError: the network, a field or a value is not valid.
     """
-    changed = Preprocess.from_dict(spec_named(model).preprocess.to_dict() | dict(changes))
-    if "resize" in changes or min(changed.crop) <= changed.resize + 2 * changed.pad:
+    changed = spec_named(model).preprocess.with_changes(changes)
+    edge = changed.resize
+    if "resize" in changes or isinstance(edge, Size) or min(changed.crop) <= edge + 2 * changed.pad:
         return changed
     return dataclasses.replace(changed, resize=min(changed.crop) - 2 * changed.pad)

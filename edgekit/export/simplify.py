@@ -8,15 +8,18 @@ import tempfile
 from pathlib import Path
 
 import onnx
-from onnx import GraphProto
+from onnx import GraphProto, ModelProto
 
+from edgekit.artifact.external_tensors import references
 from edgekit.artifact.info import parse_info, read_model, write_info
 from edgekit.dataset import ImageSet
-from edgekit.errors import EdgekitError, check_types
-from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
+from edgekit.errors import ArtifactError, EdgekitError, check_types
+from edgekit.evaluate.parity import compare_logits, onnx_logits, require_parity
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.files import sha256
-from edgekit.graph.passes.clean import serialized
+from edgekit.graph.large_weights import completed, parse, with_inputs_as_weights, with_weights_as_inputs, write
+from edgekit.image.source import Pixels
+from edgekit.preprocess.scores import Floats
 from edgekit.runtime.child_process import run_python
 
 TIME_LIMIT_S = 600
@@ -54,15 +57,23 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, im
     """
     check_types(str | os.PathLike, source=source, path=path)
     check_types(ImageSet | None, images=images)
-    model = read_model(source)
-    info = parse_info(model, name=os.fspath(source))
+    name, data = os.fspath(source), read_model(source)
+    info = parse_info(data, name=name)
+    if references(data):
+        raise ArtifactError(f"{name}: an edgekit model contains its weights, but this one refers to other files")
+    try:
+        model, parent_sha256 = parse(data), sha256(data)
+    except Exception as error:  # protobuf's own class
+        raise ArtifactError(f"{name}: not a valid ONNX file: {error}") from None
+    del data  # the simplifier does not need the large weights, and onnxruntime needs memory for its own
     pixels, origin = parity_pixels(info.preprocess, images)
-    parent = onnx_logits(model, name=os.fspath(source))
-    simplifier, simplified, parity = "none", model, measure_parity(parent, parent, pixels)
+    expected = onnx_logits(Path(source), name=name)(pixels)
+    simplifier, simplified, parity = "none", model, compare_logits(expected, expected, scoring=info.scoring)
     for tool, program in _SIMPLIFIERS.items():
         try:
             candidate = _run_simplifier(program, model)
-            candidate_parity = measure_parity(parent, onnx_logits(candidate, name=tool), pixels)
+            logits = _logits(candidate, source, pixels, name=tool)
+            candidate_parity = compare_logits(expected, logits, scoring=info.scoring)
             require_parity(candidate_parity, step=tool, tolerance=TOLERANCE)
             _require_same_batch(model, candidate)
         except EdgekitError:
@@ -70,8 +81,9 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, im
         simplifier, simplified, parity = tool, candidate, candidate_parity
         break
     measured = {"simplify": parity.to_dict() | {"on": origin, "by": simplifier}}
-    info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=sha256(model))
-    write_info(simplified, info, Path(path))
+    info = dataclasses.replace(info, parity={**info.parity, **measured}, parent_sha256=parent_sha256)
+    data = read_model(source)
+    write_info(data if simplifier == "none" else completed(simplified, data), info, path)
     return simplifier
 
 
@@ -84,19 +96,29 @@ def describe_simplifier(simplifier: str) -> str:
     )
 
 
-def _run_simplifier(program: str, model: bytes) -> bytes:
+def _run_simplifier(program: str, model: ModelProto) -> ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.onnx"), Path(folder, "target.onnx")
-        source.write_bytes(model)
+        source.write_bytes(with_weights_as_inputs(model).SerializeToString(deterministic=True))
         run_python("-c", program, source, target, timeout_s=TIME_LIMIT_S, folder=Path(folder))
         try:
-            return serialized(onnx.load(target))
+            simplified = onnx.load(target)
+            onnx.checker.check_model(simplified)
         except Exception as error:  # it wrote no file, or one that is not a model
             raise EdgekitError(f"the simplifier wrote no valid model: {error}") from None
+    return with_inputs_as_weights(simplified, model)
 
 
-def _require_same_batch(parent: bytes, child: bytes) -> None:
-    batches = [_batch_sizes(onnx.load_from_string(model).graph) for model in (parent, child)]
+def _logits(model: ModelProto, source: str | os.PathLike[str], pixels: Pixels, *, name: str) -> Floats:
+    """The logits of a model whose large weights are in the source."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "simplified.onnx")
+        write(model, read_model(source), path)
+        return onnx_logits(path, name=name)(pixels)
+
+
+def _require_same_batch(parent: ModelProto, child: ModelProto) -> None:
+    batches = [_batch_sizes(model.graph) for model in (parent, child)]
     if batches[0] != batches[1]:
         raise EdgekitError("the simplifier changed the batch size")
 

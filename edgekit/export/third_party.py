@@ -1,101 +1,128 @@
-"""Reads a third-party ONNX classifier: validates the file and detects its input layout, size and batch size."""
+"""Reads a third-party ONNX classifier: validates the file, and detects its input and the outputs that may be scores."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, ValueInfoProto
 
-from edgekit.artifact.guard.scan import check_model
+from edgekit.artifact.guard.external_data import joined
+from edgekit.artifact.guard.scan import check_model, computes_sizes
 from edgekit.artifact.info import read_model
-from edgekit.errors import ArtifactError, SpecError, check_types, quote, unknown
+from edgekit.errors import ArtifactError, SpecError, check_types
+from edgekit.export.folded_sizes import with_folded_sizes
+from edgekit.export.input_layout import AXES, InputType, Layout, describe_all, read_input
+from edgekit.export.score_output import output_candidates
+from edgekit.files import sha256
+from edgekit.graph.index import Graph
+from edgekit.graph.large_weights import completed, parse, with_inputs_as_weights, with_weights_as_inputs
 from edgekit.graph.passes.clean import clean
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
-from edgekit.runtime.session import MAX_FIXED_BATCH, first_line, open_session, run_batches
+from edgekit.runtime.session import first_line, open_session, run_batches
 
-Layout: TypeAlias = Literal["nchw", "nhwc"]
+Array = npt.NDArray[Any]
 
-_CHANNEL_COUNTS = (1, 3)
-# The axes of the channels, the height and the width in each layout.
-_AXES: dict[str, tuple[int, int, int]] = {"nchw": (1, 2, 3), "nhwc": (3, 1, 2)}
 # Models with an opset below 13, in which weights cannot be quantized per channel, are converted to 17.
 _MIN_OPSET, _CONVERTED_OPSET = 13, 17
-
-Outputs: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThirdPartyModel:
-    """A float32 classifier from another source, with one input and one output.
+    """A classifier from another source, with one input.
 
     Attributes:
         name: path of the file, for messages.
-        data: bytes of the file.
-        model: the model, cleaned.
+        sha256: hash of the file, with its external data if it has any.
+        rewritten: content of an ONNX file with the same computation, if the file itself cannot be run; else None.
+        model: the model, cleaned, without the large weights that `edgekit.graph.large_weights` leaves out.
         input: name of its input.
-        output: name of its output.
+        dtype: data type of the input: "float32", "float16", or "uint8" if the model normalizes the pixels itself.
         layout: order of the input's axes, "nchw" or "nhwc".
         size: height and width of the input in pixels; None if dynamic.
-        channels: number of input channels; None if dynamic.
+        channels: number of input channels; None if unknown.
         batch: batch size; None if dynamic.
+        candidates: names of the outputs that may be the scores; `adopt` chooses by the number of labels.
+        notes: what was detected, one line each.
     """
 
     name: str
-    data: bytes
+    sha256: str
+    rewritten: bytes | None
     model: ModelProto
     input: str
-    output: str
+    dtype: InputType
     layout: Layout
     size: Size | None
     channels: int | None
     batch: int | None
+    candidates: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def channel_axis(self) -> int:
         """The axis of the channels in the input."""
-        return _AXES[self.layout][0]
+        return AXES[self.layout][0]
 
-    def outputs(self, pixels: Pixels, preprocess: Preprocess, *, bgr: bool) -> Outputs:
-        """Run the original file on images that are normalized with numpy.
+    def read(self) -> bytes:
+        """The content of an ONNX file with the computation of the model and all weights.
+
+        The file is read again, because keeping it would add its size to the memory that every step needs.
+
+        Raises:
+            ArtifactError: the file has changed since it was validated.
+        """
+        if self.rewritten is not None:
+            return self.rewritten
+        data, _ = joined(read_model(self.name), self.name)
+        if sha256(data) != self.sha256:
+            raise ArtifactError(f"{self.name}: changed since it was validated; adopt it again")
+        return data
+
+    def run(
+        self, pixels: Pixels, preprocess: Preprocess, *, bgr: bool, outputs: Sequence[str]
+    ) -> dict[str, list[Array]]:
+        """Run the original file on images, one at a time, that are normalized with numpy.
 
         Args:
             pixels: uint8 (N, height, width, channels), RGB or gray.
             preprocess: mean and std of the normalization.
             bgr: reverse the order of the channels.
+            outputs: names of the wanted outputs.
 
         Returns:
-            float32 (N, classes), the outputs.
+            For each output, what it is for each image.
 
         Raises:
-            ArtifactError: the model cannot be run, or its outputs are not finite float32 (1, classes) per image.
+            ArtifactError: the model cannot be run.
         """
-        scale, shift = normalization(preprocess)
-        values = pixels.astype(np.float32) * scale + shift
-        values = values[..., ::-1] if bgr else values
-        values = np.ascontiguousarray(values.transpose(0, 3, 1, 2) if self.layout == "nchw" else values)
-        session = open_session(self.data, name=self.name)
+        values = self._input(pixels, preprocess, bgr)
+        with tempfile.TemporaryDirectory() as folder:  # from bytes, onnxruntime needs their size once more
+            path = Path(folder, "model.onnx")
+            path.write_bytes(self.read())
+            session = open_session(path, name=self.name)
         try:
-            rows = [run_batches(session, image[None], output=self.output) for image in values]
+            return {name: [run_batches(session, image[None], output=name) for image in values] for name in outputs}
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
-        shape, dtype = rows[0].shape, rows[0].dtype
-        if shape[:1] != (1,) or len(shape) < 2 or rows[0].size != max(shape) or dtype != np.float32:
-            raise ArtifactError(
-                f"{self.name}: output {quote(self.output)} must be float32 (1, classes) for one image "
-                f"(got {dtype} {shape})"
-            )
-        outputs = np.concatenate([row.reshape(1, -1) for row in rows]).astype(np.float32)
-        if not np.isfinite(outputs).all():
-            raise ArtifactError(f"{self.name}: outputs are not finite; check the model, and its `mean` and `std`")
-        return outputs
+
+    def _input(self, pixels: Pixels, preprocess: Preprocess, bgr: bool) -> Array:
+        values: Array = pixels
+        if self.dtype != "uint8":
+            scale, shift = normalization(preprocess)
+            values = pixels.astype(np.float32) * scale + shift
+        values = values[..., ::-1] if bgr else values
+        values = values.transpose(0, 3, 1, 2) if self.layout == "nchw" else values
+        return np.ascontiguousarray(values, self.dtype)
 
 
 def normalization(preprocess: Preprocess) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -111,19 +138,24 @@ def normalization(preprocess: Preprocess) -> tuple[npt.NDArray[np.float32], npt.
     return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
 
-def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = None) -> ThirdPartyModel:
+def read_third_party(
+    path: str | os.PathLike[str], *, layout: Layout | None = None, output: str | None = None
+) -> ThirdPartyModel:
     """Validate a third-party ONNX classifier and detect its interface, without running it.
 
     Args:
-        path: .onnx file with one float32 input of 4 axes and one output.
-        layout: order of the input's axes, "nchw" or "nhwc" (default: detected from the shape of the input).
+        path: .onnx file with one input of 4 axes: float32, float16, or uint8 if the model normalizes pixels itself.
+            Weights may be in files beside it, such as FILE.data.
+        layout: order of the input's axes, "nchw" or "nhwc" (default: detected from the shape of the input, or from the
+            first convolution).
+        output: name of the output that is the scores (default: detected).
 
     Returns:
         The classifier.
 
     Raises:
         ArtifactError: the file is refused, is already an edgekit model, or is not such a classifier.
-        SpecError: `layout` does not fit the input, or is needed because the shape of the input allows both.
+        SpecError: `layout` or `output` does not fit, or `layout` is needed.
 
     Example:
         >>> from edgekit.export import read_third_party
@@ -132,47 +164,78 @@ def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = No
         ('nchw', 3)
     """
     check_types(str | os.PathLike, path=path)
-    name, data = os.fspath(path), read_model(path)
-    check_model(data, name=name)
+    name = os.fspath(path)
+    file, data_files = joined(read_model(path), path)
+    rewritten, notes = _validated(file, name)
+    data = rewritten or file
+    notes = [f"weights read from {', '.join(data_files)}" for _ in data_files[:1]] + notes
     model = _parse(data, name)
-    initializers = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in initializers]
-    if any(entry.key == "edgekit" for entry in model.metadata_props):
-        raise ArtifactError(f"{name}: already an edgekit model; use it as it is")
-    if len(inputs) != 1 or len(model.graph.output) != 1:
-        raise ArtifactError(
-            f"{name}: a classifier must have one input and one output (got {_describe_all(inputs, 'input')} "
-            f"and {_describe_all(model.graph.output, 'output')})"
-        )
-    shape = _shape(inputs[0])
-    if inputs[0].type.tensor_type.elem_type != TensorProto.FLOAT or len(shape) != 4:
-        raise ArtifactError(f"{name}: the input must be float32 with 4 axes (got {_describe(inputs[0])})")
-    if (shape[0] or 1) > MAX_FIXED_BATCH:
-        raise ArtifactError(f"{name}: the batch size must be at most {MAX_FIXED_BATCH} (got {shape[0]})")
-    layout = _determine_layout(shape, layout, name)
-    channels, height, width = (shape[axis] for axis in _AXES[layout])
+    try:
+        inputs = _inputs(model)
+        expected = read_input(inputs[0], Graph(model), layout)
+        candidates = output_candidates(model, output)
+    except (ArtifactError, SpecError) as error:
+        raise type(error)(f"{name}: {error}") from None
+    if _open_dimensions([*inputs, *model.graph.output]):
+        rewritten = b"".join(completed(model, data))
+        notes.append("dimensions below 1 are open, so that the model accepts any size")
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     return ThirdPartyModel(
         name=name,
-        data=data,
+        sha256=sha256(file),
+        rewritten=rewritten,
         model=clean(_with_recent_opset(model)),
         input=inputs[0].name,
-        output=model.graph.output[0].name,
-        layout=layout,
-        size=Size(height, width) if height and width else None,
-        channels=channels,
-        batch=shape[0],
+        dtype=expected.dtype,
+        layout=expected.layout,
+        size=expected.size,
+        channels=expected.channels,
+        batch=expected.batch,
+        candidates=candidates,
+        notes=(*notes, *expected.notes),
     )
+
+
+def _validated(data: bytes, name: str) -> tuple[bytes | None, list[str]]:
+    """The model simplified, if the guard refuses it otherwise, and a note that says so."""
+    try:
+        check_model(data, name=name)
+    except ArtifactError as refusal:
+        if not computes_sizes(data):
+            raise
+        folded = with_folded_sizes(data, name=name, refusal=refusal)
+        return folded, ["simplified first by onnxsim, because it computed sizes; compared with the simplified model"]
+    return None, []
 
 
 def _parse(data: bytes, name: str) -> ModelProto:
     try:
-        model = onnx.load_from_string(data)
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(data)
+        model = parse(data)
     except Exception as error:  # protobuf's and onnx's own classes
         raise ArtifactError(f"{name}: not a valid ONNX file: {first_line(error)}") from None
+    if any(entry.key == "edgekit" for entry in model.metadata_props):
+        raise ArtifactError(f"{name}: already an edgekit model; use it as it is")
     return model
+
+
+def _inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """The single input that is no weight, as a list."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise ArtifactError(f"a classifier must have one input (got {describe_all(inputs, 'input')})")
+    return inputs
+
+
+def _open_dimensions(values: Sequence[ValueInfoProto]) -> bool:
+    """Open the dimensions below 1, which onnxruntime would compare with those of an image; whether there were any."""
+    dimensions = [dim for value in values for dim in value.type.tensor_type.shape.dim]
+    below_one = [dim for dim in dimensions if dim.HasField("dim_value") and dim.dim_value < 1]
+    for dim in below_one:
+        dim.Clear()
+    return bool(below_one)
 
 
 def _with_recent_opset(model: ModelProto) -> ModelProto:
@@ -182,44 +245,7 @@ def _with_recent_opset(model: ModelProto) -> ModelProto:
     if opset >= _MIN_OPSET:
         return model
     try:
-        return onnx.version_converter.convert_version(model, _CONVERTED_OPSET)
+        converted = onnx.version_converter.convert_version(with_weights_as_inputs(model), _CONVERTED_OPSET)
     except Exception:  # the converter does not support every operator; the old opset is valid too
         return model
-
-
-def _determine_layout(shape: tuple[int | None, ...], requested: Layout | None, name: str) -> Layout:
-    if requested is not None and requested not in get_args(Layout):
-        raise SpecError(unknown("layout", requested, get_args(Layout)))
-    channels = {layout: shape[_AXES[layout][0]] for layout in get_args(Layout)}
-    # A fixed channel axis takes precedence over a dynamic one.
-    possible = [layout for layout in channels if channels[layout] in _CHANNEL_COUNTS]
-    possible = possible or [layout for layout in channels if channels[layout] is None]
-    shape_text = _shape_text(shape)
-    if not possible:
-        raise ArtifactError(
-            f"{name}: input {shape_text} must have 1 or 3 channels on axis 1 (nchw) or axis 3 (nhwc); it has neither"
-        )
-    if requested is not None and requested not in possible:
-        raise SpecError(f"{name}: `layout` must be {possible[0]} for input {shape_text} (got {requested})")
-    if requested is None and len(possible) > 1:
-        raise SpecError(f"{name}: input {shape_text} may be nchw or nhwc; set `layout`")
-    layout: Layout = requested or possible[0]
-    return layout
-
-
-def _shape(value: ValueInfoProto) -> tuple[int | None, ...]:
-    return tuple(dim.dim_value or None for dim in value.type.tensor_type.shape.dim)
-
-
-def _shape_text(shape: tuple[int | None, ...]) -> str:
-    return f"({', '.join('?' if extent is None else str(extent) for extent in shape)})"
-
-
-def _describe(value: ValueInfoProto) -> str:
-    dtype = TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
-    return f"{dtype} {_shape_text(_shape(value))}"
-
-
-def _describe_all(values: Iterable[ValueInfoProto], kind: str) -> str:
-    described = [f"{quote(value.name)} {_describe(value)}" for value in values]
-    return f"{len(described)} {kind}{'' if len(described) == 1 else 's'}: {', '.join(described[:4])}"
+    return with_inputs_as_weights(converted, model)

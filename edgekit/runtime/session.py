@@ -16,6 +16,8 @@ from edgekit.runtime.cpu import available_threads, check_threads
 from edgekit.runtime.run_limits import run, use_bounded_memory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
 _FATAL_SEVERITY = 4  # anything less severe is raised as an exception; onnxruntime would write it to stderr as well
@@ -52,16 +54,25 @@ DEFAULT_OPTIONS = SessionOptions()
 
 
 def open_session(
-    model: bytes, *, name: str, options: SessionOptions = DEFAULT_OPTIONS, ort_format: bool = False
+    model: bytes | Path,
+    *,
+    name: str,
+    options: SessionOptions = DEFAULT_OPTIONS,
+    ort_format: bool = False,
+    prepacking: bool = True,
 ) -> ort.InferenceSession:
-    """Open a session over the bytes of a model that was validated or made here; messages call it `name`.
+    """Open a session over a model that was validated or made here, its bytes or its file; messages call it `name`.
 
-    ort_format: whether the bytes are in onnxruntime's own format. Raises ArtifactError for a model that onnxruntime
-    rejects, SpecError for a provider that is not available and for an invalid setting in the environment.
+    ort_format: whether the bytes are in onnxruntime's own format. prepacking: whether weights are rearranged for speed,
+    for which VGG needs 480 MB of the memory for runs as soon as there are two images. Raises ArtifactError for a model
+    that onnxruntime rejects, SpecError for a provider that is not available and for an invalid setting in the
+    environment.
     """
     provider = _full_name(options.provider)
     threads = available_threads() if options.threads is None else check_threads(options.threads, "threads")
     settings = _session_settings(threads, "ORT" if ort_format else "ONNX")
+    if not prepacking:
+        settings.add_session_config_entry("session.disable_prepacking", "1")
     try:
         # Without the fallback, which prints the error and tries the same again. And without constant folding: artifacts
         # are simplified when they are made, and nothing would stop what an untrusted file computes while it loads.

@@ -20,6 +20,10 @@ _SHAPE_ATTRIBUTES = frozenset({"shape", "output_shape"})
 _FACTOR_ATTRIBUTES = frozenset({"pads", "kernel_shape", "strides", "dilations", "output_padding", "scales", "repeats"})
 
 
+class ComputedSizeError(ArtifactError):
+    """The graph computes a size or a divisor, so that only a run would show whether it is safe."""
+
+
 class GrowthCheck:
     """Adds up the elements that the nodes of a graph generate, as far as sizes written in the file reveal them.
 
@@ -58,7 +62,7 @@ class GrowthCheck:
         readable = [values for values in numbers if values is not None]
         is_generator = op_type in _GENERATORS
         if is_generator and not all(name in self._constants or name in self._measured_sizes for name in inputs):
-            raise ArtifactError(f"operator {op_type} generates a tensor whose size is not written in the file")
+            raise ComputedSizeError(f"operator {op_type} generates a tensor whose size is not written in the file")
         if len(readable) < len(numbers) and (is_generator or None in numbers[1:]):
             raise ArtifactError(_unreadable_sizes(op_type))
         if op_type in _SHAPES:

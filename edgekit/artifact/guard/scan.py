@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edgekit.artifact.guard import onnx_fields
 from edgekit.artifact.guard.float_types import DIVISIONS, KnownFloats
-from edgekit.artifact.guard.growth import GrowthCheck
+from edgekit.artifact.guard.growth import ComputedSizeError, GrowthCheck
 from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
 from edgekit.artifact.guard.tensors import (
     FLOAT,
@@ -26,7 +26,7 @@ from edgekit.artifact.guard.tensors import (
     numbers_of,
     values_of,
 )
-from edgekit.artifact.info import is_ort_format
+from edgekit.artifact.metadata import is_ort_format
 from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields
 from edgekit.errors import ArtifactError, quote
 
@@ -72,6 +72,22 @@ def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_
         _Scan(limits).check_file(memoryview(model))
     except ArtifactError as error:
         raise ArtifactError(f"{name}: refused: {error}") from None
+
+
+def computes_sizes(model: bytes, *, limits: ModelLimits = DEFAULT_MODEL_LIMITS) -> bool:
+    """Whether a model is refused because its graph computes a size, after all that does not depend on sizes passed.
+
+    Args:
+        model: content of an ONNX file that `check_model` refuses.
+        limits: on its size and structure.
+    """
+    try:
+        _Scan(limits).check_file(memoryview(model))
+    except ComputedSizeError:
+        return True
+    except ArtifactError:
+        pass
+    return False
 
 
 class _Scan:
@@ -214,7 +230,7 @@ class _Scan:
             return
         divisors = self._constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
         if not divisors or not {0, -1}.isdisjoint(divisors):
-            raise ArtifactError(f"integer {node.op_type} with a divisor that may be 0 or -1")
+            raise ComputedSizeError(f"integer {node.op_type} with a divisor that may be 0 or -1")
 
     def _named_fields(self, message: memoryview, names: Mapping[int, str]) -> Iterator[NamedField]:
         """Iterate over the fields of a message that have a name."""
