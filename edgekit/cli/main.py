@@ -10,7 +10,7 @@ import warnings
 
 from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.render import write_message
-from edgekit.errors import EdgekitError
+from edgekit.errors import DataWarning, EdgekitError
 
 _EXIT_INTERRUPTED = 130
 
@@ -31,7 +31,7 @@ def script() -> None:
 
 def main() -> None:
     """Run the command line; every error that edgekit raises becomes one line on stderr and an exit code."""
-    warnings.simplefilter("ignore")  # warnings of the image library are not meant for the user of a command
+    _show_warnings()
     try:
         _run(sys.argv[1:])
     except EdgekitError as error:
@@ -47,6 +47,17 @@ def main() -> None:
             write_message(f"error: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EdgekitError.exit_code)
+
+
+def _show_warnings() -> None:
+    """Print each warning about data once, as one line; those of other libraries are not meant for users of commands."""
+
+    def show(message: Warning | str, *_details: object) -> None:
+        write_message(f"warning: {message}")
+
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("once", DataWarning)
+    warnings.showwarning = show
 
 
 def _run(arguments: list[str]) -> None:

@@ -27,7 +27,6 @@ TESTED_IN = {
     "cli/test_train.py": ("cli/progress", "cli/recipe_options", "plots/training", "train/callbacks"),
     "dataset/test_reading.py": (
         "dataset/archive",
-        "dataset/folders",
         "dataset/idx",
         "dataset/image_set",
         "dataset/listing",
