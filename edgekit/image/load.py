@@ -239,7 +239,7 @@ def _open_heif(file: CountedFile) -> Image.Image:
         from pillow_heif import HeifImageFile
     except ImportError:
         raise UnidentifiedImageError from None
-    image: Image.Image = HeifImageFile(file)
+    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
     return image
 
 
