@@ -221,6 +221,8 @@ def _list_images(root: Path, splits: Splits) -> Listing:
         return read_idx(root, splits) or _list_folder(root)
     if not root.exists():
         raise DataError(f"{root}: no such folder or file")
+    if not root.is_file():
+        raise DataError(f"{root}: not a folder or a regular file")
     if root.suffix.lower() == ".csv":
         return read_table(root)
     listing = read_archive(root, splits)

@@ -5,13 +5,14 @@ Pillow's (width, height) order appears in this package and in `preprocess` only.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.errors import DISTRIBUTION, ImageError, SpecError, quote, unknown
-from edgekit.image.color_modes import Color, to_color
+from edgekit.errors import DISTRIBUTION, DataWarning, ImageError, SpecError, quote, unknown
+from edgekit.image.color_modes import Color, small_maximum, to_color
 from edgekit.image.decode_limits import (
     DEFAULT_LIMITS,
     REDUCED_JPEG_ALLOWANCE,
@@ -113,6 +114,14 @@ class OpenedImage(NamedTuple):
             check_cost(image, stored_size, self.limits, self.name, allowance=allowance)
             _decode(image, self.limits, self.name)
         orientation = orientation_of(image)
+        maximum = small_maximum(image)
+        if maximum is not None:
+            warnings.warn(
+                f"{self.name}: the 16-bit values reach only {maximum} of 65535, so the image is almost black; "
+                f"if its sensor has fewer bits, scale it to 8 bits first",
+                DataWarning,
+                stacklevel=2,
+            )
         try:
             pixels = to_color(orientation.upright(image), color)
         except Exception as error:  # Pillow has no conversion between some modes, and asserts on a missing palette

@@ -1,6 +1,8 @@
 """Reading data sets: folders, archives, idx files, tables, and what makes each of them unusable."""
 
 import gzip
+import io
+import os
 import struct
 import subprocess
 import sys
@@ -261,6 +263,35 @@ def test_read_both_reads_idx_files_in_order(tmp_path, prefix, suffix):
     assert training.labels == (1, 0, 2, 1)
     assert validation.labels == (1, 0)
     assert [value_of(source) for source in training.sources] == [3, 0, 11, 3]
+
+
+def test_read_refuses_what_unpacks_to_gigabytes(tmp_path):
+    bomb = tmp_path / "train-images-idx3-ubyte.gz"
+    bomb.write_bytes(gzip.compress(bytes(2**28 + 1), 1))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 1) + b"\0")
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: contains more than 268435456 bytes; refused"):
+        read(tmp_path, "train")
+    for name in ("bomb.zip", "bomb.tar.gz"):
+        if name.endswith("zip"):
+            with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("train/cat/1.bmp", bytes(2**28 + 1))
+        else:
+            with tarfile.open(tmp_path / name, "w:gz", compresslevel=1) as archive:
+                info = tarfile.TarInfo("train/cat/notes.txt")
+                info.size = 2**28 + 1
+                archive.addfile(info, io.BytesIO(bytes(info.size)))
+        with pytest.raises(DataError, match="unpacks to more than 100 times its size; refused"):
+            read(tmp_path / name, "train")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
+def test_read_does_not_wait_for_a_fifo(tmp_path):
+    for name in ("pipe.csv", "pipe.tar", "train-images-idx3-ubyte"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="not a folder or a regular file"):
+            read(tmp_path / name, "all")
+    with pytest.raises(DataError, match="no images"):
+        read(tmp_path, "all")
 
 
 def test_read_names_the_broken_idx_file(tmp_path):
