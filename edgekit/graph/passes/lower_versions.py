@@ -21,8 +21,8 @@ from edgekit.graph.edit import copied
 
 _LOWEST = 13
 # The opset from which on later ones only added types (bfloat16, float8, 4-bit integers) and attributes for them.
+# AveragePool is not among them: onnxruntime corrected its ceil_mode with opset 19.
 _EXTENDED_BY_TYPES = {
-    "AveragePool": 11,
     "Cast": 13,
     "ConstantOfShape": 9,
     "Conv": 11,

@@ -62,7 +62,7 @@ def test_with_lowest_versions_keeps_the_outputs():
         helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("QuantizeLinear", ["c", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["d"]),
-        helper.make_node("AveragePool", ["d"], ["p"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        helper.make_node("MaxPool", ["d"], ["p"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
         helper.make_node("Reshape", ["p", "shape"], ["y"]),
     ]
     weights = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
