@@ -18,9 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import fuzzing
 import numpy as np
-from fuzzing import Trial, mutated
+from fuzzing import Limits, Trial, main, mutated
 from PIL import Image
 
 from edgekit.cli.app import COMMANDS
@@ -29,7 +28,7 @@ from edgekit.errors import EdgekitError
 from edgekit.hub.built_in import built_in_models
 
 # Commands that work hard on good files: only their mistakes are of interest here.
-MAX_SECONDS = 120.0
+LIMITS = Limits(seconds=120, megabytes=2_500)
 NUMBERS = ("0", "1", "-1", "3", "1e9", "nan", "inf", "0.5", ".5", "99999999999999999999", "1,2", "0.5,0.5,0.5", "x")
 WORDS = (
     "RGB",
@@ -73,13 +72,13 @@ def _fifos(folder: str, names: list[str]) -> list[str]:
 
 def check(arguments: list[str], known: frozenset[int]) -> None:
     """Run a command in this process. Raises AssertionError if it ends in any other way than it should."""
-    from edgekit.cli.main import main
+    from edgekit.cli.main import main as run_command
 
     sys.argv = ["edgekit", *arguments]
     out, err, code = io.StringIO(), io.StringIO(), 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            main()
+            run_command()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
     lines = err.getvalue().splitlines()
@@ -151,5 +150,4 @@ def make_files(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    fuzzing.MAX_SECONDS = MAX_SECONDS
-    fuzzing.main(__doc__ or "", prepare, count=2_000)
+    main(__doc__ or "", prepare, count=2_000, limits=LIMITS)

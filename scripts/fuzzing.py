@@ -21,11 +21,20 @@ from typing import NamedTuple
 
 from edgekit.errors import EdgekitError
 
-MAX_SECONDS, MAX_MEGABYTES = 5.0, 600
 _START_SECONDS = 60.0  # importing torch on a busy machine
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 
 Trial = Callable[[random.Random], None]
+
+
+class Limits(NamedTuple):
+    """What one case may take, and what its process may grow to."""
+
+    seconds: float = 5.0
+    megabytes: float = 600.0
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class Finding(NamedTuple):
@@ -35,7 +44,7 @@ class Finding(NamedTuple):
     reason: str
 
 
-def main(doc: str, prepare: Callable[[Path], Trial], *, count: int) -> None:
+def main(doc: str, prepare: Callable[[Path], Trial], *, count: int, limits: Limits = DEFAULT_LIMITS) -> None:
     """Run a fuzzer from the command line; exits with status 1 if there are findings.
 
     Args:
@@ -43,6 +52,7 @@ def main(doc: str, prepare: Callable[[Path], Trial], *, count: int) -> None:
         prepare: makes the files that the cases need in an empty folder, and returns the function that makes and tries
             one case. It may raise EdgekitError; any other exception is a finding.
         count: default number of cases.
+        limits: what a case may take.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=count, help="number of cases")
@@ -50,24 +60,28 @@ def main(doc: str, prepare: Callable[[Path], Trial], *, count: int) -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     options = parser.parse_args()
     begin = time.monotonic()
-    findings = fuzz(prepare, seed=options.seed, numbers=range(options.first, options.first + options.count))
+    numbers = range(options.first, options.first + options.count)
+    findings = fuzz(prepare, seed=options.seed, numbers=numbers, limits=limits)
     for finding in findings:
         print(f"case {finding.number} of seed {options.seed}: {finding.reason}")
     print(f"{options.count} cases in {time.monotonic() - begin:.0f} s, {len(findings)} findings")
     sys.exit(1 if findings else 0)
 
 
-def fuzz(prepare: Callable[[Path], Trial], *, seed: int, numbers: range) -> list[Finding]:
+def fuzz(
+    prepare: Callable[[Path], Trial], *, seed: int, numbers: range, limits: Limits = DEFAULT_LIMITS
+) -> list[Finding]:
     """Try the cases; a process that hangs or dies is replaced, and the rest goes on in the next.
 
     Args:
         prepare: as in `main`.
         seed: of all cases.
         numbers: of the cases.
+        limits: what a case may take.
     """
     findings: list[Finding] = []
     while numbers:
-        numbers = _try_in_process(prepare, seed, numbers, findings)
+        numbers = _try_in_process(prepare, seed, numbers, limits, findings)
     return findings
 
 
@@ -96,24 +110,26 @@ def mutated(data: bytes, rng: random.Random, *, other: bytes = b"") -> bytes:
     return bytes(result)
 
 
-def _try_in_process(prepare: Callable[[Path], Trial], seed: int, numbers: range, findings: list[Finding]) -> range:
+def _try_in_process(
+    prepare: Callable[[Path], Trial], seed: int, numbers: range, limits: Limits, findings: list[Finding]
+) -> range:
     """Try cases until one ends the process; return the numbers that remain."""
     import tempfile
 
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
-        process = context.Process(target=_work, args=(prepare, seed, numbers, Path(folder), theirs))
+        process = context.Process(target=_work, args=(prepare, seed, numbers, limits.megabytes, Path(folder), theirs))
         process.start()
         theirs.close()
         number, patience = numbers.start, _START_SECONDS
         try:
             while True:
                 if not ours.poll(patience):
-                    findings.append(Finding(number, f"hang: more than {MAX_SECONDS:.0f} s"))
+                    findings.append(Finding(number, f"hang: more than {limits.seconds:.0f} s"))
                     break
                 number, reason = ours.recv()  # the case that is tried next, or the reason why one is a finding
-                patience = MAX_SECONDS
+                patience = limits.seconds
                 if reason:
                     findings.append(Finding(number, reason))
                     if reason.startswith("memory"):
@@ -129,7 +145,9 @@ def _try_in_process(prepare: Callable[[Path], Trial], seed: int, numbers: range,
     return range(number + 1, numbers.stop)
 
 
-def _work(prepare: Callable[[Path], Trial], seed: int, numbers: range, folder: Path, connection: Connection) -> None:
+def _work(
+    prepare: Callable[[Path], Trial], seed: int, numbers: range, megabytes: float, folder: Path, connection: Connection
+) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     trial = prepare(folder)
@@ -140,8 +158,8 @@ def _work(prepare: Callable[[Path], Trial], seed: int, numbers: range, folder: P
                 trial(random.Random(f"{seed}/{number}"))
         except BaseException as error:  # whatever it is, it is what the fuzzer looks for
             connection.send((number, f"{type(error).__name__}: {error}"[:500]))
-        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if megabytes > MAX_MEGABYTES:
-            connection.send((number, f"memory: {megabytes:.0f} MB"))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if peak > megabytes:
+            connection.send((number, f"memory: {peak:.0f} MB"))
             return
     connection.send((numbers.stop, ""))
