@@ -19,13 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from fuzzing import Limits, Trial, main, mutated
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from safetensors.torch import save_file
 
 from edgekit.cli.app import COMMANDS
-from edgekit.cli.options import Argument, Option
+from edgekit.cli.options import Option
 from edgekit.errors import EdgekitError
 from edgekit.hub.built_in import built_in_models
+from edgekit.zoo.build import build
 
 # Commands that work hard on good files: only their mistakes are of interest here.
 LIMITS = Limits(seconds=120, megabytes=2_500)
@@ -48,6 +52,24 @@ WORDS = (
     "lenet5",
     "resnet18",
 )
+
+
+# A command line of each command that succeeds on the files that `make_files` makes.
+GOOD = {
+    "models": "",
+    "pull": "lenet5-mnist -o made/pulled.onnx",
+    "train": "data --recipe recipe.toml --epochs 1 --run run",
+    "export": "lenet5 --weights weights.safetensors --labels labels.txt -o made/exported.onnx",
+    "adopt": "plain.onnx --labels labels.txt --mean 0 --std 1 --resize 28 -o made/adopted.onnx",
+    "quantize": "model.onnx --calibration data -o made/quantized.onnx",
+    "verify": "model.onnx model.onnx data",
+    "predict": "photo.jpg --model model.onnx",
+    "evaluate": "model.onnx data",
+    "crops": "model.onnx data",
+    "bench": "model.onnx --rounds 1",
+    "inspect": "model.onnx",
+    "doctor": "",
+}
 
 
 def prepare(folder: Path) -> Trial:
@@ -89,24 +111,16 @@ def check(arguments: list[str], known: frozenset[int]) -> None:
 
 
 def command_line(rng: random.Random, files: list[str]) -> list[str]:
-    """A command with random values for its arguments and some of its options."""
+    """A good command line with a few values replaced and a few random options added."""
     name, module = rng.choice(tuple(COMMANDS.items()))
     values = [*files, *NUMBERS, *WORDS, "made/new.onnx", "missing"]
-    arguments = [name]
+    arguments = [rng.choice(values) if rng.random() < 0.2 else value for value in GOOD[name].split()]
     for parameter, annotation in inspect.get_annotations(module.run, eval_str=False).items():
         declared = declaration(module, parameter, annotation)
-        if isinstance(declared, Argument):
-            arguments += [
-                rng.choice(files if rng.random() < 0.8 else values) for _ in range(rng.choice((0, 1, 1, 1, 2)))
-            ]
-        elif isinstance(declared, Option) and rng.random() < 0.15:
-            arguments += [
-                declared.spelling(parameter),
-                *([rng.choice(values)] if "bool" not in str(annotation) else []),
-            ]
-    if name == "train":  # a good combination would train for minutes
-        arguments += ["--epochs", "1", "--run", "run"]
-    return arguments
+        if isinstance(declared, Option) and rng.random() < 1 / 15:
+            is_switch = "bool" in str(annotation)
+            arguments += [declared.spelling(parameter), *(() if is_switch else (rng.choice(values),))]
+    return [name, *arguments]
 
 
 def declaration(module: Any, parameter: str, annotation: object) -> object:
@@ -124,29 +138,44 @@ def documented_exit_codes() -> frozenset[int]:
     return frozenset(codes)
 
 
+def plain_model() -> onnx.ModelProto:
+    """A third-party classifier of 28x28 gray images with ten classes."""
+    weights = np.random.default_rng(0).normal(0, 0.01, (784, 10)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("MatMul", ["flat", "weights"], ["y"])],
+        "plain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 28, 28])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def make_files(folder: Path) -> list[str]:
     """Good files of every kind, damaged ones, and what is no file; their names relative to the folder."""
     rng = random.Random(0)
     for split in ("train", "val"):
-        for number in range(6):
-            path = folder / f"data/{split}/{'ab'[number % 2]}/{number}.png"
+        for number in range(12):
+            path = folder / f"data/{split}/{number % 2}/{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((32, 32, 3), 40 * number, np.uint8)).save(path)
+            Image.fromarray(np.full((32, 32, 3), 20 * number, np.uint8)).save(path)
     model = built_in_models()["lenet5-mnist"].read_bytes()
     (folder / "model.onnx").write_bytes(model)
-    (folder / "labels.csv").write_text("file,label\ndata/train/a/0.png,a\ndata/val/b/1.png,b\n")
-    (folder / "labels.txt").write_text("a\nb\n")
+    onnx.save(plain_model(), folder / "plain.onnx")
+    save_file(build("lenet5").state_dict(), folder / "weights.safetensors")
+    (folder / "labels.csv").write_text("file,label\ndata/train/0/0.png,0\ndata/val/1/1.png,1\n")
+    (folder / "labels.txt").write_text("\n".join("0123456789"))
     (folder / "recipe.toml").write_text('model = "lenet5"\n')
-    (folder / "photo.jpg").write_bytes((folder / "data/train/a/0.png").read_bytes())
+    (folder / "photo.jpg").write_bytes((folder / "data/train/0/0.png").read_bytes())
     (folder / "zero.gz").write_bytes(gzip.compress(bytes(10**7)))
     (folder / "empty").touch()
     (folder / "noise.pth").write_bytes(rng.randbytes(5000))
-    (folder / "data/train/a/loop").symlink_to("..")
+    (folder / "data/train/0/loop").symlink_to("..")
     (folder / "self").symlink_to("self")
     for name in ("model.onnx", "labels.csv", "photo.jpg", "recipe.toml"):
         (folder / f"broken-{name}").write_bytes(mutated((folder / name).read_bytes(), rng))
     names = [path.name for path in folder.iterdir()]
-    return [*names, "data/train", "data/train/a/0.png", "fifo", "/dev/null", "/dev/zero", "."]
+    return [*names, "data/train", "data/train/0/0.png", "fifo", "/dev/null", "/dev/zero", "."]
 
 
 if __name__ == "__main__":
