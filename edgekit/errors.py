@@ -67,6 +67,10 @@ class SpecError(EdgekitError, ValueError):
     exit_code = 2
 
 
+class DataWarning(UserWarning):
+    """A data set can be read, but probably not as its owner means it. Commands print it as one line."""
+
+
 class DataError(EdgekitError, ValueError):
     """A data set, label file or recipe cannot be used."""
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import FrameType
+
+# What pipes take in one piece on every POSIX system; Linux takes 4096.
+_ATOMIC_BYTES = 512
+_SECONDS_UNTIL_LOCKED = 10
 
 
 def read_regular_file(
@@ -72,6 +83,9 @@ def _read_packaged(path: str) -> bytes | None:
 def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None:
     """Write a file via a temporary one beside it, so that a crash leaves either the old file or the new one.
 
+    An existing file keeps its permissions, and a symbolic link keeps its target, which is written. Temporary files that
+    killed writers of this file left behind are removed.
+
     Args:
         path: of the file; its folder is created if necessary.
         data: its new content, or that in parts.
@@ -79,13 +93,20 @@ def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None
     Raises:
         EdgekitError: the file cannot be written, or the path is that of a folder or device.
     """
-    temporary = path.with_name(f".{os.urandom(8).hex()}.tmp")
     try:
+        if path.is_symlink():
+            path = path.resolve()
         if path.exists() and not path.is_file():  # renaming a file to /dev/null would replace the device
             raise EdgekitError(f"{path}: cannot be written: it exists and is not a regular file")
         path.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".edgekit-{zlib.crc32(os.fsencode(path.name)):08x}-"
+        _remove_abandoned(path.parent, prefix)
+        temporary = path.with_name(f"{prefix}{os.urandom(8).hex()}.tmp")
         try:
             with temporary.open("xb") as file:
+                lock_file(file.fileno())
+                if path.exists():
+                    temporary.chmod(stat.S_IMODE(path.stat().st_mode))
                 file.writelines(data if isinstance(data, list) else [data])
                 file.flush()
                 os.fsync(file.fileno())
@@ -93,8 +114,71 @@ def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    except (OSError, ValueError) as reason:
+    except (OSError, ValueError, RuntimeError) as reason:  # RuntimeError: a link to itself, before Python 3.13
         raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Write all bytes to an open file, pipe or terminal. Ctrl-C takes effect before or after them, not in between.
+
+    Args:
+        descriptor: of the file.
+        data: such as a line with its newline.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if len(data) <= _ATOMIC_BYTES:  # the system writes all or nothing, and a writer that waits can be interrupted
+        os.write(descriptor, data)
+        return
+    with _interrupts_deferred():
+        while data:
+            data = data[os.write(descriptor, data) :]
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[None]:
+    """Let Ctrl-C take effect only at the end. Only the main thread is ever interrupted."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    pending: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if pending:
+            handler(*pending[0])
+
+
+def lock_file(descriptor: int) -> bool:
+    """Lock an open file until it is closed or the process ends. Returns False if another process has locked it.
+
+    Without such locks (on Windows) the result is always True: there, files that are open cannot be deleted anyway.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove temporary files whose writer was killed: old enough to be locked by it, but not locked."""
+    for file in folder.glob(f"{prefix}*.tmp"):
+        with suppress(OSError), file.open("rb") as abandoned:
+            if time.time() - os.fstat(abandoned.fileno()).st_mtime > _SECONDS_UNTIL_LOCKED and lock_file(
+                abandoned.fileno()
+            ):
+                file.unlink()
 
 
 def sha256(data: bytes) -> str:
@@ -104,5 +188,5 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _reason(reason: OSError | ValueError) -> str:
+def _reason(reason: OSError | ValueError | RuntimeError) -> str:
     return (reason.strerror if isinstance(reason, OSError) else None) or str(reason)

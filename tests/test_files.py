@@ -1,9 +1,13 @@
 """Reading files within limits, and writing them atomically."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import zipfile
 import zipimport
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 
 import edgekit.files
 from edgekit.errors import ArtifactError, EdgekitError
-from edgekit.files import read_regular_file, sha256, write_atomically
+from edgekit.files import lock_file, read_regular_file, sha256, write_atomically
 
 
 def test_write_atomically_creates_folders_and_leaves_no_other_file(tmp_path):
@@ -71,6 +75,66 @@ def test_write_atomically_does_not_mix_concurrent_writers(tmp_path):
     for thread in threads:
         thread.join()
     assert path.read_bytes() in contents
+
+
+def test_write_atomically_keeps_permissions_and_links(tmp_path):
+    path, link = tmp_path / "target/file", tmp_path / "link"
+    write_atomically(path, b"old")
+    path.chmod(0o751)
+    link.symlink_to(path)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o751
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(EdgekitError, match="link: cannot be written"):
+        write_atomically(link, b"new")
+
+
+def test_write_atomically_removes_what_a_killed_writer_left(tmp_path):
+    path = tmp_path / "file"
+    code = f"""
+import os, signal
+from pathlib import Path
+from edgekit.files import write_atomically
+os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+write_atomically(Path({str(path)!r}), b"half")
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (abandoned,) = tmp_path.iterdir()
+    os.utime(abandoned, (0, 0))
+    with abandoned.open("rb") as used:
+        lock_file(used.fileno())
+        write_atomically(path, b"first")
+        assert abandoned.exists(), "it belongs to a writer that still runs"
+    write_atomically(tmp_path / "other", b"second")
+    assert abandoned.exists(), "it belongs to another file"
+    write_atomically(path, b"third")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "other"]
+
+
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_write_whole_is_not_cut_by_an_interrupt(size):
+    """Interrupt a process that writes lines into a full pipe: what arrives must be whole lines."""
+    code = f"""
+import os
+from edgekit.files import write_whole
+os.write(2, b"ready")
+while True:
+    write_whole(1, b"x" * {size} + b"\\n")
+"""
+    for _ in range(3):
+        # Tests that run in the background of a shell ignore Ctrl-C, and so would what they start.
+        heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", code], **pipes, preexec_fn=heeding) as process:
+            process.stderr.read(5)
+            written = process.stdout.read(3 * size)
+            process.send_signal(signal.SIGINT)
+            written += process.stdout.read()
+        assert written.endswith(b"\n")
+        assert {len(line) for line in written.split(b"\n")[:-1]} == {size}
 
 
 def test_write_atomically_writes_a_file_with_the_longest_name(tmp_path):

@@ -22,8 +22,10 @@ Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 _MAX_BYTES = 2**30  # of a weights file; that of VGG-19, the largest of the zoo, has 0.57e9
 # Tensors may share their numbers, but not without bound: whoever copies them would need the memory.
 _MAX_SHARING = 2
-_STATE_DICT_KEYS = ("state_dict", "model")
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+# Where training scripts put the state dict, and what DataParallel, torch.compile or Lightning add to every name.
+_STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+_AVERAGED_COUNT = "n_averaged"  # what torch.optim.swa_utils.AveragedModel adds beside its module
 _SAFETENSORS_DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -41,8 +43,8 @@ _SAFETENSORS_DTYPES = {
 def read_checkpoint(path: str | os.PathLike[str]) -> Tensors:
     """Read the tensors of a .safetensors file or of a state dict in a .pth file.
 
-    The state dict may be the entry "state_dict" or "model" of a checkpoint. The prefixes that DataParallel and
-    torch.compile add to every name are removed.
+    The state dict may be an entry of a checkpoint, under a usual name or as its only dict, at any depth. The prefixes
+    that DataParallel, torch.compile, Lightning and the like add to every name are removed, in any order.
 
     Args:
         path: weights file. Files with another suffix than .safetensors are read as .pth.
@@ -110,10 +112,12 @@ def _torch_tensors(file: TorchFile, name: str) -> Iterator[tuple[str, npt.NDArra
 
 def _state_dict(content: object, path: str) -> Mapping[str, StoredTensor]:
     """The state dict that the content is or contains. Raises WeightsError if it has entries that are no tensors."""
-    for key in _STATE_DICT_KEYS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
+    while isinstance(content, dict):
+        dicts = [key for key, value in content.items() if isinstance(value, dict)]
+        key = next((key for key in _STATE_DICT_KEYS if key in dicts), dicts[0] if len(dicts) == 1 else None)
+        if key is None:
             break
+        content = content[key]
     if not isinstance(content, dict) or not content:
         kind = {dict: "an empty dict", StoredTensor: "a tensor"}.get(type(content), type(content).__name__)
         raise WeightsError(f"{path}: must contain a state dict of tensors (got {kind})")
@@ -162,8 +166,9 @@ def _array(
 
 
 def _without_wrapper(tensors: Tensors) -> Tensors:
-    """The tensors without the prefixes that DataParallel and torch.compile add to every name."""
+    """The tensors without the prefixes that wrappers add to every name, and without what they count."""
+    wrapped = {name: tensor for name, tensor in tensors.items() if name != _AVERAGED_COUNT}
     for prefix in _WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+        if wrapped and all(name.startswith(prefix) for name in wrapped):
+            return _without_wrapper({name.removeprefix(prefix): tensor for name, tensor in wrapped.items()})
     return tensors

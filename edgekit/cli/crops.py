@@ -69,6 +69,7 @@ def run(
             "Model file to write (.onnx), with the recommended adaptive crops.",
             flags=("--output", "-o"),
             default_text="none",
+            writes=(".onnx",),
         ),
     ] = None,
     json: Annotated[bool, Option("Print the results as one JSON document.")] = False,

@@ -71,7 +71,10 @@ def run(
         bool, Option("Ignore the temperatures of the model files: evaluate uncalibrated probabilities.")
     ] = False,
     threads: Annotated[int | None, shared.THREADS] = None,
-    report: Annotated[Path | None, Option("Also write a self-contained HTML report.", default_text="none")] = None,
+    report: Annotated[
+        Path | None,
+        Option("Also write a self-contained report (.html).", default_text="none", writes=(".html", ".htm")),
+    ] = None,
     json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
     """Evaluate accuracy, calibration and confusion on labeled images, and compare models.

@@ -33,7 +33,10 @@ EXAMPLES = """Examples:
 def run(
     source: Annotated[
         str,
-        Argument("Checkpoint of `edgekit train`, name of a network from `edgekit models`, or .onnx file of edgekit."),
+        Argument(
+            "Checkpoint or run folder of `edgekit train`, name of a network from `edgekit models`, or .onnx file of "
+            "edgekit."
+        ),
     ],
     output: Annotated[Path, shared.MODEL_OUTPUT],
     weights: Annotated[

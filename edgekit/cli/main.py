@@ -7,10 +7,14 @@ import gc
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.render import write_message
-from edgekit.errors import EdgekitError
+from edgekit.errors import DataWarning, EdgekitError
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _EXIT_INTERRUPTED = 130
 
@@ -18,6 +22,7 @@ _EXIT_INTERRUPTED = 130
 def script() -> None:
     """Run `main` as a process of its own, which skips the interpreter's cleanup after `predict`: that takes 30 ms."""
     code: str | int | None = 0
+    _open_closed_streams()
     try:
         main()
     except SystemExit as end:
@@ -29,9 +34,21 @@ def script() -> None:
     sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Make closed standard streams (`<&-`, `>&-`, pythonw) empty ones, before other files get their numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def main() -> None:
     """Run the command line; every error that edgekit raises becomes one line on stderr and an exit code."""
-    warnings.simplefilter("ignore")  # warnings of the image library are not meant for the user of a command
+    _show_warnings()
     try:
         _run(sys.argv[1:])
     except EdgekitError as error:
@@ -47,6 +64,24 @@ def main() -> None:
             write_message(f"error: {error}")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EdgekitError.exit_code)
+
+
+def _show_warnings() -> None:
+    """Print each warning about data once, as one line; those of other libraries are not meant for users of commands."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        write_message(f"warning: {message}")
+
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("once", DataWarning)
+    warnings.showwarning = show
 
 
 def _run(arguments: list[str]) -> None:

@@ -23,6 +23,7 @@ class Option(NamedTuple):
         default_text: default as shown in --help, if that is not the value itself.
         panel: panel of --help that lists the option; by default "Options".
         argument: name of the library's argument that the option sets, if it is not the option's own name.
+        writes: extensions of the file that the option names, if the command writes it.
     """
 
     help: str
@@ -33,6 +34,7 @@ class Option(NamedTuple):
     default_text: str | None = None
     panel: str | None = None
     argument: str | None = None
+    writes: tuple[str, ...] = ()
 
     def flags_of(self, name: str) -> tuple[str, ...]:
         """The flags of the option if its parameter has this name."""

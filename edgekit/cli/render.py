@@ -8,16 +8,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edgekit.errors import printable
+from edgekit.files import write_whole
 
 _BAR_WIDTH = 24
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def write(text: str) -> None:
-    """Print one line of data on stdout and flush it, in one call, so that Ctrl-C leaves whole lines."""
+    """Print one line of data on stdout at once. Ctrl-C leaves whole lines."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(f"{text.encode(encoding, 'replace').decode(encoding)}\n")
+    line = f"{text}\n".encode(encoding, "replace")
     sys.stdout.flush()
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file of the system, as in a notebook
+        sys.stdout.write(line.decode(encoding))
+        sys.stdout.flush()
+        return
+    write_whole(descriptor, line)
 
 
 def write_json(document: Any) -> None:

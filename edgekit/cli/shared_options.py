@@ -7,9 +7,11 @@ from edgekit.cli.options import Option
 _NETWORKS_OWN = "the network's"
 
 THREADS = Option("Number of CPU threads.", least=1, default_text="all available cores")
-PLOT = Option("Also write a chart to this .png, .svg or .pdf file.", default_text="none")
+PLOT = Option(
+    "Also write a chart to this .png, .svg or .pdf file.", default_text="none", writes=(".png", ".svg", ".pdf")
+)
 TRUTH = Option("CSV file of file,label for a folder of unlabeled images.", default_text="none")
-MODEL_OUTPUT = Option("Model file to write (.onnx).", flags=("--output", "-o"))
+MODEL_OUTPUT = Option("Model file to write (.onnx).", flags=("--output", "-o"), writes=(".onnx",))
 
 # How a network is built and what it expects of its input; by default as in `edgekit models`.
 PADDING = Option("Padding, for networks that have the choice: symmetric or tf_same.", default_text=_NETWORKS_OWN)

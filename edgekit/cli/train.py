@@ -56,7 +56,8 @@ def run(
     workers: Annotated[int, Option("Number of processes that load images.", least=0)] = 1,
     resume: Annotated[bool, Option("Resume from the last checkpoint of the run.")] = False,
     preview: Annotated[
-        Path | None, Option("Instead of training, write a .png file of augmented images.", default_text="none")
+        Path | None,
+        Option("Instead of training, write a .png file of augmented images.", default_text="none", writes=(".png",)),
     ] = None,
     find_lr: Annotated[bool, Option("Instead of training, suggest a learning rate.")] = False,
     json: Annotated[bool, Option("Print one JSON line per epoch.")] = False,

@@ -13,6 +13,7 @@ import typer
 from typer.core import DEFAULT_MARKUP_MODE
 
 from edgekit.cli.options import Argument, Option, is_repeated
+from edgekit.cli.outputs import check_outputs
 from edgekit.errors import quote
 
 _METAVARS = {int: "N", float: "NUMBER", Path: "FILE", bool: ""}
@@ -43,9 +44,12 @@ def typer_command(command: Callable[..., None]) -> Callable[..., None]:
     """The command with a signature that typer understands; values that typer collects in lists reach it as tuples."""
     parameters = inspect.signature(command, eval_str=True).parameters
     repeated = {name for name, parameter in parameters.items() if is_repeated(get_args(parameter.annotation)[0])}
+    declarations = {name: get_args(parameter.annotation)[1] for name, parameter in parameters.items()}
 
     def run(**values: Any) -> None:
-        command(**{name: tuple(value or ()) if name in repeated else value for name, value in values.items()})
+        values = {name: tuple(value or ()) if name in repeated else value for name, value in values.items()}
+        check_outputs(declarations, values)
+        command(**values)
 
     paragraphs = (command.__doc__ or "").split("\n\n")
     run.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -6,9 +6,9 @@ import os
 import shlex
 
 from edgekit.errors import ArtifactError, ImageError
+from edgekit.image.formats import is_image_name
 
 _CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt")
-_IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif")
 _MODELS = (".onnx", ".ort")
 
 
@@ -27,7 +27,7 @@ def check_model_files(*paths_or_names: str | os.PathLike[str]) -> None:
 
 def check_no_image(name: str, *, expected: str) -> None:
     """Raise ArtifactError if the file is an image."""
-    if _is_file(name, _IMAGES):
+    if is_image_name(name) and os.path.isfile(name):  # noqa: PTH113
         raise ArtifactError(
             f"{name}: is an image, not {expected}; run `edgekit predict {shlex.quote(name)}` to classify it"
         )

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from edgekit.dataset.folders import Member, is_image_path, list_by_folders, split_of
+from edgekit.dataset.folders import Member, is_image_path, list_by_folders, split_named
 from edgekit.dataset.listing import Listing, Splits
 from edgekit.errors import DataError
 from edgekit.image.source import error_text
@@ -18,7 +18,9 @@ try:
 except ImportError:  # a Python built without lzma cannot open such an archive anyway
     LZMAError = EOFError  # type: ignore[misc, assignment]
 
-_MAX_BYTES = 4 * 2**30
+# What may be unpacked into memory. Images hardly compress: an archive that grows a hundredfold is made to exhaust it.
+_MAX_BYTES, _UNSUSPICIOUS_BYTES, _MAX_RATIO = 4 * 2**30, 2**28, 100
+_MAX_MEMBERS = 2_000_000
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, zlib.error, LZMAError)
 _PADDING = 2**20
 
@@ -34,58 +36,95 @@ def read_archive(root: Path, splits: Splits) -> Listing | None:
         The listing, or None if the file is not an archive.
 
     Raises:
-        DataError: the archive is broken, or contains more than 4 GiB of the requested images.
+        DataError: the archive is broken, unpacks to far more than its size or than 4 GiB, or its layout is not clear.
     """
     try:
-        if zipfile.is_zipfile(root):
-            return _read_zip(root, splits)
-        if tarfile.is_tarfile(root):
-            return _read_tar(root, splits)
+        is_zip = zipfile.is_zipfile(root)
+        if not is_zip and not tarfile.is_tarfile(root):
+            return None
+        listing = _read(root, splits, is_zip=is_zip)
+        if any(entry.source is None and entry.split in splits for entry in listing.entries):
+            listing = _read(root, None, is_zip=is_zip)  # a class is named like a split
     except _BROKEN as error:
         raise DataError(f"{root}: broken archive: {error_text(error)}") from None
-    return None
+    return listing
 
 
-def _read_tar(root: Path, splits: Splits) -> Listing:
+def _read(root: Path, splits: Splits | None, *, is_zip: bool) -> Listing:
+    """List the archive, with the content of images that seem to be in one of the splits; None for all of them."""
+    contents = _Contents(root, splits)
+    (_read_zip if is_zip else _read_tar)(root, contents)
+    members = [Member(path, data) for path, data in contents.images.items()]
+    return list_by_folders(members, contents.folders, root=str(root))
+
+
+def _read_tar(root: Path, contents: _Contents) -> None:
     """Read a tar in one pass, because a compressed one cannot be read in any other order."""
-    members, folders, budget = [], [], _ReadBudget(root)
     with tarfile.open(root) as archive:
         for info in archive:
-            path = PurePosixPath(info.name)
+            contents.count(info.size)
             if info.isdir():
-                folders.append(path)
-            elif info.isfile() and is_image_path(path):
-                file = archive.extractfile(info) if split_of(path) in splits else None
-                members.append(Member(path, None if file is None else budget.read(file)))
+                contents.folders.append(PurePosixPath(info.name))
+            elif info.isfile() and contents.wants(info.name, info.size):
+                contents.add(info.name, archive.extractfile(info))
         if archive.fileobj is not None:
             archive.fileobj.read(_PADDING)  # the checksum of a compressed stream is verified only at its very end
-    return list_by_folders(members, folders)
 
 
-def _read_zip(root: Path, splits: Splits) -> Listing:
-    members, folders, budget = [], [], _ReadBudget(root)
+def _read_zip(root: Path, contents: _Contents) -> None:
     with zipfile.ZipFile(root) as archive:
-        for info in archive.infolist():
-            path = PurePosixPath(info.filename)
+        infos = archive.infolist()
+        for info in infos:  # all sizes are declared at the end of the file: nothing is unpacked before they are checked
+            contents.count(info.file_size)
+        for info in infos:
             if info.is_dir():
-                folders.append(path)
-            elif is_image_path(path):
-                members.append(Member(path, budget.read(archive.open(info)) if split_of(path) in splits else None))
-    return list_by_folders(members, folders)
+                contents.folders.append(PurePosixPath(info.filename))
+            elif contents.wants(info.filename, info.file_size):
+                contents.add(info.filename, archive.open(info))
 
 
-class _ReadBudget:
-    """Limits how much is unpacked: an archive of 1 MB can contain a terabyte."""
+class _Contents:
+    """The images and folders of an archive, collected within limits.
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.remaining_bytes = root, _MAX_BYTES
+    Attributes:
+        images: content of each image by its path, None if it was not requested. Of two members with one path the last
+            counts, as when the archive is unpacked.
+        folders: the folders that the archive lists.
+    """
 
-    def read(self, file: IO[bytes]) -> bytes:
-        with file:
-            data = file.read(self.remaining_bytes + 1)
-        self.remaining_bytes -= len(data)
-        if self.remaining_bytes < 0:
+    def __init__(self, root: Path, splits: Splits | None) -> None:
+        self.images: dict[PurePosixPath, bytes | None] = {}
+        self.folders: list[PurePosixPath] = []
+        self._root, self._splits = root, splits
+        self._limit = max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * root.stat().st_size)
+        self._members = self._declared = self._kept = 0
+
+    def count(self, size_bytes: int) -> None:
+        """Count a member by its declared size, before anything of it is unpacked."""
+        self._members += 1
+        self._declared += size_bytes
+        if self._declared > self._limit:
+            raise DataError(f"{self._root}: unpacks to more than {_MAX_RATIO} times its size; refused")
+        if self._members > _MAX_MEMBERS:
+            raise DataError(f"{self._root}: has more than {_MAX_MEMBERS} members; unpack it and pass the folder")
+
+    def wants(self, name: str, size_bytes: int) -> bool:
+        """Whether a member is an image whose content is requested. Other images are added by their names."""
+        path = PurePosixPath(name)
+        if not is_image_path(path):
+            return False
+        named = {split for part in path.parts[:-2] if (split := split_named(part)) is not None}
+        if self._splits is not None and not named.intersection(self._splits) and (named or None not in self._splits):
+            self.images[path] = None
+            return False
+        self._kept += size_bytes
+        if self._kept > _MAX_BYTES:
             raise DataError(
-                f"{self.root}: contains more than {_MAX_BYTES} bytes of images; unpack it and pass the folder instead"
+                f"{self._root}: contains more than {_MAX_BYTES} bytes of images; unpack it and pass the folder"
             )
-        return data
+        return True
+
+    def add(self, name: str, file: IO[bytes] | None) -> None:
+        if file is not None:
+            with file:
+                self.images[PurePosixPath(name)] = file.read()

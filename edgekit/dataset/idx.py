@@ -14,7 +14,7 @@ from edgekit.errors import DataError
 from edgekit.image.source import Pixels, error_text
 
 _SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
-_MAX_BYTES = 2**31
+_MAX_BYTES, _UNSUSPICIOUS_BYTES, _MAX_RATIO = 2**31, 2**28, 100  # of what is unpacked, as for other archives
 
 
 def read_idx(root: Path, splits: Splits) -> Listing | None:
@@ -55,7 +55,7 @@ def _read_entries(images: Path, labels: Path | None, split: Split, splits: Split
 
 def _find_file(root: Path, split: Split, kind: str) -> Path | None:
     """Find a file named with dots or dashes, compressed or not, with or without the data set's name as a prefix."""
-    for path in sorted(root.iterdir()):
+    for path in sorted(file for file in root.iterdir() if file.is_file()):
         name = path.name.replace(".idx", "-idx").removesuffix(".gz").removesuffix("-ubyte")
         if any(name == f"{prefix}-{kind}" or name.endswith(f"-{prefix}-{kind}") for prefix in _SPLIT_NAMES[split]):
             return path
@@ -65,10 +65,13 @@ def _find_file(root: Path, split: Split, kind: str) -> Path | None:
 def _read_array(path: Path, *, dimensions: int) -> Pixels:
     """Read an idx file of unsigned bytes: 0, 0, 8, number of dimensions, dimensions (big-endian uint32), values."""
     try:
+        limit = min(_MAX_BYTES, max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * path.stat().st_size))
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            data = file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error_text(error)}") from None
+    if len(data) > limit:
+        raise DataError(f"{path}: contains more than {limit} bytes; refused")
     header = 4 + 4 * dimensions
     if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
         raise DataError(f"{path}: not an idx file of unsigned bytes with {dimensions} dimensions")

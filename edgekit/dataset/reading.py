@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from edgekit.dataset.archive import read_archive
-from edgekit.dataset.folders import Member, is_image_path, list_by_folders
+from edgekit.dataset.folders import Member, list_by_folders
 from edgekit.dataset.idx import read_idx
 from edgekit.dataset.image_set import ImageSet
 from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.dataset.table import TABLE_NAME, read_table
 from edgekit.dataset.validation_split import draw_validation
+from edgekit.dataset.walk import walk
 from edgekit.errors import DataError, check_types, listed, quote, unknown
+from edgekit.image.formats import is_image_name
 
 _TRUTH_NEEDS_FOLDER = "{}: not a folder; `truth` can only be used with a folder of images"
 # Which entries belong to the requested split.
@@ -100,18 +103,20 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
             raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
         return dataclasses.replace(table, sources=[root / name for name in table.names])
     if is_bare_folder(root):
-        files = sorted(file for file in root.iterdir() if file.is_file() and is_image_path(PurePosixPath(file.name)))
+        files = sorted(map(Path, _images_in(root)))
+        deeper = next((file for file in files if file.parent != root), None)
+        if deeper is not None:
+            raise DataError(
+                f"{root}: has images both directly in it and in folders, such as {quote(str(deeper))}; "
+                f"pass a folder that has either images or class folders"
+            )
         return ImageSet((), files, tuple(file.name for file in files), (0,) * len(files))
     return read(root, "all")
 
 
 def is_bare_folder(root: Path) -> bool:
     """Return whether the path is a folder that directly contains images and has no table of their classes."""
-    return (
-        root.is_dir()
-        and not (root / TABLE_NAME).is_file()
-        and any(is_image_path(PurePosixPath(file.name)) for file in root.iterdir())
-    )
+    return root.is_dir() and not (root / TABLE_NAME).is_file() and any(True for _ in _images_in(root, deepest=1))
 
 
 def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
@@ -200,11 +205,14 @@ def read_unlabeled(path: str | os.PathLike[str]) -> tuple[Path, ...]:
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
-    files = sorted(Path(parent, name) for parent, _, names in os.walk(root) for name in names)
-    images = tuple(file for file in files if is_image_path(PurePosixPath(file.relative_to(root).as_posix())))
+    images = tuple(sorted(map(Path, _images_in(root))))
     if not images:
         raise DataError(f"{root}: the folder contains no images")
     return images
+
+
+def _images_in(folder: Path, *, deepest: float = inf) -> Iterator[str]:
+    return (item.path for item in walk(str(folder), deepest=deepest) if not item.is_folder and is_image_name(item.path))
 
 
 def _list_images(root: Path, splits: Splits) -> Listing:
@@ -213,6 +221,8 @@ def _list_images(root: Path, splits: Splits) -> Listing:
         return read_idx(root, splits) or _list_folder(root)
     if not root.exists():
         raise DataError(f"{root}: no such folder or file")
+    if not root.is_file():
+        raise DataError(f"{root}: not a folder or a regular file")
     if root.suffix.lower() == ".csv":
         return read_table(root)
     listing = read_archive(root, splits)
@@ -231,12 +241,15 @@ def _list_folder(root: Path) -> Listing:
     if (root / TABLE_NAME).is_file():
         return read_table(root / TABLE_NAME)
     members, folders = [], []
-    for parent, names, files in os.walk(root, followlinks=True):
-        relative = PurePosixPath(Path(parent).relative_to(root).as_posix())
-        names[:] = [name for name in names if not name.startswith(".")]
-        folders += [relative / name for name in names]
-        members += [Member(relative / name, Path(parent, name)) for name in files if is_image_path(relative / name)]
-    return list_by_folders(members, folders)
+    for item in walk(str(root)):
+        relative = PurePosixPath(Path(item.path).relative_to(root).as_posix())
+        if item.error is not None:
+            raise DataError(f"{item.path}: the folder cannot be read: {item.error}")
+        if item.is_folder:
+            folders.append(relative)
+        elif is_image_name(item.path):
+            members.append(Member(relative, Path(item.path)))
+    return list_by_folders(members, folders, root=str(root))
 
 
 def _class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from edgekit.artifact.info import ArtifactInfo
 from edgekit.files import sha256
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
-from edgekit.train.checkpoint import load_checkpoint
+from edgekit.train.checkpoint import checkpoint_path, load_checkpoint
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 from edgekit.zoo.specs import spec_named
@@ -23,7 +23,7 @@ def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tu
     """Load a trained network.
 
     Args:
-        path: checkpoint of a training run.
+        path: checkpoint of a training run, or the run's folder.
         license: license of the weights, as an SPDX identifier.
 
     Returns:
@@ -32,6 +32,7 @@ def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tu
     Raises:
         WeightsError: the file is not a checkpoint.
     """
+    path = checkpoint_path(path)
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
     info = ArtifactInfo(

@@ -8,8 +8,10 @@ import numpy as np
 from PIL import Image
 
 Color: TypeAlias = Literal["RGB", "L"]
-_MAX_16_BIT = 65535
+_MAX_8_BIT, _MAX_16_BIT = 255, 65535
 _STRIP_ROWS = 64
+# Below this share of the 16-bit range an image is probably of a sensor with 12 bits or fewer: black after scaling.
+_SMALL_SHARE = 1 / 8
 
 
 def to_color(image: Image.Image, color: Color) -> Image.Image:
@@ -37,6 +39,14 @@ def to_color(image: Image.Image, color: Color) -> Image.Image:
     return image if image.mode == color else image.convert(color)
 
 
+def small_maximum(image: Image.Image) -> int | None:
+    """Return the largest value of a 16-bit image if it uses only a small part of its range, else None."""
+    if not image.mode.startswith("I;16"):
+        return None
+    maximum = int(np.asarray(image).max())
+    return maximum if 0 < maximum < _MAX_16_BIT * _SMALL_SHARE else None
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     if image.mode == "LA":  # stays gray, which takes half the memory
         gray = Image.new("L", image.size, "white")
@@ -51,7 +61,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit gray to 8 bits (65535 becomes 255). Pillow's own conversion clips at 255, which returns white."""
     values = np.asarray(image)
-    if values.min() < 0 or values.max() > _MAX_16_BIT:
+    is_32_bit = image.mode == "I"
+    if values.min() < 0 or values.max() > _MAX_16_BIT or (is_32_bit and values.max() <= _MAX_8_BIT):
         raise ValueError(
             f"32-bit integers from {values.min()} to {values.max()} have no known range; "
             "convert the image to 8 bits first"

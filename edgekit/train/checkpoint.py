@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import WeightsError, check_types, quote
+from edgekit.errors import WeightsError, check_types, listed, quote
 from edgekit.files import write_atomically
 from edgekit.preprocess.scores import Task
 from edgekit.train.recipe import Recipe
@@ -52,10 +53,25 @@ class Checkpoint:
         return "multi-label" if self.state.get("task") == "multi-label" else "single-label"
 
     def network(self) -> Network:
-        """Build the trained network, in evaluation mode."""
-        network = build(self.recipe.model, **self.recipe.network_arguments, classes=len(self.classes))
+        """Build the trained network, in evaluation mode.
+
+        Raises:
+            WeightsError: the tensors are not those of the network that the recipe describes.
+        """
+        described: dict[str, torch.Size] | None = None
+        # Without memory: a damaged or hostile recipe may describe a network of terabytes.
+        with torch.device("meta"), suppress(TypeError, RuntimeError):  # sizes beyond 64 bits
+            described = {name: tensor.shape for name, tensor in self._build().state_dict().items()}
+        if described != {name: tensor.shape for name, tensor in self.tensors.items()}:
+            raise WeightsError(
+                f"the checkpoint's tensors do not fit its network {self.recipe.model} with {len(self.classes)} classes"
+            )
+        network = self._build()
         network.load_state_dict(dict(self.tensors))
         return network.eval()
+
+    def _build(self) -> Network:
+        return build(self.recipe.model, **self.recipe.network_arguments, classes=len(self.classes))
 
     def facts(self) -> dict[str, Any]:
         """Everything but the tensors, as JSON-ready values."""
@@ -84,6 +100,25 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     # A single key, because safetensors writes several in an order that varies, and equal weights must be equal bytes.
     metadata = {_METADATA_KEY: json.dumps(facts | {_CHECKSUM: _checksum(facts, tensors)}, sort_keys=True)}
     write_atomically(Path(path), save(tensors, metadata=metadata))
+
+
+def checkpoint_path(path: str | os.PathLike[str]) -> Path:
+    """Return the checkpoint of a finished training.
+
+    Args:
+        path: a checkpoint, or the folder of a run.
+
+    Raises:
+        WeightsError: the folder has no model.safetensors.
+    """
+    file = Path(path)
+    if not file.is_dir():
+        return file
+    model = file / "model.safetensors"
+    if not model.is_file():
+        others = listed(sorted(other.name for other in file.glob("*.safetensors"))) or "no checkpoints"
+        raise WeightsError(f"{file}: has no model.safetensors, which a finished training writes (it has {others})")
+    return model
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

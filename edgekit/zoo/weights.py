@@ -53,11 +53,13 @@ def load_weights(
     """
     tensors = read_tensors(path)
     expected = network.state_dict()
+    published: dict[str, str] = {}  # the file's module paths by ours, for messages
     if not tensors.keys() & expected.keys():
         keys = published_keys(model, **arguments)
         if tensors.keys() & {f"{module}.weight" for module in keys}:
             _check_padding(network, published_padding(model, **arguments), path=os.fspath(path))
         tensors = renamed_tensors(tensors, keys)
+        published = {ours: theirs for theirs, ours in keys.items()}
     tensors = {name: t for name, t in tensors.items() if not _is_ignorable(name, t, expected)}
     classes, hint = _classes_of_another_head(tensors, expected), ""
     if classes and replace_head:
@@ -66,7 +68,7 @@ def load_weights(
         hint = (
             f"; its head has {classes} classes, so train a new one with `edgekit train` (in Python, replace_head=True)"
         )
-    _check_fit(tensors, expected, path=os.fspath(path), hint=hint)
+    _check_fit(tensors, expected, path=os.fspath(path), published=published, hint=hint)
     network.load_state_dict(tensors, strict=False)  # checked above: only optional tensors may be missing
     return bool(classes) and replace_head
 
@@ -120,15 +122,30 @@ def _classes_of_another_head(tensors: Mapping[str, Tensor], expected: Mapping[st
     return counts.pop() if len(counts) == 1 else 0
 
 
-def _check_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, path: str, hint: str) -> None:
+def _check_fit(
+    tensors: Mapping[str, Tensor],
+    expected: Mapping[str, Tensor],
+    *,
+    path: str,
+    published: Mapping[str, str],
+    hint: str,
+) -> None:
+    """Raise WeightsError if tensors are missing, unknown or unusable, by the names that they have in the file."""
+
+    def spelled(name: str) -> str:
+        module, _, parameter = name.rpartition(".")
+        return f"{published[module]}.{parameter}" if module in published else name
+
     # Older checkpoints lack the batch counter of the norms, which nothing depends on.
     required = (n for n in expected if not n.startswith(_AUXILIARY) and not n.endswith("num_batches_tracked"))
-    missing = [n for n in required if n not in tensors]
+    missing = [spelled(n) for n in required if n not in tensors]
     extra = [n for n in tensors if n not in expected]
     shared = {n: (tensors[n], expected[n]) for n in tensors if n in expected}
-    misshapen = [f"{n} is {tuple(t.shape)}, not {tuple(e.shape)}" for n, (t, e) in shared.items() if t.shape != e.shape]
+    misshapen = [
+        f"{spelled(n)} is {tuple(t.shape)}, not {tuple(e.shape)}" for n, (t, e) in shared.items() if t.shape != e.shape
+    ]
     faults = {n: _value_fault(t, e) for n, (t, e) in shared.items() if t.shape == e.shape}
-    unusable = [f"{n} {fault}" for n, fault in faults.items() if fault]
+    unusable = [f"{spelled(n)} {fault}" for n, fault in faults.items() if fault]
     problems = (("missing", missing), ("unknown", extra), ("misshapen", misshapen), ("unusable", unusable))
     summary = "; ".join(f"{len(names)} {kind}: {listed(names)}" for kind, names in problems if names)
     if summary:

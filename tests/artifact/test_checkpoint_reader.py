@@ -87,8 +87,12 @@ def test_read_checkpoint_reads_the_state_dict_of_a_module(tmp_path, form):
     check_equal(read_checkpoint(write(state, tmp_path, form)), state)
     whole = {"epoch": 3, "best": 0.5, "optimizer": optimizer.state_dict(), "state_dict": state, "args": {"lr": [0.1]}}
     check_equal(read_checkpoint(write(whole, tmp_path, form)), state)
-    wrapped = {"model": {f"module.{name}": tensor for name, tensor in state.items()}}
-    check_equal(read_checkpoint(write(wrapped, tmp_path, form)), state)
+    for prefix in ("module.", "_orig_mod.module.", "model._orig_mod.", "module.model.net."):
+        wrapped = {f"{prefix}{name}": tensor for name, tensor in state.items()}
+        for checkpoint in ({"model": wrapped}, {"net": wrapped}, {"a": {"model_state_dict": wrapped}, "b": 1}, wrapped):
+            check_equal(read_checkpoint(write(checkpoint, tmp_path, form)), state)
+    averaged = {"n_averaged": torch.tensor(3)} | {f"module.{name}": tensor for name, tensor in state.items()}
+    check_equal(read_checkpoint(write({"net": averaged}, tmp_path, form)), state)
 
 
 @given(st.data())

@@ -123,7 +123,7 @@ def test_evaluate_writes_a_report(edgekit, tiny_artifact, photos, tmp_path):
         (("evaluate", "lenet5-mnist", "photos", "--split", "tset"), 1, "unknown split 'tset'"),
         (("evaluate", "lenet5-mnist", "photos", "--map", "x"), 1, "must be OLD=NEW or an existing CSV file"),
         (("evaluate", "lenet5-mnist", "photos"), 1, "only in the images: 'black'"),
-        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "--report must be a file"),
+        (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "the file to write must end in .html"),
     ],
 )
 def test_evaluate_reports_a_mistake_in_one_line(mistake, photos, monkeypatch, arguments, code, message):

@@ -29,12 +29,14 @@ def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
     weights = ("--weights", tmp_path / "weights.safetensors", "--labels", tmp_path / "labels.txt")
     assert edgekit("export", "lenet5", *weights, "-o", first)[0] == 0
+    assert edgekit("export", tmp_path, "-o", tmp_path / "folder.onnx")[0] == 0
     code, out, err = edgekit("export", tmp_path / "model.safetensors", "-o", second)
     assert code == 0
     assert "10 labels" in out
     assert f"next: edgekit predict IMAGE --model {second}" in err
     probabilities = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
     assert probabilities[0].tolist() == probabilities[1].tolist()
+    assert (tmp_path / "folder.onnx").read_bytes() == second.read_bytes()
 
 
 @pytest.mark.slow

@@ -90,3 +90,12 @@ def test_main_writes_to_an_ascii_terminal(tiny_artifact):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="redirections of POSIX shells")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_main_treats_closed_streams_as_empty_ones(tiny_artifact, closed):
+    command = [sys.executable, "-m", "edgekit", "predict", SHIP, "--model", str(tiny_artifact)]
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.stdout == "") == (">&-" in closed.split())

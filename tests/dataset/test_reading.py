@@ -1,6 +1,8 @@
 """Reading data sets: folders, archives, idx files, tables, and what makes each of them unusable."""
 
 import gzip
+import io
+import os
 import struct
 import subprocess
 import sys
@@ -131,7 +133,6 @@ def test_read_includes_subfolders_of_a_class_and_skips_hidden_ones(tmp_path):
     make_folder(tmp_path, ("train", "val"))
     write_image(tmp_path / "train/dogs/big/old/0.png", 220)
     write_image(tmp_path / "train/.cache/hidden/0.png", 0)
-    write_image(tmp_path / "train/loose.png", 0)
     assert_cats_and_dogs(read(tmp_path, "train"), 9)
 
 
@@ -264,6 +265,35 @@ def test_read_both_reads_idx_files_in_order(tmp_path, prefix, suffix):
     assert [value_of(source) for source in training.sources] == [3, 0, 11, 3]
 
 
+def test_read_refuses_what_unpacks_to_gigabytes(tmp_path):
+    bomb = tmp_path / "train-images-idx3-ubyte.gz"
+    bomb.write_bytes(gzip.compress(bytes(2**28 + 1), 1))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">BBBBI", 0, 0, 8, 1, 1) + b"\0")
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: contains more than 268435456 bytes; refused"):
+        read(tmp_path, "train")
+    for name in ("bomb.zip", "bomb.tar.gz"):
+        if name.endswith("zip"):
+            with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("train/cat/1.bmp", bytes(2**28 + 1))
+        else:
+            with tarfile.open(tmp_path / name, "w:gz", compresslevel=1) as archive:
+                info = tarfile.TarInfo("train/cat/notes.txt")
+                info.size = 2**28 + 1
+                archive.addfile(info, io.BytesIO(bytes(info.size)))
+        with pytest.raises(DataError, match="unpacks to more than 100 times its size; refused"):
+            read(tmp_path / name, "train")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files of POSIX")
+def test_read_does_not_wait_for_a_fifo(tmp_path):
+    for name in ("pipe.csv", "pipe.tar", "train-images-idx3-ubyte"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="not a folder or a regular file"):
+            read(tmp_path / name, "all")
+    with pytest.raises(DataError, match="no images"):
+        read(tmp_path, "all")
+
+
 def test_read_names_the_broken_idx_file(tmp_path):
     make_idx(tmp_path)
     images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz"
@@ -322,7 +352,7 @@ def test_read_orders_classes_of_a_table_by_class_index(tmp_path, names):
         ("name,what\na.png,b\n", "has no column file or filename or path; its columns are 'name, what'"),
         ("file,label\nimages/0.png,\n", "line 2 has no value in column label"),
         ("file,label\nimages/0.png,a,b\n", "line 2 does not have as many columns"),
-        ("file,label,split\nimages/0.png,a,dev\n", r"line 2: split must be train or val \(got 'dev'\)"),
+        ("file,label,split\nimages/0.png,a,later\n", r"line 2: split must be train or val \(got 'later'\)"),
         ("file,class_index\nimages/0.png,first\n", r"class_index must be an integer of at least 0 \(got 'first'\)"),
         ("file,label\n", "lists no images"),
     ],

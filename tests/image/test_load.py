@@ -14,7 +14,7 @@ import pytest
 from made_images import BROKEN_EXIF, CORNERS, WRITERS, encoded, exif, quadrants
 from PIL import Image
 
-from edgekit.errors import ImageError
+from edgekit.errors import DataWarning, ImageError
 from edgekit.image.decode_limits import ImageLimits
 from edgekit.image.load import load_image, open_image
 from edgekit.image.size import Size
@@ -116,6 +116,17 @@ def test_load_image_scales_16_bit_gray():
     pgm = b"P5 6 1 65535\n" + values.astype(">u2").tobytes()
     np.testing.assert_array_equal(np.asarray(load(pgm, color="L")), expected)
     np.testing.assert_array_equal(np.asarray(load(pgm))[..., 1], expected)
+
+
+def test_load_image_warns_of_16_bit_gray_that_is_almost_black():
+    dim = Image.fromarray(np.full((4, 4), 4095, np.uint16))
+    with pytest.warns(DataWarning, match="16-bit values reach only 4095 of 65535"):
+        assert np.asarray(load_image(dim).pixels).max() == 16
+
+
+def test_load_image_refuses_8_bit_values_in_32_bits():
+    with pytest.raises(ImageError, match="32-bit integers from 0 to 255 have no known range"):
+        load_image(Image.fromarray(np.array([[0, 255]], np.int32)))
 
 
 def test_load_image_scales_every_row_of_a_tall_16_bit_image():

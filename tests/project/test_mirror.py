@@ -27,10 +27,9 @@ TESTED_IN = {
     "project/test_release.py": ("version",),
     "cli/test_pull.py": ("cli/named_models",),
     "cli/test_quantize.py": ("cli/temperature", "artifact/paths", "cli/verify"),
-    "cli/test_train.py": ("cli/progress", "cli/recipe_options", "plots/training", "train/callbacks"),
+    "cli/test_train.py": ("cli/recipe_options", "plots/training", "train/callbacks"),
     "dataset/test_reading.py": (
         "dataset/archive",
-        "dataset/folders",
         "dataset/idx",
         "dataset/image_set",
         "dataset/listing",

@@ -8,8 +8,10 @@ import pytest
 
 from edgekit.errors import EdgekitError, WeightsError
 from edgekit.files import sha256
-from edgekit.train.checkpoint import load_checkpoint, save_checkpoint
+from edgekit.train.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from edgekit.train.loop import train
+from edgekit.train.recipe import Recipe
+from edgekit.zoo.build import build
 
 
 def run(folder, recipe, training, validation, **options):
@@ -42,6 +44,28 @@ def test_load_checkpoint_reads_old_files_without_a_checksum(tmp_path, lenet_reci
     tensors = {name: tensor.contiguous() for name, tensor in finished.tensors.items()}
     save_file(tensors, tmp_path / "old.safetensors", metadata={"edgekit": json.dumps(facts)})
     assert load_checkpoint(tmp_path / "old.safetensors").classes == training.classes
+
+
+@pytest.mark.parametrize(
+    ("classes", "arguments"),
+    [(3_000_000, {}), (10, {"width_mult": 1e5}), (10, {"width_mult": 1e30}), (9, {})],
+)
+def test_network_refuses_a_checkpoint_that_describes_another_network(classes, arguments):
+    tensors = build("mobilenet_v2", classes=10, width_mult=0.1).state_dict()
+    recipe = Recipe.from_dict({"model": "mobilenet_v2", "arguments": {"width_mult": 0.1} | arguments})
+    checkpoint = Checkpoint(recipe=recipe, classes=tuple(map(str, range(classes))), tensors=tensors)
+    with pytest.raises(WeightsError, match=f"do not fit its network mobilenet_v2 with {classes} classes"):
+        checkpoint.network()
+
+
+def test_checkpoint_path_finds_the_model_of_a_finished_run(tmp_path):
+    for name in ("last.safetensors", "best.safetensors"):
+        (tmp_path / name).touch()
+    with pytest.raises(WeightsError, match=r"has no model.safetensors.*\(it has best.safetensors, last.safetensors\)"):
+        checkpoint_path(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    model = tmp_path / "model.safetensors"
+    assert checkpoint_path(tmp_path) == checkpoint_path(model) == model
 
 
 def test_save_checkpoint_on_a_full_disk_keeps_the_old_file(tmp_path, lenet_recipe, training, validation, monkeypatch):

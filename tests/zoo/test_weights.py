@@ -5,8 +5,9 @@ import torch
 from made_weights import load, refusal, write_old_pth, write_pth, write_safetensors
 from safetensors.torch import save_file
 
-from edgekit.zoo.build import build
-from edgekit.zoo.weights import load_weights
+from edgekit.errors import WeightsError
+from edgekit.zoo.build import build, published_keys
+from edgekit.zoo.weights import load_weights, renamed_tensors
 
 
 def has_weights(network, state) -> bool:
@@ -77,6 +78,18 @@ def test_load_weights_lists_every_kind_of_mismatch(network, state, tmp_path):
     message = refusal(network, tmp_path / "w.pth")
     assert f"1 missing: {first}; 1 unknown: foreign; 1 misshapen: {second} is (99, 98), not" in message
     assert f"2 unusable: {third} has values that are not finite in torch.float32, {fourth} is torch.int8" in message
+
+
+def test_load_weights_reports_mismatches_by_the_names_in_the_file(tmp_path):
+    network = build("mobilenet_v2", width_mult=0.1)
+    names = {ours: theirs for theirs, ours in published_keys("mobilenet_v2", width_mult=0.1).items()}
+    published = renamed_tensors(network.state_dict(), names)
+    del published["features.0.0.weight"]
+    published["features.1.conv.0.0.weight"] = torch.zeros(1)
+    torch.save(published, tmp_path / "w.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(network, tmp_path / "w.pth", model="mobilenet_v2", width_mult=0.1)
+    assert "1 missing: features.0.0.weight; 1 misshapen: features.1.conv.0.0.weight is (1,), not" in str(caught.value)
 
 
 def test_load_weights_shortens_long_lists(network, tmp_path):

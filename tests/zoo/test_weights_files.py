@@ -167,7 +167,7 @@ def test_load_weights_raises_for_a_file_without_read_permission(network, tmp_pat
         (torch.zeros(1), "got a tensor"),
         ({"epoch": 3, "a": torch.zeros(1)}, "must contain a state dict of dense tensors; other entries: 'epoch'"),
         ({0: torch.zeros(1)}, "other entries: 0"),
-        ({"a": {"b": torch.zeros(1)}}, "other entries: 'a'"),
+        ({"a": {"b": torch.zeros(1)}, "c": {"d": 1}}, "other entries: 'a', 'c'"),
         ({"s": torch.eye(2).to_sparse()}, "contains 'torch._utils._rebuild_sparse_tensor'; only dense"),
         ({"m": torch.zeros(1, device="meta")}, "contains 'torch._utils._rebuild_meta_tensor_no_storage'; only dense"),
     ],

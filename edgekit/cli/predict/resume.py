@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from edgekit.errors import DataError, EdgekitError
+from edgekit.files import lock_file, write_whole
 from edgekit.runtime.image_sources import NamedSource
 
 _LINE_START = b'{"schema": 1, "path": "'  # of every record; a truncated last line must begin like one
@@ -39,6 +40,8 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
             raise DataError(f"{path}: not a regular file; choose a file for the predictions")
         try:
             self._file = open(path, "a+b")  # noqa: SIM115
+            if not lock_file(self._file.fileno()):
+                raise DataError(f"{path}: another edgekit is writing to it; wait for it or choose another file")
             self._file.seek(0)
             self._file.truncate(self._read())
         except (OSError, ValueError) as error:
@@ -58,8 +61,7 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
         """Append a record; it is in the file when this returns."""
         line = json.dumps({**record, "settings": self._settings}, ensure_ascii=True, allow_nan=False)
         try:
-            self._file.write(f"{line}\n".encode())
-            self._file.flush()
+            write_whole(self._file.fileno(), f"{line}\n".encode())
         except OSError as error:
             raise EdgekitError(f"{self._path}: cannot be written: {error.strerror or error}") from None
         self._count(record)

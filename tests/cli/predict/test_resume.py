@@ -12,6 +12,8 @@ import pytest
 from made_json_lines import json_lines, paths_of
 from made_models import write_tiny
 
+from edgekit.files import lock_file
+
 WAIT_S = 120  # for processes on a busy machine
 
 
@@ -57,6 +59,16 @@ def test_resume_refuses_records_of_other_models_or_options(edgekit, folder, tiny
             assert code == 1
             assert "was not written by" in err
             assert Path("r.jsonl").read_bytes() == whole + end
+
+
+def test_resume_refuses_a_file_that_another_process_writes(mistake, folder, tiny_artifact):
+    Path("r.jsonl").touch()
+    with Path("r.jsonl").open("rb") as other:
+        assert lock_file(other.fileno())
+        code, line = mistake("predict", "1.png", "--model", tiny_artifact, "--resume", "r.jsonl")
+    assert code == 1
+    assert "r.jsonl: another edgekit is writing to it" in line
+    assert Path("r.jsonl").read_bytes() == b""
 
 
 def started(*arguments):
