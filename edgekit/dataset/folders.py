@@ -7,6 +7,7 @@ folders below a class.
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +62,7 @@ class Layout(NamedTuple):
         folder = self._split_folder(path)
         if folder is None or len(path.parts) < self.class_depths[folder] + 2:
             return None
-        return self.split_folders.get(folder), path.parts[self.class_depths[folder]]
+        return self.split_folders.get(folder), unicodedata.normalize("NFC", path.parts[self.class_depths[folder]])
 
     def is_loose(self, path: PurePosixPath) -> bool:
         """Return whether an image lies beside the class folders or splits instead of in one."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
+import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekit.dataset.folders import SPLIT_NAMES
+from edgekit.dataset.folders import split_named
 from edgekit.dataset.listing import Entry, Listing, Split
-from edgekit.errors import DataError, quote
+from edgekit.dataset.table_rows import Row, read_rows
+from edgekit.errors import DataError, DataWarning, quote
 
 TABLE_NAME = "labels.csv"
 _FILE, _CLASS, _INDEX, _SPLIT = ("file", "filename", "path"), ("label", "class"), ("class_index",), "split"
 _SEVERAL, _SEPARATOR = ("labels",), "|"
+_NOT_A_NUMBER = "nan"  # what numpy and pandas make of a missing value
 _KNOWN = {*_FILE, *_CLASS, *_INDEX, *_SEVERAL, _SPLIT}
 
 
@@ -29,29 +32,100 @@ def read_table(path: Path, *, folder: Path | None = None) -> Listing:
     column, and every column besides `file` and `split` is a class, with 1 if the image has it, otherwise 0.
 
     Args:
-        path: CSV file in UTF-8.
+        path: CSV file in UTF-8 or UTF-16, separated by commas, semicolons or tabs.
         folder: what the file names are relative to; by default the folder of the table.
 
+    A file that is listed twice with the same label counts once; with `label` and `class_index`, the indexes order the
+    classes.
+
     Raises:
-        DataError: the table cannot be used; the message names the line.
+        DataError: the table cannot be used, or contradicts itself; the message names the lines.
     """
-    rows = _read_rows(path)
-    header = tuple(rows[0][1]) if rows else ()
+    rows = read_rows(path, file_columns=_FILE, known=_KNOWN)
+    header = tuple(rows[0].values)
     file, (column, class_columns) = _column(path, header, _FILE), _class_columns(path, rows, header)
-    entries = []
+    entries = _Entries(path, folder or path.parent)
     for line, row in rows:
         for name in (file, *((column,) if column in (*_CLASS, *_INDEX) else ())):
-            if not row[name]:
-                raise DataError(f"{path}: line {line} has no value in column {name}")
-        keys = _keys(row, column, class_columns)
+            if not row[name] or (name != file and row[name].lower() == _NOT_A_NUMBER):
+                raise DataError(f"{path}: line {line} has no value in column {name} (got {quote(row[name])})")
         split = _split_named(path, line, row.get(_SPLIT, ""))
-        entries.append(Entry(split, keys, row[file], (folder or path.parent) / row[file]))
+        entries.add(line, split, _keys(row, column, class_columns), row[file])
+    listed_entries = entries.finished()
     if column in _INDEX:
-        return _list_by_index(path, entries)
+        return _list_by_index(path, listed_entries)
     if column in _CLASS:
-        return Listing(entries=entries)
-    _check_separator(path, entries)
-    return Listing(entries=entries, class_order=class_columns or None, task="multi-label")
+        index = next((name for name in _INDEX if name in header), None)
+        order = None if index is None else _order_by_index(path, rows, column, index)
+        return Listing(entries=listed_entries, class_order=order)
+    _check_separator(path, listed_entries)
+    return Listing(entries=listed_entries, class_order=class_columns or None, task="multi-label")
+
+
+class _Entries:
+    """The images of a table, each real file once.
+
+    Args:
+        table: path of the table, for messages.
+        folder: what file names are relative to.
+    """
+
+    def __init__(self, table: Path, folder: Path) -> None:
+        self._table, self._folder = table, folder
+        self._real_folders: dict[str, str] = {}
+        self._rows: dict[str, tuple[int, Entry]] = {}
+
+    def add(self, line: int, split: Split | None, keys: tuple[str, ...], name: str) -> None:
+        """Add a row. Raises DataError if another one states something else about the same file."""
+        entry = Entry(split, keys, name, self._folder / name)
+        first, other = self._rows.setdefault(self._real_path(os.path.join(self._folder, name)), (line, entry))  # noqa: PTH118
+        if set(other.class_keys) != set(keys):
+            labels = f"{quote(', '.join(other.class_keys))} and {quote(', '.join(keys))}"
+            raise DataError(f"{self._table}: lines {first} and {line} label the same file {quote(name)}: {labels}")
+        if other.split != split:
+            raise DataError(
+                f"{self._table}: lines {first} and {line} put the same file {quote(name)} into different splits"
+            )
+
+    def finished(self) -> list[Entry]:
+        """All entries in the order of the table; warns of files outside of the data's folder."""
+        inside = f"{self._real_path(os.fspath(self._folder))}{os.sep}"
+        outside = sum(not path.startswith(inside) for path in self._rows)
+        if outside:
+            warnings.warn(
+                f"{self._table}: {outside} of {len(self._rows)} paths lie outside {self._folder}",
+                DataWarning,
+                stacklevel=3,
+            )
+        return [entry for _, entry in self._rows.values()]
+
+    def _real_path(self, path: str) -> str:
+        """The path without links and detours; folders are looked up once."""
+        if os.path.islink(path):  # noqa: PTH114  (a hundred thousand Paths take seconds)
+            return os.path.realpath(path)
+        folder, name = os.path.split(os.path.normpath(path))
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._real_folders[folder], name)  # noqa: PTH118
+
+
+def _order_by_index(path: Path, rows: Sequence[Row], column: str, index: str) -> tuple[str, ...]:
+    """The labels in the order of their indexes. Raises DataError if a label has two indexes, or an index two labels."""
+    indexes: dict[str, tuple[int, str]] = {}
+    labels: dict[str, tuple[int, str]] = {}
+    for line, row in rows:
+        label, number = row[column], row[index]
+        if not number.isdecimal():
+            raise DataError(f"{path}: line {line}: {index} must be an integer of at least 0 (got {quote(number)})")
+        first, other = indexes.setdefault(label, (line, str(int(number))))
+        second, name = labels.setdefault(str(int(number)), (line, label))
+        if other != str(int(number)):
+            raise DataError(f"{path}: lines {first} and {line} give {quote(label)} the indexes {other} and {number}")
+        if name != label:
+            raise DataError(
+                f"{path}: lines {second} and {line} give index {number} the labels {quote(name)} and {quote(label)}"
+            )
+    return tuple(label for _, label in sorted((int(number), label) for label, (_, number) in indexes.items()))
 
 
 def _keys(row: Mapping[str, str], column: str | None, class_columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,9 +136,7 @@ def _keys(row: Mapping[str, str], column: str | None, class_columns: tuple[str, 
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
-def _class_columns(
-    path: Path, rows: list[tuple[int, Mapping[str, str]]], header: tuple[str, ...]
-) -> tuple[str | None, tuple[str, ...]]:
+def _class_columns(path: Path, rows: Sequence[Row], header: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     """Return the column of the labels; or None, and a column of 0 and 1 for each class."""
     known = (*_CLASS, *_INDEX, *_SEVERAL)
     column = next((name for name in known if name in header), None)
@@ -95,27 +167,6 @@ def _check_separator(path: Path, entries: list[Entry]) -> None:
                 )
 
 
-def _read_rows(path: Path) -> list[tuple[int, Mapping[str, str]]]:
-    """Return (line number, values by column) of every row, with whitespace stripped."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
-    if not rows:
-        raise DataError(f"{path}: lists no images")
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise DataError(f"{path}: line {line} does not have as many columns as the first line")
-    return [(line, {_column_name(name): value.strip() for name, value in row.items()}) for line, row in rows]
-
-
-def _column_name(name: str) -> str:
-    """Return the name in lower case, except that of a class."""
-    return name.strip().lower() if name.strip().lower() in _KNOWN else name.strip()
-
-
 def _column(path: Path, header: tuple[str, ...], names: tuple[str, ...]) -> str:
     column = next((name for name in names if name in header), None)
     if column is None:
@@ -126,9 +177,9 @@ def _column(path: Path, header: tuple[str, ...], names: tuple[str, ...]) -> str:
 def _split_named(path: Path, line: int, name: str) -> Split | None:
     if not name:
         return None
-    for split, names in SPLIT_NAMES.items():
-        if name.lower() in names:
-            return split
+    split = split_named(name)
+    if split is not None:
+        return split
     raise DataError(f"{path}: line {line}: split must be train or val (got {quote(name)})")
 
 

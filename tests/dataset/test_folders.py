@@ -16,7 +16,7 @@ def paths(*folders, count=2):
 def classes(*folders):
     """The (split, class) pairs that images in these folders are in."""
     listing = list_by_folders([Member(path, None) for path in paths(*folders)], (), root="DATA")
-    return sorted({(entry.split, entry.class_key) for entry in listing.entries}, key=str)
+    return sorted({(entry.split, entry.class_keys[0]) for entry in listing.entries}, key=str)
 
 
 @pytest.mark.parametrize(
