@@ -83,6 +83,7 @@ def run(
     """
     from edgekit import dataset
     from edgekit.errors import SpecError, quote
+    from edgekit.evaluate.confusion import never_predicted
     from edgekit.evaluate.evaluation import evaluate
     from edgekit.evaluate.predictions import predict_all
     from edgekit.labels import read_synonyms
@@ -112,6 +113,9 @@ def run(
         write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
         for metrics in evaluation.models:
             _warn_of_other_accuracy(metrics)
+            missed = never_predicted(metrics.confusion, metrics.labels)
+            if missed:
+                write_message(f"warning: {metrics.model.name}: {missed}")
     if report:
         from edgekit.report import write_report
 

@@ -60,6 +60,7 @@ def run(
         Option("Instead of training, write a .png file of augmented images.", default_text="none", writes=(".png",)),
     ] = None,
     find_lr: Annotated[bool, Option("Instead of training, suggest a learning rate.")] = False,
+    allow_leaks: Annotated[bool, Option("Train even if val images are also training images.")] = False,
     json: Annotated[bool, Option("Print one JSON line per epoch.")] = False,
     **options: Any,
 ) -> None:
@@ -79,7 +80,7 @@ def run(
     folder = None if preview is not None or find_lr else _run_folder(run, full_recipe, resume=resume)
     if preview is None and full_recipe.weights is not None:
         weights_path(full_recipe.model, full_recipe.weights)
-    training, validation = _read_screened(data, full_recipe)
+    training, validation = _read_screened(data, full_recipe, allow_leaks=allow_leaks)
     if folder is not None:
         _train(
             full_recipe,
@@ -101,13 +102,16 @@ def run(
         _sweep_learning_rate(full_recipe, training, workers=workers, device=device, json=json)
 
 
-def _read_screened(data: Path, recipe: Recipe) -> tuple[ImageSet, ImageSet]:
+def _read_screened(data: Path, recipe: Recipe, *, allow_leaks: bool) -> tuple[ImageSet, ImageSet]:
     """Return the readable images for training and validation, after reporting the unreadable ones."""
     from edgekit import dataset
+    from edgekit.dataset.leaks import find_leaks, require_no_leaks
     from edgekit.train.distributed import is_first_process
     from edgekit.train.screen_images import screen_images
 
     halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
+    if not allow_leaks:
+        require_no_leaks(find_leaks(*halves), count=len(halves[1]))
     screened = []
     for name, images in zip(("train", "val"), halves, strict=True):
         with progress_bar(f"checking {name} images", len(images)) as advance:

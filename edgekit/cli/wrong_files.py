@@ -20,6 +20,8 @@ def check_model_files(*paths_or_names: str | os.PathLike[str]) -> None:
     """
     for name in (os.fspath(path_or_name) for path_or_name in paths_or_names):
         check_no_image(name, expected="a model")
+        if os.path.isdir(name):  # noqa: PTH112
+            raise ArtifactError(f"{name}: is a folder, not a model; where a command takes both, the data comes last")
         if _is_file(name, _CHECKPOINTS):
             command = f"edgekit export {shlex.quote(name)} -o model.onnx"
             raise ArtifactError(f"{name}: is a PyTorch checkpoint; run `{command}` first")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.errors import listed, quote
+
 Counts = npt.NDArray[np.int64]
 Indexes = npt.NDArray[np.int64]
 
@@ -108,6 +110,18 @@ class ConfusedPair(NamedTuple):
     truth: int
     predicted: int
     images: int
+
+
+def never_predicted(confusion: Counts, labels: Sequence[str]) -> str | None:
+    """Name the classes that have images but were never predicted, which a high accuracy may hide; None if none is.
+
+    Args:
+        confusion: int64 (classes, classes) from `confusion_matrix`.
+        labels: class names.
+    """
+    counts = zip(labels, confusion.sum(1).tolist(), confusion.sum(0).tolist(), strict=True)
+    missed = [f"{quote(label)} ({images} images)" for label, images, predicted in counts if images and not predicted]
+    return f"never predicted: {listed(missed, most=10)}" if missed else None
 
 
 def confused_pairs(confusion: Counts) -> tuple[ConfusedPair, ...]:

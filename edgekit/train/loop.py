@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, check_types
+from edgekit.evaluate.confusion import never_predicted
 from edgekit.plots.training import write_training_plots
 from edgekit.train.callbacks import Callbacks, EpochResult, Progress
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
@@ -162,6 +163,9 @@ class _Loop:
         self.files.write_table(self.evaluator.table_name, self.evaluator.table(collected, classes))
         confusion = self.evaluator.confusion(collected)
         self.callbacks.on_note(write_training_plots(self.files.folder, self.state.position.history, confusion, classes))
+        missed = None if confusion is None else never_predicted(confusion.cpu().numpy(), classes)
+        if missed:
+            self.callbacks.on_note(f"warning: val images: {missed}")
 
     def _collected_of(self, finished: Checkpoint) -> Tensor:
         """What the evaluator collects of the finished network, even if an earlier epoch was the best or it resumed."""

@@ -123,6 +123,7 @@ def test_evaluate_writes_a_report(edgekit, tiny_artifact, photos, tmp_path):
         (("evaluate", "lenet5-mnist", "photos", "--split", "tset"), 1, "unknown split 'tset'"),
         (("evaluate", "lenet5-mnist", "photos", "--map", "x"), 1, "must be OLD=NEW or an existing CSV file"),
         (("evaluate", "lenet5-mnist", "photos"), 1, "only in the images: 'black'"),
+        (("evaluate", "photos", "lenet5-mnist"), 4, "photos: is a folder, not a model"),
         (("evaluate", "lenet5-mnist", "photos", "--report", "photos"), 2, "the file to write must end in .html"),
     ],
 )

@@ -125,6 +125,25 @@ def test_train_writes_json_lines_and_splits_by_val_fraction(train, bars, tmp_pat
     assert "val: 12 images" in err
 
 
+def test_train_refuses_val_images_that_are_training_images(train, bars, tmp_path):
+    shutil.copy(next((bars / "train/bar").iterdir()), bars / "val/bar/copy.png")
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
+    assert code == 1
+    assert "1 of 21 val images are also training images" in err
+    assert "'val/bar/copy.png' = 'train/bar/" in err
+    assert "set --allow-leaks to accept that" in err
+    options = ("--allow-leaks", "--preview", tmp_path / "preview.png")
+    assert train(bars, *SMALL, *options)[0] == 0
+
+
+def test_train_names_classes_that_are_never_predicted(train, bars, tmp_path):
+    for path in sorted((bars / "train/line").iterdir())[2:]:
+        path.unlink()
+    code, _, err = train(bars, *SMALL, "--epochs", "1", "--run", tmp_path / "run")
+    assert code == 0, err
+    assert "warning: val images: never predicted: 'line' (10 images)" in err
+
+
 def test_train_refuses_or_skips_unreadable_images(train, bars, tmp_path):
     (bars / "train/bar/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
