@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import stat
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
@@ -26,6 +28,8 @@ from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.predictor import Predictor
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from edgekit.cli.predict.annotate import AnnotatedImages
     from edgekit.cli.predict.output import ResultWriter
     from edgekit.cli.predict.resume import ResumeFile
@@ -243,11 +247,19 @@ def _open_resume_file(options: Options) -> ResumeFile:
     return ResumeFile(options.resume or "", sha256(f"{models} {settings}".encode())[:16])
 
 
+def _is_file(stream: TextIO) -> bool:
+    """Whether a stream is a regular file, not a terminal or a pipe that may end on one."""
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
 def _progress(
     names: list[str], options: Options, *, resume_file: ResumeFile | None
 ) -> AbstractContextManager[Callable[[], None]]:
-    """Show a bar if stderr is a terminal and no results are printed there."""
-    if not sys.stderr.isatty() or (resume_file is None and sys.stdout.isatty()):
+    """Show progress if the results go to a file, and so do not appear where it would be shown."""
+    if resume_file is None and not _is_file(sys.stdout):
         return nullcontext(lambda: None)
     from edgekit.cli.progress import progress_bar
 

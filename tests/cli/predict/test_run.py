@@ -200,20 +200,23 @@ def test_predict_offline_downloads_nothing(edgekit, folder, tiny_artifact, monke
 
 
 @pytest.mark.skipif(os.name == "nt", reason="terminals of POSIX")
-def test_predict_progress_bar_does_not_mix_with_the_output(tiny_artifact, folder):
+@pytest.mark.parametrize("to_file", [True, False])
+def test_predict_shows_a_bar_only_if_the_results_go_to_a_file(tiny_artifact, folder, tmp_path, to_file):
     import pty
 
     control, terminal = pty.openpty()
     command = [sys.executable, "-m", "edgekit", "predict", ".", "--model", str(tiny_artifact), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, text=True) as process:
-        os.close(terminal)
-        out = process.stdout.read()
-        progress = os.read(control, 10**6).decode()
+    with (tmp_path / "out.jsonl").open("w") as file:
+        output = file if to_file else subprocess.PIPE
+        with subprocess.Popen(command, stdout=output, stderr=terminal, text=True) as process:
+            os.close(terminal)
+            out = "" if to_file else process.stdout.read()
+            process.wait()
+            progress = os.read(control, 10**6).decode()
     os.close(control)
     assert process.returncode == 3
-    assert paths_of(out) == [f"./{number}.png" for number in range(1, 13)]
-    assert "predicting" in progress
-    assert "/12" in progress
+    assert paths_of(out or (tmp_path / "out.jsonl").read_text()) == [f"./{number}.png" for number in range(1, 13)]
+    assert ("predicting" in progress and "/12" in progress) == to_file
 
 
 @pytest.mark.parametrize("option", [("--average", "votes"), ("--unknown-below", "1.5")], ids=" ".join)
