@@ -67,7 +67,9 @@ def run(
     images: Annotated[Path | None, shared.VERIFICATION_IMAGES] = None,
     no_temperature: Annotated[bool, shared.NO_TEMPERATURE] = False,
     license: Annotated[str | None, shared.LICENSE] = None,
-    opset: Annotated[int | None, Option("ONNX opset, 18 or later.", default_text="the lowest that the network needs")] = None,
+    opset: Annotated[
+        int | None, Option("ONNX opset, 18 or later.", default_text="the lowest that the network needs")
+    ] = None,
     batch: Annotated[str, Option("Batch size: dynamic (any number of images) or N.", metavar="N")] = "dynamic",
     features: Annotated[bool, shared.FEATURES] = False,
     activation_maps: Annotated[bool, shared.ACTIVATION_MAPS] = False,

@@ -89,7 +89,7 @@ def normalized(pixels: np.ndarray) -> Tensor:
             "single-label",
             lambda logits: logits.sigmoid()[:, 1],
         ),
-        (1, lambda s: {"out": s}, "ba", "ba", "single-label", lambda logits: logits[:, 1:]),
+        (1, lambda s: {"out": s}, "xy", "xy", "single-label", lambda logits: logits[:, 1:]),
         (
             3,
             lambda s: ModelOutput(logits=s[:, :, None, None], extra=s),

@@ -199,5 +199,5 @@ def test_page_of_multi_label_models_shows_map_thresholds_and_wrong_labels(tmp_pa
     assert all(text in read.text for text in ("Micro F1", "Macro F1", "threshold", "0.300", "percentage points"))
     assert "Calibration" not in read.text
     assert "Confusion matrix" not in read.text
-    pictures = [attributes for tag, attributes in read.elements if tag == "img"]
-    assert len(pictures) == sum(len(metrics.mistakes) for metrics in evaluation.models) > 0
+    images = [attributes for tag, attributes in read.elements if tag == "img"]
+    assert len(images) == sum(len(metrics.mistakes) for metrics in evaluation.models) > 0

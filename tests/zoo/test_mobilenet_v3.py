@@ -106,7 +106,7 @@ def test_mobilenet_v3_accepts_strides_for_small_images(hollow):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": "smal"}, "unknown size 'smal'; did you mean small"),
+        ({"size": "smaller"}, "unknown size 'smaller'; did you mean small"),
         ({"stage_strides": [1, 2]}, r"`stage_strides` 6 values of 1 or 2 \(got 2 and \[1, 2\]\)"),
         ({"stem_stride": 4}, r"`stem_stride` must be 1 or 2 .* \(got 4 and"),
         ({"padding": "same"}, "did you mean tf_same"),
