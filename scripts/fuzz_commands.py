@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 
 from edgekit.cli.app import COMMANDS
 from edgekit.cli.options import Option
-from edgekit.errors import EdgekitError
+from edgekit.errors import EXIT_SOME_FAILED, EdgekitError
 from edgekit.hub.built_in import built_in_models
 from edgekit.zoo.build import build
 
@@ -130,7 +130,7 @@ def declaration(module: Any, parameter: str, annotation: object) -> object:
 
 
 def documented_exit_codes() -> frozenset[int]:
-    codes, classes = {0, 130}, [EdgekitError]
+    codes, classes = {0, EXIT_SOME_FAILED, 130}, [EdgekitError]
     while classes:
         error = classes.pop()
         codes.add(error.exit_code)

@@ -12,7 +12,7 @@ from fuzzing import Trial, main, mutated
 
 from edgekit import dataset
 from edgekit.errors import EdgekitError
-from edgekit.labels import read_labels
+from edgekit.label_files import read_labels
 
 COLUMNS = ("file", "path", "label", "labels", "class", "class_index", "split", "", "FILE", "x")
 CELLS = (

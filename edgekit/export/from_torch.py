@@ -34,7 +34,7 @@ from edgekit.export.module_scores import (
 from edgekit.export.parity_inputs import parity_pixels
 from edgekit.graph.index import Graph
 from edgekit.graph.passes.clean import serialized
-from edgekit.graph.passes.lower_versions import with_lowest_versions
+from edgekit.graph.passes.lower_versions import lower_versions
 from edgekit.image.source import Pixels
 from edgekit.optional import require
 from edgekit.preprocess.scores import Task
@@ -131,7 +131,7 @@ def from_torch(
         background="none",  # a class of that name is one that the module's author wants
     )
     append_logits(graph, head)
-    model = serialized(with_lowest_versions(graph.model) if opset is None else graph.model)
+    model = serialized(lower_versions(graph.model) if opset is None else graph.model)
     parity = compare_head(scores, onnx_logits(model, name="the exported model")(pixels), head)
     require_parity(parity, step="exporting to ONNX", tolerance=TOLERANCE)
     measured = {"to_onnx": parity.to_dict() | {"on": origin}}

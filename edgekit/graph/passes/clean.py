@@ -16,7 +16,7 @@ import onnx
 from onnx import ModelProto
 
 from edgekit.graph.edit import copied
-from edgekit.graph.passes.lower_versions import with_lowest_ir_version
+from edgekit.graph.passes.lower_versions import lower_ir_version
 
 PRODUCER = "edgekit"
 
@@ -43,7 +43,7 @@ def clean(model: ModelProto) -> ModelProto:
     operator_sets = [entry for entry in model.opset_import if entry.domain in domains]
     del model.opset_import[:]
     model.opset_import.extend(operator_sets)
-    return with_lowest_ir_version(model)
+    return lower_ir_version(model)
 
 
 def serialized(model: ModelProto) -> bytes:

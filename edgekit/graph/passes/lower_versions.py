@@ -69,7 +69,7 @@ _OLD_TYPES = frozenset(
 )
 
 
-def with_lowest_versions(model: ModelProto) -> ModelProto:
+def lower_versions(model: ModelProto) -> ModelProto:
     """Lower the opset and the IR version of a model; see the rules above.
 
     Args:
@@ -84,10 +84,10 @@ def with_lowest_versions(model: ModelProto) -> ModelProto:
         has_old_types = _OLD_TYPES.issuperset(_types(model))
         needed = (_needed_opset(node, opset.version, has_old_types=has_old_types) for node in model.graph.node)
         opset.version = min(opset.version, max(_LOWEST, *needed, _LOWEST))
-    return with_lowest_ir_version(model)
+    return lower_ir_version(model)
 
 
-def with_lowest_ir_version(model: ModelProto) -> ModelProto:
+def lower_ir_version(model: ModelProto) -> ModelProto:
     """Lower only the IR version; see rule 3 above.
 
     Args:

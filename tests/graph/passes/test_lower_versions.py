@@ -6,8 +6,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from edgekit.graph.passes import lower_versions
-from edgekit.graph.passes.lower_versions import with_lowest_versions
+from edgekit.graph.passes.lower_versions import _EXTENDED_BY_TYPES, lower_versions
 
 X = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])
 
@@ -51,13 +50,13 @@ AXES = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
         (made(helper.make_node("Relu", ["x"], ["y"]), opset=11, ir=4), (11, 4)),
     ],
 )
-def test_with_lowest_versions_lowers_to_what_the_operators_need(model, expected):
+def test_lower_versions_lowers_to_what_the_operators_need(model, expected):
     before = model.SerializeToString(deterministic=True)
-    assert versions(with_lowest_versions(model)) == expected
+    assert versions(lower_versions(model)) == expected
     assert model.SerializeToString(deterministic=True) == before
 
 
-def test_with_lowest_versions_keeps_the_outputs():
+def test_lower_versions_keeps_the_outputs():
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
         helper.make_node("QuantizeLinear", ["c", "scale", "zero"], ["q"]),
@@ -72,14 +71,14 @@ def test_with_lowest_versions_keeps_the_outputs():
         helper.make_tensor("shape", TensorProto.INT64, [2], [1, -1]),
     ]
     model = made(*nodes, initializers=initializers)
-    lowered = with_lowest_versions(model)
+    lowered = lower_versions(model)
     assert versions(lowered) == (14, 7)
     pixels = np.random.default_rng(1).standard_normal((1, 3, 8, 8)).astype(np.float32)
     first, second = (ort.InferenceSession(m.SerializeToString()).run(None, {"x": pixels})[0] for m in (model, lowered))
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize(("operator", "version"), lower_versions._EXTENDED_BY_TYPES.items())
+@pytest.mark.parametrize(("operator", "version"), _EXTENDED_BY_TYPES.items())
 def test_later_versions_of_the_listed_operators_have_the_same_inputs_and_defaults(operator, version):
     """The specification decides: what a listed operator gained is named, so that a node without it means the same."""
     older = onnx.defs.get_schema(operator, version)
