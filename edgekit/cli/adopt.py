@@ -80,8 +80,8 @@ def run(
     from edgekit.preprocess.spec import Preprocess
 
     require_onnx_path(output)
-    check_model_files(plain)
     model = find_model(plain)
+    check_model_files(model)
     given = {"mean": mean, "std": std, "fit": fit, "resize": resize, "crop": crop, "offset": offset, "pad": pad}
     given |= {"fill": fill, "interpolation": interpolation, "resampler": resampler}
     explicit = explicit_values(given | {"color": color and color.replace("BGR", "RGB")})

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from edgekit.train.callbacks import Progress as TrainingProgress
 
-_QUIET_S = 5.0  # work that takes no longer needs no lines
+# Work that takes no longer needs no lines; training prints one for each epoch anyway.
+_QUIET_S, _QUIET_TRAINING_S = 10.0, 60.0
 
 
 class Meter(Protocol):
@@ -71,7 +72,7 @@ def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
     if os.environ.get("RANK", "0") != "0":
         yield lambda step: None
         return
-    with _meter("training") as show:
+    with _meter("training", quiet_s=_QUIET_TRAINING_S) as show:
 
         def show_step(step: TrainingProgress) -> None:
             facts = f"loss {step.loss:.3f}  acc {step.accuracy:.3f}  {step.images_per_s:.0f}/s"
@@ -82,9 +83,9 @@ def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
 
 
 @contextmanager
-def _meter(title: str, *, in_bytes: bool = False) -> Iterator[Meter]:
+def _meter(title: str, *, in_bytes: bool = False, quiet_s: float = _QUIET_S) -> Iterator[Meter]:
     if not sys.stderr.isatty():
-        yield _Lines(title, in_bytes=in_bytes)
+        yield _Lines(title, in_bytes=in_bytes, quiet_s=quiet_s)
         return
     from rich.console import Console
     from rich.progress import Progress
@@ -123,8 +124,8 @@ def _columns(*, in_bytes: bool) -> tuple[str | ProgressColumn, ...]:
 class _Lines:
     """Prints a line for every tenth of work that takes more than a few seconds."""
 
-    def __init__(self, title: str, *, in_bytes: bool) -> None:
-        self._title, self._in_bytes = title, in_bytes
+    def __init__(self, title: str, *, in_bytes: bool, quiet_s: float) -> None:
+        self._title, self._in_bytes, self._quiet_s = title, in_bytes, quiet_s
         self._begin = self._last = time.monotonic()
         self._tenths = 0
 
@@ -134,7 +135,7 @@ class _Lines:
         self._last = time.monotonic()
         seconds = self._last - self._begin
         tenths = 10 * done // total if total else 0
-        if tenths <= self._tenths or seconds < _QUIET_S:
+        if tenths <= self._tenths or seconds < self._quiet_s:
             return
         self._tenths = tenths
         if total and done < total:

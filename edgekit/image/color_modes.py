@@ -61,8 +61,9 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit gray to 8 bits (65535 becomes 255). Pillow's own conversion clips at 255, which returns white."""
     values = np.asarray(image)
-    is_32_bit = image.mode == "I"
-    if values.min() < 0 or values.max() > _MAX_16_BIT or (is_32_bit and values.max() <= _MAX_8_BIT):
+    # Pillow reads 16-bit PPM in 32 bits too; in any other image of that mode, such values are probably 8-bit ones.
+    seem_8_bit = image.mode == "I" and image.format != "PPM" and 0 < values.max() <= _MAX_8_BIT
+    if values.min() < 0 or values.max() > _MAX_16_BIT or seem_8_bit:
         raise ValueError(
             f"32-bit integers from {values.min()} to {values.max()} have no known range; "
             "convert the image to 8 bits first"

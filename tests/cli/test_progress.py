@@ -17,12 +17,12 @@ def clock(monkeypatch):
 def test_progress_bar_prints_a_line_for_every_tenth(clock, capsys):
     with progress_bar("measuring", 40) as advance:
         for _ in range(40):
-            clock[0] += 2
+            clock[0] += 4
             advance()
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert captured.out == ""
-    assert lines[0] == "measuring: 10% (4 of 40), 1:12 left  0.5/s"
+    assert lines[0] == "measuring: 10% (4 of 40), 2:24 left  0.2/s"
     assert [line.split()[1] for line in lines] == [f"{tenth}0%" for tenth in range(1, 10)]
 
 

@@ -29,6 +29,7 @@ OUTPUT = "output"
 
 _FENCE = re.compile(r'```(?P<language>[a-z]*)(?: title="(?P<title>[^"]+)")?')
 _NOTE = re.compile(r"<!-- (?P<kind>not run|figures vary): (?P<reason>.+) -->")
+_PROGRESS = re.compile(r"^[^\n:]+: \d0% \(.* left.*\n", re.MULTILINE)  # lines that only a slow machine sees
 _TOKEN = re.compile(r"(\.\.\.|\d+\.\d+(?:e[-+]?\d+)?)")
 _VARYING_TOKEN = re.compile(r"(\.\.\.|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 _NUMBER = r"([-+]?\d+\.?\d*(?:e[-+]?\d+)?)"
@@ -79,7 +80,7 @@ def shell(command: str, folder: Path, *, timeout_s: float = 300) -> subprocess.C
         "COLUMNS": "100",
         "NO_COLOR": "1",
     }
-    return subprocess.run(
+    done = subprocess.run(
         ["bash", "-c", command],
         cwd=folder,
         env={**os.environ, **settings},
@@ -90,6 +91,8 @@ def shell(command: str, folder: Path, *, timeout_s: float = 300) -> subprocess.C
         timeout=timeout_s,
         check=False,
     )
+    done.stdout = _PROGRESS.sub("", done.stdout)
+    return done
 
 
 def blocks(page: Path) -> list[Block]:
