@@ -17,7 +17,7 @@ from onnx import ModelProto, ValueInfoProto
 from edgekit.artifact.guard.external_data import joined
 from edgekit.artifact.guard.scan import check_model, computes_sizes
 from edgekit.artifact.info import read_model
-from edgekit.errors import ArtifactError, SpecError, check_types
+from edgekit.errors import ArtifactError, SpecError, check_types, quote
 from edgekit.export.folded_sizes import with_folded_sizes
 from edgekit.export.input_layout import AXES, InputType, Layout, describe_all, read_input
 from edgekit.export.score_output import output_candidates
@@ -171,16 +171,20 @@ def read_third_party(
     notes = [f"weights read from {', '.join(data_files)}" for _ in data_files[:1]] + notes
     model = _parse(data, name)
     try:
-        inputs = _inputs(model)
+        inputs, unused = _inputs(model)
         expected = read_input(inputs[0], Graph(model), layout)
         candidates = output_candidates(model, output)
     except (ArtifactError, SpecError) as error:
         raise type(error)(f"{name}: {error}") from None
-    if _open_dimensions([*inputs, *model.graph.output]):
-        rewritten = b"".join(completed(model, data))
+    if unused:
+        notes.append(f"inputs removed, because nothing uses them: {', '.join(map(quote, unused))}")
+    is_open = _open_dimensions([*inputs, *model.graph.output])
+    if is_open:
         notes.append("dimensions below 1 are open, so that the model accepts any size")
     del model.graph.input[:]
     model.graph.input.extend(inputs)
+    if unused or is_open:
+        rewritten = b"".join(completed(model, data))
     return ThirdPartyModel(
         name=name,
         sha256=sha256(file),
@@ -220,13 +224,15 @@ def _parse(data: bytes, name: str) -> ModelProto:
     return model
 
 
-def _inputs(model: ModelProto) -> list[ValueInfoProto]:
-    """The single input that is no weight, as a list."""
+def _inputs(model: ModelProto) -> tuple[list[ValueInfoProto], list[str]]:
+    """The single input that is no weight, as a list, and the names of those that nothing uses: tf2onnx leaves some."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
+    used = {name for node in model.graph.node for name in node.input}
+    fed = [value for value in model.graph.input if value.name not in weights]
+    inputs = [value for value in fed if value.name in used]
     if len(inputs) != 1:
-        raise ArtifactError(f"a classifier must have one input (got {describe_all(inputs, 'input')})")
-    return inputs
+        raise ArtifactError(f"a classifier must have one input (got {describe_all(fed, 'input')})")
+    return inputs, [value.name for value in fed if value.name not in used]
 
 
 def _open_dimensions(values: Sequence[ValueInfoProto]) -> bool:

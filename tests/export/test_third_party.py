@@ -78,6 +78,19 @@ def test_adopt_joins_the_weights_of_a_file_beside_the_model(tmp_path):
     assert read_info(adoption.path).weights_sha256 == sha256(source.read())
 
 
+@pytest.mark.usefixtures("unsimplified")
+def test_adopt_removes_inputs_that_nothing_uses(tmp_path):
+    model = plain_model()
+    model.graph.input.append(onnx.helper.make_tensor_value_info("mean:0", onnx.TensorProto.FLOAT, [1, 1, 1, 3]))
+    source = read_third_party(saved(tmp_path, model))
+    assert source.notes == ("inputs removed, because nothing uses them: 'mean:0'",)
+    adoption = adopt(source, tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS)
+    expected = adopt(
+        read_third_party(saved(tmp_path, plain_model())), tmp_path / "plain.onnx", preprocess=PREPROCESS, labels=LABELS
+    )
+    assert Classifier(adoption.path).logits(PIXELS).tolist() == Classifier(expected.path).logits(PIXELS).tolist()
+
+
 def test_adopt_refuses_a_file_that_changed_after_it_was_read(tmp_path):
     path = saved(tmp_path, plain_model())
     source = read_third_party(path)

@@ -140,6 +140,7 @@ def refused_plain() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     """Yield models that adopt refuses: a name, the model, and words of the reason."""
     two = plain_model()
     two.graph.input.append(helper.make_tensor_value_info("length", TensorProto.INT64, ["N"]))
+    two.graph.node.append(helper.make_node("Identity", ["length"], ["lengths"]))
     yield "two-inputs", two, "2 inputs"
     index = plain_model()
     index.graph.node.append(helper.make_node("ArgMax", ["output"], ["index"], axis=1))
