@@ -49,7 +49,9 @@ def run(
     from edgekit.hub.model_files import model_path
     from edgekit.zoo.specs import SPECS
 
-    check_model_files(model)
+    is_folder = Path(model).is_dir()
+    if not is_folder:
+        check_model_files(model)
     build_models(model)
     spec = SPECS.get(model)
     if mobile:
@@ -60,7 +62,7 @@ def run(
     elif spec:
         write_json({"schema": 1, **spec_facts(spec)}) if json else _write_facts(_spec_lines(spec))
     else:
-        _write_file(_only_model(Path(model)) if Path(model).is_dir() else model_path(model), json)
+        _write_file(_only_model(Path(model)) if is_folder else model_path(model), json)
 
 
 def _only_model(folder: Path) -> Path:

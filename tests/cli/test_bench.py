@@ -36,7 +36,7 @@ def test_bench_accepts_a_third_party_file(edgekit, shared):
         (("bench", "lenet5-mnist", "--threads", "0"), 2, "--threads must be integers from 1 to 256"),
         (("bench", "lenet5-mnist", "--image", "missing.jpg"), 1, "error: missing.jpg: cannot be opened"),
         (("bench", "photos/red/0.png"), 4, "0.png"),
-        (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "unknown file format of a plot '.jpgg'"),
+        (("bench", "lenet5-mnist", "--plot", "bench.jpgg"), 2, "--plot 'bench.jpgg': the file to write must end"),
     ],
 )
 def test_bench_reports_a_mistake_in_one_line(mistake, photos, monkeypatch, arguments, code, message):

@@ -89,7 +89,7 @@ def test_crops_refuses_empty_folders_and_the_model_as_output(edgekit, tiny_artif
     code, _, err = edgekit("crops", tiny_artifact, tmp_path / "empty", "--unlabeled")
     assert (code, "no images" in err) == (1, True)
     code, _, err = edgekit("crops", tiny_artifact, photos, "-o", tiny_artifact)
-    assert (code, "the model itself" in err) == (2, True)
+    assert (code, "would replace the input file" in err) == (2, True)
 
 
 def test_evaluate_compares_the_adaptive_crops_of_a_file(edgekit, tiny_artifact, photos, tmp_path):
