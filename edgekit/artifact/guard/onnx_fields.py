@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MODEL = {7: "graph", 20: "training_info", 25: "functions"}
+MODEL = {7: "graph", 14: "metadata", 20: "training_info", 25: "functions"}
 GRAPH = {1: "node", 5: "initializer", 11: "value", 15: "sparse"}
 VALUE = {1: "name", 2: "message"}
 # From the type of an input to its extents: TypeProto, TypeProto.Tensor, TensorShapeProto, its Dimension.

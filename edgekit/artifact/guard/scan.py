@@ -28,6 +28,7 @@ from edgekit.artifact.guard.tensors import (
     values_of,
 )
 from edgekit.artifact.info import is_ort_format
+from edgekit.artifact.metadata import MAX_METADATA_BYTES
 from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields, signed
 from edgekit.errors import ArtifactError, quote
 
@@ -84,13 +85,18 @@ class _Scan:
         self._floats = KnownFloats()
 
     def check_file(self, message: memoryview) -> CheckedGraph:
-        graphs = []
+        graphs, metadata_bytes = [], 0
         for field, payload, _ in self._named_fields(message, onnx_fields.MODEL):
             if field == "functions":
                 raise ArtifactError("the model defines functions; export it with its functions inlined")
             if field == "training_info":
                 raise ArtifactError("the model contains a training graph; export it for inference")
-            graphs.append(payload)
+            if field == "graph":
+                graphs.append(payload)
+                continue
+            metadata_bytes += len(payload)
+            if metadata_bytes > MAX_METADATA_BYTES:
+                raise ArtifactError(f"more than {MAX_METADATA_BYTES} bytes of metadata")
         if len(graphs) != 1:
             raise ArtifactError(f"not a model: must have exactly one graph (has {len(graphs)} graphs)")
         return self._check_graph(graphs[0])

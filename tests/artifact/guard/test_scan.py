@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from edgekit.artifact.guard.model_limits import ModelLimits
 from edgekit.artifact.guard.scan import check_model
+from edgekit.artifact.protobuf import delimited
 from edgekit.errors import ArtifactError
 
 REFUSED = {name: (model.SerializeToString(), reason) for name, model, reason in refused_models()}
@@ -136,6 +137,14 @@ def test_check_model_applies_limits_exactly():
     ):
         with pytest.raises(ArtifactError, match="refused"):
             check_model(data, name="file", limits=limits)
+
+
+def test_check_model_refuses_metadata_that_would_exhaust_memory():
+    data = tiny_model().SerializeToString()
+    entries = [delimited(14, delimited(1, name) + delimited(2, b"a" * 8 * 2**20)) for name in (b"a", b"b")]
+    check_model(data + entries[0], name="file")
+    with pytest.raises(ArtifactError, match="more than 16777216 bytes of metadata"):
+        check_model(data + b"".join(entries), name="file")
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 100, b"PK\x03\x04", b"\x08\x0a", b"\x3a\x00\x3a\x00"])
