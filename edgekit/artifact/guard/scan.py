@@ -2,8 +2,8 @@
 
 A model file is a program. Loading or running it could read files that it names, loop forever, call functions three
 thousand levels deep, or exhaust memory from a few bytes. All of this is visible in the protobuf wire format, so that is
-read here, message by message, without the onnx package and without copying a weight. Sizes that a graph computes only
-when it runs cannot be checked this way; `runtime.run_limits` stops such a run.
+read here, message by message, without the onnx package and without copying a weight. `costs` then computes the work of
+each node; what all nodes together take, `runtime.run_limits` bounds while they run.
 """
 
 from __future__ import annotations
