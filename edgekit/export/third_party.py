@@ -19,6 +19,7 @@ from edgekit.graph.passes.clean import clean
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
+from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import MAX_FIXED_BATCH, first_line, open_session, run_batches
 
 Layout: TypeAlias = Literal["nchw", "nhwc"]
@@ -81,9 +82,11 @@ class ThirdPartyModel:
         values = pixels.astype(np.float32) * scale + shift
         values = values[..., ::-1] if bgr else values
         values = np.ascontiguousarray(values.transpose(0, 3, 1, 2) if self.layout == "nchw" else values)
-        session = open_session(self.data, name=self.name)
+        if self.size is None or self.channels is None:
+            check_model(self.data, name=self.name, input_shape=(1, *values.shape[1:]))
+        session, limit_s = open_session(self.data, name=self.name), time_limit_s(len(self.data))
         try:
-            rows = [run_batches(session, image[None], output=self.output) for image in values]
+            rows = [run_batches(session, image[None], output=self.output, limit_s=limit_s) for image in values]
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
         shape, dtype = rows[0].shape, rows[0].dtype
@@ -133,7 +136,7 @@ def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = No
     """
     check_types(str | os.PathLike, path=path)
     name, data = os.fspath(path), read_model(path)
-    check_model(data, name=name)
+    graph = check_model(data, name=name, input_shape=None)
     model = _parse(data, name)
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initializers]
@@ -150,6 +153,7 @@ def read_third_party(path: str | os.PathLike[str], *, layout: Layout | None = No
     if (shape[0] or 1) > MAX_FIXED_BATCH:
         raise ArtifactError(f"{name}: the batch size must be at most {MAX_FIXED_BATCH} (got {shape[0]})")
     layout = _determine_layout(shape, layout, name)
+    graph.check_costs()  # of a file whose interface is right; the messages above help more than those of a node
     channels, height, width = (shape[axis] for axis in _AXES[layout])
     del model.graph.input[:]
     model.graph.input.extend(inputs)
