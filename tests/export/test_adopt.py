@@ -126,6 +126,20 @@ def test_adopt_records_the_source_and_leaves_no_trace_of_its_author(tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_third_party_with_an_open_size_is_checked_for_the_size_that_it_runs_at(tmp_path, monkeypatch):
+    model = plain_model()
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "size"
+    source = read_third_party(saved(tmp_path, model))
+    assert source.size is None
+    assert source.outputs(PIXELS, PREPROCESS, bgr=False).shape == (len(PIXELS), 4)
+    monkeypatch.setenv("EDGEKIT_MAX_NODE_OPERATIONS", "100")
+    with pytest.raises(
+        ArtifactError, match=r"third-party\.onnx: refused: .* operations, more than the limit of 1\.0e\+02"
+    ):
+        source.outputs(PIXELS, PREPROCESS, bgr=False)
+
+
 def test_adopt_does_not_replace_its_source(tmp_path):
     source = saved(tmp_path, plain_model())
     before = source.read_bytes()
