@@ -9,6 +9,8 @@ from edgekit.errors import ArtifactError, quote
 
 # Field numbers of onnx.proto: ModelProto.metadata_props, and key and value of StringStringEntryProto.
 _METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
+# Of all metadata of a file: what readers make of it takes a multiple of that.
+MAX_METADATA_BYTES = 16 * 2**20
 
 
 def is_ort_format(model: bytes) -> bool:
@@ -26,13 +28,16 @@ def read_metadata(model: bytes) -> dict[str, str]:
         Values by key.
 
     Raises:
-        ArtifactError: not an ONNX file, or a key occurs twice: ONNX Runtime would use the last value and other tools
-            the first, so neither can be trusted.
+        ArtifactError: not an ONNX file, too much metadata, or a key occurs twice: ONNX Runtime would use the last value
+            and other tools the first, so neither can be trusted.
     """
     metadata: dict[str, str] = {}
-    message = memoryview(model)
+    message, remaining = memoryview(model), MAX_METADATA_BYTES
     for part in fields(message):
         if part.number == _METADATA_PROPS:
+            remaining -= part.end - part.start
+            if remaining < 0:
+                raise ArtifactError(f"more than {MAX_METADATA_BYTES} bytes of metadata")
             key, value = _entry(message[part.payload : part.end])
             if key in metadata:
                 raise ArtifactError(f"duplicate metadata key {quote(key)}")

@@ -73,6 +73,7 @@ def _only_model(folder: Path) -> Path:
 
 def _write_file(path: Path, json: bool) -> None:
     from edgekit.artifact.info import parse_info, read_model
+    from edgekit.artifact.required_runtime import oldest_onnxruntime
 
     content = read_model(path)
     if _is_third_party(content):
@@ -82,7 +83,12 @@ def _write_file(path: Path, json: bool) -> None:
         write_json(facts) if json else _write_facts(third_party_lines(facts))
         return
     info = parse_info(content, name=str(path))
-    write_json(info.to_dict()) if json else _write_facts(_file_lines(path, info, size_bytes=len(content)))
+    if json:
+        write_json(info.to_dict())
+        return
+    (file, *others) = _file_lines(path, info, size_bytes=len(content))
+    oldest = oldest_onnxruntime(content)
+    _write_facts([file, *([("loads in", f"onnxruntime {oldest} or later")] if oldest else []), *others])
 
 
 def _is_third_party(content: bytes) -> bool:

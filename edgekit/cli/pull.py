@@ -42,9 +42,14 @@ def run(
     from edgekit.errors import EdgekitError, SpecError
     from edgekit.files import write_atomically
     from edgekit.hub.build_model import build_model
+    from edgekit.hub.built_in import built_in_models
     from edgekit.hub.model_files import cached_path
     from edgekit.hub.registry import model_named
 
+    built_in = built_in_models().get(name)
+    if built_in is not None:
+        _copy_built_in(name, built_in, output, weights=weights)
+        return
     model = model_named(name)
     if output is not None:
         require_onnx_path(output)
@@ -61,6 +66,22 @@ def run(
         hint = "" if output else "; set EDGEKIT_HOME to a writable folder, or use --output"
         raise EdgekitError(f"{error}{hint}") from None
     _write_built(model, built, path, name if output is None else str(output))
+
+
+def _copy_built_in(name: str, built_in: Path, output: Path | None, *, weights: Path | None) -> None:
+    from edgekit.artifact.info import read_model
+    from edgekit.artifact.paths import require_onnx_path
+    from edgekit.errors import SpecError
+    from edgekit.files import write_atomically
+
+    if weights is not None:
+        raise SpecError(f"--weights cannot be used with {name}: it is built in, not made from published weights")
+    if output is None:
+        write_message(f"{name} is built in; next: edgekit predict IMAGE --model {name}")
+        return
+    require_onnx_path(output)
+    write_atomically(output, read_model(built_in))
+    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {shlex.quote(str(output))}")
 
 
 def _write_built(model: NamedModel, built: BuiltModel, path: Path, spelling: str) -> None:

@@ -12,6 +12,7 @@ from edgekit.preprocess.scores import Floats
 
 _RESHAPING = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast"})
 _REARRANGING = _RESHAPING | {"Concat", "Gather", "Slice", "Split", "Transpose"}
+_LINEAR = frozenset({"Gemm", "MatMul", "Conv", "Add", "GlobalAveragePool", "ReduceMean"})  # Add: of a bias
 _QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _OPERATORS = {name: name.removeprefix("QLinear") for name in ("Softmax", "Sigmoid", "QLinearSoftmax", "QLinearSigmoid")}
 _PERCENT_TOLERANCE = 0.1
@@ -24,11 +25,13 @@ class Activation(NamedTuple):
         operator: "Softmax", "Sigmoid", or "" for anything else.
         node: the node, if its input is the logits of all scores; else None.
         is_quantized: whether its output is rounded to integers, so that probabilities do not sum to exactly 1.
+        is_linear: whether the scores are those of a linear layer, so that there is none, whatever their values.
     """
 
     operator: str
     node: NodeProto | None
     is_quantized: bool
+    is_linear: bool = False
 
 
 def find_activation(graph: Graph) -> Activation:
@@ -40,7 +43,8 @@ def find_activation(graph: Graph) -> Activation:
     quantized = producer_behind(graph, tensor, skipped=_RESHAPING | _QUANTIZING)
     if quantized is not None and quantized.op_type in _OPERATORS:
         return Activation(_OPERATORS[quantized.op_type], None, is_quantized=True)
-    return Activation("Sigmoid" if _are_sigmoids(graph, tensor) else "", None, is_quantized=False)
+    is_linear = node is not None and node.op_type in _LINEAR
+    return Activation("Sigmoid" if _are_sigmoids(graph, tensor) else "", None, is_quantized=False, is_linear=is_linear)
 
 
 def _are_sigmoids(graph: Graph, tensor: str) -> bool:

@@ -1,8 +1,8 @@
-"""Computes the sizes in a graph once, in a bounded child process, so that the guard can validate them.
+"""Computes what does not depend on the image once, in a bounded child process, so that the guard can predict the rest.
 
-Some exporters write a window's shape as dozens of operators (Swin from TorchScript has 473 Shape nodes). The guard
-refuses operators that generate tensors of such sizes, because only a run would show how large they are. onnxsim runs
-these operators, which could exhaust memory or time, so it runs under limits of the operating system.
+The guard refuses operators whose output has a size that depends on data, such as NonZero, because only a run would show
+how much work that makes. If the data are constants, onnxsim can run these operators beforehand. That could exhaust
+memory or time, so it runs under limits of the operating system.
 """
 
 from __future__ import annotations
@@ -54,10 +54,15 @@ def with_folded_sizes(model: bytes, *, name: str, refusal: ArtifactError) -> byt
         try:
             run_python("-c", _PROGRAM, source, target, *limits, timeout_s=TIME_LIMIT_S, folder=Path(folder))
             folded = read_regular_file(target, max_bytes=DEFAULT_MAX_BYTES, error=ArtifactError)
-            check_model(folded, name=name)
+            check_model(folded, name=name, input_shape=None)
         except EdgekitError:
-            raise ArtifactError(
-                f"{refusal}; simplifying it under limits of {TIME_LIMIT_S} s and memory did not help: export it with a "
-                f"fixed input size, or run onnxsim on it first"
-            ) from None
+            raise unhelpful_simplification(refusal) from None
     return folded
+
+
+def unhelpful_simplification(refusal: ArtifactError) -> ArtifactError:
+    """The error for a model that stays refused."""
+    return ArtifactError(
+        f"{refusal}; simplifying it under limits of {TIME_LIMIT_S} s and memory did not help: export it with a fixed "
+        f"input size, or run onnxsim on it first"
+    )

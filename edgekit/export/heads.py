@@ -147,14 +147,14 @@ def _kind_and_task(
     if kind is None and task == "multi-label" and in_unit_interval:
         return "probabilities", task
     if kind is None:
-        _require_logits(outputs, in_unit_interval)
+        _require_logits(outputs, in_unit_interval and not activation.is_linear)
     return kind or "logits", task or "single-label"
 
 
-def _require_logits(outputs: Floats, in_unit_interval: bool) -> None:
+def _require_logits(outputs: Floats, are_unclear: bool) -> None:
     """Refuse to guess what scores are that no activation explains and that look like no logits."""
     sums = outputs.sum(axis=1)
-    if in_unit_interval:
+    if are_unclear:
         raise SpecError(
             "outputs lie between 0 and 1, but neither Softmax nor Sigmoid computes them; set `output_kind` to 'logits' "
             "or 'probabilities' (and `task` to 'multi-label' if an image may have several labels)"
@@ -175,7 +175,7 @@ def append_logits(graph: Graph, head: Head) -> None:
     """
     output = graph.proto.output[0]
     tensor, dtype, axes = output.name, output.type.tensor_type.elem_type, len(output.type.tensor_type.shape.dim)
-    operator, node, _ = find_activation(graph)
+    operator, node = find_activation(graph)[:2]
     inverted = node if operator == ("Sigmoid" if head.independent else "Softmax") else None
     if head.output_kind == "probabilities" and inverted is not None:
         tensor = inverted.input[0] if tensor == inverted.output[0] else tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto, ValueInfoProto
 
+from edgekit.artifact.guard.costs import DYNAMIC_EXTENT, UnpredictableError
 from edgekit.artifact.guard.external_data import joined
-from edgekit.artifact.guard.scan import check_model, computes_sizes
+from edgekit.artifact.guard.operator_call import Shape
+from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import read_model
 from edgekit.errors import ArtifactError, SpecError, check_types, quote
-from edgekit.export.folded_sizes import with_folded_sizes
-from edgekit.export.input_layout import AXES, InputType, Layout, describe_all, read_input
+from edgekit.export.folded_sizes import unhelpful_simplification, with_folded_sizes
+from edgekit.export.input_layout import AXES, InputLayout, InputType, Layout, describe_all, read_input
 from edgekit.export.score_output import output_candidates
 from edgekit.files import sha256
 from edgekit.graph.index import Graph
@@ -28,6 +30,7 @@ from edgekit.graph.passes.clean import clean
 from edgekit.image.size import Size
 from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
+from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import first_line, open_session, run_batches
 
 Array = npt.NDArray[Any]
@@ -109,9 +112,15 @@ class ThirdPartyModel:
         with tempfile.TemporaryDirectory() as folder:  # from bytes, onnxruntime needs their size once more
             path = Path(folder, "model.onnx")
             path.write_bytes(self.read())
+            if self.size is None or self.channels is None:
+                check_model(path.read_bytes(), name=self.name, input_shape=(1, *values.shape[1:]))
+            limit_s = time_limit_s(path.stat().st_size)
             session = open_session(path, name=self.name)
         try:
-            return {name: [run_batches(session, image[None], output=name) for image in values] for name in outputs}
+            return {
+                name: [run_batches(session, image[None], output=name, limit_s=limit_s) for image in values]
+                for name in outputs
+            }
         except Exception as error:  # onnxruntime raises classes of its own that are not public
             raise ArtifactError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
 
@@ -166,9 +175,23 @@ def read_third_party(
     check_types(str | os.PathLike, path=path)
     name = os.fspath(path)
     file, data_files = joined(read_model(path), path)
-    rewritten, notes = _validated(file, name)
-    data = rewritten or file
-    notes = [f"weights read from {', '.join(data_files)}" for _ in data_files[:1]] + notes
+    notes = [f"weights read from {', '.join(data_files)}" for _ in data_files[:1]]
+    try:
+        model = _read(file, name, layout=layout, output=output)
+    except UnpredictableError as refusal:
+        folded = with_folded_sizes(file, name=name, refusal=refusal)
+        try:
+            model = _read(folded, name, layout=layout, output=output)
+        except UnpredictableError:
+            raise unhelpful_simplification(refusal) from None
+        notes.append("simplified first by onnxsim, because it computed sizes; compared with the simplified model")
+        model = replace(model, rewritten=model.rewritten or folded)
+    return replace(model, sha256=sha256(file), notes=(*notes, *model.notes))
+
+
+def _read(data: bytes, name: str, *, layout: Layout | None, output: str | None) -> ThirdPartyModel:
+    """Read a model as `read_third_party` does. Raises UnpredictableError if simplifying it may help."""
+    graph = check_model(data, name=name, input_shape=None)
     model = _parse(data, name)
     try:
         inputs, unused = _inputs(model)
@@ -176,6 +199,8 @@ def read_third_party(
         candidates = output_candidates(model, output)
     except (ArtifactError, SpecError) as error:
         raise type(error)(f"{name}: {error}") from None
+    graph.check_costs(_fed_shape(expected))  # of a file whose interface is right: the messages above help more
+    notes = []
     if unused:
         notes.append(f"inputs removed, because nothing uses them: {', '.join(map(quote, unused))}")
     is_open = _open_dimensions([*inputs, *model.graph.output])
@@ -183,12 +208,10 @@ def read_third_party(
         notes.append("dimensions below 1 are open, so that the model accepts any size")
     del model.graph.input[:]
     model.graph.input.extend(inputs)
-    if unused or is_open:
-        rewritten = b"".join(completed(model, data))
     return ThirdPartyModel(
         name=name,
-        sha256=sha256(file),
-        rewritten=rewritten,
+        sha256=sha256(data),
+        rewritten=b"".join(completed(model, data)) if unused or is_open else None,
         model=clean(_with_recent_opset(model)),
         input=inputs[0].name,
         dtype=expected.dtype,
@@ -201,16 +224,10 @@ def read_third_party(
     )
 
 
-def _validated(data: bytes, name: str) -> tuple[bytes | None, list[str]]:
-    """The model simplified, if the guard refuses it otherwise, and a note that says so."""
-    try:
-        check_model(data, name=name)
-    except ArtifactError as refusal:
-        if not computes_sizes(data):
-            raise
-        folded = with_folded_sizes(data, name=name, refusal=refusal)
-        return folded, ["simplified first by onnxsim, because it computed sizes; compared with the simplified model"]
-    return None, []
+def _fed_shape(expected: InputLayout) -> Shape:
+    """The shape of one image for the model; with the guard's default extent where the model leaves it open."""
+    extents = dict.fromkeys(range(4), DYNAMIC_EXTENT) | {0: 1, AXES[expected.layout][0]: expected.channels or 3}
+    return tuple(extents[axis] for axis in range(4))
 
 
 def _parse(data: bytes, name: str) -> ModelProto:

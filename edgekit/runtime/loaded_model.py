@@ -25,6 +25,8 @@ from edgekit.runtime.session import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from edgekit.artifact.guard.costs import CheckedGraph
+
 LOGITS, FEATURES = "logits", "features"
 _BYTES_NAME = "model bytes"
 
@@ -42,6 +44,8 @@ class LoadedModel:
         self.options = options
         self.info: ArtifactInfo
         self._session: ort.InferenceSession | None
+        self._graph: CheckedGraph | None  # of a file that can be validated
+        self._checked_batches: set[int]  # the sizes of batches whose costs were checked
         self.info, self._session = self._open()
         self._process = os.getpid()
 
@@ -58,6 +62,7 @@ class LoadedModel:
         """
         session = self._session_here()
         self._check_pixels(batch)
+        self._check_costs(batch)
         if not len(batch) and output == LOGITS:
             return np.empty((0, len(self.info.labels)), np.float32)
         if output != LOGITS and output not in self.outputs:
@@ -86,6 +91,12 @@ class LoadedModel:
         if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != expected:
             actual = f"{batch.dtype} {batch.shape}" if isinstance(batch, np.ndarray) else type(batch).__name__
             raise SpecError(f"`batch` must be uint8 (N, {', '.join(map(str, expected))}), got {actual}")
+
+    def _check_costs(self, batch: Pixels) -> None:
+        """The guard checked the costs of one image, but those of a batch may grow faster than its size."""
+        if self._graph is not None and len(batch) not in self._checked_batches:
+            self._graph.check_costs(batch.shape)
+            self._checked_batches.add(len(batch))
 
     def _checked(self, values: npt.NDArray[Any], output: str, images: int) -> npt.NDArray[np.float32]:
         """The values, if they are finite and have the stated shape; onnxruntime only warns of another shape."""
@@ -121,11 +132,12 @@ class LoadedModel:
         name, options = self.name, self.options
         model = self._read()
         self._limit_s = time_limit_s(len(model))
+        self._graph, self._checked_batches = None, {0, 1}
         if is_ort_format(model):
             info, session = _open_trusted(model, name, options)
         else:
             info = parse_info(model, name=name)
-            check_model(model, name=name, limits=options.limits)
+            self._graph = check_model(model, name=name, limits=options.limits)
             session = open_session(model, name=name, options=options)
         _check_interface(session, info, name)
         return info, session

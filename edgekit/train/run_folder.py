@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
 import time
@@ -16,6 +14,7 @@ import torch
 from PIL import __version__ as pillow_version
 
 from edgekit import __version__
+from edgekit.csv_text import csv_line
 from edgekit.errors import DataError, WeightsError
 from edgekit.files import write_atomically
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -124,9 +123,7 @@ def free_folder(parent: Path, name: str) -> Path:
 
 
 def _csv(rows: Sequence[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return "".join(f"{csv_line(row)}\n" for row in rows).encode()
 
 
 def _environment() -> dict[str, Any]:

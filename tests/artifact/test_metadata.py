@@ -7,6 +7,7 @@ from hypothesis import given
 from made_models import tiny_model
 
 from edgekit.artifact.metadata import read_metadata, with_metadata
+from edgekit.artifact.protobuf import delimited
 from edgekit.errors import ArtifactError
 
 
@@ -28,3 +29,10 @@ def test_read_metadata_refuses_a_duplicate_key():
         model.metadata_props.add(key="x", value=value)
     with pytest.raises(ArtifactError, match="duplicate metadata key 'x'"):
         read_metadata(model.SerializeToString())
+
+
+def test_read_metadata_refuses_more_than_16_mib():
+    entries = [delimited(14, delimited(1, name) + delimited(2, b"a" * 8 * 2**20)) for name in (b"a", b"b")]
+    assert len(read_metadata(entries[0])["a"]) == 8 * 2**20
+    with pytest.raises(ArtifactError, match="more than 16777216 bytes of metadata"):
+        read_metadata(b"".join(entries))

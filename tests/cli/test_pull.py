@@ -10,6 +10,7 @@ from PIL import Image
 from edgekit import Classifier
 from edgekit.errors import DISTRIBUTION
 from edgekit.hub import build_model, model_files
+from edgekit.hub.built_in import built_in_models
 from edgekit.hub.model_files import PHOTO_MODEL, SMALL_IMAGE_MODEL, existing_file
 from edgekit.hub.registry import model_named
 
@@ -183,3 +184,13 @@ def test_first_command_of_the_readme_without_torch(without_torch, tmp_path):
     out = without_torch("predict", tmp_path / "red.png", "--json")
     assert json.loads(out)["model"] == PHOTO_MODEL
     assert model_files.existing_file(PHOTO_MODEL) is not None
+
+
+def test_pull_copies_a_built_in_model(edgekit, mistake, tmp_path):
+    path = tmp_path / "new" / "lenet.onnx"
+    code, _, err = edgekit("pull", "lenet5-mnist", "-o", path)
+    assert (code, err) == (0, f"wrote {path}; next: edgekit predict IMAGE --model {path}\n")
+    assert path.read_bytes() == built_in_models()["lenet5-mnist"].read_bytes()
+    code, _, err = edgekit("pull", "lenet5-mnist")
+    assert (code, err) == (0, "lenet5-mnist is built in; next: edgekit predict IMAGE --model lenet5-mnist\n")
+    assert "it is built in" in mistake("pull", "lenet5-mnist", "--weights", "x.pth", "-o", path)[1]

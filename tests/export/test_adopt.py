@@ -126,6 +126,21 @@ def test_adopt_records_the_source_and_leaves_no_trace_of_its_author(tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_third_party_with_an_open_size_is_checked_for_the_size_that_it_runs_at(tmp_path, monkeypatch):
+    model = plain_model()
+    for axis in (2, 3):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = "size"
+    source = read_third_party(saved(tmp_path, model))
+    assert source.size is None
+    names = source.candidates
+    assert len(source.run(PIXELS, PREPROCESS, bgr=False, outputs=names)[names[0]]) == len(PIXELS)
+    monkeypatch.setenv("EDGEKIT_MAX_NODE_OPERATIONS", "100")
+    with pytest.raises(
+        ArtifactError, match=r"third-party\.onnx: refused: .* operations, more than the limit of 1\.0e\+02"
+    ):
+        source.run(PIXELS, PREPROCESS, bgr=False, outputs=names)
+
+
 def test_adopt_does_not_replace_its_source(tmp_path):
     source = saved(tmp_path, plain_model())
     before = source.read_bytes()

@@ -1,13 +1,12 @@
 """Sizes that a graph computes: folded in a child process with limits, or the model stays refused."""
 
 import numpy as np
-import onnx
 import pytest
 from made_plain import LABELS, SIZE, plain_model
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import Classifier, Preprocess
-from edgekit.artifact.guard.scan import check_model, computes_sizes
+from edgekit.artifact.guard.scan import check_model
 from edgekit.errors import ArtifactError
 from edgekit.export import folded_sizes
 from edgekit.export.adopt import adopt
@@ -18,22 +17,36 @@ PREPROCESS = Preprocess(resize=14, crop=SIZE, mean=0.5, std=0.25)
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), np.uint8)
 
 
-def with_computed_size(factor=1, value=0.0, **options):
-    """Add the sum of a constant tensor to plain_model's features; its shape is `factor` times that of the features."""
+def with_size_of_data(source="mask", **options):
+    """Add a NonZero to plain_model, whose output has as many columns as values are not 0.
+
+    source: mask, a constant of ones that selects all features; or flat, the features themselves, in a sum times 0.
+    """
     model = plain_model(**options)
-    constants = {"factor": np.array([1, factor]), "rows": np.array([0]), "all": np.array([0, 1])}
+    constants = {
+        "mask": np.ones(8, np.float32),
+        "one": np.array([1]),
+        "all": np.array([0, 1]),
+        "none": np.float32(0),
+    }
     model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
-    filling = helper.make_tensor("filling", TensorProto.FLOAT, [1], [value])
-    nodes = [
-        helper.make_node("Shape", ["flat"], ["extents"]),
-        helper.make_node("Mul", ["extents", "factor"], ["size"]),
-        helper.make_node("ConstantOfShape", ["size"], ["filled"], value=filling),
-        helper.make_node("ReduceSum", ["filled", "all"], ["sum"], keepdims=1),
-        helper.make_node("Add", ["flat", "sum"], ["flat_2"]),
-    ]
+    if source == "mask":
+        nodes = [
+            helper.make_node("NonZero", ["mask"], ["found"]),
+            helper.make_node("Gather", ["flat", "found"], ["selected"], axis=1),
+            helper.make_node("Squeeze", ["selected", "one"], ["flat_2"]),
+        ]
+    else:
+        nodes = [
+            helper.make_node("NonZero", ["flat"], ["found"]),
+            helper.make_node("Cast", ["found"], ["floats"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceSum", ["floats", "all"], ["sum"], keepdims=1),
+            helper.make_node("Mul", ["sum", "none"], ["zero"]),
+            helper.make_node("Add", ["flat", "zero"], ["flat_2"]),
+        ]
     for number, node in enumerate(nodes):
         model.graph.node.insert(4 + number, node)
-    model.graph.node[9].input[0] = "flat_2"
+    model.graph.node[4 + len(nodes)].input[0] = "flat_2"
     return model
 
 
@@ -45,8 +58,8 @@ def saved(folder, model):
 
 @pytest.mark.usefixtures("unsimplified")
 def test_adopt_folds_computed_sizes_first(tmp_path):
-    path = saved(tmp_path, with_computed_size(batch=1))
-    with pytest.raises(ArtifactError, match="ConstantOfShape generates a tensor whose size is not written in the file"):
+    path = saved(tmp_path, with_size_of_data())
+    with pytest.raises(ArtifactError, match=r"NonZero.* takes a time that cannot be predicted"):
         check_model(path.read_bytes(), name="file")
     source = read_third_party(path)
     assert source.notes[0].startswith("simplified first by onnxsim")
@@ -60,30 +73,24 @@ def test_adopt_folds_computed_sizes_first(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    "options", [{"factor": 10**9, "batch": 1}, {"factor": 2, "batch": "N", "value": 0.01}], ids=["huge", "open"]
-)
-def test_a_model_whose_sizes_are_huge_or_open_stays_refused(options, tmp_path):
-    path = saved(tmp_path, with_computed_size(**options))
-    with pytest.raises(ArtifactError, match=r"third-party\.onnx: refused: operator ConstantOfShape .*; simplifying it"):
+def test_a_model_whose_sizes_depend_on_the_image_stays_refused(tmp_path):
+    path = saved(tmp_path, with_size_of_data("flat"))
+    with pytest.raises(ArtifactError, match=r"third-party\.onnx: refused: operator 'NonZero' .*; simplifying it"):
         read_third_party(path)
 
 
 def test_a_child_that_does_not_end_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(folded_sizes, "_PROGRAM", "while True: pass")
     monkeypatch.setattr(folded_sizes, "TIME_LIMIT_S", 1)
-    path = saved(tmp_path, with_computed_size(batch=1))
+    path = saved(tmp_path, with_size_of_data())
     with pytest.raises(ArtifactError, match="simplifying it under limits of 1 s and memory did not help"):
         read_third_party(path)
 
 
 def test_no_child_is_started_for_a_model_that_is_refused_for_another_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(folded_sizes, "run_python", lambda *_, **__: pytest.fail("a child was started"))
-    model = with_computed_size(batch=1)
+    model = with_size_of_data()
     model.graph.node.add(op_type="Loop", output=["z"])
-    assert not computes_sizes(model.SerializeToString())
     with pytest.raises(ArtifactError, match="control flow"):
         read_third_party(saved(tmp_path, model))
-    assert not computes_sizes(plain_model().SerializeToString())
-    assert computes_sizes(with_computed_size().SerializeToString())
-    assert onnx.load_from_string(with_computed_size().SerializeToString()).graph.node[6].op_type == "ConstantOfShape"
+    assert read_third_party(saved(tmp_path, plain_model())).notes == ()

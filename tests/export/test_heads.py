@@ -204,3 +204,15 @@ def test_compare_head_finds_logits_that_differ(scores, task, kind):
     changed[3, -1] += 0.01
     assert compare_head(outputs, changed, head(scores, kind, task)).relative_difference > 1e-4
     assert compare_head(outputs, -written, head(scores, kind, task)).agreement < 1
+
+
+def test_scores_of_a_linear_layer_are_logits_whatever_their_values(tmp_path):
+    model = plain_model()
+    for tensor in model.graph.initializer:
+        if tensor.name in ("head", "bias"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 1e-3 + 0.01, tensor.name))
+    (tmp_path / "small.onnx").write_bytes(model.SerializeToString())
+    adoption = adopt(
+        read_third_party(tmp_path / "small.onnx"), tmp_path / "new.onnx", preprocess=PREPROCESS, labels=LABELS
+    )
+    assert adoption.output_kind == "logits"

@@ -36,7 +36,8 @@ def outcome(predict: Callable[[], str]) -> dict[str, object]:
     try:
         result = {"label": predict()}
     except EdgekitError as error:
-        result = {"error": type(error).__name__, "message": str(error)}
+        public = next(kind for kind in type(error).__mro__ if kind.__module__ == "edgekit.errors")
+        result = {"error": public.__name__, "message": str(error)}
     except BaseException as error:  # no other error may occur; the tests look for this key
         result = {"escaped": f"{type(error).__name__}: {error}"[:500]}
     return result | {"seconds": time.process_time() - start, "mb": peak_mb()}

@@ -203,9 +203,12 @@ def refused_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     )
     many = [helper.make_node("ConstantOfShape", ["shape"], [f"z{i}"]) for i in range(40)]
     yield "constant-of-shape-40-times", _added_to_graph(_constant("shape", [2**20]), *many), "generates more"
-    half, product = _constant("half", [2**16]), helper.make_node("Mul", ["half", "half"], ["shape"])
+    half, product = _constant("half", [2**14]), helper.make_node("Mul", ["half", "half"], ["shape"])
     computed = helper.make_node("ConstantOfShape", ["shape"], ["z"])
-    yield "constant-of-computed-shape", _added_to_graph(half, product, computed), "not written"
+    yield "constant-of-computed-shape", _added_to_graph(half, product, computed), "operations, more than"
+    overflow = helper.make_node("Mul", ["shape", "shape"], ["larger"])
+    larger = helper.make_node("ConstantOfShape", ["larger"], ["z"])
+    yield "constant-of-overflowing-shape", _added_to_graph(half, product, overflow, larger), "cannot be predicted"
     expand = helper.make_node("Expand", ["scale", "shape"], ["z"])
     yield "expand", _added_to_graph(_constant("shape", [2**15, 2**15]), expand), "generates more"
     yield "expand-65", _added_to_graph(_constant("shape", [2] * 65), expand), "sizes that"
@@ -241,7 +244,8 @@ def _divisions() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     for name, nodes in {
         "by-zero": [counted, _constant("b", [0])],
         "by-minus-one": [smallest, _constant("b", [-1])],
-        "by-computed": [smallest, _constant("b", [2]), copied],
+        "by-computed": [smallest, _constant("b", [-1]), copied],
+        "by-data": [counted, helper.make_node("Neg", ["a"], ["b"])],
         "of-bytes": [_constant("a", [5], np.uint8), _constant("b", [0], np.uint8)],
     }.items():
         divisor = "c" if copied in nodes else "b"
@@ -280,7 +284,7 @@ def _mistyped_attributes() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     cast.attribute.add(name="to", type=kinds.INT, i=TensorProto.INT64)
     yield "cast-to-twice", divided_by("b", cast), "duplicate attribute"
     # An output without a name does not exist, and an input without a name is left out.
-    unnamed, clip = helper.make_node("Sqrt", ["flat"], [""]), helper.make_node("Clip", ["a", "", ""], ["b"])
+    unnamed, clip = helper.make_node("Sqrt", ["weight"], [""]), helper.make_node("Clip", ["a", "", ""], ["b"])
     yield "division-by-left-out", divided_by("b", unnamed, clip), "divisor that may be 0"
 
 
@@ -374,7 +378,7 @@ def inconsistent_models() -> Iterator[tuple[str, onnx.ModelProto, dict[str, obje
 
 def runaway_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     """Yield models that exceed limits only when they run: a name, the model, and words of the reason."""
-    yield "doubled-24-times", _with_middle([helper.make_node("Concat", ["x", "x"], ["x"], axis=1)] * 24), "MB"
+    yield "doubled-19-times", _with_middle([helper.make_node("Concat", ["x", "x"], ["x"], axis=1)] * 19), "MB"
     products = [helper.make_node("MatMul", ["x", "weights"], ["x"])] * 2000
     weights = [_constant("shape", [2500, 2500]), helper.make_node("ConstantOfShape", ["shape"], ["weights"])]
     broadcast = [*weights, helper.make_node("Add", ["x", "weights"], ["x"])]
@@ -382,6 +386,12 @@ def runaway_models() -> Iterator[tuple[str, onnx.ModelProto, str]]:
     yield "2000-products", _with_middle([small, *broadcast, *products]), "took more than"
     constant = [*weights, helper.make_node("Identity", ["weights"], ["x"]), *products]
     yield "2000-products-of-constants", _with_middle(constant), "took more than"
+
+
+def squaring_model() -> onnx.ModelProto:
+    """Build the tiny model with an extra matrix product whose cost grows with the square of the batch."""
+    turned = helper.make_node("Transpose", ["flat"], ["turned"])
+    return _with_middle([turned, helper.make_node("MatMul", ["flat", "turned"], ["x"])])
 
 
 def _with_middle(middle: list[onnx.NodeProto]) -> onnx.ModelProto:

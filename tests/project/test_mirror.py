@@ -8,9 +8,19 @@ TESTED_IN = {
     "artifact/guard/test_scan.py": (
         "artifact/guard/float_types",
         "artifact/guard/growth",
-        "artifact/guard/model_limits",
         "artifact/guard/onnx_fields",
         "artifact/guard/tensors",
+    ),
+    "artifact/guard/test_costs.py": (
+        "artifact/guard/model_limits",
+        "artifact/guard/operator_call",
+        "artifact/guard/operators",
+        "artifact/guard/work_units",
+    ),
+    "artifact/guard/test_shape_rules.py": (
+        "artifact/guard/product_work",
+        "artifact/guard/size_values",
+        "artifact/guard/window_shapes",
     ),
     "artifact/test_checkpoint_reader.py": ("artifact/tensor_pickle", "artifact/torch_file"),
     "artifact/test_info.py": ("artifact/json_document",),

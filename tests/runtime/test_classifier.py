@@ -12,7 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_images import noise
-from made_models import CROP, LABELS, MEAN, STD, featured_model, inconsistent_models, tiny_logits, write_tiny
+from made_models import (
+    CROP,
+    LABELS,
+    MEAN,
+    STD,
+    featured_model,
+    inconsistent_models,
+    squaring_model,
+    tiny_logits,
+    write_tiny,
+)
 from PIL import Image
 
 from edgekit import (
@@ -275,6 +285,15 @@ def test_classifier_validates_the_model_before_it_opens_a_session(tmp_path):
         path = write_tiny(tmp_path / f"{name}.onnx", model)
         with pytest.raises(ArtifactError, match=rf"{name}\.onnx: refused: .*{reason}"):
             Classifier(path)
+
+
+def test_classifier_refuses_a_batch_whose_cost_grows_faster_than_its_size(tmp_path):
+    path = write_tiny(tmp_path / "squaring.onnx", squaring_model())
+    classifier = Classifier(path, model_limits=ModelLimits(max_node_operations=20_000))
+    assert classifier.logits(BATCH).shape == (len(BATCH), len(LABELS))
+    message = r"squaring\.onnx: refused for 3000 images at once: operator 'MatMul' .* needs about 2\.9e\+08 operations"
+    with pytest.raises(ArtifactError, match=message):
+        classifier.logits(np.zeros((3000, *CROP, 3), np.uint8))
 
 
 def test_classifier_names_unknown_models_and_absent_files(tmp_path, monkeypatch):

@@ -13,15 +13,9 @@ from edgekit.errors import ArtifactError, quote
 _SHAPES = {"ConstantOfShape": 0, "Expand": 1, "Resize": 3}
 _FACTORS = {"Tile": (1,), "Resize": (1, 2), "Upsample": (1,), "OneHot": (1,)}
 _GENERATORS = frozenset({"ConstantOfShape", "Range"})
-# Given a size that a tensor really has, these return no larger one.
-_SIZE_PRESERVING = frozenset({"Squeeze", "Unsqueeze", "Gather", "Slice", "Cast", "Identity"})
 _GROWING = _GENERATORS | {"Pad", *_SHAPES, *_FACTORS}
 _SHAPE_ATTRIBUTES = frozenset({"shape", "output_shape"})
 _FACTOR_ATTRIBUTES = frozenset({"pads", "kernel_shape", "strides", "dilations", "output_padding", "scales", "repeats"})
-
-
-class ComputedSizeError(ArtifactError):
-    """The graph computes a size or a divisor, so that only a run would show whether it is safe."""
 
 
 class GrowthCheck:
@@ -36,7 +30,6 @@ class GrowthCheck:
     def __init__(self, constants: Mapping[str, Numbers | None], limits: ModelLimits) -> None:
         self._constants, self._limits = constants, limits
         self._elements = 0.0
-        self._measured_sizes: set[str] = set()  # names of sizes that tensors really have
 
     def check_attribute(self, op_type: str, name: str, numbers: Numbers | None) -> None:
         """Raise ArtifactError if an attribute has sizes that are too large. numbers: None if there are too many."""
@@ -50,20 +43,13 @@ class GrowthCheck:
         else:
             self._check_factor(op_type, max(map(abs, numbers), default=0))
 
-    def check_node(self, op_type: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Raise ArtifactError for a node that generates a huge tensor. Nodes have to come in topological order."""
-        if op_type in _GROWING:
-            self._check_inputs(op_type, inputs)
-        if op_type == "Shape" or (op_type in _SIZE_PRESERVING and inputs and inputs[0] in self._measured_sizes):
-            self._measured_sizes.update(outputs)
-
-    def _check_inputs(self, op_type: str, inputs: Sequence[str]) -> None:
+    def check_node(self, op_type: str, inputs: Sequence[str]) -> None:
+        """Raise ArtifactError for a node that generates a huge tensor. `costs` computes sizes that are not written."""
+        if op_type not in _GROWING:
+            return
         numbers = [self._constants.get(name, ()) for name in inputs[:4]] + [()] * 4
         readable = [values for values in numbers if values is not None]
-        is_generator = op_type in _GENERATORS
-        if is_generator and not all(name in self._constants or name in self._measured_sizes for name in inputs):
-            raise ComputedSizeError(f"operator {op_type} generates a tensor whose size is not written in the file")
-        if len(readable) < len(numbers) and (is_generator or None in numbers[1:]):
+        if len(readable) < len(numbers) and (op_type in _GENERATORS or None in numbers[1:]):
             raise ArtifactError(_unreadable_sizes(op_type))
         if op_type in _SHAPES:
             self._add_elements(op_type, numbers[_SHAPES[op_type]] or ())
@@ -72,7 +58,7 @@ class GrowthCheck:
         if op_type == "Pad":
             self._check_factor(op_type, max(map(abs, numbers[1] or ()), default=0))
         elif op_type == "Range":
-            start, limit, delta = (next(iter(values), 0.0) for values in readable[:3])  # 0 for a measured size
+            start, limit, delta = (next(iter(values), 0.0) for values in readable[:3])  # 0 for a computed size
             self._add_elements(op_type, (abs(limit - start) / (abs(delta) or 1.0),))
 
     def _add_elements(self, op_type: str, shape: Numbers) -> None:

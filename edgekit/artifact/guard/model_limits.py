@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
+
+from edgekit.errors import SpecError, must_be
+
+NODE_OPERATIONS_VARIABLE = "EDGEKIT_MAX_NODE_OPERATIONS"
+_UNLIMITED = "unlimited"
+# The run of a file of this size may take twice the time of one of a few bytes (`runtime.run_limits.time_limit_s`).
+_BYTES_PER_TIME_LIMIT = 3_000_000
 
 
 class ModelLimits(NamedTuple):
@@ -15,6 +23,9 @@ class ModelLimits(NamedTuple):
         max_elements: elements of one stored tensor.
         max_generated_elements: elements that all nodes together generate from sizes written in the file.
         max_expansion: factor by which one node repeats, enlarges or pads a tensor.
+        max_node_operations: scalar operations, of about a nanosecond each, that one node takes for one image, because
+            a run can only be stopped between two nodes; as much again for every 3 MB of the file. By default
+            EDGEKIT_MAX_NODE_OPERATIONS is used if it is set.
 
     Example:
         >>> from edgekit import ModelLimits
@@ -28,6 +39,30 @@ class ModelLimits(NamedTuple):
     max_elements: int = 2**28
     max_generated_elements: int = 2**25
     max_expansion: int = 2**10
+    max_node_operations: int = 2**31
 
 
 DEFAULT_MODEL_LIMITS = ModelLimits()
+
+
+def node_operations_limit(limits: ModelLimits, *, model_bytes: int) -> int | None:
+    """The operations that one node of a file may take.
+
+    Args:
+        limits: the limit for a file of a few bytes.
+        model_bytes: size of the file; larger networks may take more time.
+
+    Returns:
+        The limit; None if EDGEKIT_MAX_NODE_OPERATIONS is "unlimited".
+
+    Raises:
+        SpecError: EDGEKIT_MAX_NODE_OPERATIONS is not valid.
+    """
+    limit, setting = limits.max_node_operations, os.environ.get(NODE_OPERATIONS_VARIABLE)
+    if setting and limit == DEFAULT_MODEL_LIMITS.max_node_operations:
+        if setting == _UNLIMITED:
+            return None
+        if not setting.isdecimal() or not 1 <= int(setting) < 2**63:
+            raise SpecError(must_be(NODE_OPERATIONS_VARIABLE, f"an integer from 1, or {_UNLIMITED}", setting))
+        limit = int(setting)
+    return limit + limit * model_bytes // _BYTES_PER_TIME_LIMIT

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-MODEL = {7: "graph", 20: "training_info", 25: "functions"}
-GRAPH = {1: "node", 5: "initializer", 15: "sparse"}
+MODEL = {7: "graph", 14: "metadata", 20: "training_info", 25: "functions"}
+GRAPH = {1: "node", 5: "initializer", 11: "value", 15: "sparse"}
+VALUE = {1: "name", 2: "message"}
+# From the type of an input to its extents: TypeProto, TypeProto.Tensor, TensorShapeProto, its Dimension.
+TYPE_PATH = ({1: "message"}, {2: "message"}, {1: "message"})
+DIMENSION = {1: "i", 2: "message"}
 NODE = {1: "input", 2: "output", 4: "op_type", 5: "attribute", 7: "domain"}
 ATTRIBUTE = {
     1: "name",

@@ -2,20 +2,21 @@
 
 A model file is a program. Loading or running it could read files that it names, loop forever, call functions three
 thousand levels deep, or exhaust memory from a few bytes. All of this is visible in the protobuf wire format, so that is
-read here, message by message, without the onnx package and without copying a weight. Sizes that a graph computes only
-when it runs cannot be checked this way; `runtime.run_limits` stops such a run.
+read here, message by message, without the onnx package and without copying a weight. `costs` then computes the work of
+each node; what all nodes together take, `runtime.run_limits` bounds while they run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from edgekit.artifact.guard import onnx_fields
-from edgekit.artifact.guard.float_types import DIVISIONS, KnownFloats
-from edgekit.artifact.guard.growth import ComputedSizeError, GrowthCheck
-from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
+from edgekit.artifact.guard.costs import CheckedGraph, Node
+from edgekit.artifact.guard.float_types import KnownFloats
+from edgekit.artifact.guard.growth import GrowthCheck
+from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits, node_operations_limit
+from edgekit.artifact.guard.operator_call import Constant, Shape
 from edgekit.artifact.guard.tensors import (
     FLOAT,
     INT64,
@@ -26,8 +27,8 @@ from edgekit.artifact.guard.tensors import (
     numbers_of,
     values_of,
 )
-from edgekit.artifact.metadata import is_ort_format
-from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields
+from edgekit.artifact.metadata import MAX_METADATA_BYTES, is_ort_format
+from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields, signed
 from edgekit.errors import ArtifactError, quote
 
 _NUMBER_TYPES = {"f": FLOAT, "floats": FLOAT, "i": INT64, "ints": INT64}
@@ -37,30 +38,23 @@ _FILE_READERS = frozenset({"EPContext"})  # names a file that the execution prov
 _SPARSE = "sparse tensors are not supported, because unpacking them can exhaust memory"
 
 
-class _Constant(NamedTuple):
-    """A value that is written in the file. numbers: the values of a small numeric one, else None."""
-
-    name: str
-    data_type: int
-    numbers: Numbers | None
-
-
-class _Node(NamedTuple):
-    op_type: str
-    inputs: list[str]
-    outputs: list[str]
-
-
-def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_LIMITS) -> None:
-    """Check that an untrusted model is safe to load.
+def check_model(
+    model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_LIMITS, input_shape: Shape | None = ()
+) -> CheckedGraph:
+    """Check that an untrusted model is safe to load, and to run on one image.
 
     Args:
         model: content of an ONNX file.
         name: what messages call it.
-        limits: on its size and structure.
+        limits: on its size and structure, and on the work of each node.
+        input_shape: as in `CheckedGraph.check_costs`; None if the caller calls that before it runs the model.
+
+    Returns:
+        What has to be checked again before input of another shape is fed.
 
     Raises:
         ArtifactError: the model is refused; the message states the reason.
+        SpecError: EDGEKIT_MAX_NODE_OPERATIONS is not valid.
     """
     try:
         if len(model) > limits.max_bytes:
@@ -69,66 +63,88 @@ def check_model(model: bytes, *, name: str, limits: ModelLimits = DEFAULT_MODEL_
             )
         if is_ort_format(model):
             raise ArtifactError("ONNX Runtime's own format cannot be validated; pass the .onnx file")
-        _Scan(limits).check_file(memoryview(model))
+        limit = node_operations_limit(limits, model_bytes=len(model))
+        graph = _Scan(name, limits, limit).check_file(memoryview(model))
     except ArtifactError as error:
         raise ArtifactError(f"{name}: refused: {error}") from None
-
-
-def computes_sizes(model: bytes, *, limits: ModelLimits = DEFAULT_MODEL_LIMITS) -> bool:
-    """Whether a model is refused because its graph computes a size, after all that does not depend on sizes passed.
-
-    Args:
-        model: content of an ONNX file that `check_model` refuses.
-        limits: on its size and structure.
-    """
-    try:
-        _Scan(limits).check_file(memoryview(model))
-    except ComputedSizeError:
-        return True
-    except ArtifactError:
-        pass
-    return False
+    if input_shape is not None:
+        graph.check_costs(input_shape)
+    return graph
 
 
 class _Scan:
     """The state of one pass over one file."""
 
-    def __init__(self, limits: ModelLimits) -> None:
-        self._limits = limits
+    def __init__(self, name: str, limits: ModelLimits, max_operations: int | None) -> None:
+        self._name, self._limits, self._max_operations = name, limits, max_operations
         self._remaining_fields = limits.max_fields
-        self._constants: dict[str, Numbers | None] = {}
-        self._growth = GrowthCheck(self._constants, limits)
+        self._constants: dict[str, Constant] = {}
+        self._numbers: dict[str, Numbers | None] = {}  # of the constants
+        self._growth = GrowthCheck(self._numbers, limits)
         self._floats = KnownFloats()
 
-    def check_file(self, message: memoryview) -> None:
-        graphs = []
+    def check_file(self, message: memoryview) -> CheckedGraph:
+        graphs, metadata_bytes = [], 0
         for field, payload, _ in self._named_fields(message, onnx_fields.MODEL):
             if field == "functions":
                 raise ArtifactError("the model defines functions; export it with its functions inlined")
             if field == "training_info":
                 raise ArtifactError("the model contains a training graph; export it for inference")
-            graphs.append(payload)
+            if field == "graph":
+                graphs.append(payload)
+                continue
+            metadata_bytes += len(payload)
+            if metadata_bytes > MAX_METADATA_BYTES:
+                raise ArtifactError(f"more than {MAX_METADATA_BYTES} bytes of metadata")
         if len(graphs) != 1:
             raise ArtifactError(f"not a model: must have exactly one graph (has {len(graphs)} graphs)")
-        self._check_graph(graphs[0])
+        return self._check_graph(graphs[0])
 
-    def _check_graph(self, message: memoryview) -> None:
-        nodes: list[_Node] = []
+    def _check_graph(self, message: memoryview) -> CheckedGraph:
+        nodes: list[Node] = []
+        inputs = []
         for field, payload, _ in self._named_fields(message, onnx_fields.GRAPH):
             if field == "sparse":
                 raise ArtifactError(_SPARSE)
             if field == "initializer":
                 self._add_constant(self._tensor(payload))
-                continue
-            if len(nodes) == self._limits.max_nodes:
+            elif field == "value":
+                inputs.append(payload)
+            elif len(nodes) == self._limits.max_nodes:
                 raise ArtifactError(f"the graph has more than {self._limits.max_nodes} nodes")
-            nodes.append(self._node(payload))
+            else:
+                nodes.append(self._node(payload))
         for node in nodes:  # after all constants are known; in topological order, as ONNX requires
-            self._growth.check_node(*node)
-            self._check_division(node)
-            self._floats.add_node(*node)
+            self._growth.check_node(node.op_type, node.inputs)
+            self._floats.add_node(node.op_type, node.inputs, node.outputs)
+        nodes = [node for node in nodes if node.op_type != "Constant"]
+        shapes = dict(filter(None, map(self._input, inputs)))
+        return CheckedGraph(self._name, nodes, shapes, self._constants, self._floats, self._max_operations)
 
-    def _node(self, message: memoryview) -> _Node:
+    def _input(self, message: memoryview) -> tuple[str, Shape] | None:
+        """Read the name and shape of an input; None for a constant, all of which older files list as inputs, too."""
+        name, shape = "", list[int]()
+        for field, payload, _ in self._named_fields(message, onnx_fields.VALUE):
+            if field == "name":
+                name = _text(payload)
+                if name in self._constants:
+                    return None
+            else:
+                shape.extend(self._extents(payload))
+        return name, shape
+
+    def _extents(self, message: memoryview, depth: int = 0) -> Iterator[int]:
+        """Iterate over the extents in a TypeProto; 0 for one that is left open."""
+        if depth == len(onnx_fields.TYPE_PATH):
+            numbers = [value for _, _, value in self._named_fields(message, onnx_fields.DIMENSION)]
+            if len(numbers) > 1:
+                raise ArtifactError("an axis of an input states its extent twice")
+            yield signed(numbers[0] or 0) if numbers else 0
+            return
+        for _, payload, _ in self._named_fields(message, onnx_fields.TYPE_PATH[depth]):
+            yield from self._extents(payload, depth + 1)
+
+    def _node(self, message: memoryview) -> Node:
         texts = {"op_type": "", "domain": ""}
         names: dict[str, list[str]] = {"input": [], "output": []}
         attributes = []
@@ -139,9 +155,9 @@ class _Scan:
                 attributes.append(payload)
             else:
                 texts[field] = _text(payload)
-        node = _Node(texts["op_type"], names["input"], names["output"])
-        _check_operator(node.op_type, texts["domain"])
-        values = {value.name: value for value in (self._attribute(a, node.op_type) for a in attributes)}
+        _check_operator(texts["op_type"], texts["domain"])
+        values = {value.name: value for value in (self._attribute(a, texts["op_type"]) for a in attributes)}
+        node = Node(texts["op_type"], names["input"], names["output"], texts["domain"], values)
         if len(values) < len(attributes):
             raise ArtifactError(f"operator {quote(node.op_type)} has a duplicate attribute")
         if node.op_type == "Constant":
@@ -151,15 +167,17 @@ class _Scan:
             self._add_constant(value._replace(name=node.outputs[0]))
         elif node.op_type == "Cast" and "to" in values and node.outputs:
             self._floats.add(node.outputs[0], int(next(iter(values["to"].numbers or ()), 0)))
+        elif node.op_type == "ConstantOfShape" and node.outputs:
+            self._floats.add(node.outputs[0], values["value"].data_type if "value" in values else FLOAT)
         return node
 
-    def _add_constant(self, constant: _Constant) -> None:
+    def _add_constant(self, constant: Constant) -> None:
         if constant.name in self._constants:
             raise ArtifactError(f"duplicate constant {quote(constant.name)}")
-        self._constants[constant.name] = constant.numbers
+        self._constants[constant.name], self._numbers[constant.name] = constant, constant.numbers
         self._floats.add(constant.name, constant.data_type)
 
-    def _attribute(self, message: memoryview, op_type: str) -> _Constant:
+    def _attribute(self, message: memoryview, op_type: str) -> Constant:
         """Read an attribute: its name, and its tensor or numbers."""
         name, value_type, stored = "", 0, []
         for field, payload, value in self._named_fields(message, onnx_fields.ATTRIBUTE):
@@ -187,13 +205,15 @@ class _Scan:
             numbers = numbers_of(stored) if value_field in _NUMBER_TYPES else ()
             if value_field in ("f", "i") and not stored:  # the field may be absent if the number is 0
                 numbers = (0,)
-            constant = _Constant(name, _NUMBER_TYPES.get(value_field, 0), numbers)
+            text = _text(stored[0][1]) if value_field == "s" and stored else ""
+            shape = () if value_field in ("f", "i") else None if numbers is None else (len(numbers),)
+            constant = Constant(name, _NUMBER_TYPES.get(value_field, 0), numbers, shape, text)
         if (op_type, constant.name) == ("Cast", "to") and value_field != "i":
             raise ArtifactError("attribute 'to' of operator Cast must be an integer")
         self._growth.check_attribute(op_type, constant.name, constant.numbers)
         return constant
 
-    def _tensor(self, message: memoryview) -> _Constant:
+    def _tensor(self, message: memoryview) -> Constant:
         """Read a tensor, which has to store exactly what it declares."""
         name, data_type, raw = "", 0, None
         dims, typed = [], []
@@ -212,25 +232,14 @@ class _Scan:
                 dims.append((field, payload, value))
             elif field != "data_location":
                 typed.append((field, payload, value))
-        elements = self._elements(name, numbers_of(dims))
-        check_stored(name, data_type, elements, raw, typed)
-        return _Constant(name, data_type, values_of(data_type, elements, raw, typed))
-
-    def _elements(self, name: str, dims: Numbers | None) -> int:
-        if dims is None or any(extent < 0 for extent in dims):
+        shape = numbers_of(dims)
+        if shape is None or any(extent < 0 for extent in shape):
             raise ArtifactError(f"tensor {quote(name)} has an invalid shape")
-        elements = int(math.prod(dims))
+        elements = int(math.prod(shape))
         if elements > self._limits.max_elements:
             raise ArtifactError(f"tensor {quote(name)} has more than {self._limits.max_elements} elements")
-        return elements
-
-    def _check_division(self, node: _Node) -> None:
-        """Refuse an integer division that ends the process: by 0, or of the smallest integer by -1."""
-        if node.op_type not in DIVISIONS or self._floats.includes_any(node.inputs):
-            return
-        divisors = self._constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
-        if not divisors or not {0, -1}.isdisjoint(divisors):
-            raise ComputedSizeError(f"integer {node.op_type} with a divisor that may be 0 or -1")
+        check_stored(name, data_type, elements, raw, typed)
+        return Constant(name, data_type, values_of(data_type, elements, raw, typed), tuple(map(int, shape)))
 
     def _named_fields(self, message: memoryview, names: Mapping[int, str]) -> Iterator[NamedField]:
         """Iterate over the fields of a message that have a name."""

@@ -110,10 +110,11 @@ def numbers_of(repeated: list[NamedField]) -> Numbers | None:
     for field, payload, value in repeated:
         if len(numbers) > _MAX_SIZES or len(payload) > _MAX_SIZES * _MAX_VALUE_BYTES:
             return None
-        if value is not None or VARINT in WIRE_TYPES.get(field, ()):
-            unused_bits = 32 if field == "int32_data" else 0  # upper bits, which protobuf ignores
-            values = varints(payload) if value is None else (value,)
-            numbers.extend(signed(number << unused_bits & 2**64 - 1) >> unused_bits for number in values)
+        unused_bits = 32 if field == "int32_data" else 0  # upper bits, which protobuf ignores
+        if value is not None:
+            numbers.append(signed(value << unused_bits & 2**64 - 1) >> unused_bits)
+        elif VARINT in WIRE_TYPES.get(field, ()):
+            numbers.extend(signed(number << unused_bits & 2**64 - 1) >> unused_bits for number in varints(payload))
         else:
             code, width = ("d", 8) if field == "double_data" else ("f", 4)
             numbers.extend(struct.unpack(f"<{len(payload) // width}{code}", payload[: len(payload) // width * width]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from edgekit.cli.render import bar, percent, write, write_json, write_message
+from edgekit.csv_text import csv_line
 from edgekit.errors import printable
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     ResultWriter: TypeAlias = Callable[[str, Prediction | ImageError], None]
 
 _SCHEMA = 1
-# The first character of a spreadsheet formula, in ASCII and full-width form.
-_FORMULA_STARTS = tuple("=+-@＝＋－＠")
 
 
 class ScoreFormat(NamedTuple):
@@ -73,15 +72,10 @@ def json_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
 
 def csv_writer(score_format: ScoreFormat) -> ResultWriter:
     """Print the CSV header; return a function that prints a result as CSV, one line per class."""
-    import csv
-    from io import StringIO
-
     score_column = "logit" if score_format.logits else "probability"
 
     def write_row(*cells: object) -> None:
-        row = StringIO()
-        csv.writer(row, lineterminator="").writerow([_csv_text(c) if isinstance(c, str) else c for c in cells])
-        write(row.getvalue())
+        write(csv_line(cells))
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
         record = json_record(path, result, score_format, model="")
@@ -129,9 +123,3 @@ def _message(error: Exception) -> str:
     from edgekit.cli.flag_names import with_flags  # here, because most predictions succeed
 
     return with_flags(str(error), "predict")
-
-
-def _csv_text(text: str) -> str:
-    """Escape a text so that no spreadsheet runs it as a formula and no terminal as an escape sequence."""
-    text = printable(text)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from edgekit.artifact.guard.model_limits import ModelLimits
 from edgekit.artifact.guard.scan import check_model
+from edgekit.artifact.protobuf import delimited
 from edgekit.errors import ArtifactError
 
 REFUSED = {name: (model.SerializeToString(), reason) for name, model, reason in refused_models()}
@@ -70,9 +71,9 @@ def test_check_model_accepts_safe_divisions():
         helper.make_node("ReduceMean", ["squares"], ["variance"]),
         helper.make_node("Sqrt", ["variance"], ["deviation"]),
         helper.make_node("Div", ["centered", "deviation"], ["normalized_weight"]),
-        helper.make_node("Cast", ["extents"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceSum", ["floats"], ["sum"]),
-        helper.make_node("Div", ["floats", "sum"], ["shares"]),
+        helper.make_node("Cast", ["extents"], ["float_extents"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["float_extents"], ["sum"]),
+        helper.make_node("Div", ["float_extents", "sum"], ["shares"]),
         helper.make_node("Constant", [], ["half"], value_float=0.5),
         helper.make_node("Div", ["shares", "half"], ["doubled"]),
     ]
@@ -114,11 +115,13 @@ def _counting(*between: onnx.NodeProto) -> bytes:
     return tiny_model(before=nodes).SerializeToString()
 
 
-def test_check_model_accepts_ranges_over_measured_sizes_only():
+def test_check_model_accepts_ranges_over_sizes_only():
     check_model(_counting(), name="file")
-    many = helper.make_node("Mul", ["sizes", "sizes"], ["many"])
-    with pytest.raises(ArtifactError, match="not written"):
-        check_model(_counting(many), name="file")
+    check_model(_counting(helper.make_node("Mul", ["sizes", "sizes"], ["many"])), name="file")
+    data = [helper.make_node("Cast", ["pixels"], ["integers"], to=TensorProto.INT64)]
+    data.append(helper.make_node("ReduceMax", ["integers"], ["brightest"]))
+    with pytest.raises(ArtifactError, match="cannot be predicted"):
+        check_model(_counting(*data), name="file")
 
 
 def test_check_model_applies_limits_exactly():
@@ -134,6 +137,14 @@ def test_check_model_applies_limits_exactly():
     ):
         with pytest.raises(ArtifactError, match="refused"):
             check_model(data, name="file", limits=limits)
+
+
+def test_check_model_refuses_metadata_that_would_exhaust_memory():
+    data = tiny_model().SerializeToString()
+    entries = [delimited(14, delimited(1, name) + delimited(2, b"a" * 8 * 2**20)) for name in (b"a", b"b")]
+    check_model(data + entries[0], name="file")
+    with pytest.raises(ArtifactError, match="more than 16777216 bytes of metadata"):
+        check_model(data + b"".join(entries), name="file")
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00" * 100, b"PK\x03\x04", b"\x08\x0a", b"\x3a\x00\x3a\x00"])
