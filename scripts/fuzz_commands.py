@@ -152,7 +152,7 @@ def plain_model() -> onnx.ModelProto:
 
 
 def make_files(folder: Path) -> list[str]:
-    """Good files of every kind, damaged ones, and what is no file; their names relative to the folder."""
+    """Good and damaged files of every kind, links and devices; their names relative to the folder."""
     rng = random.Random(0)
     for split in ("train", "val"):
         for number in range(12):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgekit.export.third_party_config import ThirdPartyConfig
 
 _NUMBERS = {"mean", "std", "resize", "crop", "fill"}  # whose texts are one or more numbers
-# Without these there is no adoption; other fits than short-edge resize to the input size unless they are told another.
+# Without these there is no adoption; other fits than short-edge resize to the input size by default.
 _NEEDED = ("mean", "std", "resize", "crop")
 _LABEL_FILES = (".txt", ".json", ".yaml", ".yml", ".csv", ".names")
 _IMAGENET = "imagenet"

@@ -1,4 +1,4 @@
-"""read_float_source: what a file in another precision becomes, and what is said about it."""
+"""read_float_source: what a file in another precision becomes, and the notes about it."""
 
 from pathlib import Path
 
