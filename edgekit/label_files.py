@@ -1,10 +1,12 @@
-"""Class names from the files in which tools write them: text, JSON, Python's notation and simple YAML."""
+"""Class names from the files in which tools write them (text, JSON, Python's notation, simple YAML), and synonyms."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from edgekit.errors import DataError, quote
@@ -51,6 +53,32 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if name.lower().endswith(".json") or text.lstrip()[:1] in ("{", "["):
         return labels_of(parse_literal(text, name), name)
     return _line_labels(text, name)
+
+
+def read_synonyms(values: Sequence[str]) -> dict[str, str]:
+    """Read which label of a model each class of a data set corresponds to.
+
+    Args:
+        values: each is OLD=NEW, or the path of a CSV file in UTF-8 with two columns old,new and no header. OLD is a
+            class of the data set, NEW a label of the model.
+
+    Returns:
+        NEW by OLD.
+
+    Raises:
+        DataError: a value is neither, or a file cannot be read.
+    """
+    synonyms: dict[str, str] = {}
+    for value in values:
+        path = Path(value)
+        old, equals, new = value.partition("=")
+        if equals and not path.is_file():
+            synonyms[old.strip()] = new.strip()
+        elif path.is_file():
+            synonyms |= _read_synonym_table(path)
+        else:
+            raise DataError(f"`synonyms` must be OLD=NEW or an existing CSV file of old,new (got {quote(value)})")
+    return synonyms
 
 
 def parse_literal(text: str, name: str) -> Any:
@@ -107,6 +135,22 @@ def labels_of(value: object, name: str) -> tuple[str, ...]:
     return tuple(label.strip() for label in labels)
 
 
+def _read_synonym_table(path: Path) -> dict[str, str]:
+    import csv  # here, because few evaluations need it
+    import io
+
+    data = read_regular_file(path, max_bytes=_MAX_LABELS_BYTES, error=DataError)
+    try:
+        lines = io.StringIO(data.decode("utf-8-sig"), newline="")
+        rows = [row for row in csv.reader(lines, strict=True) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
+    for number, row in enumerate(rows, 1):
+        if len(row) != 2:
+            raise DataError(f"{path}: row {number} has {len(row)} columns; expected two: old,new")
+    return {old.strip(): new.strip() for old, new in rows}
+
+
 def _in_order(by_index: Mapping[str, Any], name: str) -> list[Any]:
     """The values in the order of their indices, which must be 0, 1, 2, ..."""
     if not all(_DIGITS.fullmatch(index) for index in by_index) or len(set(map(int, by_index))) != len(by_index):
@@ -140,6 +184,7 @@ def _line_labels(text: str, name: str) -> tuple[str, ...]:
     numbered = [_NUMBERED.fullmatch(label) for label in labels]
     numbers = {int(match[1]) for match in numbered if match}
     if not all(numbered) or len(numbers) != len(labels) or max(numbers) - min(numbers) != len(labels) - 1:
+        _refuse_interrupted_numbering(numbered, name)
         return labels  # names that begin with numbers, if any
     if min(numbers) != 0:
         raise DataError(
@@ -147,6 +192,15 @@ def _line_labels(text: str, name: str) -> tuple[str, ...]:
             f"or write a JSON list if they belong to the names"
         )
     return tuple(_in_order({match[1]: match[2] for match in numbered if match}, name))
+
+
+def _refuse_interrupted_numbering(numbered: Sequence[re.Match[str] | None], name: str) -> None:
+    """Raise DataError if most lines have the number after that of the line above: one is damaged, lost or added."""
+    numbers = [None if match is None else int(match[1]) for match in numbered]
+    continues = [above is not None and number == above + 1 for above, number in pairwise(numbers)]
+    if sum(continues) > len(continues) / 2:
+        broken = 1 if numbers[0] is None else continues.index(False) + 2
+        raise DataError(f"{name}: line {broken} interrupts the numbering of the lines; number all of them or none")
 
 
 def _yaml_labels(text: str, name: str) -> tuple[str, ...]:

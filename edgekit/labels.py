@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
+import re
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 
 from edgekit.errors import DataError, EdgekitError, SpecError, listed, must_be, quote, unknown
+
+_MOST_PAIRS = 3
+# Blanks, hyphens, underscores; what is invisible: soft hyphens, zero-width spaces and joiners, marks of direction.
+_IGNORED = re.compile("[\\s_\u00ad\u200b-\u200f\u2060\ufeff-]+")
+
+
+def similar_names(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return groups of different names that are equal but for case, blanks, hyphens, underscores or invisible marks.
+
+    Args:
+        names: of classes.
+
+    Example:
+        >>> from edgekit.labels import similar_names
+        >>> similar_names(["Cat", "dog", "cat", "hot dog", "cat "])
+        [('Cat', 'cat', 'cat ')]
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        groups[_comparable(name)].append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def similar_pairs(names: Iterable[str], others: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each name that is similar to one of the others, with the first of them; similar as in `similar_names`.
+
+    Args:
+        names: of classes, none of which is among the others.
+        others: the names to compare them with.
+    """
+    by_form: dict[str, str] = {}
+    for other in others:
+        by_form.setdefault(_comparable(other), other)
+    return [(name, by_form[form]) for name in names if (form := _comparable(name)) in by_form]
+
+
+def _comparable(name: str) -> str:
+    """The name without what people often write differently; the name itself if nothing else is in it."""
+    composed = unicodedata.normalize("NFC", name)
+    return _IGNORED.sub("", composed).casefold() or composed
 
 
 def check_labels(labels: Iterable[str], *, least: int = 2) -> tuple[str, ...]:
@@ -29,44 +69,6 @@ def check_labels(labels: Iterable[str], *, least: int = 2) -> tuple[str, ...]:
     return names
 
 
-def read_synonyms(values: Sequence[str]) -> dict[str, str]:
-    """Read which label of a model each class of a data set corresponds to.
-
-    Args:
-        values: each is OLD=NEW, or the path of a CSV file in UTF-8 with two columns old,new and no header. OLD is a
-            class of the data set, NEW a label of the model.
-
-    Returns:
-        NEW by OLD.
-
-    Raises:
-        DataError: a value is neither, or a file cannot be read.
-    """
-    synonyms: dict[str, str] = {}
-    for value in values:
-        path = Path(value)
-        old, equals, new = value.partition("=")
-        if equals and not path.is_file():
-            synonyms[old.strip()] = new.strip()
-        elif path.is_file():
-            synonyms |= _read_synonym_table(path)
-        else:
-            raise DataError(f"`synonyms` must be OLD=NEW or an existing CSV file of old,new (got {quote(value)})")
-    return synonyms
-
-
-def _read_synonym_table(path: Path) -> dict[str, str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable CSV file in UTF-8: {error}") from None
-    for number, row in enumerate(rows, 1):
-        if len(row) != 2:
-            raise DataError(f"{path}: row {number} has {len(row)} columns; expected two: old,new")
-    return {old.strip(): new.strip() for old, new in rows}
-
-
 def rename_classes(classes: Sequence[str], labels: Collection[str], synonyms: Mapping[str, str]) -> tuple[str, ...]:
     """Replace class names of a data set by the labels that a model uses for them.
 
@@ -81,12 +83,19 @@ def rename_classes(classes: Sequence[str], labels: Collection[str], synonyms: Ma
     Raises:
         DataError: a synonym names an unknown class or label.
     """
+    classes, labels = _composed(classes), _composed(labels)
+    synonyms = dict(zip(_composed(synonyms), _composed(synonyms.values()), strict=True))
     for old, new in synonyms.items():
         if old not in classes:
             raise DataError(f"`synonyms`: {unknown('class of the images', old, classes)}")
         if new not in labels:
             raise DataError(f"`synonyms`: {unknown('label of the model', new, labels)}")
     return tuple(synonyms.get(name, name) for name in classes)
+
+
+def _composed(names: Iterable[str]) -> tuple[str, ...]:
+    """The names in Unicode's composed form (NFC), in which equal names are equal texts."""
+    return tuple(unicodedata.normalize("NFC", name) for name in names)
 
 
 def match_labels(
@@ -99,7 +108,7 @@ def match_labels(
     error: type[EdgekitError] = DataError,
     hint: str = "",
 ) -> tuple[int, ...]:
-    """Return the index of each name among the labels.
+    """Return the index of each name among the labels. Unicode's composed and decomposed forms are equal.
 
     Args:
         names: to look up.
@@ -116,16 +125,19 @@ def match_labels(
     Raises:
         EdgekitError: of class `error`: a name or label has no counterpart, or a used name matches several labels.
     """
-    if tuple(names) == tuple(labels):  # checked first, because names may repeat: ImageNet has two classes "crane"
+    names, labels = _composed(names), _composed(labels)
+    if names == labels:  # checked first, because names may repeat: ImageNet has two classes "crane"
         return tuple(range(len(labels)))
     counts, known = Counter(labels), Counter(names)
     only_names = [name for name in known if name not in counts]
     only_labels = [label for label in counts if label not in known]
     if only_names or (only_labels and not subset):
         sides = zip(owners, (only_names, only_labels), strict=True)
-        differences = "; ".join(f"only in {owner}: {listed(map(quote, side))}" for owner, side in sides)
-        raise error(f"the labels differ: {differences}{hint}")
-    repeated = sorted(name for name in set(names if used is None else used) if counts[name] > 1)
+        differences = [f"only in {owner}: {listed(map(quote, side))}" for owner, side in sides]
+        pairs = [f"{quote(name)} may be {quote(label)}" for name, label in similar_pairs(only_names, only_labels)]
+        differences += [listed(pairs, most=_MOST_PAIRS)] if pairs else []
+        raise error(f"the labels differ: {'; '.join(differences)}{hint}")
+    repeated = sorted(name for name in set(names if used is None else _composed(used)) if counts[name] > 1)
     if repeated or (not subset and len(names) != len(labels)):
         owner, shared = (owners[1], repeated) if repeated else (owners[0], [name for name in known if known[name] > 1])
         raise error(f"{owner} has several labels {listed(map(quote, shared))}, so labels cannot be matched by name")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_json import JSON
 
 from edgekit.errors import DataError
-from edgekit.label_files import labels_of, parse_literal, read_labels
+from edgekit.label_files import labels_of, parse_literal, read_labels, read_synonyms
 
 
 def labels_in(tmp_path: Path, text: str, name: str = "labels.txt") -> tuple[str, ...]:
@@ -34,6 +34,7 @@ def labels_in(tmp_path: Path, text: str, name: str = "labels.txt") -> tuple[str,
         ("n01440764\nn01443537\n", ("n01440764", "n01443537")),
         ("0\n1\n2\n", ("0", "1", "2")),
         ("10 euros\n20 euros\n", ("10 euros", "20 euros")),
+        ("1 euro\n2 euros\n5 euros\n", ("1 euro", "2 euros", "5 euros")),
         ("0 tench\ngoldfish\n", ("0 tench", "goldfish")),
         ("{0: 'tench, Tinca tinca',\n 1: \"gold'fish\"}\n", ("tench, Tinca tinca", "gold'fish")),
         ('["tench", "goldfish"]', ("tench", "goldfish")),
@@ -84,6 +85,10 @@ def test_read_labels_of_yaml_files(tmp_path, text):
         ("a.txt", "", "line 1 is empty"),
         ("a.txt", "tench\n\ngoldfish\n", "line 2 is empty"),
         ("a.txt", "1 tench\n2 goldfish\n", "numbered from 1, but the logits from 0"),
+        ("a.txt", "0 tench\n1 goldfish\n2 shark\n4 ray\n5 cock\n", "line 4 interrupts the numbering"),
+        ("a.txt", "0 tench\n1 goldfish\nshark\n3 ray\n4 cock\n5 hen\n", "line 3 interrupts the numbering"),
+        ("a.txt", "0 tench\n1 goldfish\n1 shark\n2 ray\n3 cock\n", "line 3 interrupts the numbering"),
+        ("a.txt", "index,name\n0,tench\n1,goldfish\n2,shark\n", "line 1 interrupts the numbering"),
         ("a.pbtxt", 'item {\n  id: 1\n  name: "tench"\n}\n', "is a TensorFlow label map"),
         ("a.json", "[", "neither valid JSON nor a list or dict"),
         ("a.json", "[" * 10**6, "neither valid JSON nor a list or dict"),
@@ -120,6 +125,17 @@ def test_read_labels_refuses_files_that_are_absent_binary_or_never_end(tmp_path)
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(DataError, match="not a regular file"):
         read_labels(tmp_path / "pipe.txt")
+
+
+def test_read_synonyms_accepts_pairs_and_files(tmp_path):
+    table = tmp_path / "map.csv"
+    table.write_text('auto,car\n"crane, bird","crane"\n')
+    assert read_synonyms(["a=b", str(table)]) == {"a": "b", "auto": "car", "crane, bird": "crane"}
+    with pytest.raises(DataError, match="must be OLD=NEW or an existing CSV file"):
+        read_synonyms(["missing.csv"])
+    table.write_text("one,two,three\n")
+    with pytest.raises(DataError, match="3 columns"):
+        read_synonyms([str(table)])
 
 
 def test_parse_literal_runs_nothing():

@@ -1,9 +1,11 @@
 """Class names: reading, checking and matching them."""
 
+import unicodedata
+
 import pytest
 
 from edgekit.errors import DataError, SpecError
-from edgekit.labels import check_labels, match_labels, read_synonyms, rename_classes
+from edgekit.labels import check_labels, match_labels, rename_classes, similar_names, similar_pairs
 
 
 def test_match_labels_returns_the_index_of_each_name():
@@ -20,6 +22,25 @@ def test_match_labels_lists_names_without_counterpart():
         match_labels(["a", "x"], ["a", "b", "c"], owners=("the file", "the model"), error=SpecError, hint="; do this")
     with pytest.raises(DataError, match="only in the first model: none; only in the second model: 'b'"):
         match_labels(["a"], ["a", "b"])
+
+
+def test_match_labels_compares_in_composed_form():
+    composed, decomposed = ("Küche", "Bad"), ("Bad", unicodedata.normalize("NFD", "Küche"))
+    assert match_labels(composed, decomposed) == (1, 0)
+    assert match_labels(decomposed, composed, subset=True, used={decomposed[1]}) == (1, 0)
+    assert rename_classes(["cuisine"], composed, {"cuisine": decomposed[1]}) == ("Küche",)
+
+
+def test_match_labels_names_labels_that_are_almost_equal():
+    with pytest.raises(DataError, match=r"only in the second model: 'cat', 'hot_dog'; 'Cat ' may be 'cat'$"):
+        match_labels(["dog", "Cat "], ["cat", "hot_dog", "dog"])
+
+
+def test_similar_names_ignores_case_blanks_and_what_is_invisible():
+    names = ["Cat", "dog", "cat ", "c\u200bat", "hot dog", "hot-dog", "Straße", "STRASSE", "+", "-", " "]
+    assert similar_names(names) == [("Cat", "cat ", "c\u200bat"), ("hot dog", "hot-dog"), ("Straße", "STRASSE")]
+    assert similar_names(["cat", "dog", "car", "cat"]) == []
+    assert similar_pairs(["cat", "dog"], ["Cat", "CAT", "emu"]) == [("cat", "Cat")]
 
 
 def test_match_labels_refuses_a_name_that_several_labels_share_only_if_it_is_used():
@@ -51,14 +72,3 @@ def test_rename_classes_suggests_close_names_on_both_sides():
 def test_check_labels_refuses_fewer_than_two_names_and_strings(labels):
     with pytest.raises(SpecError, match="labels"):
         check_labels(labels)
-
-
-def test_read_synonyms_accepts_pairs_and_files(tmp_path):
-    table = tmp_path / "map.csv"
-    table.write_text('auto,car\n"crane, bird","crane"\n')
-    assert read_synonyms(["a=b", str(table)]) == {"a": "b", "auto": "car", "crane, bird": "crane"}
-    with pytest.raises(DataError, match="must be OLD=NEW or an existing CSV file"):
-        read_synonyms(["missing.csv"])
-    table.write_text("one,two,three\n")
-    with pytest.raises(DataError, match="3 columns"):
-        read_synonyms([str(table)])

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Any
 
+# The point of .5 and 5., where TOML wants a digit on both sides.
+_LEFT, _RIGHT = re.compile(r"(?<![\w.])\.(?=\d)"), re.compile(r"(?<=\d)\.(?![\w.])")
+
 
 def scalar(text: str) -> Any:
-    """Parse a number, boolean or list in TOML syntax; return any other text as it is."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    """Parse a number (.5 and 5. are numbers too), boolean or list in TOML syntax; return any other text as it is."""
+    if "\n" in text or "#" in text:  # further entries and comments
         return text
+    for spelling in (text, _RIGHT.sub(".0", _LEFT.sub("0.", text))):
+        try:
+            value = tomllib.loads(f"value = {spelling}")["value"]
+        except tomllib.TOMLDecodeError:
+            continue
+        return value if isinstance(value, bool | int | float | str | list) else text  # no dates
+    return text
 
 
 def composite(text: str) -> Any:

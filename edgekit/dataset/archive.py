@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+import warnings
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -10,7 +12,8 @@ from typing import IO
 
 from edgekit.dataset.folders import Member, is_image_path, list_by_folders, split_named
 from edgekit.dataset.listing import Listing, Splits
-from edgekit.errors import DataError
+from edgekit.dataset.table import TABLE_NAME
+from edgekit.errors import DataError, DataWarning, listed, quote
 from edgekit.image.source import error_text
 
 try:
@@ -54,6 +57,7 @@ def _read(root: Path, splits: Splits | None, *, is_zip: bool) -> Listing:
     """List the archive, with the content of images that seem to be in one of the splits; None for all of them."""
     contents = _Contents(root, splits)
     (_read_zip if is_zip else _read_tar)(root, contents)
+    contents.follow_links()
     members = [Member(path, data) for path, data in contents.images.items()]
     return list_by_folders(members, contents.folders, root=str(root))
 
@@ -65,6 +69,10 @@ def _read_tar(root: Path, contents: _Contents) -> None:
             contents.count(info.size)
             if info.isdir():
                 contents.folders.append(PurePosixPath(info.name))
+            elif info.issym():
+                contents.add_link(info.name, os.path.join(os.path.dirname(info.name), info.linkname))  # noqa: PTH118, PTH120
+            elif info.islnk():
+                contents.add_link(info.name, info.linkname)
             elif info.isfile() and contents.wants(info.name, info.size):
                 contents.add(info.name, archive.extractfile(info))
         if archive.fileobj is not None:
@@ -76,11 +84,13 @@ def _read_zip(root: Path, contents: _Contents) -> None:
         infos = archive.infolist()
         for info in infos:  # all sizes are declared at the end of the file: nothing is unpacked before they are checked
             contents.count(info.file_size)
+        separator = "/" if any("/" in info.filename for info in infos) else "\\"  # as older programs of Windows write
         for info in infos:
-            if info.is_dir():
-                contents.folders.append(PurePosixPath(info.filename))
-            elif contents.wants(info.filename, info.file_size):
-                contents.add(info.filename, archive.open(info))
+            name = info.filename.replace(separator, "/")
+            if name.endswith("/"):
+                contents.folders.append(PurePosixPath(name))
+            elif contents.wants(name, info.file_size):
+                contents.add(name, archive.open(info))
 
 
 class _Contents:
@@ -97,6 +107,7 @@ class _Contents:
         self.folders: list[PurePosixPath] = []
         self._root, self._splits = root, splits
         self._limit = max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * root.stat().st_size)
+        self._links: dict[PurePosixPath, PurePosixPath] = {}
         self._members = self._declared = self._kept = 0
 
     def count(self, size_bytes: int) -> None:
@@ -111,6 +122,8 @@ class _Contents:
     def wants(self, name: str, size_bytes: int) -> bool:
         """Whether a member is an image whose content is requested. Other images are added by their names."""
         path = PurePosixPath(name)
+        if path.name == TABLE_NAME:
+            raise DataError(f"{self._root}: contains {quote(name)}; unpack it and pass the folder of the table")
         if not is_image_path(path):
             return False
         named = {split for part in path.parts[:-2] if (split := split_named(part)) is not None}
@@ -123,6 +136,25 @@ class _Contents:
                 f"{self._root}: contains more than {_MAX_BYTES} bytes of images; unpack it and pass the folder"
             )
         return True
+
+    def add_link(self, name: str, target: str) -> None:
+        """Add a link to another member; `tar` writes one for each further name of a file."""
+        path = PurePosixPath(name)
+        if is_image_path(path):
+            self._links[path] = PurePosixPath(os.path.normpath(target))
+
+    def follow_links(self) -> None:
+        """Add the linked images; warn of links to anything else, such as files outside of the archive."""
+        targets = {path: self._links.get(target, target) for path, target in self._links.items()}
+        self.images |= {path: self.images[target] for path, target in targets.items() if target in self.images}
+        lost = [str(path) for path, target in targets.items() if target not in self.images]
+        if lost:
+            warnings.warn(
+                f"{self._root}: {len(lost)} links lead to no image of the archive and are left out: "
+                f"{listed(map(quote, lost), most=3)}",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def add(self, name: str, file: IO[bytes] | None) -> None:
         if file is not None:

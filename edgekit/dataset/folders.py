@@ -20,12 +20,13 @@ from edgekit.errors import DataError, DataWarning, listed, quote
 from edgekit.image.formats import is_image_name
 from edgekit.image.source import ImageSource
 
-# Usual names of the two splits. If a data set has several of one split, the first in this order is used.
-SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev", "eval", "evaluation", "test", "testing"),
+# The kinds of parts that count as each split. If a data set has several of one split, the first in this order is used.
+SPLIT_KINDS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "test")}
+_KINDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
-_SPLITS: dict[str, Split] = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 # What often stands beside the name of a split: seg_train, train_images, train-set, val2017.
 _AFFIXES = frozenset({"seg", "set", "split", "data", "dataset", "image", "images", "img", "imgs", "photos"})
 _WORD = re.compile("[a-z]+")
@@ -80,8 +81,15 @@ def is_image_path(path: PurePosixPath) -> bool:
 
 def split_named(name: str) -> Split | None:
     """Return the split that a name stands for, in any case and with the usual affixes; None if for none."""
-    word = _split_word(name)
-    return None if word is None else _SPLITS[word]
+    kind = split_kind(name)
+    return next((split for split, kinds in SPLIT_KINDS.items() if kind in kinds), None)
+
+
+def split_kind(name: str) -> str | None:
+    """Return "train", "val" or "test" if a name stands for it, in any case and with the usual affixes, else None."""
+    words = _WORD.findall(re.sub("set$", "", name.lower()))
+    named = [word for word in words if word in _KINDS]
+    return _KINDS[named[0]] if len(named) == 1 and _AFFIXES.issuperset(w for w in words if w != named[0]) else None
 
 
 def find_layout(paths: Sequence[PurePosixPath], root: str = "") -> Layout:
@@ -99,7 +107,7 @@ def find_layout(paths: Sequence[PurePosixPath], root: str = "") -> Layout:
     top = _shared_folder(paths)
     depth = len(top.parts)
     subfolders = _subfolders(paths, depth)
-    splits = {name: word for name in subfolders if (word := _split_word(name)) is not None}
+    splits = {name: kind for name in subfolders if (kind := split_kind(name)) is not None}
     if splits and len(splits) == len(subfolders):
         return _layout_of_splits(paths, top, splits, root)
     _refuse_two_readings(top, subfolders, set(splits), root)
@@ -136,13 +144,6 @@ def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath],
     return Listing(entries=entries, empty_folders=_empty_class_folders(paths, folders, layout))
 
 
-def _split_word(name: str) -> str | None:
-    """The word in a folder's name that names a split, if the other words are usual affixes."""
-    words = _WORD.findall(re.sub("set$", "", name.lower()))
-    named = [word for word in words if word in _SPLITS]
-    return named[0] if len(named) == 1 and _AFFIXES.issuperset(w for w in words if w != named[0]) else None
-
-
 def _shared_folder(paths: Sequence[PurePosixPath]) -> PurePosixPath:
     """The folder below which the folders of the images differ: archives often have one. A split is never above it."""
     depth = 0
@@ -166,11 +167,11 @@ def _subfolders(paths: Iterable[PurePosixPath], depth: int) -> dict[str, set[str
 def _layout_of_splits(
     paths: Sequence[PurePosixPath], top: PurePosixPath, splits: Mapping[str, str], root: str
 ) -> Layout:
-    """Use the first usual name of each split that has class folders: val and test, for example, must not be merged."""
+    """Use the first kind of each split that has class folders: val and test must not be merged."""
     used: dict[PurePosixPath, Split] = {}
-    for split, words in SPLIT_NAMES.items():
-        for word in words:
-            folders = [top / name for name in splits if splits[name] == word]
+    for split, kinds in SPLIT_KINDS.items():
+        for kind in kinds:
+            folders = [top / name for name in splits if splits[name] == kind]
             if len(folders) > 1:
                 raise DataError(
                     f"{root}: {listed(quote(str(folder)) for folder in folders)} are all named like the {split} split; "

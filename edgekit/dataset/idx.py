@@ -11,6 +11,7 @@ import numpy as np
 
 from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.errors import DataError
+from edgekit.files import check_regular_file
 from edgekit.image.source import Pixels, error_text
 
 _SPLIT_NAMES: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("t10k", "test", "val")}
@@ -55,7 +56,7 @@ def _read_entries(images: Path, labels: Path | None, split: Split, splits: Split
 
 def _find_file(root: Path, split: Split, kind: str) -> Path | None:
     """Find a file named with dots or dashes, compressed or not, with or without the data set's name as a prefix."""
-    for path in sorted(file for file in root.iterdir() if file.is_file()):
+    for path in sorted(file for file in root.iterdir() if not file.is_dir()):
         name = path.name.replace(".idx", "-idx").removesuffix(".gz").removesuffix("-ubyte")
         if any(name == f"{prefix}-{kind}" or name.endswith(f"-{prefix}-{kind}") for prefix in _SPLIT_NAMES[split]):
             return path
@@ -64,6 +65,7 @@ def _find_file(root: Path, split: Split, kind: str) -> Path | None:
 
 def _read_array(path: Path, *, dimensions: int) -> Pixels:
     """Read an idx file of unsigned bytes: 0, 0, 8, number of dimensions, dimensions (big-endian uint32), values."""
+    check_regular_file(path, error=DataError)
     try:
         limit = min(_MAX_BYTES, max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * path.stat().st_size))
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

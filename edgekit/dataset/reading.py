@@ -11,6 +11,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from edgekit.dataset.archive import read_archive
+from edgekit.dataset.class_checks import (
+    check_names,
+    present,
+    require_known_classes,
+    require_trainable,
+    warn_of_classes_without_images,
+)
 from edgekit.dataset.folders import Member, list_by_folders
 from edgekit.dataset.idx import read_idx
 from edgekit.dataset.image_set import ImageSet
@@ -18,7 +25,7 @@ from edgekit.dataset.listing import Entry, Listing, Split, Splits
 from edgekit.dataset.table import TABLE_NAME, read_table
 from edgekit.dataset.validation_split import draw_validation
 from edgekit.dataset.walk import walk
-from edgekit.errors import DataError, check_types, listed, quote, unknown
+from edgekit.errors import DataError, check_types, quote, unknown
 from edgekit.image.formats import is_image_name
 
 _TRUTH_NEEDS_FOLDER = "{}: not a folder; `truth` can only be used with a folder of images"
@@ -34,8 +41,8 @@ _SPLITS: dict[str, tuple[Split | None, ...]] = {
 def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
     """Read one split of a data set.
 
-    The classes are those of the training images if the data set has any, else those of all images: sorted by name, or
-    by value if they are numbers.
+    The classes are those of the training images if the data set has any, else those of all images: sorted by name (as
+    text: 10 before 2), those of idx files and `class_index` by number.
 
     Args:
         path: a folder CLASS/image, or SPLIT/CLASS/image with splits train and val (or test); a tar, tar.gz or zip
@@ -70,8 +77,10 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
         raise DataError(f"{root}: {_missing_split_message(listing, split)}")
     training = [entry for entry in listing.entries if entry.split == "train"] if splits == ("val",) else entries
     keys = _class_keys(listing, training or entries)
-    _require_known_classes(root, entries, keys)
-    return _image_set(listing, entries, keys)
+    require_known_classes(root, entries, keys)
+    images = _image_set(listing, entries, keys)
+    check_names(root, images.classes)
+    return images
 
 
 def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
@@ -116,7 +125,7 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
 
 def is_bare_folder(root: Path) -> bool:
     """Return whether the path is a folder that directly contains images and has no table of their classes."""
-    return root.is_dir() and not (root / TABLE_NAME).is_file() and any(True for _ in _images_in(root, deepest=1))
+    return root.is_dir() and not (root / TABLE_NAME).exists() and any(True for _ in _images_in(root, deepest=1))
 
 
 def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
@@ -167,15 +176,12 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     check_types(int | np.integer, seed=seed)
     root = Path(path)
     listing = _list_images(root, _SPLITS["all"])
-    if listing.empty_folders:
-        empty = listed(map(quote, listing.empty_folders))
-        raise DataError(f"{root}: no images in {empty}; add images or delete the folders")
     training = [entry for entry in listing.entries if entry.split != "val"]
     validation = [entry for entry in listing.entries if entry.split == "val"]
     if not training:
         raise DataError(f"{root}: {_missing_split_message(listing, 'train')}")
     keys = _class_keys(listing, training)
-    _require_trainable(root, listing, training, keys)
+    require_trainable(root, listing, training, keys)
     if validation and val_fraction:
         raise DataError(f"{root}: already has val images; omit `val_fraction`")
     if not validation:
@@ -183,8 +189,11 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
             reason = _missing_split_message(listing, "val")
             raise DataError(f"{root}: {reason}; set `val_fraction` to 0.2 to use a fifth of each class for validation")
         training, validation = draw_validation(root, listing, training, fraction=val_fraction, seed=seed)
-    _require_known_classes(root, validation, keys)
-    return _image_set(listing, training, keys), _image_set(listing, validation, keys)
+    require_known_classes(root, validation, keys)
+    images = _image_set(listing, training, keys)
+    check_names(root, images.classes)
+    warn_of_classes_without_images(root, listing, validation, keys)
+    return images, _image_set(listing, validation, keys)
 
 
 def read_unlabeled(path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -238,7 +247,7 @@ def _list_by_truth(root: Path, truth: Path) -> Listing:
 
 
 def _list_folder(root: Path) -> Listing:
-    if (root / TABLE_NAME).is_file():
+    if (root / TABLE_NAME).exists():
         return read_table(root / TABLE_NAME)
     members, folders = [], []
     for item in walk(str(root)):
@@ -247,6 +256,8 @@ def _list_folder(root: Path) -> Listing:
             raise DataError(f"{item.path}: the folder cannot be read: {item.error}")
         if item.is_folder:
             folders.append(relative)
+        elif relative.name == TABLE_NAME:
+            raise DataError(f"{item.path}: a table of labels inside of {root}; pass the table, or move it away")
         elif is_image_name(item.path):
             members.append(Member(relative, Path(item.path)))
     return list_by_folders(members, folders, root=str(root))
@@ -254,7 +265,7 @@ def _list_folder(root: Path) -> Listing:
 
 def _class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the class keys in the order of their indexes."""
-    return listing.class_order or tuple(sorted(_present(entries)))
+    return listing.class_order or tuple(sorted(present(entries)))
 
 
 def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) -> ImageSet:
@@ -268,27 +279,6 @@ def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) 
         if listing.task == "multi-label"
         else None,
     )
-
-
-def _present(entries: Iterable[Entry]) -> set[str]:
-    """Return the keys of the classes that images have."""
-    return {key for entry in entries for key in entry.class_keys}
-
-
-def _require_trainable(root: Path, listing: Listing, training: Sequence[Entry], keys: Sequence[str]) -> None:
-    present = _present(training)
-    names = [listing.class_names.get(key, key) for key in keys]
-    absent = [name for key, name in zip(keys, names, strict=True) if key not in present]
-    if absent:
-        raise DataError(f"{root}: no training images of class {listed(map(quote, absent))}")
-    if len(keys) < 2:
-        raise DataError(f"{root}: has only one class ({quote(names[0])}); a classifier needs at least two")
-
-
-def _require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[str]) -> None:
-    unknown_classes = sorted(_present(entries).difference(keys))
-    if unknown_classes:
-        raise DataError(f"{root}: val has classes that train does not have: {listed(map(quote, unknown_classes))}")
 
 
 def _missing_split_message(listing: Listing, split: str) -> str:

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgekit.dataset.folders import split_named
+from edgekit.dataset.folders import SPLIT_KINDS, split_kind
 from edgekit.dataset.listing import Entry, Listing, Split
 from edgekit.dataset.table_rows import Row, read_rows
 from edgekit.errors import DataError, DataWarning, quote
+from edgekit.label_files import read_labels
 
 TABLE_NAME = "labels.csv"
 _FILE, _CLASS, _INDEX, _SPLIT = ("file", "filename", "path"), ("label", "class"), ("class_index",), "split"
 _SEVERAL, _SEPARATOR = ("labels",), "|"
-_NOT_A_NUMBER = "nan"  # what numpy and pandas make of a missing value
+_MISSING = frozenset({"", "nan", "<na>"})  # what numpy and pandas make of a missing value
+_LIST = re.compile(r"\[.*\]|\{.*\}|\(.*,.*\)", re.DOTALL)  # several labels in the notation of JSON or Python
 _KNOWN = {*_FILE, *_CLASS, *_INDEX, *_SEVERAL, _SPLIT}
 
 
@@ -25,8 +27,8 @@ def read_table(path: Path, *, folder: Path | None = None) -> Listing:
     """List the images of a table.
 
     The first line names the columns: `file`; `label` or `class` (a name) or `class_index` (a number); optionally
-    `split` (train or val). If exactly one *classes*.txt lies beside a table of class indexes, it provides the class
-    names, one per line.
+    `split` (train or val; test counts as val only if no row is named val). If exactly one *classes*.txt lies beside a
+    table of class indexes, it provides the class names, one per line.
 
     For several labels per image: `labels` (names separated by "|"; empty for none) instead of `label`; or no such
     column, and every column besides `file` and `split` is a class, with 1 if the image has it, otherwise 0.
@@ -43,14 +45,23 @@ def read_table(path: Path, *, folder: Path | None = None) -> Listing:
     """
     rows = read_rows(path, file_columns=_FILE, known=_KNOWN)
     header = tuple(rows[0].values)
+    for alternatives in (_FILE, (*_CLASS, *_SEVERAL)):
+        if len(both := [name for name in alternatives if name in header]) > 1:
+            raise DataError(f"{path}: has the columns {' and '.join(both)}; keep the one to read")
     file, (column, class_columns) = _column(path, header, _FILE), _class_columns(path, rows, header)
-    entries = _Entries(path, folder or path.parent)
+    entries, used = _Entries(path, folder or path.parent), _used_splits(path, rows)
     for line, row in rows:
         for name in (file, *((column,) if column in (*_CLASS, *_INDEX) else ())):
-            if not row[name] or (name != file and row[name].lower() == _NOT_A_NUMBER):
+            if not row[name] or (name != file and row[name].lower() in _MISSING):
                 raise DataError(f"{path}: line {line} has no value in column {name} (got {quote(row[name])})")
-        split = _split_named(path, line, row.get(_SPLIT, ""))
-        entries.add(line, split, _keys(row, column, class_columns), row[file])
+        if column is not None and _LIST.fullmatch(row[column]):
+            raise DataError(
+                f"{path}: line {line}: several labels must be in a column {_SEVERAL[0]}, separated with {_SEPARATOR!r} "
+                f"(got {quote(row[column])})"
+            )
+        kind = split_kind(row.get(_SPLIT, ""))
+        if kind in used:
+            entries.add(line, used[kind], _keys(row, column, class_columns), row[file])
     listed_entries = entries.finished()
     if column in _INDEX:
         return _list_by_index(path, listed_entries)
@@ -89,7 +100,7 @@ class _Entries:
 
     def finished(self) -> list[Entry]:
         """All entries in the order of the table; warns of files outside of the data's folder."""
-        inside = f"{self._real_path(os.fspath(self._folder))}{os.sep}"
+        inside = f"{os.path.realpath(self._folder)}{os.sep}"
         outside = sum(not path.startswith(inside) for path in self._rows)
         if outside:
             warnings.warn(
@@ -101,8 +112,8 @@ class _Entries:
 
     def _real_path(self, path: str) -> str:
         """The path without links and detours; folders are looked up once."""
-        if os.path.islink(path):  # noqa: PTH114  (a hundred thousand Paths take seconds)
-            return os.path.realpath(path)
+        if os.pardir in path or os.path.islink(path):  # noqa: PTH114  (a hundred thousand Paths take seconds)
+            return os.path.realpath(path)  # the parent of a linked folder is not the folder with the link
         folder, name = os.path.split(os.path.normpath(path))
         if folder not in self._real_folders:
             self._real_folders[folder] = os.path.realpath(folder)
@@ -174,13 +185,24 @@ def _column(path: Path, header: tuple[str, ...], names: tuple[str, ...]) -> str:
     return column
 
 
-def _split_named(path: Path, line: int, name: str) -> Split | None:
-    if not name:
-        return None
-    split = split_named(name)
-    if split is not None:
-        return split
-    raise DataError(f"{path}: line {line}: split must be train or val (got {quote(name)})")
+def _used_splits(path: Path, rows: Sequence[Row]) -> Mapping[str | None, Split | None]:
+    """The split of each kind of rows that is used, as for folders; without splits, that is None for None.
+
+    Raises DataError for other names, and if only some rows have one.
+    """
+    kinds: set[str | None] = set()
+    for line, row in rows:
+        name = row.get(_SPLIT, "")
+        kind = split_kind(name)
+        if name and kind is None:
+            raise DataError(f"{path}: line {line}: split must be train or val (got {quote(name)})")
+        kinds.add(kind)
+        if None in kinds and len(kinds) > 1:
+            raise DataError(f"{path}: line {line}: either every row or none must have a split (got {quote(name)})")
+    if None in kinds:
+        return {None: None}
+    firsts = {next((kind for kind in of_split if kind in kinds), None): s for s, of_split in SPLIT_KINDS.items()}
+    return {kind: split for kind, split in firsts.items() if kind is not None}
 
 
 def _list_by_index(path: Path, entries: list[Entry]) -> Listing:
@@ -194,8 +216,7 @@ def _list_by_index(path: Path, entries: list[Entry]) -> Listing:
     name_files = sorted(path.parent.glob("*classes*.txt"))
     if len(name_files) != 1:
         return Listing(entries=entries, class_order=tuple(sorted({entry.class_keys[0] for entry in entries}, key=int)))
-    names = name_files[0].read_text(encoding="utf-8-sig").splitlines()
-    class_names = {str(index): name for index, name in enumerate(names)}
+    class_names = {str(index): name for index, name in enumerate(read_labels(name_files[0]))}
     unnamed = next((entry for entry in entries if entry.class_keys[0] not in class_names), None)
     if unnamed is not None:
         index = unnamed.class_keys[0]

@@ -37,7 +37,8 @@ def read_rows(path: Path, *, file_columns: Collection[str], known: Collection[st
         known: column names that are read in any case; all others are names of classes.
 
     Raises:
-        DataError: the file cannot be read, is in another encoding, has no rows, or one with too many or few columns.
+        DataError: the file cannot be read, is in another encoding, has no rows, or one with too many or few columns; or
+            two columns have the same name, or one has none.
     """
     lines = io.StringIO(_text(path), newline="")
     header_line = lines.readline()
@@ -50,6 +51,10 @@ def read_rows(path: Path, *, file_columns: Collection[str], known: Collection[st
         raise DataError(f"{path}: not a readable CSV file: {error}") from None
     if not rows:
         raise DataError(f"{path}: lists no images")
+    names = [_column_name(name, known) for name in reader.fieldnames or ()]
+    repeated = sorted({name for name in names if names.count(name) > 1 or not name})
+    if repeated:
+        raise DataError(f"{path}: every column must have a name of its own (got {quote(repeated[0])} in line 1)")
     for line, row in rows:
         if None in row or None in row.values():
             raise DataError(f"{path}: line {line} does not have as many columns as the first line")

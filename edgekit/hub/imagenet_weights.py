@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from edgekit.errors import WeightsError, quote
+from edgekit.files import check_regular_file
 from edgekit.hub.download import OnBytes, fetch
 from edgekit.hub.packages import PackageFile
 from edgekit.preprocess.spec import Preprocess
@@ -248,8 +249,6 @@ def weights_path(model: str, weights: str, *, on_bytes: OnBytes | None = None) -
     """
     if weights == IMAGENET:
         return published_weights(model).path(on_bytes=on_bytes)
-    path = Path(weights)
-    if not path.is_file():
-        reason = "is a folder" if path.is_dir() else "no such file"
-        raise WeightsError(f"{weights}: {reason}; `weights` must be a .safetensors or .pth file, or {IMAGENET!r}")
-    return path
+    hint = f"; `weights` must be a .safetensors or .pth file, or {IMAGENET!r}"
+    check_regular_file(weights, error=WeightsError, hint=hint)
+    return Path(weights)

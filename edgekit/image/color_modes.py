@@ -41,10 +41,11 @@ def to_color(image: Image.Image, color: Color) -> Image.Image:
 
 def small_maximum(image: Image.Image) -> int | None:
     """Return the largest value of a 16-bit image if it uses only a small part of its range, else None."""
-    if not image.mode.startswith("I;16"):
+    if not image.mode.startswith("I"):
         return None
     maximum = int(np.asarray(image).max())
-    return maximum if 0 < maximum < _MAX_16_BIT * _SMALL_SHARE else None
+    is_small = 0 < maximum < _MAX_16_BIT * _SMALL_SHARE
+    return maximum if is_small and not _seems_8_bit(image, maximum) else None
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -58,12 +59,15 @@ def _on_white(image: Image.Image) -> Image.Image:
     return canvas
 
 
+def _seems_8_bit(image: Image.Image, maximum: int) -> bool:
+    """Whether 32-bit values are probably 8-bit ones, and not 16-bit ones, which Pillow reads from PPM in 32 bits."""
+    return image.mode == "I" and image.format != "PPM" and 0 < maximum <= _MAX_8_BIT
+
+
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """Scale 16-bit gray to 8 bits (65535 becomes 255). Pillow's own conversion clips at 255, which returns white."""
     values = np.asarray(image)
-    # Pillow reads 16-bit PPM in 32 bits too; in any other image of that mode, such values are probably 8-bit ones.
-    seem_8_bit = image.mode == "I" and image.format != "PPM" and 0 < values.max() <= _MAX_8_BIT
-    if values.min() < 0 or values.max() > _MAX_16_BIT or seem_8_bit:
+    if values.min() < 0 or values.max() > _MAX_16_BIT or _seems_8_bit(image, values.max()):
         raise ValueError(
             f"32-bit integers from {values.min()} to {values.max()} have no known range; "
             "convert the image to 8 bits first"

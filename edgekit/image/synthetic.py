@@ -16,18 +16,25 @@ _PHOTO_QUALITY = 90
 
 def draw_scenes(count: int) -> list[Image.Image]:
     """Draw RGB images from the seeds 0, 1, ...: shapes with edges, flat areas and texture, for comparing models."""
-    return [_draw_scene(seed) for seed in range(count)]
+    return [draw_scene(seed) for seed in range(count)]
 
 
-def _draw_scene(seed: int) -> Image.Image:
-    """Draw a few shapes on a colored background, blurred, with some noise."""
+def draw_scene(seed: int, size: Size = _SCENE) -> Image.Image:
+    """Draw a few shapes on a colored background, blurred, with some noise: an RGB image.
+
+    Args:
+        seed: same seed, same image.
+        size: of the image; the shapes are scaled to it.
+    """
     rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (_SCENE.width, _SCENE.height), _draw_color(rng))
+    image = Image.new("RGB", (size.width, size.height), _draw_color(rng))
     draw = ImageDraw.Draw(image)
     for number in range(8):
         (x, y), (w, h) = rng.integers(-10, 110, 2).tolist(), rng.integers(10, 70, 2).tolist()
+        left, right = (across * size.width // _SCENE.width for across in (x, x + w))
+        upper, lower = (down * size.height // _SCENE.height for down in (y, y + h))
         shape = draw.ellipse if number % 2 else draw.rectangle
-        shape((x, y, x + w, y + h), fill=_draw_color(rng), outline=_draw_color(rng))
+        shape((left, upper, right, lower), fill=_draw_color(rng), outline=_draw_color(rng))
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(1))).astype(np.int64)
     noisy = pixels + rng.integers(-12, 13, pixels.shape)
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))

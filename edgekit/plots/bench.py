@@ -39,10 +39,11 @@ def _draw_latency(axes: Any, bench: BenchResult) -> None:
     results = bench.subjects
     counts = sorted({run.threads for result in results for run in result.network})
     width, top = 0.8 / len(results), _HEADROOM * max(r.latency.p50_ms for result in results for r in result.network)
+    bars = []
     for number, result in enumerate(results):
         places = [counts.index(run.threads) + (number + 0.5) * width - 0.4 for run in result.network]
-        medians, name = [run.latency.p50_ms for run in result.network], literal(result.subject.name)
-        axes.bar(places, medians, width * 0.92, color=COLORS[number % len(COLORS)], label=name)
+        medians = [run.latency.p50_ms for run in result.network]
+        bars.append(axes.bar(places, medians, width * 0.92, color=COLORS[number % len(COLORS)]))
         for place, run in zip(places, result.network, strict=True):
             median, slow = run.latency.p50_ms, run.latency.p95_ms
             axes.vlines(place, median, slow, color="#1d1f23", linewidth=1)
@@ -52,23 +53,25 @@ def _draw_latency(axes: Any, bench: BenchResult) -> None:
     axes.set_xticks(range(len(counts)), names)
     axes.set(ylabel="network latency, ms", ylim=(0, top))
     style_axes(axes, grid="y")
-    axes.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    labels = [literal(result.subject.name) for result in results]  # given here, legends show names such as _model too
+    axes.legend(bars, labels, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
 
 
 def _draw_operators(axes: Any, bench: BenchResult) -> None:
     """Draw the time of each model on one thread, divided into operators."""
     results = bench.subjects
     kinds = list(dict.fromkeys(row.kind for result in results for row in result.operators[:_OPERATORS]))
-    names = [literal(result.subject.name) for result in results]
-    left = [0.0] * len(names)
+    rows = range(len(results))  # not the names: two files may have the same
+    left = [0.0] * len(rows)
     for number, kind in enumerate(kinds):
         shares = [100 * sum(row.share for row in result.operators if row.kind == kind) for result in results]
         color = _OPERATOR_COLORS[number % len(_OPERATOR_COLORS)]
-        bars = axes.barh(names, shares, left=left, label=literal(kind), color=color)
+        bars = axes.barh(rows, shares, left=left, label=literal(kind), color=color)
         labels = [f"{literal(kind)} {share:.0f}%" if share >= 100 * _LABELED_SHARE else "" for share in shares]
         axes.bar_label(bars, labels, label_type="center", fontsize="small")
         left = [start + share for start, share in zip(left, shares, strict=True)]
-    axes.barh(names, [max(100 - start, 0) for start in left], left=left, color="#e4e2dd", label="other")
+    axes.barh(rows, [max(100 - start, 0) for start in left], left=left, color="#e4e2dd", label="other")
+    axes.set_yticks(rows, labels=[literal(result.subject.name) for result in results])
     axes.invert_yaxis()
     axes.set(xlabel="share of the time on one thread, %", xlim=(0, 100))
     style_axes(axes, grid="x")

@@ -43,7 +43,7 @@ def write_plot(scores: Sequence[PlanScore], best: PlanScore, path: Path, *, metr
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}x" for tick in ticks])
     axes.set_xticks([], minor=True)
-    axes.set(xlabel="time per image, relative to one crop", ylabel=f"{metric}, %")
+    axes.set(xlabel="time per image, relative to one crop", ylabel=f"{literal(metric)}, %")
     axes.margins(0.08)
     axes.legend(loc="lower right", frameon=False)
     style_axes(axes, grid="both")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import DataWarning, SpecError, printable, truncated, unknown
 from edgekit.files import write_atomically
 from edgekit.optional import require
 
 COLORS = ("#2662a6", "#d0762b", "#2e8b76", "#7a57a8", "#a8323e", "#5c6670")  # of models, as on the report page
 
 _SUFFIXES = (".png", ".svg", ".pdf")
+_MAX_NAME = 40  # characters; longer names leave no room for what they name
 
 
 def check_plot(path: Path) -> None:
@@ -51,12 +53,15 @@ def style_axes(axes: Any, *, grid: Literal["x", "y", "both"]) -> None:
 
 
 def literal(name: str) -> str:
-    """Escape a name for matplotlib, in which dollar signs start a formula."""
-    return name.replace("$", r"\$")
+    """Return a name as matplotlib must be given it to draw just its characters, without the middle of a long one.
+
+    Dollar signs start no formula; line ends, changes of the writing direction and the like become escape sequences.
+    """
+    return truncated(printable(name), _MAX_NAME).replace("$", r"\$")
 
 
 def write_figure(figure: Any, path: Path) -> None:
-    """Write a figure in the format of the file name's ending.
+    """Write a figure in the format of the file name's ending. Warns of characters that matplotlib's font lacks.
 
     Args:
         figure: from `new_figure`.
@@ -68,5 +73,16 @@ def write_figure(figure: Any, path: Path) -> None:
     """
     check_plot(path)
     data = BytesIO()
-    figure.savefig(data, format=path.suffix.lower()[1:], dpi=120)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", message="Glyph .* missing")
+        figure.savefig(data, format=path.suffix.lower()[1:], dpi=120)
     write_atomically(path, data.getvalue())
+    boxes = [warning for warning in caught if "missing" in str(warning.message)]
+    for warning in caught:
+        if warning not in boxes:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    if boxes:
+        message = (
+            f"{path}: matplotlib's font lacks characters of some names, drawn as boxes; set font.family in matplotlibrc"
+        )
+        warnings.warn(message, DataWarning, stacklevel=2)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from edgekit.errors import MissingDependency
-from edgekit.files import write_atomically
-from edgekit.optional import require
+from edgekit.plots.style import literal, new_figure, write_figure
 
 _MAX_NAMED_CLASSES = 30  # beside a matrix, more names than this are illegible
 
@@ -32,17 +30,16 @@ def write_training_plots(
     """
     names = ["curves.png", *([] if confusion is None else ["confusion.png"])]
     try:
-        figures = require("matplotlib.figure", extra="report")
+        write_figure(_curves(history, val="val" if confusion is not None else "val mAP"), folder / "curves.png")
+        if confusion is not None:
+            write_figure(_confusion_matrix(confusion, classes), folder / "confusion.png")
     except MissingDependency as error:
         return f"{' and '.join(names)} {'was' if confusion is None else 'were'} not written: {error}"
-    _save(_curves(figures, history, val="val" if confusion is not None else "val mAP"), folder / "curves.png")
-    if confusion is not None:
-        _save(_confusion_matrix(figures, confusion, classes), folder / "confusion.png")
     return f"wrote {' and '.join(str(folder / name) for name in names)}"
 
 
-def _curves(figures: Any, history: Sequence[dict[str, Any]], *, val: str) -> Any:
-    figure = figures.Figure(figsize=(9, 4), layout="constrained")
+def _curves(history: Sequence[dict[str, Any]], *, val: str) -> Any:
+    figure = new_figure(9, 4)
     loss, accuracy = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     loss.plot(epochs, [row["loss"] for row in history], marker=".")
@@ -57,21 +54,16 @@ def _curves(figures: Any, history: Sequence[dict[str, Any]], *, val: str) -> Any
     return figure
 
 
-def _confusion_matrix(figures: Any, confusion: Tensor, classes: tuple[str, ...]) -> Any:
+def _confusion_matrix(confusion: Tensor, classes: tuple[str, ...]) -> Any:
     """Draw the matrix with each row as shares of its true class."""
     shares = (confusion / confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
     side = max(4.0, min(0.4 * len(classes), 12.0)) + 1
-    figure = figures.Figure(figsize=(side, side), layout="constrained")
+    figure = new_figure(side, side)
     axes = figure.subplots()
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axes.set(xlabel="predicted", ylabel="true")
     if len(classes) <= _MAX_NAMED_CLASSES:
-        axes.set_xticks(range(len(classes)), labels=classes, rotation=90)
-        axes.set_yticks(range(len(classes)), labels=classes)
+        names = list(map(literal, classes))
+        axes.set_xticks(range(len(classes)), labels=names, rotation=90)
+        axes.set_yticks(range(len(classes)), labels=names)
     return figure
-
-
-def _save(figure: Any, path: Path) -> None:
-    data = BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    write_atomically(path, data.getvalue())

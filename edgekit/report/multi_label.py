@@ -17,7 +17,7 @@ from edgekit.report.charts import interval_whiskers
 from edgekit.report.class_table import share_cell
 from edgekit.report.gallery import image_card, label_line
 from edgekit.report.html import Markup, concatenate, element
-from edgekit.report.summary import fact, size_text, speed_sentence
+from edgekit.report.summary import fact, latency_fact, size_text, speed_sentence
 from edgekit.report.thumbnails import thumbnail
 
 FOOTNOTE = (
@@ -27,13 +27,13 @@ FOOTNOTE = (
 )
 
 
-def verdicts(evaluation: MultiLabelEvaluation, speeds: Sequence[PredictionSpeed]) -> Markup:
+def verdicts(evaluation: MultiLabelEvaluation, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     """The comparison of each further model with the first, as a sentence."""
     sentences = [_verdict(*pair) for pair in zip(evaluation.comparisons, speeds[1:], strict=True)]
     return element("div", {"class": "verdicts"}, sentences) if sentences else Markup()
 
 
-def model_cards(evaluation: MultiLabelEvaluation, speeds: Sequence[PredictionSpeed]) -> Markup:
+def model_cards(evaluation: MultiLabelEvaluation, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     """A card for each model."""
     cards = [_card(evaluation.models, number, speeds) for number in range(len(speeds))]
     return element("div", {"class": "cards"}, cards)
@@ -58,7 +58,7 @@ def mistakes_gallery(metrics: MultiLabelMetrics, images: ImageSet) -> Markup:
     return concatenate((element("p", {"class": "note"}, note), element("div", {"class": "gallery"}, cards)))
 
 
-def _verdict(comparison: MultiLabelComparison, speed: PredictionSpeed) -> Markup:
+def _verdict(comparison: MultiLabelComparison, speed: PredictionSpeed | None) -> Markup:
     gain, flipped = comparison.gain, len(comparison.flipped)
     sentence = element(
         "p",
@@ -72,14 +72,14 @@ def _verdict(comparison: MultiLabelComparison, speed: PredictionSpeed) -> Markup
     return element("div", {"class": "verdict"}, sentence)
 
 
-def _card(models: Sequence[MultiLabelMetrics], number: int, speeds: Sequence[PredictionSpeed]) -> Markup:
+def _card(models: Sequence[MultiLabelMetrics], number: int, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     metrics = models[number]
-    score, times = metrics.mean_average_precision, [speed.median_ms for speed in speeds]
+    score = metrics.mean_average_precision
     sizes = [other.model.path.stat().st_size for other in models]
     facts = [
         fact("Micro F1", "–" if metrics.micro_f1 is None else f"{metrics.micro_f1:.4f}"),
         fact("Macro F1", f"{metrics.macro_f1:.4f}"),
-        fact("Latency", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        latency_fact(speeds, number),
         fact("File size", size_text(sizes[number]), share=sizes[number] / max(sizes)),
         fact("Setup", f"{metrics.model.classifier.info.precision}, {metrics.model.crops}"),
     ]

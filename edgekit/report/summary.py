@@ -12,20 +12,20 @@ from edgekit.report.html import Markup, concatenate, element
 _MIN_MB_BYTES = 100_000  # size from which files are shown in megabytes
 
 
-def verdicts(evaluation: Evaluation, speeds: Sequence[PredictionSpeed]) -> Markup:
+def verdicts(evaluation: Evaluation, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     """The comparison of each further model with the first, as a sentence and a bar."""
     compared = zip(evaluation.comparisons, speeds[1:], strict=True)
     sentences = [_verdict(comparison, number, speed) for number, (comparison, speed) in enumerate(compared, 1)]
     return element("div", {"class": "verdicts"}, sentences) if sentences else Markup()
 
 
-def model_cards(evaluation: Evaluation, speeds: Sequence[PredictionSpeed]) -> Markup:
+def model_cards(evaluation: Evaluation, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     """A card for each model."""
     cards = [_card(evaluation.models, number, speeds) for number in range(len(speeds))]
     return element("div", {"class": "cards"}, cards)
 
 
-def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Markup:
+def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed | None) -> Markup:
     """The comparison of a model with the first; its number decides its color, everywhere on the page."""
     first, second, paired = comparison.first.model.name, comparison.second.model.name, comparison.paired
     parts = (
@@ -51,8 +51,10 @@ def _verdict(comparison: Comparison, number: int, speed: PredictionSpeed) -> Mar
     return element("div", {"class": "verdict"}, sentence, bar, element("p", {"class": "legends"}, legend))
 
 
-def speed_sentence(speed: PredictionSpeed) -> str:
+def speed_sentence(speed: PredictionSpeed | None) -> str:
     """How much faster or slower a model is than the first."""
+    if speed is None or speed.speedup is None:
+        return "Their speeds are not compared, because one of them is for another processor."
     times = speed.speedup
     if times.low <= 1 <= times.high:
         return "No significant difference in speed."
@@ -68,15 +70,15 @@ def _legend(kind: str, text: str) -> Markup:
     return element("span", {"class": "legend"}, element("i", {"class": f"key {kind}"}, ""), element("bdi", {}, text))
 
 
-def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[PredictionSpeed]) -> Markup:
+def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[PredictionSpeed | None]) -> Markup:
     metrics = models[number]
-    model, top1, times = metrics.model, metrics.top1, [speed.median_ms for speed in speeds]
+    model, top1 = metrics.model, metrics.top1
     sizes = [other.model.path.stat().st_size for other in models]
     facts = [
         fact("Top-5", f"{100 * metrics.top5.value:.2f}%"),
         fact("Macro F1", f"{metrics.macro_f1:.4f}"),
         fact("ECE", f"{100 * metrics.calibration.ece:.1f}%"),
-        fact("Latency", f"{times[number]:.1f} ms", share=times[number] / max(times)),
+        latency_fact(speeds, number),
         fact("File size", size_text(sizes[number]), share=sizes[number] / max(sizes)),
         fact("Setup", f"{model.classifier.info.precision}, {model.crops}"),
     ]
@@ -89,6 +91,15 @@ def _card(models: Sequence[ModelMetrics], number: int, speeds: Sequence[Predicti
         interval_whiskers([metrics.top1 for metrics in models], number, metric="top-1 accuracy"),
         element("dl", {"class": f"c{number % 6}"}, facts),
     )
+
+
+def latency_fact(speeds: Sequence[PredictionSpeed | None], number: int) -> Markup:
+    """The latency of a model, if it is measured here; otherwise how to measure it."""
+    speed = speeds[number]
+    if speed is None:
+        return fact("Latency", "not measured here; edgekit bundle --bench measures it on the device")
+    slowest = max(other.median_ms for other in speeds if other is not None)
+    return fact("Latency", f"{speed.median_ms:.1f} ms", share=speed.median_ms / slowest)
 
 
 def size_text(size_bytes: int) -> str:

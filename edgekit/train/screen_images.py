@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from edgekit.dataset import ImageSet, Unreadable
+from edgekit.dataset.leaks import fingerprint
 from edgekit.errors import DataError, ImageError, check_types, listed, quote
 from edgekit.image.load import load_image
 from edgekit.image.size import Size
@@ -29,6 +31,7 @@ class ScreenedImages:
         mean_size: mean height and width in pixels.
         smallest: size of the smallest image by area, in pixels.
         largest: size of the largest image by area, in pixels.
+        fingerprints: of the pixels of each readable image, to find equal ones (`dataset.leaks.find_pixel_leaks`).
     """
 
     images: ImageSet
@@ -37,6 +40,12 @@ class ScreenedImages:
     mean_size: Size
     smallest: Size
     largest: Size
+    fingerprints: tuple[bytes, ...]
+
+
+class _Decoded(NamedTuple):
+    size: Size
+    fingerprint: bytes
 
 
 def screen_images(
@@ -74,11 +83,12 @@ def screen_images(
         raise DataError(
             f"{len(unreadable)} of {len(images)} images cannot be read, but `max_bad` is {max_bad}: {reasons}"
         )
-    sizes = [result for result in results if isinstance(result, Size)]
-    if not sizes:
+    decoded = [result for result in results if isinstance(result, _Decoded)]
+    sizes = [image.size for image in decoded]
+    if not decoded:
         raise DataError(f"none of the {len(images)} images can be read: {reasons}")
     readable = (
-        images.subset(i for i, result in enumerate(results) if isinstance(result, Size)) if unreadable else images
+        images.subset(i for i, result in enumerate(results) if isinstance(result, _Decoded)) if unreadable else images
     )
     counts = tuple(readable.class_counts().tolist())
     for name, count, all_count in zip(images.classes, counts, images.class_counts(), strict=True):
@@ -92,19 +102,21 @@ def screen_images(
         mean_size=Size(round(mean[0]), round(mean[1])),
         smallest=min(sizes, key=_area),
         largest=max(sizes, key=_area),
+        fingerprints=tuple(image.fingerprint for image in decoded),
     )
 
 
-def _decode_all(images: ImageSet, preprocess: Preprocess, on_image: Callable[[], None]) -> list[Size | Unreadable]:
-    """The size of each image, or why it cannot be read."""
+def _decode_all(images: ImageSet, preprocess: Preprocess, on_image: Callable[[], None]) -> list[_Decoded | Unreadable]:
+    """The size and fingerprint of each image, or why it cannot be read."""
 
-    def decode(index: int) -> Size | Unreadable:
+    def decode(index: int) -> _Decoded | Unreadable:
         try:
-            return load_image(images.sources[index], color=preprocess.color).size
+            image = load_image(images.sources[index], color=preprocess.color)
         except ImageError as error:
             return Unreadable(images.names[index], str(error))
+        return _Decoded(image.size, fingerprint(image.pixels))
 
-    def decode_task(first: int) -> list[Size | Unreadable]:
+    def decode_task(first: int) -> list[_Decoded | Unreadable]:
         return [decode(index) for index in range(first, min(first + _IMAGES_PER_TASK, len(images)))]
 
     results = []

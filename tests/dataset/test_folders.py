@@ -66,6 +66,8 @@ def test_list_by_folders_reads_classes(folders, expected):
         ("cat/train cat/val dog/train dog/val", "splits must lie above the classes"),
         ("train/cat train/dog extra/cat", "'train' may be splits, but 'extra' cannot be"),
         ("train/cat train/dog Train/cat Train/dog", "are all named like the train split"),
+        ("train/cat train/dog training/cat training/dog", "'train', 'training' are all named like the train split"),
+        ("train/cat train/dog val/cat valid/dog test/cat", "'val', 'valid' are all named like the val split"),
     ],
 )
 def test_find_layout_refuses_two_readings(folders, message):

@@ -118,8 +118,9 @@ def test_load_image_scales_16_bit_gray():
     np.testing.assert_array_equal(np.asarray(load(pgm))[..., 1], expected)
 
 
-def test_load_image_warns_of_16_bit_gray_that_is_almost_black():
-    dim = Image.fromarray(np.full((4, 4), 4095, np.uint16))
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_load_image_warns_of_16_bit_gray_that_is_almost_black(kind):
+    dim = Image.fromarray(np.full((4, 4), 4095, kind))
     with pytest.warns(DataWarning, match="16-bit values reach only 4095 of 65535"):
         assert np.asarray(load_image(dim).pixels).max() == 16
 

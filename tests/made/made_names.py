@@ -1,4 +1,4 @@
-"""File names that attack whatever displays them: terminals, spreadsheets, browsers, file systems."""
+"""File names that attack whatever displays them: terminals, spreadsheets, browsers, file systems, plots."""
 
 HOSTILE_NAMES = (
     "\x1b[2J\x1b[31mred",
@@ -20,6 +20,10 @@ HOSTILE_NAMES = (
     "<script>alert(1)<script>",
     "\"quoted\", 'and' more",
     "%s%n{0}$(id)`id`",
+    r"$\frac$",  # a formula, and one with an error
+    r"a_b^c \\ \$",
+    "_hidden",
+    "שלום عربي",
     "ends with dots..",
     " ",
     "x" * 200,

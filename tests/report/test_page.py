@@ -1,17 +1,20 @@
 """The report page: complete, small, escaped, and shown by a real browser."""
 
+import platform
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from made_models import LABELS, tiny_model, write_tiny
+from made_names import HOSTILE_NAMES
 from made_reports import SCRIPT, hostile_evaluation, opened
 from made_tags import evaluated_tags, tagged_images, write_tags
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit import Classifier
 from edgekit.dataset import ImageSet
+from edgekit.errors import printable
 from edgekit.evaluate.accuracy import Accuracy
 from edgekit.evaluate.evaluation import evaluate
 from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
@@ -52,6 +55,26 @@ def test_write_report_escapes_hostile_names(hostile_page):
     assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
     assert SCRIPT in page.text
     assert not {"\x1b", "\u202e"} & set(page.text)
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_report_shows_any_class_and_image_name_literally(tmp_path, width):
+    labels = (r"$\frac$ a_b^c \\", "x" * 300, "שלום", "two\nlines")
+    path, rng = write_tiny(tmp_path / "m.onnx", labels=labels), np.random.default_rng(0)
+    sources = [rng.integers(0, 256, (8, 10, 3), np.uint8) for _ in HOSTILE_NAMES]
+    truth = tuple(number % 4 for number in range(len(sources)))
+    predictions = predict_all(
+        [EvaluatedModel("m", path, Classifier(path))], ImageSet(labels, sources, HOSTILE_NAMES, truth)
+    )
+    evaluation = evaluate(predictions, data="drawn")
+    write_report(evaluation, tmp_path / "report.html")
+    text = Reader((tmp_path / "report.html").read_text()).text
+    wrong = [HOSTILE_NAMES[mistake.image] for mistake in evaluation.models[0].mistakes]
+    assert len(wrong) > 4
+    assert all(printable(name) in text for name in (*labels, *wrong))
+    _, console, content_width = opened(tmp_path / "report.html", width=width, scratch=tmp_path)
+    assert console == []
+    assert content_width <= width
 
 
 def test_write_report_embeds_everything(hostile_page):
@@ -201,3 +224,20 @@ def test_page_of_multi_label_models_shows_map_thresholds_and_wrong_labels(tmp_pa
     assert "Confusion matrix" not in read.text
     images = [attributes for tag, attributes in read.elements if tag == "img"]
     assert len(images) == sum(len(metrics.mistakes) for metrics in evaluation.models) > 0
+
+
+@pytest.mark.skipif(platform.machine().lower() in ("arm64", "aarch64"), reason="Arm times such files")
+def test_page_shows_no_latency_of_a_file_that_only_arm_runs_fast(tmp_path):
+    image = np.zeros((24, 24, 3), np.uint8)
+    images = ImageSet(LABELS, [image] * 5, tuple(f"{number}.png" for number in range(5)), (0, 1, 2, 0, 1))
+    paths = {
+        "here": write_tiny(tmp_path / "here.onnx"),
+        "arm": write_tiny(tmp_path / "arm.onnx", parity={"quantize": {"target": "arm64"}}),
+    }
+    models = {name: EvaluatedModel(name, path, Classifier(path)) for name, path in paths.items()}
+    for order in (("here", "arm"), ("arm", "here"), ("arm",)):
+        evaluation = evaluate(predict_all([models[name] for name in order], images), data="black")
+        text = Reader(page(evaluation)).text
+        assert text.count("not measured here; edgekit bundle --bench measures it on the device") == 1
+        assert len(re.findall(r"Latency\d+\.\d ms", text)) == len(order) - 1
+        assert ("Their speeds are not compared" in text) == (len(order) == 2)

@@ -19,7 +19,7 @@ def test_screen_images_leaves_out_at_most_max_bad_unreadable_images(training):
     assert [image.name for image in screened.unreadable] == ["3", "7"]
     assert len(screened.images) == 88
     assert screened.images.classes == training.classes
-    assert sum(screened.counts) == 88
+    assert sum(screened.counts) == len(screened.fingerprints) == 88
     assert screened.mean_size == screened.smallest == screened.largest == Size(28, 28)
 
 
