@@ -48,7 +48,7 @@ class EdgekitError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
-        return _truncated(printable(_truncated(super().__str__(), _MAX_MESSAGE)), _MAX_MESSAGE)
+        return truncated(printable(truncated(super().__str__(), _MAX_MESSAGE)), _MAX_MESSAGE)
 
 
 class ImageError(EdgekitError, ValueError):
@@ -134,11 +134,11 @@ def quote(value: object) -> str:
         text = repr(value)
     except Exception:  # a repr may fail: of an integer of 5000 digits, for one
         text = f"<{type(value).__name__}>"
-    return _truncated(text, _MAX_FOREIGN)
+    return truncated(text, _MAX_FOREIGN)
 
 
-def _truncated(text: str, most: int) -> str:
-    """At most this many characters of the text, without its middle if it has more."""
+def truncated(text: str, most: int) -> str:
+    """Return at most this many characters of the text, without its middle if it has more."""
     half = (most - len("...")) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
@@ -160,6 +160,11 @@ def check_types(kind: type | UnionType, **values: object) -> None:
 def printable(text: str) -> str:
     """The text with every control character escaped: a label or a file name must not steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a file can contain the text. Names of files that are not in UTF-8 have surrogates for bytes."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

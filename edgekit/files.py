@@ -23,6 +23,25 @@ _ATOMIC_BYTES = 512
 _SECONDS_UNTIL_LOCKED = 10
 
 
+def check_regular_file(path: str | os.PathLike[str], *, error: type[EdgekitError], hint: str = "") -> None:
+    """Raise an exception of class `error` for what is absent, a folder, a FIFO, a device or a socket.
+
+    For files that another library opens, which may wait for a FIFO forever.
+
+    Args:
+        path: of the file.
+        error: class of the exception to raise.
+        hint: what to do about it, for the end of the message.
+    """
+    name = os.fspath(path)
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116
+    except (OSError, ValueError):
+        raise error(f"{name}: no such file{hint}") from None
+    if not stat.S_ISREG(mode):
+        raise error(f"{name}: {'is a folder' if stat.S_ISDIR(mode) else 'not a regular file'}{hint}")
+
+
 def read_regular_file(
     path: str | os.PathLike[str], *, max_bytes: int, error: type[EdgekitError], hint: str = ""
 ) -> bytes:
@@ -118,6 +137,33 @@ def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None
         raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
 
 
+def write_new(path: Path, data: bytes | memoryview) -> None:
+    """Write a file that does not exist yet, least of all an input. If that fails, nothing of it is left.
+
+    Args:
+        path: of the file, in an existing folder.
+        data: its content.
+
+    Raises:
+        FileExistsError: something with this path exists; it is not changed.
+        EdgekitError: the file cannot be written.
+    """
+    try:
+        file = path.open("xb")
+    except FileExistsError:
+        raise
+    except (OSError, ValueError) as reason:
+        raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
+    try:
+        with file:  # closing it writes too
+            file.write(data)
+    except BaseException as reason:
+        path.unlink(missing_ok=True)
+        if isinstance(reason, OSError):
+            raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
+        raise
+
+
 def write_whole(descriptor: int, data: bytes) -> None:
     """Write all bytes to an open file, pipe or terminal. Ctrl-C takes effect before or after them, not in between.
 
@@ -129,8 +175,9 @@ def write_whole(descriptor: int, data: bytes) -> None:
         OSError: the file cannot be written.
     """
     if len(data) <= _ATOMIC_BYTES:  # the system writes all or nothing, and a writer that waits can be interrupted
-        os.write(descriptor, data)
-        return
+        data = data[os.write(descriptor, data) :]
+        if not data:  # it is not if a disk was almost full: writing the rest raises the error
+            return
     with _interrupts_deferred():
         while data:
             data = data[os.write(descriptor, data) :]

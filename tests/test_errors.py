@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from edgekit import errors
-from edgekit.errors import EdgekitError, MissingDependency, ParityError, must_be, printable, quote, unknown
+from edgekit.errors import EdgekitError, MissingDependency, ParityError, is_unicode, must_be, printable, quote, unknown
 
 TREE = {
     "ImageError": ValueError,
@@ -96,3 +96,8 @@ def test_quote_truncates_in_the_middle_and_never_fails(value, text):
 
 def test_must_be_names_the_argument_and_the_value():
     assert must_be("top", "an integer from 1", 0) == "`top` must be an integer from 1 (got 0)"
+
+
+def test_is_unicode_refuses_names_whose_bytes_are_not_utf_8():
+    assert all(map(is_unicode, ("", "cat", "Küche 😀")))
+    assert not any(map(is_unicode, ("a\udcff", "\ud83d")))

@@ -12,10 +12,19 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+from made_disk import full_disk
 
 import edgekit.files
 from edgekit.errors import ArtifactError, EdgekitError
-from edgekit.files import lock_file, read_regular_file, sha256, write_atomically
+from edgekit.files import (
+    check_regular_file,
+    lock_file,
+    read_regular_file,
+    sha256,
+    write_atomically,
+    write_new,
+    write_whole,
+)
 
 
 def test_write_atomically_creates_folders_and_leaves_no_other_file(tmp_path):
@@ -114,6 +123,34 @@ write_atomically(Path({str(path)!r}), b"half")
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "other"]
 
 
+@pytest.mark.parametrize("room", [0, 1, 999])
+@pytest.mark.parametrize("write", [write_new, write_atomically])
+def test_writing_to_a_full_disk_leaves_nothing(tmp_path, write, room):
+    with full_disk(room), pytest.raises(EdgekitError, match="file: cannot be written: File too large"):
+        write(tmp_path / "file", b"x" * 1000)
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "file", b"x" * 1000)
+    assert (tmp_path / "file").read_bytes() == b"x" * 1000
+
+
+def test_write_new_never_replaces_anything(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(FileExistsError):
+            write_new(tmp_path / name, b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+    for path in (tmp_path / "absent/file", tmp_path / "a\0b"):
+        with pytest.raises(EdgekitError, match="cannot be written"):
+            write_new(path, b"new")
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_write_whole_raises_if_only_a_part_fits(tmp_path, size):
+    with (tmp_path / "file").open("wb") as file, full_disk(60), pytest.raises(OSError, match="File too large"):
+        write_whole(file.fileno(), b"x" * size)
+
+
 @pytest.mark.parametrize("size", [100, 200_000])
 def test_write_whole_is_not_cut_by_an_interrupt(size):
     """Interrupt a process that writes lines into a full pipe: what arrives must be whole lines."""
@@ -163,6 +200,23 @@ def test_read_regular_file_refuses_a_sparse_terabyte_without_reading_it(tmp_path
         file.truncate(2**40)
     with pytest.raises(ArtifactError, match="1099511627776 bytes"):
         read_regular_file(tmp_path / "huge", max_bytes=2**30, error=ArtifactError)
+
+
+def test_check_regular_file_accepts_files_only(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("file", "link"):
+        check_regular_file(tmp_path / name, error=ArtifactError)
+    for path, message in (
+        (tmp_path / "absent", "absent: no such file"),
+        (tmp_path / "a\0b", "no such file"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "fifo", "fifo: not a regular file; do this"),
+        ("/dev/zero", "not a regular file"),
+    ):
+        with pytest.raises(ArtifactError, match=message):
+            check_regular_file(path, error=ArtifactError, hint="; do this")
 
 
 def test_sha256_matches_a_published_example():

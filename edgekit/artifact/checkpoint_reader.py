@@ -15,7 +15,7 @@ from edgekit.artifact.json_document import parse_json_object
 from edgekit.artifact.tensor_pickle import ForeignObject, StoredTensor
 from edgekit.artifact.torch_file import TorchFile, item_bytes, read_torch_file
 from edgekit.errors import WeightsError, listed, quote
-from edgekit.files import read_regular_file
+from edgekit.files import check_regular_file, read_regular_file
 
 Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -62,8 +62,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Tensors:
         (1000, 512)
     """
     name = os.fspath(path)
-    if not Path(path).is_file():
-        raise WeightsError(f"{name}: {'a folder, not a file' if Path(path).is_dir() else 'no such file'}")
+    check_regular_file(path, error=WeightsError)
     return parse_checkpoint(read_regular_file(path, max_bytes=_MAX_BYTES, error=WeightsError), name=name)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.artifact.metadata import is_ort_format, metadata_fields, read_metadata, without_metadata
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import ArtifactError, SpecError, check_types, must_be, quote, unknown
+from edgekit.errors import ArtifactError, SpecError, check_types, is_unicode, must_be, quote, unknown
 from edgekit.files import read_regular_file, write_atomically
 from edgekit.preprocess.adaptive_crops import AdaptivePlan
 from edgekit.preprocess.scores import Task
@@ -90,8 +90,8 @@ class ArtifactInfo:
         check_types(str, model=self.model, license=self.license)
         check_types(Preprocess, preprocess=self.preprocess)
         check_types(tuple, labels=self.labels)
-        if not self.labels or not all(isinstance(label, str) and label for label in self.labels):
-            raise ArtifactError(f"`labels` must be one or more non-empty names (got {quote(self.labels)})")
+        if not self.labels or not all(isinstance(label, str) and label and is_unicode(label) for label in self.labels):
+            raise ArtifactError(f"`labels` must be one or more non-empty names in UTF-8 (got {quote(self.labels)})")
         if self.precision not in get_args(Precision):
             raise ArtifactError(unknown("precision", str(self.precision), get_args(Precision)))
         if self.temperature is not None and not _is_temperature(self.temperature):

@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, is_unicode
 
 # Enough for 100,000 labels. Longer or deeper documents are attempts to exhaust memory or the stack.
 _MAX_CHARACTERS = 8 * 2**20
@@ -50,7 +50,7 @@ def _check_value(value: Any, what: str, remaining_depth: int) -> None:
     elif isinstance(value, list):
         for entry in value:
             _check_value(entry, what, remaining_depth - 1)
-    elif isinstance(value, str) and not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+    elif isinstance(value, str) and not is_unicode(value):
         raise ArtifactError(f"{what} contains an unpaired surrogate character")
     elif isinstance(value, float) and not math.isfinite(value):
         raise ArtifactError(f"{what} contains an infinite number")

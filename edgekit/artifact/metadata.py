@@ -31,6 +31,8 @@ def read_metadata(model: bytes) -> dict[str, str]:
         ArtifactError: not an ONNX file, too much metadata, or a key occurs twice: ONNX Runtime would use the last value
             and other tools the first, so neither can be trusted.
     """
+    if not model:
+        raise ArtifactError("not an ONNX file: the file is empty")
     metadata: dict[str, str] = {}
     message, remaining = memoryview(model), MAX_METADATA_BYTES
     for part in fields(message):

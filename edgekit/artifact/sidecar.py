@@ -15,7 +15,9 @@ from edgekit.artifact.info import SCHEMA
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.artifact.older_schemas import with_schema_2
 from edgekit.errors import ArtifactError
-from edgekit.files import write_atomically
+from edgekit.files import read_regular_file, write_atomically
+
+_MAX_BYTES = 2**24
 
 
 def sidecar_path(path: str | os.PathLike[str]) -> Path:
@@ -47,9 +49,10 @@ def read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
         ArtifactError: the sidecar is broken.
     """
     sidecar = sidecar_path(path)
-    try:
-        return with_schema_2(parse_json_object(sidecar.read_text(encoding="utf-8"), what="the document"))
-    except FileNotFoundError:
+    if not sidecar.exists():
         return {}
-    except (OSError, UnicodeDecodeError, ArtifactError) as error:
+    data = read_regular_file(sidecar, max_bytes=_MAX_BYTES, error=ArtifactError)
+    try:
+        return with_schema_2(parse_json_object(data.decode(), what="the document"))
+    except (UnicodeDecodeError, ArtifactError) as error:
         raise ArtifactError(f"{sidecar}: {error}") from None

@@ -41,6 +41,38 @@ def check_outputs(declarations: Mapping[str, Option | Argument], values: Mapping
             outputs[target] = flag
 
 
+def output_stamps(
+    declarations: Mapping[str, Option | Argument], values: Mapping[str, object]
+) -> dict[str, tuple[int, int, int] | None]:
+    """The state of each file that a command is asked to write, by path; None if there is none.
+
+    Args:
+        declarations: of the command's parameters, by name.
+        values: of the parameters, by name.
+    """
+    outputs = (
+        path for name, declared in declarations.items() if _writes(declared) for path in _paths(values.get(name))
+    )
+    return {path: _stamp(path) for path in outputs}
+
+
+def changed_outputs(stamps: Mapping[str, tuple[int, int, int] | None]) -> list[str]:
+    """The paths of the outputs that were written since.
+
+    Args:
+        stamps: from `output_stamps`.
+    """
+    return [path for path, stamp in stamps.items() if _stamp(path) != stamp]
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
 def _writes(declared: Option | Argument) -> tuple[str, ...]:
     return declared.writes if isinstance(declared, Option) else ()
 

@@ -69,7 +69,9 @@ def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
     Empty lines are left out. `-` reads `stdin`. Raises DataError if the file cannot be read.
     """
     if path == STDIN and stdin is not None:
-        data = stdin.read(_MAX_LIST_BYTES)
+        data = stdin.read(_MAX_LIST_BYTES + 1)
+        if len(data) > _MAX_LIST_BYTES:
+            raise DataError(f"{STDIN}: more than the limit of {_MAX_LIST_BYTES} bytes")
     else:
         data = read_regular_file(path, max_bytes=_MAX_LIST_BYTES, error=DataError)
     separator = b"\0" if b"\0" in data else b"\n"

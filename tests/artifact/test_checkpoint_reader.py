@@ -5,13 +5,13 @@ import os
 import pickle
 import struct
 import time
-import zipfile
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made_checkpoints import HOSTILE_PICKLES, in_zip
 from safetensors.torch import save_file
 
 from edgekit.artifact.checkpoint_reader import parse_checkpoint, read_checkpoint
@@ -145,15 +145,6 @@ def test_read_checkpoint_returns_arrays_that_cannot_be_changed(tmp_path):
 # -- hostile files -----------------------------------------------------------------------------------------------------
 
 
-def in_zip(content: bytes, **files: bytes) -> bytes:
-    """A checkpoint whose pickle is this."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in {"data.pkl": content, "data/0": bytes(400), **files}.items():
-            archive.writestr(f"w/{name}", data)
-    return file.getvalue()
-
-
 def tensor_pickle(*, offset=0, shape=(2,), strides=(1,), size=100, key="0", extra=b"") -> bytes:
     """A state dict of one float32 tensor, with the numbers given."""
 
@@ -194,39 +185,7 @@ def test_parse_checkpoint_refuses_a_tensor_outside_of_its_storage(wrong, reason)
     assert reason in refusal(in_zip(tensor_pickle(**wrong)))
 
 
-EMPTY = b"\x80\x02}"
-BILLION_LAUGHS = EMPTY + b")q\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"K\x01s."
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00true\x85R.", "contains 'posix.system'"),
-        (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "contains 'os.system'"),
-        (b"\x80\x02ctorch\nload\n.", "contains 'torch.load'"),
-        (b"\x80\x02c" + b"x" * 100_000 + b"\ny\n.", "..."),
-        (
-            EMPTY + b"(X\x01\x00\x00\x00aK\x01u(X\x08\x00\x00\x00__dict__K\x01ub.",
-            "out of range",
-        ),  # attributes of nothing
-        (b"\x80\x02(S'os.system'\nos\nsystem\n.", "the instruction"),
-        (b"\x80\x02}r\xff\xff\xff\xff.", "an empty dict"),  # index 2^32 - 1 of the memo
-        (b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".", ""),  # a bytearray of a terabyte
-        (b"\x80\x04\x8d" + (2**40).to_bytes(8, "little") + b".", ""),  # a text of a terabyte
-        (BILLION_LAUGHS, "corrupt pickle"),  # a key of 2^60 parts to hash
-        (b"\x80\x02" + b"(" * 2_000_000 + b".", "more than 1000000 instructions"),
-        (b"\x80\x02" + b"]" * 400_000 + b"a" * 399_999 + b".", "(got list)"),  # nested
-        (b"\x80\x02.", ""),
-        (b"\x80\x02}00.", ""),
-        (b"\x80\x02h\x05.", ""),
-        (b"\x80\x02K\x01K\x01R.", "corrupt"),
-        (b"\x80\x02ctorch\nFloatStorage\n)R.", "corrupt"),
-        (b"\x80\x02ccollections\nOrderedDict\nK\x05\x85R.", "corrupt"),
-        (b"\x80\x02X\x01\x00\x00\x00aQ.", "corrupt"),
-        (EMPTY + b"X\x01\x00\x00\x00actorch\nFloatStorage\ns.", "other entries: 'a'"),
-    ],
-    ids=range(20),
-)
+@pytest.mark.parametrize(("content", "reason"), HOSTILE_PICKLES, ids=range(len(HOSTILE_PICKLES)))
 def test_parse_checkpoint_refuses_a_hostile_pickle_at_once(content, reason):
     before = time.process_time()
     assert reason in refusal(in_zip(content))
@@ -251,7 +210,7 @@ def test_parse_checkpoint_refuses_an_archive_with_too_many_files():
 @pytest.mark.skipif(os.name == "nt", reason="no FIFOs there")
 def test_read_checkpoint_does_not_wait_for_a_fifo(tmp_path):
     os.mkfifo(tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="not a regular file"):
         read_checkpoint(tmp_path / "w.pth")
 
 

@@ -99,6 +99,12 @@ def test_write_info_writes_the_keys_of_other_tools(tiny_artifact):
     assert metadata["task"] == "classify"
 
 
+@pytest.mark.parametrize("labels", [(), ("a", ""), ("a", 1), ("a", "b\udcff")])
+def test_info_refuses_labels_that_no_file_can_store(labels):
+    with pytest.raises(ArtifactError, match="`labels` must be one or more non-empty names in UTF-8"):
+        dataclasses.replace(tiny_info(), labels=labels)
+
+
 def test_read_info_suggests_adopt_for_an_onnx_file_without_metadata(tmp_path):
     path = tmp_path / "plain.onnx"
     path.write_bytes(tiny_model().SerializeToString())

@@ -127,3 +127,10 @@ def test_read_list_splits_lines_and_nul(tree):
     for wrong in ("absent.txt", ".", "/dev/zero"):
         with pytest.raises(DataError, match=wrong):
             read_list(wrong)
+
+
+def test_read_list_refuses_a_longer_stdin_instead_of_cutting_it(monkeypatch):
+    monkeypatch.setattr("edgekit.runtime.image_sources._MAX_LIST_BYTES", 8)
+    assert read_list("-", stdin=io.BytesIO(b"one.jpg\n")) == ["one.jpg"]
+    with pytest.raises(DataError, match="-: more than the limit of 8 bytes"):
+        read_list("-", stdin=io.BytesIO(b"one.jpg\ntwo.jpg\n"))

@@ -57,6 +57,8 @@ def check_model(
         SpecError: EDGEKIT_MAX_NODE_OPERATIONS is not valid.
     """
     try:
+        if not model:
+            raise ArtifactError("not an ONNX file: the file is empty")
         if len(model) > limits.max_bytes:
             raise ArtifactError(
                 f"{len(model)} bytes, more than the limit of {limits.max_bytes} bytes; raise `model_limits` to allow it"

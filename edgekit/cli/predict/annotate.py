@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import EdgekitError
+from edgekit.files import write_new
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,12 +48,9 @@ class AnnotatedImages:
             number = self._name_counts[stem]
             path = self._folder / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
             try:
-                with path.open("xb") as target:  # never overwrites a file, least of all an input
-                    target.write(file.getbuffer())
+                write_new(path, file.getbuffer())
             except FileExistsError:
                 continue
-            except OSError as error:
-                raise EdgekitError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from None
             return path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from edgekit.cli.layout import terminal_width, text_width, truncated
 from edgekit.cli.render import bar, percent, write, write_json, write_message
 from edgekit.csv_text import csv_line
 from edgekit.errors import printable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     ResultWriter: TypeAlias = Callable[[str, Prediction | ImageError], None]
 
 _SCHEMA = 1
+_BESIDE_LABEL, _LEAST_LABEL = 37, 16  # columns: two blanks, two, a figure of seven, two, a bar of 24
 
 
 class ScoreFormat(NamedTuple):
@@ -109,14 +111,22 @@ def text_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
         else:
             scores = score_format.scores(result)
             write(f"{printable(path)}  {result.label}" if result.is_unknown or not scores else printable(path))
-            labels = [printable(score_format.label(score.label)) for score in scores]
-            width = max(map(len, labels), default=0)
+            labels = _fitted([printable(score_format.label(score.label)) for score in scores])
             for label, score in zip(labels, scores, strict=True):
                 score_bar = "" if score_format.logits else bar(score.probability)
-                write(f"  {label.ljust(width)}  {score_format.value(result, score).rjust(7)}  {score_bar}".rstrip())
+                write(f"  {label}  {score_format.value(result, score).rjust(7)}  {score_bar}".rstrip())
             write(f"  model: {printable(model)}")
 
     return write_result
+
+
+def _fitted(labels: list[str]) -> list[str]:
+    """The labels, equally wide; those that do not fit the terminal beside their bars lose their middle."""
+    columns = terminal_width()
+    if columns is not None:
+        labels = [truncated(label, max(columns - _BESIDE_LABEL, _LEAST_LABEL)) for label in labels]
+    width = max(map(text_width, labels), default=0)
+    return [label + " " * (width - text_width(label)) for label in labels]
 
 
 def _message(error: Exception) -> str:

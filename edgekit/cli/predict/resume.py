@@ -58,11 +58,13 @@ class ResumeFile(AbstractContextManager["ResumeFile"]):
         return False
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append a record; it is in the file when this returns."""
+        """Append a record; it is in the file when this returns, and nothing of it if this raises EdgekitError."""
         line = json.dumps({**record, "settings": self._settings}, ensure_ascii=True, allow_nan=False)
+        size = os.fstat(self._file.fileno()).st_size
         try:
             write_whole(self._file.fileno(), f"{line}\n".encode())
         except OSError as error:
+            self._file.truncate(size)
             raise EdgekitError(f"{self._path}: cannot be written: {error.strerror or error}") from None
         self._count(record)
 

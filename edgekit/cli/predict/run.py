@@ -12,6 +12,7 @@ from io import BytesIO
 from itertools import chain, islice, tee
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
+from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.named_models import ready_model
 from edgekit.cli.predict.options import Options
 from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_record, json_writer, text_writer
@@ -22,10 +23,10 @@ from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits
 from edgekit.image.load import load_image
 from edgekit.image.source import ImageSource
 from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.cpu import overflow_warning
 from edgekit.runtime.image_sources import STDIN, NamedSource, find_images, read_list
 from edgekit.runtime.prediction import Prediction
 from edgekit.runtime.predictor import Predictor
+from edgekit.runtime.targets import speed_warning
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -45,6 +46,7 @@ def predict(options: Options) -> None:
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its log of broken files goes to stderr
     names = [*options.images, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
+        stack.enter_context(interrupts_acknowledged(lambda: _advice(options)))
         resume_file = stack.enter_context(_open_resume_file(options)) if options.resume else None
         folder = _annotated_images(options)
         images = _images(names, options)
@@ -67,6 +69,16 @@ def predict(options: Options) -> None:
         write_message(f"{options.resume}: {resume_file.total} images, {resume_file.failed} failed")
     if failed or (resume_file is not None and resume_file.failed):
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _advice(options: Options) -> str:
+    """How to go on after an interrupt."""
+    if options.resume:
+        return f"to continue: {this_command()}"
+    is_one = len(options.images) == 1 and not options.list and not os.path.isdir(options.images[0])  # noqa: PTH112
+    if is_one:
+        return f"to start again: {this_command()}"
+    return "with --resume FILE, a rerun would skip the images that are already predicted"
 
 
 def _check_options(options: Options) -> None:
@@ -165,7 +177,7 @@ def _open_classifier(model: str, options: Options, *, threads: int | None) -> Cl
 
         check_model_files(model)
         raise
-    for warning in (classifier.info.warning, overflow_warning(classifier.info.target)):
+    for warning in (classifier.info.warning, speed_warning(classifier.info.target)):
         if warning:
             write_message(f"warning: {model}: {warning}")
     return classifier

@@ -11,6 +11,7 @@ from made_json_lines import json_lines
 from made_models import write_tiny
 
 from edgekit import Classifier
+from edgekit.cli.layout import text_width
 
 WAIT_S = 120  # for processes on a busy machine
 
@@ -73,3 +74,18 @@ def test_predict_reports_a_full_disk_in_one_line(tiny_artifact, folder):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "No space left" in done.stderr
+
+
+def test_predict_truncates_long_labels_on_a_terminal_only(edgekit, folder, tmp_path, monkeypatch):
+    labels = ("a very long label " * 15, "図書館" * 40, "short", "b" * 300)
+    model = write_tiny(tmp_path / "long.onnx", labels=labels)
+    command = ("predict", "1.png", "--model", model, "--top", 4)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    piped = edgekit(*command)[1]
+    assert all(label.strip() in piped for label in labels)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = edgekit(*command)[1].splitlines()[1:-1]
+    assert len(lines) == 4
+    assert max(map(text_width, lines)) <= 80
+    assert len({text_width(line.partition("%")[0]) for line in lines}) == 1  # the figures stand below each other
+    assert json_lines(edgekit(*command, "--json")[1])[0]["top"][0]["label"] in labels

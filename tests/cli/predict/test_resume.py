@@ -93,7 +93,8 @@ def test_predict_interrupted_exits_130_after_whole_lines(names, tiny_artifact):
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.stdout.read(), process.stderr.read()
-    assert (process.returncode, err) == (130, "interrupted\n")
+    advice = "with --resume FILE, a rerun would skip the images that are already predicted"
+    assert (process.returncode, err) == (130, f"interrupted; {advice}\n")
     assert out == "" or out.endswith("\n")
     assert all("top" in document for document in json_lines(first + out))
 

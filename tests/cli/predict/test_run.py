@@ -98,6 +98,19 @@ def test_predict_folder_predicts_good_images_and_lists_bad_ones(edgekit, folder,
             assert document["top"] == classifier.predict(document["path"], top=1).to_dict()["top"]
 
 
+def test_predict_folder_lists_images_that_cannot_be_decoded(edgekit, folder, tiny_artifact, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for number in range(1, 13):
+        (folder / f"{number}.png").unlink()
+    (folder / "1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+    (folder / "2.jxl").write_bytes(b"\xff\x0a" + bytes(60))
+    code, out, err = edgekit("predict", ".", "--model", tiny_artifact)
+    assert (code, out) == (3, "")
+    heic, jxl = err.splitlines()
+    assert "1.HEIC: HEIF images need the package pillow-heif; run: pip install" in heic
+    assert "2.jxl: JPEG XL is not supported; convert it to JPEG or PNG" in jxl
+
+
 def test_predict_averages_models_by_model_weights(edgekit, folder, tiny_artifact):
     other = write_tiny(folder / "other.onnx", labels=("black", "red", "green", "blue"))
     models = ("--model", tiny_artifact, "--model", other)
