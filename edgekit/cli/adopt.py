@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +14,9 @@ from edgekit.cli.adoption_settings import (
     read_label_option,
     source_lines,
 )
+from edgekit.cli.next_commands import after_export, predict_command, write_next
 from edgekit.cli.options import Option
-from edgekit.cli.progress import progress_bar
+from edgekit.cli.progress import stage_progress, uncounted_stage
 from edgekit.cli.render import write, write_json, write_message
 from edgekit.cli.temperature import write_metrics
 from edgekit.cli.wrong_files import check_model_files
@@ -93,7 +93,7 @@ def run(
     others = {"labels": labels, "bgr": color, "task": task, "license": license, "model": name}
     sources = source_lines(found, {*explicit, *(key for key, value in others.items() if value is not None)})
     judging, fitting = _read_images(images, calibrate)
-    with progress_bar("measuring", len(judging or ()) + len(fitting or ()) or None) as advance:
+    with stage_progress() as progress:
         adoption = adopt(
             third_party,
             output,
@@ -108,10 +108,10 @@ def run(
             images=judging,
             temperature_images=fitting,
             interface=Interface(features=features, activation_maps=activation_maps),
-            on_image=advance,
+            progress=progress,
             on_warning=lambda warning: write_message(f"warning: {warning}"),
         )
-    _write_adoption_json(adoption, sources) if json else _write_adoption(adoption, third_party, sources)
+    _write_adoption_json(adoption, sources) if json else _write_adoption(adoption, third_party, sources, data=images)
 
 
 def _find_config(
@@ -146,7 +146,8 @@ def _read_images(images: Path | None, calibrate: Path | None) -> tuple[ImageSet 
     from edgekit.errors import DataError
     from edgekit.evaluate.temperature import MAX_IMAGES, MIN_IMAGES, images_for_temperature
 
-    judging = dataset.read_held_out(images) if images else None
+    with uncounted_stage("listing images"):
+        judging = dataset.read_held_out(images) if images else None
     if calibrate is None:
         return judging, None
     if judging is None or images is None or images.resolve() != calibrate.resolve():
@@ -157,7 +158,9 @@ def _read_images(images: Path | None, calibrate: Path | None) -> tuple[ImageSet 
     return judging, fit
 
 
-def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel, sources: tuple[str, ...]) -> None:
+def _write_adoption(
+    adoption: Adoption, third_party: ThirdPartyModel, sources: tuple[str, ...], *, data: Path | None
+) -> None:
     from edgekit.export.simplify import describe_simplifier
 
     info, figures = adoption.info, adoption.info.parity["adopt"]
@@ -173,8 +176,9 @@ def _write_adoption(adoption: Adoption, third_party: ThirdPartyModel, sources: t
         f"{describe_simplifier(adoption.simplified_by)}"
     )
     write_metrics(info)
-    path = shlex.quote(str(adoption.path))
-    write_message(f"wrote {adoption.path}; next: edgekit quantize {path} --calibration DATA")
+    can_be_quantized = info.precision != "int8"
+    path = adoption.path
+    write_next(str(path), *(after_export(path, data=data) if can_be_quantized else [predict_command(path, data=data)]))
 
 
 def _write_adoption_json(adoption: Adoption, sources: tuple[str, ...]) -> None:

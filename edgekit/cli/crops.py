@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.interruption import this_command
+from edgekit.cli.layout import paragraph
 from edgekit.cli.named_models import build_models
+from edgekit.cli.next_commands import predict_command, write_next
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, signed, table, write, write_json, write_message
+from edgekit.cli.progress import stage_progress, uncounted_stage
+from edgekit.cli.render import percent, signed, write, write_json, write_message
+from edgekit.cli.tables import table
 from edgekit.cli.wrong_files import check_model_files
+from edgekit.stages import step_counter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +37,6 @@ EXAMPLES = """Examples:
 """
 _PLANS, _BUDGETS = "center,flip,five,ten,grid:3x3,wide,whole,multi-scale", "1.1,1.25,1.5,2"
 _METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --unlabeled
-_HINT = "next: the same command with --output FILE, which writes the model with the recommended adaptive crops"
 
 
 def run(
@@ -91,14 +94,18 @@ def run(
     check_single_label(classifier)
     _check_output(output, path)
     crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
-    sources, truth = _read_images(data, classifier.info, unlabeled=unlabeled, limit=images, seed=seed)
+    with uncounted_stage("listing images"):
+        sources, truth = _read_images(data, classifier.info, unlabeled=unlabeled, limit=images, seed=seed)
     if plot is not None:
         check_plot(plot)
-    with progress_bar("predicting", len(sources)) as advance:
-        predictions = predict_crops(classifier, sources, crop_plans, on_image=advance)
-    scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed)
-    best = recommended(scores)
-    plan = fit_plan(predictions, truth, budget=best.budget or 1.0)
+    with stage_progress() as progress:
+        on_image = step_counter(progress, "predicting", len(sources))
+        predictions = predict_crops(classifier, sources, crop_plans, on_image=on_image)
+        on_split = step_counter(progress, "fitting adaptive crops", halves)
+        scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed, on_split=on_split)
+        progress("fitting the recommended plan", 0, None)
+        best = recommended(scores)
+        plan = fit_plan(predictions, truth, budget=best.budget or 1.0)
     if plot is not None:
         write_plot(scores, best, plot, metric=_METRICS[unlabeled])
     if output is not None:
@@ -108,8 +115,11 @@ def run(
         write_json({"schema": 2, **figures, "recommended": plan.to_dict()})
         return
     _write_scores(scores, plan, images=len(sources), metric=_METRICS[unlabeled])
-    next_command = f"edgekit predict IMAGE --model {shlex.quote(str(output))} --crops adaptive"
-    write_message(f"wrote {output}; next: {next_command}" if output else _HINT)
+    if output is None:
+        command = this_command("-o", f"{Path(model).stem}-crops.onnx")
+        write_message(f"next: {command}  (writes the model with the recommended adaptive crops)")
+    else:
+        write_next(str(output), [*predict_command(output, data=data), "--crops", "adaptive"])
 
 
 def _check_output(output: Path | None, model: Path | None) -> None:
@@ -189,10 +199,11 @@ def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, images: in
     ]
     write(table(("plan", "views", "time", metric, "vs center (points)", "vs ten (points)"), rows))
     stages = f"{', then '.join(plan.view_names)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
-    write(f"\nrecommended: adaptive crops with a budget of {plan.budget:g} ({stages})")
+    write("")
+    write(paragraph(f"recommended: adaptive crops with a budget of {plan.budget:g} ({stages})"))
     better = better_fixed(scores, next(score for score in scores if score.budget == plan.budget))
     if better is not None:
-        write(f"even more accurate, at {better.time:.2f}x the time: edgekit predict --crops {better.plan}")
+        write(paragraph(f"even more accurate, at {better.time:.2f}x the time: edgekit predict --crops {better.plan}"))
     write_message(
         f"note: {images} images; paired 95% intervals; adaptive crops are judged on images they were not fitted to"
     )

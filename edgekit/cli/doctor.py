@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from edgekit.cli.options import Option
 from edgekit.cli.render import write, write_json
-from edgekit.errors import DISTRIBUTION, EdgekitError, printable
+from edgekit.cli.tables import facts
+from edgekit.errors import DISTRIBUTION, EdgekitError
 
 if TYPE_CHECKING:
     from edgekit.runtime.doctor import Checkup
@@ -37,10 +38,8 @@ def run(json: Annotated[bool, Option("Print one JSON document.")] = False) -> No
 
 
 def _write_checkup(checkup: Checkup) -> None:
-    for name, value in _fact_lines(checkup.facts):
-        write(f"{name:<14}  {printable(value)}")
-    for finding in checkup.findings:
-        write(f"{finding.severity:<14}  {printable(finding.message)}")
+    findings = [(finding.severity, finding.message) for finding in checkup.findings]
+    write(facts([*_fact_lines(checkup.facts), *findings], width=14))
     if not checkup.findings:
         write("no problems found")
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.layout import paragraph
 from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.progress import stage_progress, uncounted_stage
+from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.tables import table
 from edgekit.cli.wrong_files import check_model_files, is_model_file
 from edgekit.errors import EXIT_SOME_FAILED, printable
+from edgekit.stages import step_counter
 
 if TYPE_CHECKING:
     from edgekit.evaluate.evaluation import Comparison, Evaluation, ModelMetrics
@@ -83,10 +86,10 @@ def run(
     """
     from edgekit import dataset
     from edgekit.errors import SpecError, quote
-    from edgekit.evaluate.confusion import never_predicted
     from edgekit.evaluate.evaluation import evaluate
+    from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
     from edgekit.evaluate.predictions import predict_all
-    from edgekit.labels import read_synonyms
+    from edgekit.label_files import read_synonyms
 
     *models, data = models_and_data
     if not models or is_model_file(data):
@@ -96,30 +99,26 @@ def run(
     if report and report.is_dir():  # reported before minutes are spent
         raise SpecError(f"--report must be a file, e.g. {report / 'report.html'} (got the folder {quote(str(report))})")
     evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
-    images = dataset.read(data, split, truth=truth)
-    with progress_bar("evaluating", len(evaluated) * len(images)) as advance:
-        predictions = predict_all(
-            evaluated, images, synonyms=read_synonyms(synonyms), calibrated=not no_calibration, on_image=advance
-        )
+    with uncounted_stage("listing images"):
+        images = dataset.read(data, split, truth=truth)
+    name = Path(data).name or data
     evaluation: AnyEvaluation
-    if images.task == "multi-label":
-        from edgekit.cli.multi_label_tables import write_multi_label
-        from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
-
-        evaluation = evaluate_multi_label(predictions, data=Path(data).name or data)
-        write_json(evaluation.to_dict()) if json else write_multi_label(evaluation)
-    else:
-        evaluation = evaluate(predictions, data=Path(data).name or data)
-        write_json(evaluation.to_dict()) if json else _write_evaluation(evaluation)
-        for metrics in evaluation.models:
-            _warn_of_other_accuracy(metrics)
-            missed = never_predicted(metrics.confusion, metrics.labels)
-            if missed:
-                write_message(f"warning: {metrics.model.name}: {missed}")
+    with stage_progress() as progress:
+        on_image = step_counter(progress, "evaluating", len(evaluated) * len(images))
+        predictions = predict_all(
+            evaluated, images, synonyms=read_synonyms(synonyms), calibrated=not no_calibration, on_image=on_image
+        )
+        progress("computing the metrics", 0, None)
+        is_multi_label = images.task == "multi-label"
+        evaluation = (
+            evaluate_multi_label(predictions, data=name) if is_multi_label else evaluate(predictions, data=name)
+        )
+    _write_evaluation(evaluation, json=json)
     if report:
         from edgekit.report import write_report
 
-        write_report(evaluation, report)
+        with uncounted_stage("writing the report"):
+            write_report(evaluation, report)
         write_message(f"wrote {report}")
     for name, reason in evaluation.unreadable:
         write_message(f"error: {name}: {reason}")
@@ -165,14 +164,39 @@ def _warn_of_other_accuracy(metrics: ModelMetrics) -> None:
         )
 
 
-def _write_evaluation(evaluation: Evaluation) -> None:
+def _write_evaluation(evaluation: AnyEvaluation, *, json: bool) -> None:
+    from edgekit.evaluate.evaluation import Evaluation
+
+    if json:
+        write_json(evaluation.to_dict())
+    if isinstance(evaluation, Evaluation):
+        if not json:
+            _write_tables(evaluation)
+        for metrics in evaluation.models:
+            _warn_of_other_accuracy(metrics)
+            _warn_of_missed_classes(metrics)
+    elif not json:
+        from edgekit.cli.multi_label_tables import write_multi_label
+
+        write_multi_label(evaluation)
+
+
+def _warn_of_missed_classes(metrics: ModelMetrics) -> None:
+    from edgekit.evaluate.confusion import never_predicted
+
+    missed = never_predicted(metrics.confusion, metrics.labels)
+    if missed:
+        write_message(f"warning: {metrics.model.name}: {missed}")
+
+
+def _write_tables(evaluation: Evaluation) -> None:
     unreadable = f", {len(evaluation.unreadable)} more unreadable" if evaluation.unreadable else ""
     write(printable(f"{evaluation.data}: {len(evaluation.images)} images{unreadable}"))
     write("")
     write(table(_METRICS_HEADER, map(_metrics_row, evaluation.models)))
     for comparison in evaluation.comparisons:
         write("")
-        write(printable(_comparison_line(comparison)))
+        write(paragraph(printable(_comparison_line(comparison))))
     if len(evaluation.models) == 1:
         _write_details(evaluation.models[0], evaluation.images.names)
 
@@ -213,18 +237,19 @@ def _write_details(metrics: ModelMetrics, names: tuple[str, ...]) -> None:
         write(f"the {len(shown)} weakest of {len(present)} classes:")
     cells = [(r.label, str(r.images), percent(r.precision), percent(r.recall), percent(r.f1)) for r in shown]
     write(table(("class", "images", "precision", "recall", "F1"), cells))
-    for line in _mistake_lines(metrics, names):
-        write(printable(line))
+    for figure, text in _mistake_lines(metrics, names):
+        write(paragraph(f"{figure}{printable(text)}", indent=" " * len(figure)))
 
 
-def _mistake_lines(metrics: ModelMetrics, names: tuple[str, ...]) -> Iterator[str]:
+def _mistake_lines(metrics: ModelMetrics, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Lines with figures before texts."""
     from edgekit.evaluate.confusion import confused_pairs
 
     labels = metrics.labels
     for number, pair in enumerate(confused_pairs(metrics.confusion)[:_PAIRS_SHOWN]):
-        yield from () if number else ("", "most confused (true -> predicted):")
-        yield f"  {pair.images:>4}  {labels[pair.truth]} -> {labels[pair.predicted]}"
+        yield from () if number else (("", ""), ("", "most confused (true -> predicted):"))
+        yield f"  {pair.images:>4}  ", f"{labels[pair.truth]} -> {labels[pair.predicted]}"
     for number, mistake in enumerate(metrics.mistakes[:_MISTAKES_SHOWN]):
-        yield from () if number else ("", "most confident mistakes:")
+        yield from () if number else (("", ""), ("", "most confident mistakes:"))
         confusion = f"{labels[mistake.truth]} -> {labels[mistake.predicted]}"
-        yield f"  {percent(mistake.probability):>7}  {confusion}  {names[mistake.image]}"
+        yield f"  {percent(mistake.probability):>7}  ", f"{confusion}  {names[mistake.image]}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.next_commands import after_export, predict_command, write_next
 from edgekit.cli.option_values import composite, named_values
 from edgekit.cli.options import Argument, Option, flag_of
-from edgekit.cli.progress import download_progress, progress_bar
+from edgekit.cli.progress import download_progress, stage_progress, uncounted_stage
 from edgekit.cli.render import write, write_json, write_message
 from edgekit.cli.temperature import fit_images, write_metrics
 from edgekit.cli.wrong_files import check_no_image
@@ -76,7 +76,7 @@ def run(
     golden: Annotated[
         int | None,
         Option(
-            "Also write N golden test vectors for verifying ports to other languages.",
+            "Also write N golden vectors, which prove ports to other languages, and NAME.json.",
             least=1,
             default_text="none",
             argument="count",
@@ -97,7 +97,6 @@ def run(
     from edgekit.optional import require
 
     require("onnx", extra="export")
-    from edgekit import dataset
     from edgekit.artifact.paths import require_onnx_path
     from edgekit.export.finalize import Interface
 
@@ -122,7 +121,7 @@ def run(
     }
     options = {name: value for name, value in options.items() if value is not None}
     interface = Interface(batch=_parse_batch(batch), features=features, activation_maps=activation_maps)
-    held_out = dataset.read_held_out(images) if images else None
+    held_out = _read_held_out(images)
     if source.endswith(".onnx"):
         info, parity = _refit(Path(source), output, options=options, interface=interface, images=held_out)
     else:
@@ -131,11 +130,23 @@ def run(
     if json:
         write_json({"schema": 2, "path": str(output), "beside": [str(p) for p in companions], "info": info.to_dict()})
         return
+    _write_export(output, info, parity, companions=companions)
+    is_float = info.precision == "float32"
+    commands = after_export(output, data=images) if is_float else [predict_command(output, data=images)]
+    write_next(str(output), *commands)
+
+
+def _read_held_out(images: Path | None) -> ImageSet | None:
+    from edgekit import dataset
+
+    with uncounted_stage("listing images"):
+        return dataset.read_held_out(images) if images else None
+
+
+def _write_export(output: Path, info: ArtifactInfo, parity: str, *, companions: list[Path]) -> None:
     write(f"{output}: {output.stat().st_size / 1e6:.2f} MB, {len(info.labels)} labels; {parity}")
     write_metrics(info)
-    for path in companions:
-        write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
-    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {shlex.quote(str(output))}")
+    _write_sizes(companions)
 
 
 def _parse_batch(text: str) -> int | None:
@@ -159,7 +170,8 @@ def _refit(
         raise SpecError("--no-temperature needs a checkpoint or weights: none is fitted for an .onnx file")
     if options:
         raise SpecError(f"an .onnx file already contains {', '.join(options)}; leave out {_flags(options)}")
-    info = change_interface(source, output, images=images, interface=interface)
+    with uncounted_stage("comparing the outputs"):
+        info = change_interface(source, output, images=images, interface=interface)
     return info, _logit_difference(info.parity["refit"], "those of the original file")
 
 
@@ -177,7 +189,8 @@ def _convert(
 ) -> tuple[ArtifactInfo, str]:
     from edgekit.optional import require
 
-    require("torch", extra="export")
+    with uncounted_stage("loading PyTorch"):
+        require("torch", extra="export")
     from edgekit.export.pipeline import convert
     from edgekit.export.simplify import describe_simplifier
 
@@ -189,7 +202,7 @@ def _convert(
     else:
         network, info = _from_weights(source, weights, options=options, license=license)
     fit = fit_images(images) if images and fits_temperature else None
-    with progress_bar("measuring", len(images or ()) + len(fit or ()) or None) as advance:
+    with stage_progress() as progress:
         conversion = convert(
             network,
             info,
@@ -197,7 +210,7 @@ def _convert(
             images=images,
             temperature_images=fit,
             interface=interface,
-            on_image=advance,
+            progress=progress,
             on_warning=lambda warning: write_message(f"warning: {warning}"),
             **opset,
         )
@@ -240,13 +253,26 @@ def _from_weights(model: str, weights: str, *, options: dict[str, Any], license:
 
 
 def _write_companions(output: Path, *, golden: int | None, ort: bool, images: ImageSet | None) -> list[Path]:
-    """Write golden vectors and ONNX Runtime's own format, if requested; return the paths of all files."""
+    """Write ONNX Runtime's own format and golden vectors, if requested; return the paths of all files."""
     from edgekit.bundle.golden_vectors import write_golden
 
-    paths = [] if golden is None else list(write_golden(output, count=golden, images=images))
-    if ort:
+    paths, converted = [], output.with_suffix(".ort") if ort else None
+    if converted is not None:
         from edgekit.bundle.onnxruntime_mobile import write_ort
 
-        path = output.with_suffix(".ort")
-        paths += [path, write_ort(output, path, images=images)]
+        with uncounted_stage("converting to .ort"):
+            paths += [converted, write_ort(output, converted, images=images)]
+    if golden is not None:
+        with uncounted_stage("computing golden vectors"):
+            paths += write_golden(output, count=golden, images=images, ort=converted)
     return paths
+
+
+def _write_sizes(paths: Iterable[Path]) -> None:
+    """Print the size of each file; of the JPEGs, which may be many, their number and total."""
+    jpegs = [path for path in paths if path.suffix == ".jpg"]
+    for path in paths:
+        if path not in jpegs:
+            write(f"{path}: {path.stat().st_size / 1e3:.1f} kB")
+    if jpegs:
+        write(f"{jpegs[0].parent}: {len(jpegs)} JPEGs, {sum(path.stat().st_size for path in jpegs) / 1e3:.1f} kB")

@@ -9,14 +9,13 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from edgekit.cli.interruption import EXIT_INTERRUPTED
 from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.render import write_message
 from edgekit.errors import DataWarning, EdgekitError
 
 if TYPE_CHECKING:
     from typing import TextIO
-
-_EXIT_INTERRUPTED = 130
 
 
 def script() -> None:
@@ -56,9 +55,9 @@ def main() -> None:
 
         write_message(f"error: {with_flags(str(error), command=sys.argv[1])}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before or after the work of the command, which acknowledges it and states how to go on
         write_message("interrupted")
-        sys.exit(_EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     except OSError as error:  # most likely of stdout: functions that write files raise EdgekitErrors
         if not isinstance(error, BrokenPipeError):  # a closed pipe is how `head` ends the command
             write_message(f"error: {error}")

@@ -6,7 +6,8 @@ import textwrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.render import percent, signed, table, write, write_json
+from edgekit.cli.render import percent, signed, write, write_json
+from edgekit.cli.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekit.cli.render import percent, signed, table, write
+from edgekit.cli.layout import paragraph
+from edgekit.cli.render import percent, signed, write
+from edgekit.cli.tables import table
 from edgekit.errors import printable
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def write_multi_label(evaluation: MultiLabelEvaluation) -> None:
     write(table(("model", "mAP", "95% interval", "micro F1", "macro F1"), map(_metrics_row, evaluation.models)))
     for comparison in evaluation.comparisons:
         write("")
-        write(printable(_comparison_line(comparison)))
+        write(paragraph(printable(_comparison_line(comparison))))
     if len(evaluation.models) == 1:
         _write_classes(evaluation.models[0])
         _write_mistakes(evaluation.models[0], evaluation.images.names)
@@ -73,4 +75,5 @@ def _write_mistakes(metrics: MultiLabelMetrics, names: tuple[str, ...]) -> None:
             write("\nmost confident mistakes:")
         kind = "missed" if mistake.missed else "not in the image"
         label = metrics.labels[mistake.label]
-        write(printable(f"  {percent(mistake.probability):>7}  {label} ({kind})  {names[mistake.image]}"))
+        figure = f"  {percent(mistake.probability):>7}  "
+        write(paragraph(printable(f"{figure}{label} ({kind})  {names[mistake.image]}"), indent=" " * len(figure)))

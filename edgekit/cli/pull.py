@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.next_commands import predict_command, write_next
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, write, write_message
 
@@ -81,7 +81,7 @@ def _copy_built_in(name: str, built_in: Path, output: Path | None, *, weights: P
         return
     require_onnx_path(output)
     write_atomically(output, read_model(built_in))
-    write_message(f"wrote {output}; next: edgekit predict IMAGE --model {shlex.quote(str(output))}")
+    write_next(str(output), predict_command(output))
 
 
 def _write_built(model: NamedModel, built: BuiltModel, path: Path, spelling: str) -> None:
@@ -92,4 +92,4 @@ def _write_built(model: NamedModel, built: BuiltModel, path: Path, spelling: str
     write(f"{path}: {size}, {info.precision}, {len(info.labels)} labels, license {info.license}")
     if info.metrics:
         write(f"top-1 {percent(info.metrics['top1'])} on {info.metrics['images']} images, measured with these weights")
-    write_message(f"wrote {path}; next: edgekit predict IMAGE --model {shlex.quote(spelling)}")
+    write_next(str(path), predict_command(spelling))

@@ -1,10 +1,9 @@
-"""Output of commands: lines, bars, tables, JSON. stdout is for data, stderr for everything else."""
+"""Output of commands: lines, bars, JSON. stdout is for data, stderr for everything else."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from edgekit.errors import printable
@@ -52,19 +51,3 @@ def percent(share: float | None) -> str:
 def signed(points: float) -> str:
     """Format percentage points with their sign and two decimals; what rounds to zero has no minus sign."""
     return f"{round(points, 2) + 0.0:+.2f}"
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Format rows as columns that are as wide as their widest cell; numbers are right-aligned."""
-    cells = [[printable(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    right = [all(_is_number(row[column]) for row in cells[1:]) and len(cells) > 1 for column in range(len(header))]
-    lines = [
-        "  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)).rstrip()
-        for row in cells
-    ]
-    return "\n".join((lines[0], "  ".join("-" * width for width in widths), *lines[1:]))
-
-
-def _is_number(cell: str) -> bool:
-    return cell == "-" or cell[:1].isdigit()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from edgekit.cli.flag_names import with_flags
+from edgekit.cli.interruption import interrupts_acknowledged, this_command
+from edgekit.cli.next_commands import after_training, write_next
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.progress import progress_bar, training_progress
+from edgekit.cli.progress import download_progress, progress_bar, training_progress, uncounted_stage
 from edgekit.cli.recipe_options import RecipeOptions, recipe_of
 from edgekit.cli.render import percent, write_json, write_message
 from edgekit.cli.typer_options import with_options_of
@@ -70,16 +72,18 @@ def run(
     """
     from edgekit.optional import require
 
-    require("torch", extra="train")
+    with uncounted_stage("loading PyTorch"):
+        require("torch", extra="train")
     from edgekit.hub.imagenet_weights import weights_path
-    from edgekit.train.distributed import check_device
+    from edgekit.train.distributed import check_device, is_first_process
 
     full_recipe = recipe_of(recipe, options)
     check_device(device)
     # First all that can fail at once: reading every image may take long.
     folder = None if preview is not None or find_lr else _run_folder(run, full_recipe, resume=resume)
     if preview is None and full_recipe.weights is not None:
-        weights_path(full_recipe.model, full_recipe.weights)
+        with download_progress() as on_bytes:
+            weights_path(full_recipe.model, full_recipe.weights, on_bytes=on_bytes)
     training, validation = _read_screened(data, full_recipe, allow_leaks=allow_leaks)
     if folder is not None:
         _train(
@@ -92,7 +96,9 @@ def run(
             device=device,
             json=json,
         )
-        _write_next_command(folder / "model.safetensors", data, full_recipe)
+        if is_first_process():
+            model = folder / "model.safetensors"
+            write_next(str(model), *after_training(model, data=data, has_own_split=not full_recipe.val_fraction))
     elif preview is not None:
         from edgekit.train.preview import write_preview
 
@@ -103,22 +109,31 @@ def run(
 
 
 def _read_screened(data: Path, recipe: Recipe, *, allow_leaks: bool) -> tuple[ImageSet, ImageSet]:
-    """Return the readable images for training and validation, after reporting the unreadable ones."""
+    """Return the readable images for training and validation, after reporting the unreadable ones and leaks."""
     from edgekit import dataset
-    from edgekit.dataset.leaks import find_leaks, require_no_leaks
+    from edgekit.dataset.leaks import check_leaks, find_leaks, find_pixel_leaks
     from edgekit.train.distributed import is_first_process
     from edgekit.train.screen_images import screen_images
 
-    halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
-    if not allow_leaks:
-        require_no_leaks(find_leaks(*halves), count=len(halves[1]))
+    with uncounted_stage("listing images"):
+        halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
+        if not allow_leaks:
+            check_leaks(find_leaks(*halves), count=len(halves[1]))  # takes less time than decoding: first
     screened = []
     for name, images in zip(("train", "val"), halves, strict=True):
         with progress_bar(f"checking {name} images", len(images)) as advance:
             screened.append(screen_images(images, recipe.preprocess, max_bad=recipe.max_bad, on_image=advance))
         if is_first_process():
             _write_screening(name, screened[-1])
-    return screened[0].images, screened[1].images
+    training, validation = screened
+    leaks = find_pixel_leaks(
+        training.images,
+        validation.images,
+        fingerprints=(training.fingerprints, validation.fingerprints),
+        color=recipe.preprocess.color,
+    )
+    check_leaks(leaks, count=len(validation.images), allowed=allow_leaks)
+    return training.images, validation.images
 
 
 def _train(
@@ -135,7 +150,7 @@ def _train(
     from edgekit.train.distributed import is_first_process
     from edgekit.train.loop import train
 
-    with training_progress() as on_step:
+    with training_progress() as (on_step, on_stage), interrupts_acknowledged(lambda: _resume_advice(folder)):
         checkpoint = train(
             recipe,
             training,
@@ -145,6 +160,7 @@ def _train(
             workers=workers,
             device=device,
             on_step=on_step,
+            on_stage=on_stage,
             on_epoch=_write_epoch_json if json else functools.partial(_write_epoch, task=training.task),
             on_note=lambda note: write_message(with_flags(note, "train")),
         )
@@ -155,15 +171,18 @@ def _train(
         )
 
 
-def _write_next_command(model: Path, data: Path, recipe: Recipe) -> None:
-    """Print the next command, ready to copy; it measures accuracy on the val images if the data has its own."""
-    from edgekit.train.distributed import is_first_process
+def _resume_advice(folder: Path) -> str:
+    """How to go on after an interrupt."""
+    from edgekit.train.distributed import is_only_process
+    from edgekit.train.run_folder import RunFolder
 
-    images = [] if recipe.val_fraction else ["--images", str(data)]
-    if is_first_process():
-        write_message(
-            f"wrote {model}; next: {shlex.join(['edgekit', 'export', str(model), *images, '-o', 'model.onnx'])}"
-        )
+    if RunFolder(folder).newest_checkpoint(resume=True) is None:
+        return f"no epoch was finished; to start again: {this_command()}"
+    if not is_only_process():
+        return "to continue, run the same torchrun command with --resume"
+    given = sys.argv[1:]
+    run = () if any(word.partition("=")[0] == "--run" for word in given) else ("--run", str(folder))
+    return f"to continue: {this_command(*run, *(() if '--resume' in given else ('--resume',)))}"
 
 
 def _run_folder(run: Path | None, recipe: Recipe, *, resume: bool) -> Path:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from typer.core import DEFAULT_MARKUP_MODE
 
+from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.options import Argument, Option, is_repeated
-from edgekit.cli.outputs import check_outputs
-from edgekit.errors import quote
+from edgekit.cli.outputs import changed_outputs, check_outputs, output_stamps
+from edgekit.errors import listed, quote
 
 _METAVARS = {int: "N", float: "NUMBER", Path: "FILE", bool: ""}
 
@@ -49,12 +50,18 @@ def typer_command(command: Callable[..., None]) -> Callable[..., None]:
     def run(**values: Any) -> None:
         values = {name: tuple(value or ()) if name in repeated else value for name, value in values.items()}
         check_outputs(declarations, values)
-        command(**values)
+        stamps = output_stamps(declarations, values)
+        with interrupts_acknowledged(lambda: f"{_written(changed_outputs(stamps))}; to start again: {this_command()}"):
+            command(**values)
 
     paragraphs = (command.__doc__ or "").split("\n\n")
     run.__doc__ = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     run.__signature__ = inspect.Signature(list(map(_typer_parameter, parameters.values())))  # type: ignore[attr-defined]
     return run
+
+
+def _written(paths: list[str]) -> str:
+    return f"wrote {listed(paths)}" if paths else "nothing was written"
 
 
 def _typer_parameter(parameter: inspect.Parameter) -> inspect.Parameter:

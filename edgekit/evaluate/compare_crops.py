@@ -174,7 +174,13 @@ class PlanScore:
 
 
 def score_plans(
-    predictions: CropPredictions, truth: ClassIndexes | None, *, budgets: Sequence[float], halves: int, seed: int = 0
+    predictions: CropPredictions,
+    truth: ClassIndexes | None,
+    *,
+    budgets: Sequence[float],
+    halves: int,
+    seed: int = 0,
+    on_split: Callable[[], None] = lambda: None,
 ) -> tuple[PlanScore, ...]:
     """Score every fixed plan, then adaptive crops for every budget, all on the same images.
 
@@ -187,6 +193,7 @@ def score_plans(
         budgets: mean numbers of views for adaptive crops.
         halves: number of random splits.
         seed: random seed of the splits.
+        on_split: called after each of the `halves` splits.
 
     Raises:
         DataError: there are fewer than 4 images.
@@ -212,12 +219,18 @@ def score_plans(
         )
 
     fixed = [score(name, None, correct[name], predictions.views[name]) for name in predictions.by_plan]
-    shares, views = _cross_validate(predictions, truth, budgets, halves, seed)
+    shares, views = _cross_validate(predictions, truth, budgets, halves, seed, on_split=on_split)
     return (*fixed, *(score("adaptive", b, shares[n], views[n]) for n, b in enumerate(budgets)))
 
 
 def _cross_validate(
-    predictions: CropPredictions, truth: ClassIndexes | None, budgets: Sequence[float], halves: int, seed: int
+    predictions: CropPredictions,
+    truth: ClassIndexes | None,
+    budgets: Sequence[float],
+    halves: int,
+    seed: int,
+    *,
+    on_split: Callable[[], None],
 ) -> tuple[list[Shares], list[float]]:
     """For each budget, how often each image was predicted correctly (0 to 1), and the mean number of views."""
     target, names = predictions.consensus if truth is None else truth, tuple(VIEW_RULES)
@@ -233,6 +246,7 @@ def _cross_validate(
                 predicted, used = cumulative.stopped_at(plan.with_budget(budget).margin)
                 correct[number, held_out] += predicted == target[held_out]
                 views[number, held_out] += used
+        on_split()
     return list(correct / halves), (views / halves).mean(axis=1).tolist()
 
 

@@ -33,6 +33,7 @@ from edgekit.image.source import Pixels
 from edgekit.labels import check_labels
 from edgekit.preprocess.scores import Floats, Task
 from edgekit.preprocess.spec import Preprocess
+from edgekit.stages import StageProgress, no_progress
 
 # The arithmetic is the same float32, but onnxruntime fuses it differently.
 TOLERANCE = 1e-4
@@ -80,7 +81,7 @@ def adopt(
     images: ImageSet | None = None,
     temperature_images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
-    on_image: Callable[[], None] = lambda: None,
+    progress: StageProgress = no_progress,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Adoption:
     """Convert a third-party classifier to an edgekit model and verify that its predictions are unchanged.
@@ -106,7 +107,7 @@ def adopt(
             `edgekit.evaluate.images_for_temperature` draws them: the calibration error is measured on the others.
             Without them, the probabilities stay those of the source.
         interface: additional outputs, or a fixed batch size.
-        on_image: called after each image of the fit and the accuracy measurement.
+        progress: called with a stage's name, its finished images and all its images; None if it counts none.
         on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
@@ -131,9 +132,9 @@ def adopt(
         ('logits', 1.0)
     """
     _check_arguments(source, path, preprocess, images=images, temperature_images=temperature_images)
+    progress("comparing the outputs", 0, None)
     pixels, origin = parity_pixels(preprocess, images)
-    source = _with_single_output(source, pixels, preprocess, bgr, labels)
-    outputs = _outputs(source, pixels, preprocess, bgr)
+    source, outputs = _with_outputs(source, pixels, preprocess, bgr, labels)
     head = read_head(
         Graph(source.model),
         outputs,
@@ -149,7 +150,7 @@ def adopt(
     with tempfile.TemporaryDirectory() as folder:
         unsimplified, simplified = Path(folder, "adopted.onnx"), Path(folder, "simplified.onnx")
         write_info(completed(wrapped, source.read()), info, unsimplified)
-        simplifier = simplify(unsimplified, simplified, images=images)
+        simplifier = simplify(unsimplified, simplified, images=images, progress=progress)
         info = finalize(
             simplified,
             path,
@@ -157,7 +158,7 @@ def adopt(
             images=images,
             temperature_images=temperature_images,
             interface=interface,
-            on_image=on_image,
+            progress=progress,
             on_warning=on_warning,
         )
     return Adoption(
@@ -193,6 +194,14 @@ def _check_arguments(
             f"{source.name}: the model normalizes uint8 pixels itself, so `mean` must be 0 and `std` 1/255 "
             f"(got {quote(preprocess.mean)} and {quote(preprocess.std)})"
         )
+
+
+def _with_outputs(
+    source: ThirdPartyModel, pixels: Pixels, preprocess: Preprocess, bgr: bool, labels: Sequence[str]
+) -> tuple[ThirdPartyModel, Floats]:
+    """The classifier with only its scores as output, and these scores of the pixels."""
+    source = _with_single_output(source, pixels, preprocess, bgr, labels)
+    return source, _outputs(source, pixels, preprocess, bgr)
 
 
 def _with_single_output(

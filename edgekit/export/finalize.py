@@ -29,6 +29,7 @@ from edgekit.graph.passes.set_batch import set_batch
 from edgekit.image.source import Pixels
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import MAX_FIXED_BATCH, open_session, run_batches
+from edgekit.stages import StageProgress, no_progress, step_counter
 
 # The computation of the logits does not change.
 TOLERANCE = 1e-5
@@ -77,7 +78,7 @@ def finalize(
     images: ImageSet | None = None,
     temperature_images: ImageSet | None = None,
     interface: Interface = DEFAULT_INTERFACE,
-    on_image: Callable[[], None] = lambda: None,
+    progress: StageProgress = no_progress,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> ArtifactInfo:
     """Write the finished model: with the requested interface, a fitted temperature and its measured accuracy.
@@ -92,7 +93,7 @@ def finalize(
             (default: none are fitted). They may be among `images`; the calibration error, or the F1 score, is measured
             on the others.
         interface: batch size and additional outputs.
-        on_image: called after each image of the fit and the accuracy measurement.
+        progress: called with a stage's name, its finished images and all its images.
         on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
@@ -113,9 +114,11 @@ def finalize(
         info = dataclasses.replace(parse_info(model, name=str(path)), parent_sha256=parent_sha256)
         if temperature_images is not None:
             truth = true_labels(temperature_images, info)
+            on_image = step_counter(progress, f"fitting the {_fitted(info)}", len(temperature_images))
             logits = classifier_logits(Classifier(source), temperature_images, on_image=on_image)
             info = with_fitted_scoring(info, logits, truth, on_warning=on_warning)
         if images is not None and images.classes:
+            on_image = step_counter(progress, "measuring the accuracy", len(images))
             accuracy = measure_accuracy(Classifier(with_info(model, info)), images, on_image=on_image)
             metrics = accuracy.to_dict()
             if temperature_images is not None:
@@ -123,6 +126,10 @@ def finalize(
             info = dataclasses.replace(info, metrics=metrics)
     write_info(model, info, path)
     return info
+
+
+def _fitted(info: ArtifactInfo) -> str:
+    return "temperature" if info.task == "single-label" else "thresholds"
 
 
 def change_interface(
@@ -163,7 +170,8 @@ def change_interface(
         parsed = set_batch(parsed, batch=interface.batch)
     changed = model if interface == DEFAULT_INTERFACE else serialized(parsed)
     pixels, origin = parity_pixels(info.preprocess, images)
-    before, after = onnx_logits(model, name=os.fspath(source)), onnx_logits(changed, name="the changed model")
+    before = onnx_logits(model, name=os.fspath(source), target=info.target)
+    after = onnx_logits(changed, name="the changed model", target=info.target)
     parity = measure_parity(before, after, pixels, scoring=info.scoring)
     require_parity(parity, step="changing the batch size or outputs", tolerance=TOLERANCE)
     if interface.activation_maps:

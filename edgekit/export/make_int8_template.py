@@ -29,8 +29,9 @@ from edgekit.preprocess.spec import Preprocess
 from edgekit.quantize.passes.canonicalize import canonicalize
 from edgekit.quantize.quality_gate import Gate
 from edgekit.quantize.schemes import scheme_named
-from edgekit.quantize.search import Trial, quantize
-from edgekit.quantize.targets import target_named
+from edgekit.quantize.search import quantize
+from edgekit.quantize.trials import Trial
+from edgekit.runtime.targets import target_named
 
 SCHEME = "int8"
 TARGET = "x86-avx2"  # its integers are the same on every processor

@@ -15,7 +15,7 @@ from edgekit.preprocess.spec import Preprocess
 from edgekit.train.checkpoint import checkpoint_path, load_checkpoint
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
-from edgekit.zoo.specs import spec_named
+from edgekit.zoo.specs import check_free_arguments, spec_named
 from edgekit.zoo.weights import load_weights
 
 
@@ -73,6 +73,7 @@ def network_from_weights(
         SpecError: the network or one of the arguments is unknown.
         WeightsError: the weights do not fit the network.
     """
+    check_free_arguments(arguments)
     arguments = {**arguments, "in_channels": preprocess.channels}
     network = build(model, **arguments, classes=len(labels))
     load_weights(network, path, model=model, **arguments)

@@ -25,6 +25,7 @@ from edgekit.export.module_config import complete_config, config_notes
 from edgekit.export.simplify import simplify
 from edgekit.preprocess.scores import Task
 from edgekit.preprocess.spec import Preprocess
+from edgekit.stages import StageProgress, no_progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ def convert(
     form: ModuleForm | None = None,
     opset: int | None = None,
     interface: Interface = DEFAULT_INTERFACE,
-    on_image: Callable[[], None] = lambda: None,
+    progress: StageProgress = no_progress,
     on_warning: Callable[[str], None] = lambda warning: None,
 ) -> Conversion:
     """Export, simplify and finalize a network: one self-contained float32 file.
@@ -187,7 +188,7 @@ def convert(
         form: what the network expects and returns (default: RGB channels, and logits for the task in `info`).
         opset: ONNX operator set, 18 or later; by default the lowest that the network needs, for old runtimes.
         interface: batch size and additional outputs.
-        on_image: called after each image of the fit and the accuracy measurement.
+        progress: called with a stage's name, its finished images and all its images; None if it counts none.
         on_warning: called with the reason if `temperature_images` do not determine the temperature.
 
     Returns:
@@ -203,8 +204,9 @@ def convert(
     require_fit_images(temperature_images)
     with tempfile.TemporaryDirectory() as folder:
         exported, simplified = Path(folder, "exported.onnx"), Path(folder, "simplified.onnx")
+        progress("exporting", 0, None)
         export = from_torch(network, info, exported, images=images, form=form, opset=opset)
-        simplifier = simplify(exported, simplified, images=images)
+        simplifier = simplify(exported, simplified, images=images, progress=progress)
         info = finalize(
             simplified,
             path,
@@ -212,7 +214,7 @@ def convert(
             images=images,
             temperature_images=temperature_images,
             interface=interface,
-            on_image=on_image,
+            progress=progress,
             on_warning=on_warning,
         )
     return Conversion(path=path, info=info, parity=export.parity, simplified_by=simplifier, notes=export.notes)

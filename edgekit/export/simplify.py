@@ -21,6 +21,7 @@ from edgekit.graph.large_weights import completed, parse, with_inputs_as_weights
 from edgekit.image.source import Pixels
 from edgekit.preprocess.scores import Floats
 from edgekit.runtime.child_process import run_python
+from edgekit.stages import StageProgress, no_progress
 
 TIME_LIMIT_S = 600
 # Constant folding may change the last bits only.
@@ -33,7 +34,13 @@ _SIMPLIFIERS = {
 }
 
 
-def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, images: ImageSet | None = None) -> str:
+def simplify(
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    images: ImageSet | None = None,
+    progress: StageProgress = no_progress,
+) -> str:
     """Simplify an edgekit model.
 
     The simplifiers are tried in order. The first result with the logits and the batch size of its parent is written; if
@@ -43,6 +50,7 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, im
         source: edgekit model.
         path: file to write.
         images: images to compare the logits on (default: synthetic images).
+        progress: called once with the name of this stage, whose steps are not counted.
 
     Returns:
         The simplifier that was used: "onnxsim", "onnxslim" or "none".
@@ -57,6 +65,7 @@ def simplify(source: str | os.PathLike[str], path: str | os.PathLike[str], *, im
     """
     check_types(str | os.PathLike, source=source, path=path)
     check_types(ImageSet | None, images=images)
+    progress("simplifying", 0, None)
     name, data = os.fspath(source), read_model(source)
     info = parse_info(data, name=name)
     if references(data):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edgekit.stages import StageProgress, no_progress
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -62,10 +64,12 @@ class Callbacks(NamedTuple):
 
     Attributes:
         on_step: called after every step.
+        on_stage: called during other passes over the images: stage, finished images, all images.
         on_epoch: called after every epoch.
         on_note: called with each message for the user.
     """
 
     on_step: Callable[[Progress], None] = _ignore
+    on_stage: StageProgress = no_progress
     on_epoch: Callable[[EpochResult], None] = _ignore
     on_note: Callable[[str], None] = _ignore

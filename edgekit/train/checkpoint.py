@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import WeightsError, check_types, listed, quote
-from edgekit.files import write_atomically
+from edgekit.errors import DataError, SpecError, WeightsError, check_types, listed, quote
+from edgekit.files import check_regular_file, write_atomically
+from edgekit.labels import check_labels
 from edgekit.preprocess.scores import Task
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
@@ -26,7 +26,9 @@ from edgekit.zoo.network import Network
 
 _METADATA_KEY = "edgekit"
 _CHECKSUM = "sha256"
-_FACT_NAMES = dict.fromkeys(("schema", "recipe", "classes", "state")).keys()
+_FACT_TYPES = {"schema": int, "recipe": dict, "classes": list, "state": dict}
+# Enough for 100,000 classes.
+_MAX_CHARACTERS = 8 * 2**20
 SCHEMA = 2
 
 
@@ -58,10 +60,11 @@ class Checkpoint:
         Raises:
             WeightsError: the tensors are not those of the network that the recipe describes.
         """
-        described: dict[str, torch.Size] | None = None
-        # Without memory: a damaged or hostile recipe may describe a network of terabytes.
-        with torch.device("meta"), suppress(TypeError, RuntimeError):  # sizes beyond 64 bits
-            described = {name: tensor.shape for name, tensor in self._build().state_dict().items()}
+        try:
+            with torch.device("meta"):  # without memory: a damaged or hostile recipe may describe terabytes
+                described = {name: tensor.shape for name, tensor in self._build().state_dict().items()}
+        except SpecError as error:
+            raise WeightsError(f"the checkpoint's network cannot be built: {error}") from None
         if described != {name: tensor.shape for name, tensor in self.tensors.items()}:
             raise WeightsError(
                 f"the checkpoint's tensors do not fit its network {self.recipe.model} with {len(self.classes)} classes"
@@ -154,22 +157,27 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             f"{name}: unknown checkpoint schema {quote(document.get('schema'))}; this version of edgekit reads schemas "
             f"up to {SCHEMA}"
         )
-    if document.keys() != _FACT_NAMES:  # for example because the checksum's key is damaged
+    if document.keys() != _FACT_TYPES.keys():  # for example because the checksum's key is damaged
         raise WeightsError(
-            f"{name}: corrupt: the metadata has the entries {quote(list(document))}, not {', '.join(_FACT_NAMES)}"
+            f"{name}: corrupt: the metadata has the entries {quote(list(document))}, not {', '.join(_FACT_TYPES)}"
         )
-    return Checkpoint(
-        recipe=Recipe.from_dict(document["recipe"]),
-        classes=tuple(document["classes"]),
-        tensors=tensors,
-        state=document["state"],
-    )
+    for entry, kind in _FACT_TYPES.items():
+        if not isinstance(document[entry], kind):
+            raise WeightsError(f"{name}: corrupt: {entry} is {quote(document[entry])}")
+    try:
+        recipe = Recipe.from_dict(document["recipe"])
+        classes = check_labels(document["classes"], least=1)
+    except (DataError, SpecError) as error:
+        raise WeightsError(f"{name}: {error}") from None
+    return Checkpoint(recipe=recipe, classes=classes, tensors=tensors, state=document["state"])
 
 
 def _document(name: str, text: str) -> dict[str, Any]:
+    if len(text) > _MAX_CHARACTERS:
+        raise WeightsError(f"{name}: more than {_MAX_CHARACTERS} characters of metadata")
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise WeightsError(f"{name}: corrupt: the metadata is not a JSON object")
@@ -177,6 +185,7 @@ def _document(name: str, text: str) -> dict[str, Any]:
 
 
 def _read(name: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    check_regular_file(name, error=WeightsError)
     try:
         with safe_open(name, framework="pt") as file:
             return file.metadata() or {}, {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

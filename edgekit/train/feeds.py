@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
+from edgekit.stages import StageProgress, no_progress
 from edgekit.train.augmentations.color import ColorAxes, color_axes
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.loader import Batch, epoch_order, evaluation_batches, targets, training_batches
@@ -82,6 +83,7 @@ class FeatureFeed:
         recipe: the recipe; its preprocessing and augmentation matter.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
+        on_stage: called after each batch: stage, finished images, all images.
 
     Raises:
         ImageError: an image cannot be read.
@@ -96,17 +98,18 @@ class FeatureFeed:
         *,
         workers: int,
         process: TrainingProcess,
+        on_stage: StageProgress = no_progress,
     ) -> None:
         preprocess = recipe.preprocess
         body = PixelNetwork(network.body, mean=preprocess.mean, std=preprocess.std)
         body.to(next(network.parameters()).device)
         self._recipe, self._process = recipe, process
         self._labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
-        self._copies = [
-            _augmented_features(body, training, recipe=recipe, copy=copy, workers=workers, process=process)
-            for copy in range(recipe.augment.feature_copies)
-        ] or [_center_crop_features(body, training, recipe=recipe, workers=workers, process=process)]
-        self._val_features = _center_crop_features(body, validation, recipe=recipe, workers=workers, process=process)
+        features = _FeaturePass(body, recipe, workers, process, on_stage)
+        self._copies = [features.augmented(training, copy=copy) for copy in range(recipe.augment.feature_copies)] or [
+            features.center_crops(training, name="train")
+        ]
+        self._val_features = features.center_crops(validation, name="val")
 
     def training(self, epoch: int, first_step: int) -> Iterator[Batch]:
         features = self._copies[epoch % len(self._copies)]
@@ -131,28 +134,52 @@ def pca_axes(images: ImageSet, recipe: Recipe) -> ColorAxes | None:
     return color_axes(images, recipe.preprocess) if recipe.augment.pca_color else None
 
 
-def _center_crop_features(
-    body: nn.Module, images: ImageSet, *, recipe: Recipe, workers: int, process: TrainingProcess
-) -> Tensor:
-    """Features of the center crops: float32 (images, features), in order."""
-    if len(images) < process.world:
-        process = TrainingProcess()  # every process computes all of them
-    batches = evaluation_batches(
-        images, recipe.preprocess, batch_size=_EVALUATION_BATCH, workers=workers, process=process
-    )
-    indexes = process.share(np.arange(len(images)))
-    return _gathered_features(body, batches, indexes=indexes, count=len(images), process=process)
+def counted_batches(batches: Iterable[Batch], stage: str, images: int, *, on_stage: StageProgress) -> Iterator[Batch]:
+    """The same batches; after each, progress is reported.
+
+    Args:
+        batches: batches of a pass over images.
+        stage: name of the pass.
+        images: number of images in all batches together.
+        on_stage: called with the stage, the number of finished images and that of all images.
+    """
+    done = 0
+    on_stage(stage, done, images)
+    for batch in batches:
+        yield batch
+        done += len(batch.labels)
+        on_stage(stage, done, images)
 
 
-def _augmented_features(
-    body: nn.Module, images: ImageSet, *, recipe: Recipe, copy: int, workers: int, process: TrainingProcess
-) -> Tensor:
-    """Features of one augmented copy of each image: float32 (images, features), in order."""
-    recipe = without_mixing(recipe)
-    axes = pca_axes(images, recipe)
-    batches = training_batches(images, recipe, epoch=copy, workers=workers, axes=axes, process=process)
-    indexes = np.concatenate([process.share(step) for step in epoch_order(len(images), recipe, copy)])
-    return _gathered_features(body, batches, indexes=indexes, count=len(images), process=process)
+class _FeaturePass(NamedTuple):
+    """Computes the features of all images with the frozen body."""
+
+    body: nn.Module
+    recipe: Recipe
+    workers: int
+    process: TrainingProcess
+    on_stage: StageProgress
+
+    def center_crops(self, images: ImageSet, *, name: str) -> Tensor:
+        """Features of the center crops: float32 (images, features), in order."""
+        # If there are fewer images than processes, every process computes all of them.
+        process = TrainingProcess() if len(images) < self.process.world else self.process
+        batches = evaluation_batches(
+            images, self.recipe.preprocess, batch_size=_EVALUATION_BATCH, workers=self.workers, process=process
+        )
+        indexes = process.share(np.arange(len(images)))
+        batches = counted_batches(batches, f"features of {name} images", len(indexes), on_stage=self.on_stage)
+        return _gathered_features(self.body, batches, indexes=indexes, count=len(images), process=process)
+
+    def augmented(self, images: ImageSet, *, copy: int) -> Tensor:
+        """Features of one augmented copy of each training image: float32 (images, features), in order."""
+        recipe, process = without_mixing(self.recipe), self.process
+        axes = pca_axes(images, recipe)
+        batches = training_batches(images, recipe, epoch=copy, workers=self.workers, axes=axes, process=process)
+        indexes = np.concatenate([process.share(step) for step in epoch_order(len(images), recipe, copy)])
+        stage = f"features of train images, copy {copy + 1} of {recipe.augment.feature_copies}"
+        batches = counted_batches(batches, stage, len(indexes), on_stage=self.on_stage)
+        return _gathered_features(self.body, batches, indexes=indexes, count=len(images), process=process)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -20,11 +21,14 @@ _ADVICE = {
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
+def stop_requests(on_request: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C into a request to stop; the second one interrupts at once.
 
     Worker processes that are started meanwhile inherit the handler, so they survive a Ctrl-C that the terminal sends to
     the whole process group. Outside the main thread, which alone receives signals, nothing is ever requested.
+
+    Args:
+        on_request: called in this process, in the signal handler, at the first Ctrl-C.
 
     Yields:
         A function that returns whether Ctrl-C has been pressed.
@@ -32,13 +36,15 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    requested = False
+    requested, owner = False, os.getpid()
 
     def request(number: int, frame: FrameType | None) -> None:
         nonlocal requested
         if requested:
             raise KeyboardInterrupt
         requested = True
+        if os.getpid() == owner:
+            on_request()
 
     previous_handler = signal.signal(signal.SIGINT, request)
     try:

@@ -17,10 +17,11 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, check_types
 from edgekit.evaluate.confusion import never_predicted
 from edgekit.plots.training import write_training_plots
+from edgekit.stages import StageProgress, no_progress
 from edgekit.train.callbacks import Callbacks, EpochResult, Progress
 from edgekit.train.checkpoint import Checkpoint, load_checkpoint
 from edgekit.train.distributed import TrainingProcess, training_process
-from edgekit.train.feeds import Feed
+from edgekit.train.feeds import Feed, counted_batches
 from edgekit.train.interrupt import stop_requests, torch_failures_explained
 from edgekit.train.loader import Batch
 from edgekit.train.metrics import EVALUATORS, Evaluator, batch_loss, correct_images
@@ -43,6 +44,7 @@ def train(
     device: str = "cpu",
     evaluate_every: int = 1,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    on_stage: StageProgress = no_progress,
     on_epoch: Callable[[EpochResult], None] = lambda result: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Checkpoint:
@@ -62,6 +64,7 @@ def train(
         device: "cpu", "cuda" or "cuda:NUMBER".
         evaluate_every: number of epochs from one evaluation to the next; the last epoch is always evaluated.
         on_step: called after every step.
+        on_stage: called during other passes over the images: name of the pass, finished images, all images.
         on_epoch: called after every epoch.
         on_note: called with each message for the user.
 
@@ -92,7 +95,7 @@ def train(
     check_same_kind(training, validation)
     with torch_failures_explained(), training_process(device) as (process, process_device):
         steps = checked_steps(training, recipe, process)
-        callbacks = Callbacks(on_step, on_epoch, on_note) if process.writes else Callbacks()
+        callbacks = Callbacks(on_step, on_stage, on_epoch, on_note) if process.writes else Callbacks()
         files = RunFolder(Path(run), writes=process.writes)
         saved = files.checkpoint_to_resume(resume=resume)
         state = initial_state(
@@ -105,7 +108,7 @@ def train(
         elif resume:
             callbacks.on_note(f"{run}: no checkpoint to resume from; starting from the beginning")
         files.write_start(recipe, {"device": process_device, "processes": process.world, "workers": workers})
-        feed = create_feed(state, training, validation, workers=workers, process=process)
+        feed = create_feed(state, training, validation, workers=workers, process=process, on_stage=callbacks.on_stage)
         evaluator = EVALUATORS[state.task](
             classes=len(training.classes), share=process.share(np.arange(len(validation))), images=len(validation)
         )
@@ -144,7 +147,7 @@ class _Loop:
         self.collected: Tensor | None = None
 
     def run(self) -> Checkpoint:
-        with stop_requests() as requested:
+        with stop_requests(self._report_request) as requested:
             self.requested = requested if self.process.world == 1 else lambda: False
             while not self._is_finished():
                 self._run_epoch()
@@ -229,12 +232,14 @@ class _Loop:
         if not self.state.is_finite():
             raise self._divergence_error("a weight is not finite", position.step)
 
+    def _report_request(self) -> None:
+        if self.process.world == 1:  # otherwise torchrun ends all processes
+            self.callbacks.on_note("interrupted; saving after this step (press Ctrl-C again to stop without saving)")
+
     def _stop_if_requested(self) -> None:
         if self.requested():
             self.files.save_last(self.state.checkpoint(), force=True)
-            self.callbacks.on_note(
-                f"interrupted; state saved to {self.files.last}. Run again with `resume` to continue"
-            )
+            self.callbacks.on_note(f"state saved to {self.files.last}; `resume` continues from it")
             raise KeyboardInterrupt
 
     def _run_step(self, batch: Batch) -> tuple[float, int]:
@@ -273,7 +278,9 @@ class _Loop:
 
     def _evaluate(self) -> Tensor:
         """What the evaluator collects of the current network on the validation images."""
-        collected = self.evaluator.collect(self.state.evaluation_network, self.feed.evaluation())
+        images, on_stage = len(self.evaluator.share), self.callbacks.on_stage
+        batches = counted_batches(self.feed.evaluation(), "evaluating", images, on_stage=on_stage)
+        collected = self.evaluator.collect(self.state.evaluation_network, batches)
         return self.process.total(collected.to(self.device)).cpu()
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from edgekit.errors import DataError, SpecError, check_types, quote, unknown
+from edgekit.files import read_regular_file
 from edgekit.hub.imagenet_weights import needed_arguments
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize, check_name
-from edgekit.zoo.specs import spec_named
+from edgekit.zoo.specs import check_free_arguments, spec_named
 
 _Section = TypeVar("_Section")
+_MAX_BYTES = 2**20
 _SECTIONS = ("arguments", "preprocess", "augment", "optimize")
 
 
@@ -58,6 +60,7 @@ class Recipe(Choices):
 
     def __post_init__(self) -> None:
         Choices.__post_init__(self)  # not super(): a slotted dataclass is a second class, which super does not know
+        check_free_arguments(self.arguments)
         self._check_crops()
 
     def _check_crops(self) -> None:
@@ -75,7 +78,7 @@ class Recipe(Choices):
     @property
     def network_arguments(self) -> dict[str, Any]:
         """Arguments to build the network with: `arguments`, and the number of image channels."""
-        return {"in_channels": self.preprocess.channels} | self.arguments
+        return self.arguments | {"in_channels": self.preprocess.channels}
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as JSON-ready values; `from_dict` is the inverse."""
@@ -163,18 +166,14 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
         DataError: the file cannot be read, is not TOML, or has an unknown or misplaced entry.
     """
     check_types(str | os.PathLike, path=path)
+    data = read_regular_file(path, max_bytes=_MAX_BYTES, error=DataError)
     try:
-        with open(path, "rb") as file:
-            values = tomllib.load(file)
+        values = tomllib.loads(data.decode())
         _check_structure(values)
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{os.fspath(path)}: not a TOML file: {error}") from None
     except DataError as error:
         raise DataError(f"{os.fspath(path)}: {error}") from None
-    except ValueError as error:  # a path with a NUL character
-        raise DataError(f"{os.fspath(path)}: cannot be read: {error}") from None
     return values
 
 

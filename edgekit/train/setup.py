@@ -10,6 +10,7 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, check_types, quote
 from edgekit.hub.imagenet_weights import weights_path
 from edgekit.preprocess.scores import Task
+from edgekit.stages import StageProgress, no_progress
 from edgekit.train.distributed import TrainingProcess, check_device
 from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
 from edgekit.train.loader import steps_per_epoch
@@ -62,7 +63,13 @@ def initial_state(
 
 
 def create_feed(
-    state: TrainingState, training: ImageSet, validation: ImageSet, *, workers: int, process: TrainingProcess
+    state: TrainingState,
+    training: ImageSet,
+    validation: ImageSet,
+    *,
+    workers: int,
+    process: TrainingProcess,
+    on_stage: StageProgress = no_progress,
 ) -> Feed:
     """Create the source of batches: cached features if the body is frozen, otherwise images.
 
@@ -72,12 +79,15 @@ def create_feed(
         validation: images to evaluate on.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
+        on_stage: called while features are computed: stage, finished images, all images.
 
     Raises:
         ImageError: an image cannot be read (only features are computed here).
     """
     if state.tuning.body_frozen:
-        return FeatureFeed(state.network, training, validation, state.recipe, workers=workers, process=process)
+        return FeatureFeed(
+            state.network, training, validation, state.recipe, workers=workers, process=process, on_stage=on_stage
+        )
     return ImageFeed(training, validation, state.recipe, workers=workers, process=process)
 
 

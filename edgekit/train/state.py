@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from types import UnionType
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import DataError, listed, quote
+from edgekit.errors import DataError, WeightsError, listed, quote
 from edgekit.preprocess.scores import Task
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
@@ -44,6 +45,13 @@ class Position:
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     images: str = ""
+
+    def __post_init__(self) -> None:
+        kinds: dict[str, type | UnionType] = {"int": int, "float": int | float, "str": str}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if not isinstance(value, kinds.get(str(entry.type), list)):
+                raise TypeError(f"{entry.name} is {quote(value)}")
 
     def add_step(self, *, loss_sum: float, correct: int, seen: int) -> None:
         """Count a finished step; the arguments are those of its images."""
@@ -134,6 +142,7 @@ class TrainingState:
 
         Raises:
             DataError: the checkpoint is from a run with another recipe, other classes or other images.
+            WeightsError: it is not what `checkpoint` returns.
         """
         if saved.recipe != self.recipe or saved.classes != self.classes:
             raise DataError(
@@ -142,11 +151,14 @@ class TrainingState:
         images = self.position.images
         if saved.state.get("images", images) != images:
             raise DataError("the checkpoint to resume from belongs to other images or labels; start a new run instead")
-        self.network.load_state_dict(_with_prefix(saved.tensors, "live."))
-        if self.averaged is not self.network:
-            self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
-        restore_optimizer(self.optimizer, self.network, _with_prefix(saved.tensors, "optimizer."))
-        self.position = Position(**{**saved.state, "images": images})
+        try:
+            self.network.load_state_dict(_with_prefix(saved.tensors, "live."))
+            if self.averaged is not self.network:
+                self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
+            restore_optimizer(self.optimizer, self.network, _with_prefix(saved.tensors, "optimizer."))
+            self.position = Position(**{**saved.state, "images": images})
+        except (KeyError, RuntimeError, TypeError) as error:  # only in files without a checksum
+            raise WeightsError(f"the checkpoint to resume from does not fit its network: {quote(error)}") from None
 
     def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:

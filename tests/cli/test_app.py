@@ -85,4 +85,5 @@ def test_interrupted_command_exits_130(edgekit, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("edgekit.runtime.doctor.check_up", interrupt)
-    assert edgekit("doctor") == (130, "", "interrupted\n")
+    message = "interrupted; nothing was written; to start again: edgekit doctor\n"
+    assert edgekit("doctor") == (130, "", message)

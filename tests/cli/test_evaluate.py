@@ -50,9 +50,14 @@ def test_evaluate_shows_the_calibration_error_with_and_without_the_temperature(e
     assert (first["temperature"], first["uncalibrated_ece"]) == (None, None)
     assert (second["temperature"], second["uncalibrated_ece"]) == (0.5, first["calibration"]["ece"])
     assert second["calibration"]["ece"] < first["calibration"]["ece"]
-    out = edgekit("evaluate", plain, warm, data)[1].splitlines()
-    assert out[2].split()[-7:] == ["ECE", "uncalibrated", "ECE", "best", "temperature", "best", "ECE"]
-    assert (out[4].split()[-4:-2], out[5].split()[-3]) == ([out[5].split()[-3], "-"], out[4].split()[-4])
+    measured, fitted = (part.splitlines() for part in edgekit("evaluate", plain, warm, data)[1].split("\n\n")[1:3])
+    assert measured[0].split()[-3:] == ["ECE", "uncalibrated", "ECE"]
+    assert fitted[0].split() == ["model", "best", "temperature", "best", "ECE"]  # the table continues below
+    ece, uncalibrated = f"{first['calibration']['ece']:.4f}", f"{second['uncalibrated_ece']:.4f}"
+    assert [row.split()[-2:] for row in measured[2:]] == [
+        [ece, "-"],
+        [f"{second['calibration']['ece']:.4f}", uncalibrated],
+    ]
     ignored = json.loads(edgekit("evaluate", warm, data, "--no-calibration", "--json")[1])["models"][0]
     assert (ignored["temperature"], ignored["calibration"]) == (None, first["calibration"])
 

@@ -8,6 +8,7 @@ from made_models import write_tiny
 
 from edgekit import Classifier
 from edgekit.artifact.info import read_info
+from edgekit.files import sha256
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHIP, SEVEN = str(EXAMPLES / "ship.png"), str(EXAMPLES / "seven.png")
@@ -33,7 +34,8 @@ def test_export_from_weights_and_from_a_checkpoint_agree(edgekit, tmp_path):
     code, out, err = edgekit("export", tmp_path / "model.safetensors", "-o", second)
     assert code == 0
     assert "10 labels" in out
-    assert f"next: edgekit predict IMAGE --model {second}" in err
+    assert f"wrote {second}; next: edgekit quantize {second} --calibration DATA\n" in err
+    assert f"then: edgekit predict IMAGE --model {second.with_stem('second-int8')}\n" in err
     probabilities = [Classifier(path).predict(SEVEN).probabilities for path in (first, second)]
     assert probabilities[0].tolist() == probabilities[1].tolist()
     assert (tmp_path / "folder.onnx").read_bytes() == second.read_bytes()
@@ -94,10 +96,13 @@ def test_export_of_a_file_fixes_its_batch_and_writes_golden_vectors_and_ort(edge
         "export", tiny_artifact, "--batch", 2, "--golden", 2, "--format", "ort", "-o", path, "--json"
     )
     document = json.loads(out)
-    beside = ["phone.golden.json", "phone.golden.bin", "phone.ort", "phone.required_operators.config"]
+    beside = ["phone.ort", "phone.required_operators.config", "phone.json", "phone.golden.json", "phone.golden.bin"]
+    beside += ["phone-0.jpg", "phone-1.jpg"]
     assert code == 0
     assert [Path(name).name for name in document["beside"]] == beside
     assert all(Path(name).is_file() for name in document["beside"])
+    golden = json.loads((tmp_path / "phone.golden.json").read_text())
+    assert golden["ort"]["sha256"] == sha256((tmp_path / "phone.ort").read_bytes())
     code, _, err = edgekit("predict", SHIP, "--model", tmp_path / "phone.ort")
     assert (code, err.count("\n")) == (4, 1)
     assert "--trusted" in err

@@ -5,10 +5,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-from made_models import write_tiny
+from made_malformed import malformed_graphs
+from made_models import refused_models, tiny_info, write_tiny
 from made_plain import LABELS, plain_model
 
 from edgekit import Classifier
+from edgekit.artifact.info import write_info
 from edgekit.zoo.specs import SPECS
 
 
@@ -117,8 +119,32 @@ def test_inspect_a_third_party_file_shows_what_cannot_be_used(edgekit, plain):
 def test_inspect_refuses_files_that_are_no_models(mistake, tmp_path):
     (tmp_path / "text.onnx").write_text("text")
     assert mistake("inspect", tmp_path / "text.onnx")[0] == 4
+    write_info(b"\x12\x01x", tiny_info(), tmp_path / "no-graph.onnx")
+    assert (
+        "no-graph.onnx: not an ONNX file: it states no IR version" in mistake("inspect", tmp_path / "no-graph.onnx")[1]
+    )
     (tmp_path / "empty").mkdir()
     assert "contains no .onnx file" in mistake("inspect", tmp_path / "empty")[1]
+
+
+@pytest.mark.parametrize("options", [[], ["--layers"]])
+def test_inspect_refuses_every_hostile_model_in_one_line(edgekit, tmp_path, options):
+    """Cyclic graphs, graphs without nodes, shapes or operator sets, nested subgraphs, old and unknown versions."""
+    models = {f"malformed-{number}": model for number, model in enumerate(malformed_graphs())}
+    models |= {name: model for name, model, _ in refused_models() if name.startswith(("if", "loop", "function"))}
+    for name, model in models.items():
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+        code, _, err = edgekit("inspect", tmp_path / f"{name}.onnx", *options)
+        assert code in (0, 4)
+        if code:
+            assert (len(err.splitlines()), f"{name}.onnx: " in err) == (1, True), err
+
+
+def test_inspect_an_empty_file_says_so(mistake, tmp_path):
+    (tmp_path / "empty.onnx").touch()
+    for options in ([], ["--layers"], ["--mobile"], ["--json"]):
+        code, line = mistake("inspect", tmp_path / "empty.onnx", *options)
+        assert (code, line.endswith("the file is empty\n")) == (4, True)
 
 
 def test_inspect_a_network(edgekit):

@@ -13,6 +13,7 @@ from PIL import Image
 
 from edgekit import Classifier
 from edgekit.artifact.info import read_info, write_info
+from edgekit.runtime.targets import target_named, this_machine
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,38 @@ def test_quantize_shows_every_trial_and_exits_6_when_the_gate_refuses(network, p
             [sys.executable, "-m", "edgekit", *map(str, command)], cwd=tmp_path, capture_output=True, text=True
         )
         assert "did not pass the quality gate" in shown.stdout + shown.stderr
+
+
+def test_quantize_for_a_device_shows_no_speed_and_how_to_measure_it(network, photos, tmp_path):
+    model = copied(network, tmp_path)
+    data = ("--calibration", photos, "--truth", photos.parent / "truth.csv", "--samples", 10, "--max-drop", 100)
+    device = "raspberry-pi-5" if this_machine().name != "arm64" else "x86"
+    name = target_named(device).name
+    done = edgekit("quantize", model, *data, "--target", device, "-o", tmp_path / "other.onnx")
+    assert (done.returncode, read_info(tmp_path / "other.onnx").target) == (0, name)
+    header, _, float32, int8 = done.stdout.splitlines()[:4]
+    assert "speedup" in header
+    assert " ms" not in header
+    assert float32.split()[:2] == ["float32", "100.00%"]
+    assert "not measured here" in int8
+    lines = done.stderr.splitlines()
+    assert f"note: {device} is the target {name}" in lines
+    assert "speed is not measured here, and --min-speedup not checked: the model is for" in done.stderr
+    assert f"wrote {tmp_path / 'other.onnx'} (int8 for {name}); next: edgekit predict" in done.stderr
+    kit = f"edgekit bundle {tmp_path / 'other.onnx'} --for python --bench -o other-kit"
+    assert lines[-1] == f"its speed on the device: {kit}"
+
+
+def test_quantize_for_a_browser_claims_no_speed(network, photos, tmp_path):
+    model = copied(network, tmp_path)
+    options = ("--calibration", photos, "--samples", 10, "--target", "browser", "--min-agreement", 0, "--json")
+    done = edgekit("quantize", model, *options)
+    document = json.loads(done.stdout)
+    assert [trial["recipe"] for trial in document["tried"]] == ["int8-weights"]
+    assert (document["target"], document["tried"][0]["latency"]) == ("web", None)
+    assert done.stderr.splitlines()[-1] == "its speed on the device: bench.html of that bundle"
+    inspected = edgekit("inspect", tmp_path / "network-int8.onnx").stdout
+    assert "by int8-weights for web" in " ".join(inspected.split())
 
 
 def test_verify_a_model_with_itself_and_with_another(network, photos, tmp_path):

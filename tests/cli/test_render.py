@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgekit.cli.render import bar, percent, signed, table
+from edgekit.cli.render import bar, percent, signed
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,3 @@ def test_bar_grows_in_eighths_of_a_character():
     lengths = [len(bar(share / 192)) for share in range(193)]
     assert lengths == sorted(lengths)
     assert (bar(0.0), bar(1 / 192), bar(1.0)) == ("", "▏", "█" * 24)
-
-
-def test_table_aligns_numbers_right_and_escapes_control_characters():
-    lines = table(("name", "ms"), [("a\x1b", "1.5"), ("bb", "10.25")]).splitlines()
-    assert lines == ["name      ms", "-----  -----", "a\\x1b    1.5", "bb     10.25"]

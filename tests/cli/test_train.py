@@ -30,17 +30,23 @@ def test_train_prints_a_summary_first_and_the_next_command_last(train, bars, tmp
     lines = err.splitlines()
     assert lines[0] == "train: 60 images in 2 classes (30 bar, 30 line); sizes 28x28 to 28x28, mean 28x28; 0 unreadable"
     assert lines[1].startswith("val: 20 images")
-    assert "top-1" in lines[-2]
     model = tmp_path / "run" / "model.safetensors"
-    assert lines[-1].endswith(f"next: edgekit export {model} --images {bars} -o model.onnx")
+    assert "top-1" in lines[-4]
+    assert lines[-3:] == [
+        f"wrote {model}; next: edgekit export {model} --images {bars} -o model.onnx",
+        f"then: edgekit quantize model.onnx --calibration {bars}",
+        f"then: edgekit predict {bars} --model model-int8.onnx",
+    ]
 
 
 def test_train_prints_a_next_command_that_can_be_copied(train, bars, tmp_path):
     shutil.rmtree(bars / "val")
     _, _, err = train(bars, *SMALL, "--val-fraction", "0.2", "--run", tmp_path / "my run")
-    command = shlex.split(err.splitlines()[-1].partition("next: ")[2])
+    export, quantize, _ = err.splitlines()[-3:]
+    command = shlex.split(export.partition("next: ")[2])
     # Without --images: all of them, most of which it was trained on, would measure its accuracy.
     assert command == ["edgekit", "export", str(tmp_path / "my run" / "model.safetensors"), "-o", "model.onnx"]
+    assert quantize.endswith(" --no-temperature")
 
 
 def test_train_reports_wrong_options_before_it_reads_images(train, bars, tmp_path):
@@ -132,8 +138,27 @@ def test_train_refuses_val_images_that_are_training_images(train, bars, tmp_path
     assert "1 of 21 val images are also training images" in err
     assert "'val/bar/copy.png' = 'train/bar/" in err
     assert "set --allow-leaks to accept that" in err
-    options = ("--allow-leaks", "--preview", tmp_path / "preview.png")
-    assert train(bars, *SMALL, *options)[0] == 0
+    with Image.open(bars / "val/bar/copy.png") as image:
+        image.save(bars / "val/bar/copy.bmp")
+    (bars / "val/bar/copy.png").unlink()
+    code, _, err = train(bars, *SMALL, "--run", tmp_path / "run")
+    assert code == 1
+    assert "1 of 21 val images are also training images" in err
+    assert "'val/bar/copy.bmp' = 'train/bar/" in err
+    code, _, err = train(bars, *SMALL, "--allow-leaks", "--preview", tmp_path / "preview.png")
+    assert code == 0
+    assert "warning: 1 of 21 val images are also training images" in err
+
+
+def test_train_writes_plots_and_tables_for_any_class_name(train, bars, tmp_path):
+    for split in ("train", "val"):
+        (bars / split / "bar").rename(bars / split / r"$\frac$")
+        (bars / split / "line").rename(bars / split / "=1+1")
+    code, _, err = train(bars, *SMALL, "--epochs", "1", "--run", tmp_path / "run")
+    assert code == 0, err
+    assert Image.open(tmp_path / "run/confusion.png").width > 200
+    rows = (tmp_path / "run/confusion.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == [r"$\frac$", "'=1+1"]
 
 
 def test_train_names_classes_that_are_never_predicted(train, bars, tmp_path):
@@ -196,7 +221,7 @@ def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
         ),
         (("--model", "lenet5", "--optimizer", "sdg"), 2, "did you mean sgd"),
         (("--model", "lenet5", "--argument", "dropout"), 2, "NAME=VALUE"),
-        (("--recipe", "nowhere.toml"), 1, "cannot be read"),
+        (("--recipe", "nowhere.toml"), 1, "nowhere.toml: cannot be opened"),
     ],
 )
 def test_train_reports_a_mistake_in_one_line(train, bars, tmp_path, options, code, message):

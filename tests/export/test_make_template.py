@@ -30,7 +30,7 @@ from edgekit.preprocess.spec import Preprocess
 from edgekit.quantize import Gate, quality_gate, quantize
 from edgekit.quantize.schemes import scheme_named
 from edgekit.quantize.split_data import calibration_and_held_out
-from edgekit.quantize.targets import target_named
+from edgekit.runtime.targets import target_named
 
 TEMPLATES = Path(__file__).parents[2] / "models" / "templates"
 NETWORK = "efficientnet_lite0"

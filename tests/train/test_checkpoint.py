@@ -1,12 +1,18 @@
 """Checkpoints that are damaged, old or written to a full disk."""
 
 import copy
+import dataclasses
 import json
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from made_checkpoints import hostile_checkpoints
 
 from edgekit.errors import EdgekitError, WeightsError
+from edgekit.export.networks import network_from_checkpoint
 from edgekit.files import sha256
 from edgekit.train.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, save_checkpoint
 from edgekit.train.loop import train
@@ -47,15 +53,57 @@ def test_load_checkpoint_reads_old_files_without_a_checksum(tmp_path, lenet_reci
 
 
 @pytest.mark.parametrize(
-    ("classes", "arguments"),
-    [(3_000_000, {}), (10, {"width_mult": 1e5}), (10, {"width_mult": 1e30}), (9, {})],
+    ("classes", "arguments", "message"),
+    [
+        (1_000_000, {}, "do not fit its network mobilenet_v2 with 1000000 classes"),
+        (3_000_000, {}, "cannot be built: `classes` must be an integer from 1 to 1000000"),
+        (10, {"width_mult": 8}, "do not fit its network"),
+        (10, {"width_mult": 1e30}, "cannot be built: `width_mult` must be a number from 0.001 to 10"),
+        (9, {}, "do not fit its network mobilenet_v2 with 9 classes"),
+    ],
 )
-def test_network_refuses_a_checkpoint_that_describes_another_network(classes, arguments):
+def test_network_refuses_a_checkpoint_that_describes_another_network(classes, arguments, message):
     tensors = build("mobilenet_v2", classes=10, width_mult=0.1).state_dict()
     recipe = Recipe.from_dict({"model": "mobilenet_v2", "arguments": {"width_mult": 0.1} | arguments})
     checkpoint = Checkpoint(recipe=recipe, classes=tuple(map(str, range(classes))), tensors=tensors)
-    with pytest.raises(WeightsError, match=f"do not fit its network mobilenet_v2 with {classes} classes"):
+    with pytest.raises(WeightsError, match=message):
         checkpoint.network()
+
+
+HARMLESS = {"schema-7", "state-4", "state-6"}  # of a schema that equals 1, and of facts that nothing needs
+
+
+def test_network_of_a_hostile_checkpoint_is_refused_in_one_line(tmp_path):
+    """Those without a checksum, as old files are. None may allocate what it describes, or take long."""
+    for name, data in hostile_checkpoints():
+        (tmp_path / name).write_bytes(data)
+        start = time.process_time()
+        try:
+            network_from_checkpoint(tmp_path / name, license="CC0-1.0")
+        except EdgekitError as error:
+            assert len(str(error).splitlines()) == 1, name  # noqa: PT017
+        else:
+            assert Path(name).stem in HARMLESS
+        assert time.process_time() - start < 5, name
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda saved: {"state": saved.state | {"epoch": "one"}}, "epoch is 'one'"),
+        (lambda saved: {"state": saved.state | {"unknown": 1}}, "unexpected keyword argument 'unknown'"),
+        (lambda saved: {"tensors": {}}, "Missing key"),
+        (lambda saved: {"tensors": {**saved.tensors, "optimizer.x/y": torch.zeros(1)}}, "'y'"),
+    ],
+)
+def test_train_refuses_to_resume_from_a_checkpoint_that_does_not_fit(
+    tmp_path, lenet_recipe, training, validation, change, reason
+):
+    run(tmp_path, lenet_recipe(), training, validation)
+    saved = load_checkpoint(tmp_path / "last.safetensors")
+    save_checkpoint(tmp_path / "last.safetensors", dataclasses.replace(saved, **change(saved)))
+    with pytest.raises(WeightsError, match=f"does not fit its network: .*{reason}"):
+        run(tmp_path, lenet_recipe(), training, validation, resume=True)
 
 
 def test_checkpoint_path_finds_the_model_of_a_finished_run(tmp_path):

@@ -85,7 +85,10 @@ def test_train_saves_and_exits_130_at_ctrl_c(tmp_path, image_folder):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
-    assert "interrupted; state saved to" in stderr
+    assert "interrupted; saving after this step" in stderr
+    assert "state saved to" in stderr
+    assert stderr.splitlines()[-1].startswith("interrupted; to continue: edgekit train ")
+    assert stderr.splitlines()[-1].endswith(" --resume")
     assert load_checkpoint(tmp_path / "last.safetensors").state["epoch"] >= 1
 
 

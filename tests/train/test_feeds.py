@@ -44,3 +44,16 @@ def test_feature_feed_caches_different_augmented_copies(lenet_recipe, weights, t
     feed = create_feed(state, *task, workers=0, process=TrainingProcess())
     assert len(feed._copies) == 2
     assert not torch.equal(feed._copies[0], feed._copies[1])
+
+
+def test_feature_feed_reports_its_progress(lenet_recipe, weights, task):
+    recipe = lenet_recipe(weights=str(weights), tune="head", augment={"feature_copies": 2})
+    state = initial_state(recipe, task[0].classes, device="cpu")
+    reports = []
+    create_feed(state, *task, workers=0, process=TrainingProcess(), on_stage=lambda *report: reports.append(report))
+    stages = list(dict.fromkeys(stage for stage, _, _ in reports))
+    assert stages == [f"features of train images, copy {copy} of 2" for copy in (1, 2)] + ["features of val images"]
+    assert [report for report in reports if report[1] == report[2]] == [
+        *((stage, len(task[0]), len(task[0])) for stage in stages[:2]),
+        (stages[2], len(task[1]), len(task[1])),
+    ]
