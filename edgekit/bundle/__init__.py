@@ -1,1 +1,1 @@
-"""Writes what ships beside a model file: golden vectors, a model card, and files for onnxruntime on phones."""
+"""Writes what ships with a model: bundles for platforms, golden vectors, a model card, files for phones."""

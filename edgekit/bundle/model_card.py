@@ -11,7 +11,9 @@ from typing import Any
 from edgekit.artifact.info import ArtifactInfo, read_info
 from edgekit.artifact.sidecar import read_sidecar
 from edgekit.errors import DataError
+from edgekit.files import read_regular_file, write_atomically
 
+_MAX_BYTES = 2**20  # of about.toml
 _SINGLE_LABEL_FIGURES = {"top-1": "top1", "top-5": "top5"}
 _REQUIRED = ("title", "summary", "data", "data_license", "limits")
 
@@ -41,10 +43,10 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
     if not models:
         raise DataError(f"{folder}: no .onnx file; a model card describes at least one")
     sections = [f"# {about['title']}", about["summary"], _table(models), _usage(models[0][0])]
-    sections += [_speed(path) for path, _ in models if "latency" in read_sidecar(path)]
+    sections += [_speed(path) for path, _ in models if read_sidecar(path).get("latency")]
     sections += [_input(models[0][1]), _training(folder.name, models[0][1]), _provenance(about, models)]
     card = folder / "card.md"
-    card.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    write_atomically(card, ("\n\n".join(sections) + "\n").encode())
     return card
 
 
@@ -61,9 +63,10 @@ def read_about(folder: Path) -> dict[str, Any]:
         DataError: the file cannot be read, or a required value is missing.
     """
     path = folder / "about.toml"
+    data = read_regular_file(path, max_bytes=_MAX_BYTES, error=DataError)
     try:
-        about = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        about = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: {error}") from None
     missing = [name for name in _REQUIRED if not isinstance(about.get(name), str)]
     if missing:

@@ -155,7 +155,8 @@ def write_ort(source: str | os.PathLike[str], path: str | os.PathLike[str], *, i
     check_model(model, name=name)
     pixels, origin = parity_pixels(info.preprocess, images)
     converted = _convert(model, name)
-    before, after = onnx_logits(model, name=name), onnx_logits(converted, name=str(path), ort_format=True)
+    before = onnx_logits(model, name=name, target=info.target)
+    after = onnx_logits(converted, name=str(path), ort_format=True)
     parity = measure_parity(before, after, pixels, scoring=info.scoring)
     require_parity(parity, step="converting to .ort", tolerance=TOLERANCE[info.precision])
     measured = {"ort": parity.to_dict() | {"on": origin}}

@@ -9,7 +9,22 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from edgekit import __version__
-from edgekit.cli import adopt, bench, crops, doctor, evaluate, export, inspect, models, pull, quantize, train, verify
+from edgekit.cli import (
+    adopt,
+    bench,
+    bundle,
+    crops,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    models,
+    pull,
+    quantize,
+    train,
+    verify,
+)
+from edgekit.cli.interruption import EXIT_INTERRUPTED
 from edgekit.cli.predict import command as predict
 from edgekit.cli.typer_options import typer_command
 from edgekit.errors import SpecError, quote, unknown
@@ -22,6 +37,7 @@ COMMANDS = {  # in the order of --help
     "adopt": adopt,
     "quantize": quantize,
     "verify": verify,
+    "bundle": bundle,
     "predict": predict,
     "evaluate": evaluate,
     "crops": crops,
@@ -29,7 +45,6 @@ COMMANDS = {  # in the order of --help
     "inspect": inspect,
     "doctor": doctor,
 }
-_EXIT_INTERRUPTED = 130
 
 
 def _without_types(params: list[Any]) -> list[Any]:
@@ -79,7 +94,7 @@ def run() -> None:
         code = app(None if len(sys.argv) > 1 else ["--help"], prog_name="edgekit", standalone_mode=False)
     except typer.TyperException as error:
         raise SpecError(_usage_message(error)) from None
-    if code == _EXIT_INTERRUPTED:  # how typer ends a command that was interrupted
+    if code == EXIT_INTERRUPTED:  # how typer ends a command that was interrupted
         raise KeyboardInterrupt
     sys.exit(code)
 

@@ -1,5 +1,9 @@
 """The .ort format, the operators of a reduced build, and what accelerators support."""
 
+import dataclasses
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -7,10 +11,21 @@ from made_models import CROP, LABELS, tiny_info, tiny_logits, tiny_model, write_
 from made_plain import plain_model
 
 from edgekit import Classifier
+from edgekit.artifact.info import write_info
+from edgekit.bundle import onnxruntime_mobile
+from edgekit.bundle.golden_vectors import write_golden
 from edgekit.bundle.onnxruntime_mobile import provider_reports, provider_source, write_ort
+from edgekit.dataset import ImageSet
 from edgekit.errors import ArtifactError, ParityError, SpecError
+from edgekit.export.parity_inputs import sample_sources
 from edgekit.files import sha256
 from edgekit.hub.built_in import built_in_models
+from edgekit.quantize.candidates import CandidateBuilder
+from edgekit.quantize.float_source import read_float_source
+from edgekit.quantize.pixel_cache import PixelCache
+from edgekit.quantize.search import schemes_for
+from edgekit.runtime.targets import TARGETS
+from edgekit.stages import no_progress
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, *CROP, 3), np.uint8)
 
@@ -55,6 +70,38 @@ def test_write_ort_converts_int8_files(tmp_path):
     digit = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1), np.uint8)
     assert "QLinearConv" in operators
     np.testing.assert_allclose(Classifier(path, trusted=True).logits(digit), Classifier(source).logits(digit), atol=0.5)
+
+
+@pytest.fixture(scope="module")
+def drawn() -> ImageSet:
+    sources, names = sample_sources(None, 16)
+    return ImageSet((), sources, names, (0,) * len(sources))
+
+
+def quantized(target: str, images: ImageSet, path: Path) -> Path:
+    """MobileNetV2 for a target: deep enough that float kernels for some layers change the logits."""
+    source = read_float_source(built_in_models()["mobilenet_v2-cifar10"])
+    with PixelCache(images, source.info.preprocess) as pixels:
+        builder = CandidateBuilder(source.model, pixels, target=TARGETS[target], progress=no_progress)
+        data = builder.build(schemes_for(source.model, TARGETS[target])[0])
+    parity = {"quantize": {"target": target}}
+    write_info(data, dataclasses.replace(source.info, precision="int8", parity=parity), path)
+    return path
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_golden_vectors_agree_with_the_ort_file_of_the_same_export(drawn, tmp_path, monkeypatch, target):
+    monkeypatch.setattr(onnxruntime_mobile, "_required_operators_config", lambda *of: "")  # takes most of the time
+    model = quantized(target, drawn, tmp_path / "model.onnx")
+    write_ort(model, tmp_path / "model.ort")
+    _, document, pixels, *_ = write_golden(model, count=8)
+    golden = json.loads(document.read_text(encoding="utf-8"))
+    expected = np.array([vector["logits"] for vector in golden["vectors"]], np.float32)
+    batch = np.frombuffer(pixels.read_bytes(), np.uint8).reshape(golden["input"]["shape"])
+    with Classifier(tmp_path / "model.ort", trusted=True) as classifier:
+        logits = np.concatenate([classifier.logits(image[None]) for image in batch])
+    # A file for the web computes in float32, whose sums depend on their order.
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4 if target == "web" else 0)
 
 
 def test_write_ort_writes_nothing_if_the_logits_change(tmp_path, monkeypatch):
