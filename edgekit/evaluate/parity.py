@@ -48,7 +48,14 @@ class Parity:
         }
 
 
-def onnx_logits(model: bytes | Path, *, name: str, ort_format: bool = False, prepacking: bool = True) -> LogitsFunction:
+def onnx_logits(
+    model: bytes | Path,
+    *,
+    name: str,
+    ort_format: bool = False,
+    prepacking: bool = True,
+    target: str | None = None,
+) -> LogitsFunction:
     """The function that a model file computes.
 
     Images run one at a time, or in batches of the model's fixed batch size.
@@ -58,6 +65,7 @@ def onnx_logits(model: bytes | Path, *, name: str, ort_format: bool = False, pre
         name: name of the file, for error messages.
         ort_format: the file is in onnxruntime's own format, written by edgekit a moment ago.
         prepacking: whether weights are rearranged for speed, which needs memory.
+        target: as of `open_session`.
 
     Returns:
         A function from uint8 (N, height, width, channels) pixels to (N, classes) logits. It raises ArtifactError if
@@ -66,7 +74,7 @@ def onnx_logits(model: bytes | Path, *, name: str, ort_format: bool = False, pre
     Raises:
         ArtifactError: onnxruntime cannot load the model.
     """
-    session = open_session(model, name=name, ort_format=ort_format, prepacking=prepacking)
+    session = open_session(model, name=name, ort_format=ort_format, prepacking=prepacking, target=target)
     batch = fixed_batch(session) or 1
 
     def logits(pixels: Pixels) -> Floats:

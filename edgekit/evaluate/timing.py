@@ -17,12 +17,14 @@ from edgekit.evaluate.intervals import Interval, median_interval
 from edgekit.evaluate.predictions import EvaluatedModel
 from edgekit.image.source import ImageSource, Pixels
 from edgekit.runtime.run_limits import run
+from edgekit.runtime.targets import is_timed_here
 
 if TYPE_CHECKING:
     import onnxruntime as ort
 
 Seconds = npt.NDArray[np.float64]  # of each call: (rounds, calls per round)
 
+TIMING_ROUNDS = 15  # of two models
 _WARMUP_CALLS = 3
 _MAX_CALLS = 200  # of one function in a round
 _SPEED_IMAGES, _SPEED_ROUNDS = 4, 11
@@ -31,7 +33,7 @@ _SPEED_IMAGES, _SPEED_ROUNDS = 4, 11
 def time_in_turn(
     functions: Sequence[Callable[[], object]],
     *,
-    rounds: int = 15,
+    rounds: int = TIMING_ROUNDS,
     round_s: float = 0.1,
     on_round: Callable[[], None] = lambda: None,
 ) -> list[Seconds]:
@@ -107,7 +109,12 @@ class PairedLatency:
 
 
 def paired_latency(
-    baseline: ort.InferenceSession, other: ort.InferenceSession, pixels: Pixels, *, threads: int
+    baseline: ort.InferenceSession,
+    other: ort.InferenceSession,
+    pixels: Pixels,
+    *,
+    threads: int,
+    on_round: Callable[[], None] = lambda: None,
 ) -> PairedLatency:
     """Time two sessions in turn, in rounds of about 0.1 s.
 
@@ -116,9 +123,11 @@ def paired_latency(
         other: session of the model to compare.
         pixels: uint8 (1, height, width, channels).
         threads: intra-op threads of both sessions, for the record.
+        on_round: called after each of the TIMING_ROUNDS rounds.
     """
     feed = {"pixels": pixels}
-    first, second = time_in_turn([partial(run, session, ["logits"], feed) for session in (baseline, other)])
+    functions = [partial(run, session, ["logits"], feed) for session in (baseline, other)]
+    first, second = time_in_turn(functions, on_round=on_round)
     baseline_ms, other_ms = (float(np.median(seconds)) * 1e3 for seconds in (first, second))
     return PairedLatency(
         baseline_ms=baseline_ms, other_ms=other_ms, speedup=speedup(first, second).value, threads=threads
@@ -131,25 +140,36 @@ class PredictionSpeed:
 
     Attributes:
         median_ms: median milliseconds per image, from file to label.
-        speedup: how many times as fast the model is as the first one.
+        speedup: how many times as fast the model is as the first one; None if the first one is not measured here.
     """
 
     median_ms: float
-    speedup: Interval
+    speedup: Interval | None
 
 
-def prediction_speeds(models: Sequence[EvaluatedModel], images: ImageSet) -> tuple[PredictionSpeed, ...]:
+def prediction_speeds(models: Sequence[EvaluatedModel], images: ImageSet) -> tuple[PredictionSpeed | None, ...]:
     """Time the models in turn, from file to label, on a few images.
 
     Args:
         models: the models.
         images: readable images, of which 4 are used.
+
+    Returns:
+        The speed of each model; None for those that this machine cannot time (`is_timed_here`).
     """
     sources = images.sample(_SPEED_IMAGES, seed=0).sources
-    timings = time_in_turn([partial(_predict_all, model, sources) for model in models], rounds=_SPEED_ROUNDS)
+    timed = [number for number, model in enumerate(models) if is_timed_here(model.classifier.info.target)]
+    functions = [partial(_predict_all, models[number], sources) for number in timed]
+    timings = dict(zip(timed, time_in_turn(functions, rounds=_SPEED_ROUNDS), strict=True))
+    first = timings.get(0)
     return tuple(
-        PredictionSpeed(median_ms=float(np.median(seconds)) * 1e3 / len(sources), speedup=speedup(timings[0], seconds))
-        for seconds in timings
+        PredictionSpeed(
+            median_ms=float(np.median(timings[number])) * 1e3 / len(sources),
+            speedup=None if first is None else speedup(first, timings[number]),
+        )
+        if number in timings
+        else None
+        for number in range(len(models))
     )
 
 

@@ -1,6 +1,6 @@
 """Quantizes a model: smaller and faster files, written only if they pass a quality gate.
 
-Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a target processor (`targets`):
+Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a target processor (`runtime.targets`):
 
 1. `float_source` reads the model in float32, except for layers that are int8 already (`integer_layers`).
 2. The images are split into calibration and held-out images (`split_data`), decoded and cropped once (`pixel_cache`).
@@ -22,11 +22,11 @@ _HOMES = {
     "Gate": "quality_gate",
     "HeldOutResult": "quality_gate",
     "Scheme": "schemes",
-    "Target": "targets",
-    "Trial": "search",
+    "Target": ".runtime.targets",
+    "Trial": "trials",
     "quantize": "search",
     "scheme_named": "schemes",
-    "target_named": "targets",
+    "target_named": ".runtime.targets",
 }
 
 __all__ = [*_HOMES]
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from edgekit.quantize.quality_gate import HeldOutResult as HeldOutResult
     from edgekit.quantize.schemes import Scheme as Scheme
     from edgekit.quantize.schemes import scheme_named as scheme_named
-    from edgekit.quantize.search import Trial as Trial
     from edgekit.quantize.search import quantize as quantize
-    from edgekit.quantize.targets import Target as Target
-    from edgekit.quantize.targets import target_named as target_named
+    from edgekit.quantize.trials import Trial as Trial
+    from edgekit.runtime.targets import Target as Target
+    from edgekit.runtime.targets import target_named as target_named
 else:
     export_lazily(__name__, _HOMES, extra="onnx")

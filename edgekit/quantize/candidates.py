@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from onnx import ModelProto
 
-from edgekit.graph.index import Graph
+from edgekit.graph.index import Graph, is_depthwise
 from edgekit.graph.passes.clean import serialized
 from edgekit.preprocess.scoring import SINGLE_LABEL, Scoring
 from edgekit.quantize.calibrate import (
@@ -25,29 +25,28 @@ from edgekit.quantize.passes.group_stem import group_stem
 from edgekit.quantize.passes.insert_qdq import insert_qdq, quantized_tensors
 from edgekit.quantize.passes.store_dense_int8 import store_dense_int8
 from edgekit.quantize.passes.store_float16 import store_float16
+from edgekit.quantize.passes.store_weights_int8 import store_weights_int8
 from edgekit.quantize.pixel_cache import PixelCache
 from edgekit.quantize.ranges import Calibrator, Range, needs_histogram, tensor_ranges
 from edgekit.quantize.schemes import Scheme
 from edgekit.quantize.sensitivity import layer_sensitivities
-from edgekit.quantize.targets import Target
 from edgekit.quantize.weight_format import WeightFormat
-
-# Called with the name of the stage, the number of finished steps and the total number of steps.
-StageProgress: TypeAlias = Callable[[str, int, int], None]
+from edgekit.runtime.targets import Target
+from edgekit.stages import StageProgress, step_counter
 
 _SENSITIVITY_IMAGES = 8
+# The passes of the schemes that compute in float32, by how they store weights.
+_STORES = {"int8-weights": store_weights_int8, "dense-int8": store_dense_int8, "float16": store_float16}
 
 
-def step_counter(progress: StageProgress, stage: str, total: int) -> Callable[[], None]:
-    """Return a function that reports progress; call it after each of the stage's `total` steps."""
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        progress(stage, done, total)
-
-    return step
+def depthwise_layers(model: ModelProto) -> set[str]:
+    """The names of the depthwise layers of a float network with named nodes."""
+    graph = Graph(model)
+    return {
+        node.name
+        for node in graph.layers()
+        if (weights := graph.weights(node)) is not None and is_depthwise(node, weights.shape)
+    }
 
 
 class _FloatForm(NamedTuple):
@@ -98,10 +97,8 @@ class CandidateBuilder:
         """
         if scheme.storage == "unchanged":
             return serialized(self._model)
-        if scheme.storage == "dense-int8":
-            return serialized(store_dense_int8(self._model))
-        if scheme.storage == "float16":
-            return serialized(store_float16(self._model))
+        if scheme.storage in _STORES:
+            return serialized(_STORES[scheme.storage](self._model))
         model = canonical = expand_hard_swish(canonicalize(self._model))
         form = self._form(scheme)
         if form.equalized:
@@ -112,6 +109,8 @@ class CandidateBuilder:
         ranges = self._ranges_of(model, form, scheme.calibrator)
         weight_format = self._weight_format(per_channel=scheme.per_channel)
         float_nodes = self._most_sensitive(canonical, scheme.keep_float)
+        if self._target.float_depthwise:
+            float_nodes |= depthwise_layers(canonical)
         if scheme.correct_bias:
             model = correct_bias(model, statistics=statistics, weight_format=weight_format, float_nodes=float_nodes)
         model = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=float_nodes)
@@ -153,6 +152,7 @@ class CandidateBuilder:
                 ranges=self._ranges_of(model, _FloatForm(), "minmax"),
                 weight_format=self._weight_format(per_channel=True),
                 images=self._images.first(_SENSITIVITY_IMAGES),
+                target=self._target.name,
                 scoring=self._scoring,
                 on_layer=counter,
             )

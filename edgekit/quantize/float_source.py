@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
+from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model
 from edgekit.errors import ArtifactError
 from edgekit.evaluate.parity import measure_parity, onnx_logits, require_parity
@@ -18,6 +19,8 @@ from edgekit.image.source import Pixels
 from edgekit.quantize.integer_layers import LayerCounts, layer_counts
 from edgekit.quantize.passes.dequantize_weights import dequantize_weights
 from edgekit.quantize.passes.widen_float16 import widen_float16
+from edgekit.runtime.loaded_model import LoadedModel
+from edgekit.runtime.session import DEFAULT_OPTIONS
 
 # Relative to the largest logit. The weights are the same, but float16 arithmetic rounds to 11 bits in every layer.
 TOLERANCE = 0.05
@@ -56,7 +59,9 @@ class FloatSource:
         """
         if self.float32 is self.data:
             return self
-        before, after = onnx_logits(self.data, name=self.name), onnx_logits(self.float32, name="the float32 network")
+        target = self.info.target  # of layers that are int8 already
+        before = onnx_logits(self.data, name=self.name, target=target)
+        after = onnx_logits(self.float32, name="the float32 network", target=target)
         parity = measure_parity(before, after, np.concatenate(list(images)), scoring=self.info.scoring)
         require_parity(parity, step="converting to float32", tolerance=TOLERANCE)
         measured = {_STEP: parity.to_dict() | {"on": "given images"}}
@@ -84,12 +89,15 @@ def read_float_source(path: str | os.PathLike[str]) -> FloatSource:
         path: edgekit model in float32, float16 or int8, or with layers in several of these.
 
     Raises:
-        ArtifactError: not an edgekit model, or it has a fixed batch size above 1, or an opset below 13.
+        ArtifactError: not an edgekit model, or it cannot run, has a fixed batch size above 1, or an opset below 13.
     """
     name, data = os.fspath(path), read_model(path)
     info = parse_info(data, name=name)
+    check_model(data, name=name)
     parsed = onnx.load_from_string(data)
-    _check_form(parsed, name)
+    _check_opset(parsed, name)
+    LoadedModel(data, DEFAULT_OPTIONS, name=name)  # else what is below might raise for a graph that cannot run
+    _check_batch(parsed, name)
     converted = dequantize_weights(widen_float16(parsed))
     is_same = converted.SerializeToString(deterministic=True) == parsed.SerializeToString(deterministic=True)
     return FloatSource(
@@ -102,12 +110,15 @@ def read_float_source(path: str | os.PathLike[str]) -> FloatSource:
     )
 
 
-def _check_form(model: ModelProto, name: str) -> None:
+def _check_opset(model: ModelProto, name: str) -> None:
     opset = max((entry.version for entry in model.opset_import if not entry.domain), default=0)
     if opset < _MIN_OPSET:
         raise ArtifactError(
             f"{name}: quantization needs opset {_MIN_OPSET} or later (got {opset}); export the model with a newer opset"
         )
+
+
+def _check_batch(model: ModelProto, name: str) -> None:
     batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     if batch > 1:
         raise ArtifactError(

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgekit.artifact.info import ArtifactInfo, write_info
+from edgekit.artifact.info import ArtifactInfo, with_info, write_info
 from edgekit.bench.peak_memory import peak_memory_bytes
 from edgekit.errors import SpecError, must_be
 from edgekit.evaluate.accuracy import AnyAccuracy, accuracy_from, points_lost, points_lost_interval, true_labels
 from edgekit.evaluate.intervals import Interval
 from edgekit.evaluate.parity import Parity, compare_logits, divergence, rounded_up
-from edgekit.evaluate.timing import PairedLatency, paired_latency
-from edgekit.image.source import Pixels
+from edgekit.evaluate.timing import TIMING_ROUNDS, PairedLatency, paired_latency
 from edgekit.preprocess.scores import Floats
 from edgekit.quantize.pixel_cache import PixelCache
-from edgekit.runtime.classifier import Classifier
-from edgekit.runtime.session import SessionOptions, open_session
+from edgekit.runtime.loaded_model import LOGITS, LoadedModel
+from edgekit.runtime.session import DEFAULT_OPTIONS, SessionOptions, open_session
+from edgekit.stages import StageProgress, step_counter
 
 THREADS = (1, 2)
 # Even interleaved, two runs of the same file differ by this much on a shared machine.
@@ -35,7 +35,7 @@ class Gate:
     """The limits that a candidate must keep to pass.
 
     `max_drop` applies if the held-out images have labels, `min_agreement` and `max_divergence` if they have none;
-    `min_speedup` always applies.
+    `min_speedup` applies if the candidate is for this machine.
 
     Args:
         max_drop: largest accuracy drop, in percentage points of top-1; of a multi-label model, of mAP.
@@ -78,7 +78,7 @@ class HeldOutResult:
         child: accuracy of the candidate; None if the images have no labels.
         parity: differences between the logits, and the share of images with the same predicted labels.
         divergence: mean KL divergence of the candidate's probabilities from the parent's, in nats.
-        latencies: latency of both on this machine, with 1 and with 2 threads.
+        latencies: latency of both on this machine, with 1 and 2 threads; empty if the candidate is for another one.
         size_bytes: size of the candidate's file.
         memory_bytes: peak memory of a process that predicts with it; None if the system does not report it.
     """
@@ -108,9 +108,9 @@ class HeldOutResult:
         return None if self.parent is None or self.child is None else points_lost_interval(self.parent, self.child)
 
     @property
-    def speedup(self) -> float:
-        """Speed relative to the parent on one thread: 2.0 is twice as fast."""
-        return self.latencies[0].speedup
+    def speedup(self) -> float | None:
+        """Speed relative to the parent on one thread: 2.0 is twice as fast; None if it is not measured here."""
+        return self.latencies[0].speedup if self.latencies else None
 
     def evidence(self) -> dict[str, Any]:
         """The figures that are written into the model file: those measured on the images, which are reproducible."""
@@ -125,9 +125,12 @@ class HeldOutResult:
         }
 
     def costs(self) -> dict[str, Any]:
-        """The figures that are written to the JSON sidecar: timings and memory, which differ from run to run."""
+        """The figures that are written to the JSON sidecar: timings and memory, which differ from run to run.
+
+        `latency` is None if it is not measured here.
+        """
         return {
-            "latency": self.latencies[0].to_dict(),
+            "latency": self.latencies[0].to_dict() if self.latencies else None,
             **{f"latency_{latency.threads}_threads": latency.to_dict() for latency in self.latencies[1:]},
             "peak_memory_bytes": self.memory_bytes,
         }
@@ -151,7 +154,7 @@ def gate_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
         The limits that it misses; empty if it passes.
     """
     failures = _unlabeled_failures(result, gate) if result.drop is None else _labeled_failures(result, gate)
-    if result.speedup < gate.min_speedup * (1 - _SPEED_NOISE):
+    if result.speedup is not None and result.speedup < gate.min_speedup * (1 - _SPEED_NOISE):
         message = (
             f"runs at {result.speedup:.2f}x the speed of its parent on this machine "
             f"(`min_speedup` requires {gate.min_speedup:g})"
@@ -190,49 +193,67 @@ def _unlabeled_failures(result: HeldOutResult, gate: Gate) -> list[Failure]:
     return failures
 
 
+class ModelFile(NamedTuple):
+    """A model file in memory.
+
+    Attributes:
+        data: its bytes, with any metadata.
+        info: the metadata that it is to have.
+        name: what messages call it.
+    """
+
+    data: bytes
+    info: ArtifactInfo
+    name: str
+
+
 class HeldOutEvaluator:
     """Compares candidates with their parent, whose logits are computed once.
 
     Args:
-        parent: bytes of the parent's model file.
+        parent: the parent.
         held_out: images to compare on.
-        info: the parent's metadata.
-        on_image: called after each image that the parent predicts.
+        is_timed: whether candidates are timed: not if they are for another machine.
+        progress: called after each step of a measurement.
     """
 
     def __init__(
-        self, parent: bytes, held_out: PixelCache, *, info: ArtifactInfo, on_image: Callable[[], None] = lambda: None
+        self,
+        parent: ModelFile,
+        held_out: PixelCache,
+        *,
+        is_timed: bool = True,
+        progress: StageProgress = lambda stage, done, total: None,
     ) -> None:
-        self._parent, self._held_out, self._scoring = parent, held_out, info.scoring
+        self._parent, self._held_out, self._scoring = parent, held_out, parent.info.scoring
+        self._is_timed, self._progress = is_timed, progress
         images = held_out.images
-        self._truth = true_labels(images, info) if images.classes else None
-        self._parent_logits = cached_logits(parent, held_out, info=info, on_image=on_image)
+        self._truth = true_labels(images, parent.info) if images.classes else None
+        counter = step_counter(progress, "running the parent", len(held_out))
+        self._parent_logits = cached_logits(parent, held_out, on_image=counter)
 
-    def evaluate(
-        self, candidate: bytes, info: ArtifactInfo, *, on_image: Callable[[], None] = lambda: None
-    ) -> HeldOutResult:
+    def evaluate(self, candidate: ModelFile, name: str) -> HeldOutResult:
         """Measure a candidate.
 
         Args:
-            candidate: bytes of the candidate.
-            info: metadata of its file.
-            on_image: called after each image that it predicts.
+            candidate: the candidate.
+            name: what the progress calls it.
 
         Returns:
             Its accuracy, parity, latencies, size and memory.
         """
-        logits = cached_logits(candidate, self._held_out, info=info, on_image=on_image)
+        counter = step_counter(self._progress, f"evaluating {name}", len(self._held_out))
+        logits = cached_logits(candidate, self._held_out, on_image=counter)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "candidate.onnx")
-            write_info(candidate, info, path)
+            write_info(candidate.data, candidate.info, path)
             size, memory = path.stat().st_size, peak_memory_bytes(path)
-        pixels = next(iter(self._held_out))
         return HeldOutResult(
             parent=self._accuracy(self._parent_logits),
             child=self._accuracy(logits),
             parity=compare_logits(self._parent_logits, logits, scoring=self._scoring),
             divergence=divergence(self._parent_logits, logits, scoring=self._scoring),
-            latencies=tuple(self._latency(candidate, pixels, threads) for threads in THREADS),
+            latencies=self._latencies(candidate, name) if self._is_timed else (),
             size_bytes=size,
             memory_bytes=memory,
         )
@@ -242,31 +263,28 @@ class HeldOutEvaluator:
             return None
         return accuracy_from(self._truth, self._scoring.probabilities(logits), self._scoring)
 
-    def _latency(self, candidate: bytes, pixels: Pixels, threads: int) -> PairedLatency:
-        parent_session, candidate_session = (
-            open_session(model, name="the model", options=SessionOptions(threads=threads))
-            for model in (self._parent, candidate)
-        )
-        return paired_latency(parent_session, candidate_session, pixels, threads=threads)
+    def _latencies(self, candidate: ModelFile, name: str) -> tuple[PairedLatency, ...]:
+        pixels, latencies = next(iter(self._held_out)), []
+        counter = step_counter(self._progress, f"timing {name}", len(THREADS) * TIMING_ROUNDS)
+        for threads in THREADS:
+            parent_session, session = (
+                open_session(model.data, name=model.name, options=SessionOptions(threads=threads))
+                for model in (self._parent, candidate)
+            )
+            latencies.append(paired_latency(parent_session, session, pixels, threads=threads, on_round=counter))
+        return tuple(latencies)
 
 
-def cached_logits(
-    model: bytes, images: PixelCache, *, info: ArtifactInfo, on_image: Callable[[], None] = lambda: None
-) -> Floats:
-    """The logits (N, classes) of a model, computed by a Classifier as an application would.
+def cached_logits(model: ModelFile, images: PixelCache, *, on_image: Callable[[], None] = lambda: None) -> Floats:
+    """The logits (N, classes) of a model, computed as a Classifier computes them.
 
     Args:
-        model: bytes of the model.
+        model: the model.
         images: the images.
-        info: metadata of its file.
         on_image: called after each image.
     """
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.onnx")
-        write_info(model, info, path)
-        with Classifier(path) as classifier:
-            for pixels in images:
-                rows.append(classifier.logits(pixels))
-                on_image()
+    rows, loaded = [], LoadedModel(with_info(model.data, model.info), DEFAULT_OPTIONS, name=model.name)
+    for pixels in images:
+        rows.append(loaded.run(LOGITS, pixels))
+        on_image()
     return np.concatenate(rows)

@@ -9,7 +9,7 @@ from edgekit.artifact.info import Precision
 from edgekit.errors import SpecError, unknown
 from edgekit.quantize.ranges import Calibrator
 
-Storage: TypeAlias = Literal["integers", "dense-int8", "float16", "unchanged"]
+Storage: TypeAlias = Literal["integers", "int8-weights", "dense-int8", "float16", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +18,9 @@ class Scheme:
 
     Attributes:
         name: name of the scheme, as in `edgekit quantize --scheme`.
-        storage: "integers" computes with 8-bit weights and activations. "dense-int8" stores the weights of large fully
-            connected layers in 8 bits and "float16" all weights in 16 bits; both compute in float32. "unchanged" stores
-            nothing anew.
+        storage: "integers" computes with 8-bit weights and activations. "int8-weights" stores all weights in 8 bits,
+            "dense-int8" those of large fully connected layers, and "float16" all weights in 16 bits; these compute in
+            float32. "unchanged" stores nothing anew.
         per_channel: use one weight scale per output channel, not one per layer.
         calibrator: how the ranges of the activations follow from their statistics.
         equalize: run `passes.equalize` first.
@@ -56,8 +56,11 @@ SEARCH_ORDER = (
     Scheme(name="dense-int8", storage="dense-int8"),
     Scheme(name="float16", storage="float16"),
 )
+# The first to be tried where integers are hardly faster than float32; elsewhere it is slow, so it is used only by name.
+INT8_WEIGHTS = Scheme(name="int8-weights", storage="int8-weights")
 # Used only if asked for by name: one scale for a whole layer ruins the accuracy of depthwise networks.
 _BY_NAME = (
+    INT8_WEIGHTS,
     Scheme(name="int8-uncorrected"),
     Scheme(name="int8-per-tensor", per_channel=False),
     Scheme(name="int8-per-tensor-equalized", per_channel=False, equalize=True, correct_bias=True),

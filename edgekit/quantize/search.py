@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from onnx import ModelProto
 
@@ -19,49 +16,23 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, QualityGateError, check_types
 from edgekit.evaluate.temperature import require_disjoint, require_fit_images
 from edgekit.files import sha256
-from edgekit.quantize.candidates import CandidateBuilder, StageProgress, step_counter
+from edgekit.graph.passes.name_nodes import name_nodes
+from edgekit.quantize.candidates import CandidateBuilder, depthwise_layers
 from edgekit.quantize.float_source import FloatSource, read_float_source
 from edgekit.quantize.passes.store_dense_int8 import dense_share
 from edgekit.quantize.pixel_cache import PixelCache, check_calibration
-from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, HeldOutResult, gate_failures
-from edgekit.quantize.schemes import SEARCH_ORDER, UNCHANGED, Scheme
-from edgekit.quantize.targets import Target, this_machine
+from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, ModelFile
+from edgekit.quantize.schemes import INT8_WEIGHTS, SEARCH_ORDER, UNCHANGED, Scheme
 from edgekit.quantize.temperature import with_scoring
+from edgekit.quantize.trials import Trial, best_trial, judged_trial, refusal
 from edgekit.runtime.cpu import machine
+from edgekit.runtime.targets import TARGETS, Target, is_measured_here, this_machine
+from edgekit.stages import StageProgress, step_counter
 
 # The scheme for fully connected layers is tried if they contain at least this fraction of the weights.
 _MIN_DENSE_SHARE = 0.5
 _FEW_HELD_OUT = 100
 _CONVERSION_IMAGES = 16
-# Candidates that pass with at least this fraction of the best speedup count as equally fast; the most accurate wins.
-_EQUAL_SPEED = 0.95
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """The outcome of trying one scheme.
-
-    Attributes:
-        scheme: the scheme.
-        result: its candidate compared with the parent on the held-out images.
-        failures: the limits of the gate that the candidate misses, as text; empty if it passes.
-        excess: by how much it misses them in total, in percentage points of accuracy and percent of the speed.
-    """
-
-    scheme: Scheme
-    result: HeldOutResult
-    failures: tuple[str, ...]
-    excess: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the candidate passes the gate."""
-        return not self.failures
-
-    def to_dict(self) -> dict[str, Any]:
-        """The scheme, its figures and its failures, ready for JSON."""
-        figures = self.result.evidence() | self.result.costs() | {"size_bytes": self.result.size_bytes}
-        return {"recipe": self.scheme.name, **figures, "failures": list(self.failures)}
 
 
 def quantize(
@@ -82,9 +53,10 @@ def quantize(
     on_warning: Callable[[str], None] = lambda warning: None,
     progress: StageProgress = lambda stage, done, total: None,
 ) -> Trial:
-    """Quantize a model and verify its accuracy and speed; if no scheme passes the gate, nothing is written.
+    """Quantize a model and verify its accuracy, and its speed if it is for this machine.
 
-    The figures of the written model are stored in its metadata, its timings in the JSON sidecar beside it.
+    If no scheme passes the gate, nothing is written. The figures of the written model are stored in its
+    metadata, its timings in the JSON sidecar beside it.
 
     A float16 model is converted to float32 first. Of a model with layers in int8, the others are quantized. One that is
     int8 throughout can only be compared with the model that it was made from: name that as `against`.
@@ -102,8 +74,8 @@ def quantize(
             Without them, the temperature of `source` is kept, if it has one.
         against: float32 model that the result is compared with, if not `source`. Use it when `source` replaces that
             model, e.g. with activations that are faster in int8. Must have the same labels, preprocessing and task.
-        schemes: schemes to try, in order (default: `schemes_for` the network).
-        target: processor to build for (default: this machine's).
+        schemes: schemes to try, in order (default: `schemes_for` the network and the target).
+        target: processor to build for (default: this machine's). The speed of models for another one is not measured.
         gate: limits that a candidate must keep to pass.
         try_all: try all schemes and write the best candidate that passes, rather than the first.
         allow_worse: if no candidate passes, write the closest one, marked as worse in its metadata.
@@ -141,59 +113,102 @@ def quantize(
     check_types(Gate, gate=gate)
     check_types(Target | None, target=target)
     require_new_path(source, path)
-    original = read_float_source(source)
-    info, target, schemes = original.info, target or this_machine(), _schemes(original, schemes, against)
-    parent = original.float32 if against is None else _read_reference(against, info)
+    original, target = read_float_source(source), target or this_machine()
+    schemes, parent = _schemes(original, schemes, against, target), _parent(original, against)
     require_fit_images(temperature_images, calibration=calibration)
     require_disjoint(calibration=calibration, held_out=held_out)
     with (
-        _cached(calibration, info, stage="reading calibration images", progress=progress) as calibration_pixels,
-        _cached(held_out, info, stage="reading held-out images", progress=progress) as held_out_pixels,
+        _cached(calibration, original.info, stage="reading calibration images", progress=progress) as ranging,
+        _cached(held_out, original.info, stage="reading held-out images", progress=progress) as judging,
     ):
-        for warning in (*check_calibration(calibration_pixels, info.preprocess), *_check_held_out(held_out_pixels)):
+        for warning in (*check_calibration(ranging, original.info.preprocess), *_check_held_out(judging)):
             on_warning(warning)
-        original = original.with_measured_conversion(held_out_pixels.first(_CONVERSION_IMAGES))
-        for note in original.notes():
+        original = original.with_measured_conversion(judging.first(_CONVERSION_IMAGES))
+        candidates = _Candidates(original, ranging, target=target, progress=progress)
+        for note in (*original.notes(), *candidates.notes()):
             on_note(note)
-        counter = step_counter(progress, "running the parent", len(held_out_pixels))
-        evaluator = HeldOutEvaluator(parent, held_out_pixels, info=info, on_image=counter)
-        builder = CandidateBuilder(
-            original.model, calibration_pixels, target=target, scoring=info.scoring, progress=progress
-        )
+        evaluator = HeldOutEvaluator(parent, judging, is_timed=candidates.are_timed, progress=progress)
         trials: list[Trial] = []
         for scheme in schemes:
-            candidate, child = builder.build(scheme), _child_info(original, scheme, calibration_pixels)
-            counter = step_counter(progress, f"evaluating {scheme.name}", len(held_out_pixels))
-            trials.append(_trial(scheme, evaluator.evaluate(candidate, child, on_image=counter), gate))
+            trials.append(judged_trial(scheme, evaluator.evaluate(candidates.build(scheme), scheme.name), gate))
             on_trial(trials[-1])
             if trials[-1].passed and not try_all:
                 break
-        best = _best_trial(trials)
+        best = best_trial(trials)
         if not best.passed and not allow_worse:
-            raise QualityGateError(_gate_message(best, len(trials)))
-        if best is not trials[-1]:  # rebuild it, which gives the same bytes: keeping all candidates would fill memory
-            candidate = builder.build(best.scheme)
-        child = _child_info(original, best.scheme, calibration_pixels)
-    child = _with_evidence(child, best, target, None if against is None else sha256(parent))
+            raise QualityGateError(refusal(best, count=len(trials)))
+        written = _with_evidence(candidates.build(best.scheme), best, None if against is None else sha256(parent.data))
     if temperature_images is not None:
-        with _cached(temperature_images, info, stage="reading images of the fit", progress=progress) as fit:
-            judged, accuracy = held_out_pixels.images, best.result.child
-            child = with_scoring(child, candidate, fit, judged=judged, accuracy=accuracy, on_warning=on_warning)
-    write_info(candidate, child, Path(path))
+        with _cached(temperature_images, written.info, stage="reading images of the fit", progress=progress) as fit:
+            written = with_scoring(
+                written, fit, judged=judging.images, accuracy=best.result.child, on_warning=on_warning
+            )
+    write_info(written.data, written.info, Path(path))
     write_sidecar(path, {**best.result.costs(), "machine": machine()})
     return best
 
 
-def schemes_for(model: ModelProto) -> list[Scheme]:
+class _Candidates:
+    """The candidates of one source for one target.
+
+    Attributes:
+        are_timed: whether their speed can be measured on this machine.
+    """
+
+    def __init__(self, source: FloatSource, images: PixelCache, *, target: Target, progress: StageProgress) -> None:
+        self._source, self._images, self._target = source, images, target
+        self._builder = CandidateBuilder(
+            source.model, images, target=target, scoring=source.info.scoring, progress=progress
+        )
+        self._last: tuple[Scheme, ModelFile] | None = None
+        own = None if source.layers.float32 else source.info.target  # nothing changes what it was made for
+        self.are_timed = is_measured_here(TARGETS.get(own or "", target))
+
+    def build(self, scheme: Scheme) -> ModelFile:
+        """The candidate of a scheme. Only the last one is kept, because all of them would fill memory."""
+        if self._last is None or self._last[0] is not scheme:
+            data, info = self._builder.build(scheme), self._info(scheme)
+            self._last = scheme, ModelFile(data, info, f"{self._source.name} as {scheme.name}")
+        return self._last[1]
+
+    def notes(self) -> list[str]:
+        """What is not measured, and why."""
+        if self.are_timed:
+            return []
+        machines = f"the model is for {self._target.name}, this machine is {this_machine().name}"
+        return [f"speed is not measured here, and `min_speedup` not checked: {machines}"]
+
+    def _info(self, scheme: Scheme) -> ArtifactInfo:
+        """The metadata of the candidate's file, without what will be measured."""
+        source, parity = self._source, dict(self._source.info.parity)
+        if scheme.storage == "integers" or self._target.float_depthwise:
+            parity["quantize"] = {"target": self._target.name}
+        calibration = {"images": len(self._images), "sha256": self._images.sha256, "method": scheme.calibrator}
+        return dataclasses.replace(
+            source.info,
+            precision="int8" if source.layers.integer else scheme.precision,
+            parent_sha256=sha256(source.data),
+            calibration=calibration if scheme.storage == "integers" else source.info.calibration,
+            parity=parity,
+        )
+
+
+def schemes_for(model: ModelProto, target: Target) -> list[Scheme]:
     """The schemes worth trying on this float network, in order."""
     is_dense = dense_share(model) >= _MIN_DENSE_SHARE
-    return [scheme for scheme in SEARCH_ORDER if is_dense or scheme.storage != "dense-int8"]
+    schemes = [scheme for scheme in SEARCH_ORDER if is_dense or scheme.storage != "dense-int8"]
+    if target.float_depthwise:
+        # Integers gain little in a network of depthwise layers; in others they gain most, and float16 least.
+        schemes.insert(0 if depthwise_layers(name_nodes(model)) else -1, INT8_WEIGHTS)
+    return schemes
 
 
-def _schemes(source: FloatSource, requested: Sequence[Scheme] | None, against: object) -> Sequence[Scheme]:
+def _schemes(
+    source: FloatSource, requested: Sequence[Scheme] | None, against: object, target: Target
+) -> Sequence[Scheme]:
     """The schemes to try."""
     if source.layers.float32 or not source.layers.integer:
-        return requested or schemes_for(source.model)
+        return requested or schemes_for(source.model, target)
     if requested or against is None:
         raise DataError(
             f"{source.name}: nothing to quantize: all {source.layers.integer} layers are int8 already; to compare it "
@@ -202,14 +217,16 @@ def _schemes(source: FloatSource, requested: Sequence[Scheme] | None, against: o
     return [UNCHANGED]
 
 
-def _read_reference(path: str | os.PathLike[str], info: ArtifactInfo) -> bytes:
-    """The bytes of the model that the result is compared with."""
-    model = read_model(path)
-    reference = parse_info(model, name=os.fspath(path))
-    for name, plural in (("labels", "labels"), ("preprocess", "preprocessing"), ("task", "task")):
-        if getattr(reference, name) != getattr(info, name):
-            raise DataError(f"{os.fspath(path)}: `against` must have the same {plural} as the model to quantize")
-    return model
+def _parent(source: FloatSource, against: str | os.PathLike[str] | None) -> ModelFile:
+    """The model that the result is compared with."""
+    if against is None:
+        return ModelFile(source.float32, source.info, source.name)
+    name, model = os.fspath(against), read_model(against)
+    info = parse_info(model, name=name)
+    for attribute, plural in (("labels", "labels"), ("preprocess", "preprocessing"), ("task", "task")):
+        if getattr(info, attribute) != getattr(source.info, attribute):
+            raise DataError(f"{name}: `against` must have the same {plural} as the model to quantize")
+    return ModelFile(model, info, name)
 
 
 def _check_held_out(cache: PixelCache) -> list[str]:
@@ -230,55 +247,15 @@ def _cached(images: ImageSet, info: ArtifactInfo, *, stage: str, progress: Stage
     return PixelCache(images, info.preprocess, on_image=step_counter(progress, stage, len(images)))
 
 
-def _trial(scheme: Scheme, result: HeldOutResult, gate: Gate) -> Trial:
-    failures = gate_failures(result, gate)
-    return Trial(
-        scheme=scheme,
-        result=result,
-        failures=tuple(failure.message for failure in failures),
-        excess=sum(failure.excess for failure in failures),
-    )
-
-
-def _best_trial(trials: Sequence[Trial]) -> Trial:
-    """The most accurate of the fastest trials that pass; the closest one if none passes."""
-    passed = [trial for trial in trials if trial.passed]
-    if not passed:
-        return min(trials, key=lambda trial: (math.isnan(trial.excess), trial.excess))
-    fastest = max(trial.result.speedup for trial in passed)
-    fast = [trial for trial in passed if trial.result.speedup >= _EQUAL_SPEED * fastest]
-    return min(fast, key=lambda trial: (trial.result.drop or 0.0, trial.result.divergence))
-
-
-def _gate_message(trial: Trial, count: int) -> str:
-    """Why nothing was written. trial: the closest of `count`."""
-    failures = " and ".join(trial.failures)
-    remedy = "nothing was written (to write it anyway, use `allow_worse`)"
-    if count == 1:
-        subject = "the model" if trial.scheme is UNCHANGED else f"scheme {trial.scheme.name}"
-        return f"{subject} {failures}; {remedy}"
-    return f"none of {count} schemes passes the quality gate; the closest, {trial.scheme.name}, {failures}; {remedy}"
-
-
-def _child_info(source: FloatSource, scheme: Scheme, images: PixelCache) -> ArtifactInfo:
-    calibration = {"images": len(images), "sha256": images.sha256, "method": scheme.calibrator}
-    return dataclasses.replace(
-        source.info,
-        precision="int8" if source.layers.integer else scheme.precision,
-        parent_sha256=sha256(source.data),
-        calibration=calibration if scheme.storage == "integers" else source.info.calibration,
-    )
-
-
-def _with_evidence(info: ArtifactInfo, trial: Trial, target: Target, against: str | None) -> ArtifactInfo:
-    """The metadata of the candidate's file with the scheme and the measurements added. against: sha256 of that file."""
+def _with_evidence(model: ModelFile, trial: Trial, against: str | None) -> ModelFile:
+    """The candidate with the scheme and the measurements in its metadata. against: sha256 of that file."""
     evidence = trial.result.evidence() | {"recipe": trial.scheme.name}
     if against is not None:
         evidence["against_sha256"] = against
-    built_for = target.name if trial.scheme.storage == "integers" else info.target
-    if built_for is not None:
-        evidence["target"] = built_for
+    if model.info.target is not None:
+        evidence["target"] = model.info.target
     if trial.failures:
         evidence["worse"] = "did not pass the quality gate: it " + " and ".join(trial.failures)
-    accuracy, parity = trial.result.child, {**info.parity, "quantize": evidence}
-    return dataclasses.replace(info, parity=parity, metrics=None if accuracy is None else accuracy.to_dict())
+    accuracy, parity = trial.result.child, {**model.info.parity, "quantize": evidence}
+    metrics = None if accuracy is None else accuracy.to_dict()
+    return model._replace(info=dataclasses.replace(model.info, parity=parity, metrics=metrics))

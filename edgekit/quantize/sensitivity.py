@@ -24,6 +24,7 @@ def layer_sensitivities(
     ranges: Mapping[str, Range],
     weight_format: WeightFormat,
     images: Iterable[Pixels],
+    target: str | None = None,
     scoring: Scoring = SINGLE_LABEL,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
@@ -35,6 +36,7 @@ def layer_sensitivities(
         weight_format: how the weights are rounded.
         images: a few calibration images, uint8 (1, height, width, channels); never held-out ones, which must not
             influence the model that they are used to judge.
+        target: name of the processor that is quantized for, as which layers are computed.
         scoring: how the network's logits become probabilities.
         on_layer: called after each layer.
 
@@ -49,11 +51,11 @@ def layer_sensitivities(
     sensitivities = {}
     for layer in graph.layers():
         quantized = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=names - {layer.name})
-        sensitivities[layer.name] = divergence(expected, _logits(quantized, pixels), scoring=scoring)
+        sensitivities[layer.name] = divergence(expected, _logits(quantized, pixels, target), scoring=scoring)
         on_layer()
     return dict(sorted(sensitivities.items(), key=lambda item: -item[1]))
 
 
-def _logits(model: ModelProto, images: Sequence[Pixels]) -> Floats:
-    session = open_session(model.SerializeToString(), name="the network")
+def _logits(model: ModelProto, images: Sequence[Pixels], target: str | None = None) -> Floats:
+    session = open_session(model.SerializeToString(), name="the network", target=target)
     return np.concatenate([run_batches(session, pixels) for pixels in images])

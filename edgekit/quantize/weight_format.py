@@ -13,7 +13,7 @@ from edgekit.artifact.integer_weights import along_axis
 from edgekit.graph.index import is_depthwise, output_axis
 from edgekit.preprocess.scores import Floats
 from edgekit.quantize.ranges import LEVELS, Range
-from edgekit.quantize.targets import ActivationType
+from edgekit.runtime.targets import ActivationType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import platform
 from numbers import Integral
 from typing import Any
 
-from edgekit.errors import SpecError, must_be, quote
+from edgekit.errors import SpecError, must_be
 
 _CPUINFO, _CGROUP_QUOTA = "/proc/cpuinfo", "/sys/fs/cgroup/cpu.max"
 _THREADS_VARIABLE, _MAX_THREADS = "EDGEKIT_NUM_THREADS", 256
@@ -17,7 +17,6 @@ _PREDICT_WITH = ("numpy", "onnxruntime", "pillow")  # the packages whose version
 _INT8_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 # With one of these, x86 sums products of bytes in 32 bits; with AVX alone it sums pairs in 16 bits, which saturate.
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
-_EXACT_TARGET = "x86-avx2"  # the target whose weights are scaled so that no such sum saturates
 
 
 def available_threads() -> int:
@@ -72,19 +71,9 @@ def processor() -> dict[str, Any]:
     }
 
 
-def overflow_warning(target: str | None) -> str | None:
-    """A warning if int8 models quantized for this target overflow on this processor, else None.
-
-    There is no warning for a processor whose instructions cannot be read.
-    """
-    # arm64 as well: on x86, onnxruntime converts signed activations to unsigned ones before it multiplies.
-    features = _int8_features(_cpu_facts()) if target not in (None, _EXACT_TARGET) else []
-    if "avx2" not in features or VNNI & set(features):
-        return None
-    return (
-        f"quantized for {quote(target)}, but this processor has no VNNI: sums overflow and predictions are less "
-        f"accurate; quantize for the target {_EXACT_TARGET}, which is exact on every processor"
-    )
+def int8_features() -> list[str]:
+    """The instructions of this processor that matter for int8; empty if they cannot be read."""
+    return _int8_features(_cpu_facts())
 
 
 def _int8_features(facts: dict[str, str]) -> list[str]:

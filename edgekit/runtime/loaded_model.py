@@ -34,14 +34,15 @@ _BYTES_NAME = "model bytes"
 class LoadedModel:
     """An artifact that runs. Threads may share it.
 
-    source: path or bytes of the model file. Raises ArtifactError for a file that is not an artifact, or contains what
-    no classifier needs.
+    source: path or bytes of the model file. name: what messages call bytes. Raises ArtifactError for a file that is not
+    an artifact, or contains what no classifier needs.
     """
 
-    def __init__(self, source: str | bytes, options: SessionOptions) -> None:
+    def __init__(self, source: str | bytes, options: SessionOptions, *, name: str = _BYTES_NAME) -> None:
         # Absolute, because a pickled or forked one may be opened in another folder. abspath does not resolve links.
         self.source = source if isinstance(source, bytes) else os.path.abspath(source)  # noqa: PTH100
         self.options = options
+        self._bytes_name = name
         self.info: ArtifactInfo
         self._session: ort.InferenceSession | None
         self._graph: CheckedGraph | None  # of a file that can be validated
@@ -52,7 +53,7 @@ class LoadedModel:
     @property
     def name(self) -> str:
         """What messages call the model."""
-        return _BYTES_NAME if isinstance(self.source, bytes) else self.source
+        return self._bytes_name if isinstance(self.source, bytes) else self.source
 
     def run(self, output: str, batch: Pixels) -> npt.NDArray[np.float32]:
         """Run one output: float32 (N, values) for uint8 pixels (N, height, width, channels).
@@ -138,7 +139,7 @@ class LoadedModel:
         else:
             info = parse_info(model, name=name)
             self._graph = check_model(model, name=name, limits=options.limits)
-            session = open_session(model, name=name, options=options)
+            session = open_session(model, name=name, options=options, target=info.target)
         _check_interface(session, info, name)
         return info, session
 

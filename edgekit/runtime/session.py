@@ -11,9 +11,10 @@ import numpy as np
 import onnxruntime as ort
 
 from edgekit.artifact.guard.model_limits import DEFAULT_MODEL_LIMITS, ModelLimits
-from edgekit.errors import ArtifactError, SpecError, quote
+from edgekit.errors import ArtifactError, SpecError, quote, truncated
 from edgekit.runtime.cpu import available_threads, check_threads
 from edgekit.runtime.run_limits import run, use_bounded_memory
+from edgekit.runtime.targets import session_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _FATAL_SEVERITY = 4  # anything less severe is raised as an exception; onnxruntime would write it to stderr as well
+_MAX_ERROR = 200  # characters
 _SPIN_US = 20
 _CPU = "CPUExecutionProvider"
 MAX_FIXED_BATCH = 256  # if the graph fixes it, one image costs as much time and memory as the whole batch
@@ -60,19 +62,23 @@ def open_session(
     options: SessionOptions = DEFAULT_OPTIONS,
     ort_format: bool = False,
     prepacking: bool = True,
+    target: str | None = None,
 ) -> ort.InferenceSession:
     """Open a session over a model that was validated or made here, its bytes or its file; messages call it `name`.
 
     ort_format: whether the bytes are in onnxruntime's own format. prepacking: whether weights are rearranged for speed,
-    for which VGG needs 480 MB of the memory for runs as soon as there are two images. Raises ArtifactError for a model
-    that onnxruntime rejects, SpecError for a provider that is not available and for an invalid setting in the
-    environment.
+    for which VGG needs 480 MB of the memory for runs as soon as there are two images. target: the processor that the
+    model was quantized for, as which it is computed on every machine (`targets.session_settings`). Raises ArtifactError
+    for a model that onnxruntime rejects, SpecError for a provider that is not available and for an invalid setting in
+    the environment.
     """
     provider = _full_name(options.provider)
     threads = available_threads() if options.threads is None else check_threads(options.threads, "threads")
     settings = _session_settings(threads, "ORT" if ort_format else "ONNX")
     if not prepacking:
         settings.add_session_config_entry("session.disable_prepacking", "1")
+    for key, value in session_settings(target).items():
+        settings.add_session_config_entry(key, value)
     try:
         # Without the fallback, which prints the error and tries the same again. And without constant folding: artifacts
         # are simplified when they are made, and nothing would stop what an untrusted file computes while it loads.
@@ -158,5 +164,5 @@ def _full_name(name: str | None) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error of onnxruntime; the others are its stack."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line of an error of onnxruntime, shortened; the others are its stack."""
+    return truncated((str(error).splitlines() or [type(error).__name__])[0], _MAX_ERROR)

@@ -1,4 +1,4 @@
-"""The quality gate: its limits and messages, targets, and schemes by name."""
+"""The quality gate: its limits and messages, and schemes by name."""
 
 import dataclasses
 
@@ -13,10 +13,8 @@ from edgekit.evaluate.multi_label import MultiLabelAccuracy
 from edgekit.evaluate.parity import Parity
 from edgekit.evaluate.timing import PairedLatency
 from edgekit.preprocess.scoring import Scoring
-from edgekit.quantize import targets
 from edgekit.quantize.quality_gate import Gate, HeldOutResult, gate_failures
 from edgekit.quantize.schemes import SEARCH_ORDER, scheme_named
-from edgekit.quantize.targets import target_named, this_machine
 
 
 def result(*, lost: int = 0, gained: int = 0, speedup: float = 2.0, labeled: bool = True, agreement: float = 1.0):
@@ -91,31 +89,16 @@ def test_held_out_result_drop_interval_is_that_of_paired_differences():
     assert (interval.low, interval.high) == pytest.approx((2 - half_width, 2 + half_width), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("processor", "flags", "expected"),
-    [
-        ("x86_64", ["avx2", "avx512f", "avx512_vnni"], "x86-vnni"),
-        ("AMD64", ["avx2", "avx_vnni"], "x86-vnni"),
-        ("x86_64", ["avx2", "avx512f"], "x86-avx2"),
-        ("x86_64", [], "x86-avx2"),
-        ("aarch64", ["asimddp"], "arm64"),
-        ("arm64", [], "arm64"),
-    ],
-)
-def test_this_machine_is_detected_by_its_instruction_set(monkeypatch, processor, flags, expected):
-    monkeypatch.setattr(targets.platform, "machine", lambda: processor)
-    monkeypatch.setattr(targets, "machine", lambda: {"int8_features": flags})
-    assert this_machine().name == expected
+def test_scheme_named_raises_for_an_unknown_name():
+    with pytest.raises(SpecError, match="unknown scheme"):
+        scheme_named("int9")
 
 
-def test_targets_saturate_only_without_vnni():
-    assert [t.name for t in targets.TARGETS.values() if t.saturating] == ["x86-avx2"]
-
-
-@pytest.mark.parametrize("look_up", [target_named, scheme_named])
-def test_look_up_by_name_raises_for_an_unknown_name(look_up):
-    with pytest.raises(SpecError, match="unknown"):
-        look_up("int9")
+def test_gate_judges_no_speed_that_is_not_measured_here():
+    elsewhere = dataclasses.replace(result(), latencies=())
+    assert elsewhere.speedup is None
+    assert gate_failures(elsewhere, Gate(min_speedup=1000)) == []
+    assert elsewhere.costs() == {"latency": None, "peak_memory_bytes": None}
 
 
 def test_search_order_has_unique_schemes_with_a_scale_per_channel():

@@ -22,7 +22,7 @@ from edgekit.quantize import Gate, quantize
 from edgekit.quantize.integer_layers import layer_counts
 from edgekit.quantize.schemes import SCHEMES, SEARCH_ORDER
 from edgekit.quantize.search import schemes_for
-from edgekit.quantize.targets import TARGETS
+from edgekit.runtime.targets import TARGETS, is_measured_here, this_machine
 
 ANY_SPEED = Gate(min_speedup=0)
 ANYTHING = Gate(max_drop=100, min_speedup=0)
@@ -388,5 +388,102 @@ def test_quantize_raises_for_an_old_opset(network, images, tmp_path):
         quantize(old, tmp_path / "new.onnx", calibration=images[0], held_out=images[1])
 
 
+def elsewhere() -> list[str]:
+    """The targets whose speed this machine cannot measure."""
+    return [name for name, target in TARGETS.items() if not is_measured_here(target)]
+
+
+def test_quantize_for_another_machine_judges_no_speed(network, images, tmp_path):
+    data = {"calibration": images[0], "held_out": images[1], "gate": Gate(max_drop=100, min_speedup=1000)}
+    for name in elsewhere():
+        path, notes = tmp_path / f"{name}.onnx", []
+        trial = quantize(network, path, **data, target=TARGETS[name], on_note=notes.append)
+        assert (trial.passed, trial.result.speedup, trial.to_dict()["latency"]) == (True, None, None)
+        assert read_sidecar(path)["latency"] is None
+        assert notes == [
+            f"speed is not measured here, and `min_speedup` not checked: the model is for {name}, this machine is "
+            f"{this_machine().name}"
+        ]
+    with pytest.raises(QualityGateError, match=r"`min_speedup` requires 1000"):
+        quantize(network, tmp_path / "here.onnx", **data, schemes=[SCHEMES["int8"]])
+
+
+def test_quantize_compares_an_int8_file_as_the_processor_that_it_is_for(network, images, tmp_path):
+    """Whatever target is asked for: nothing of the file changes."""
+    data = {"calibration": images[0], "held_out": images[1], "gate": ANYTHING}
+    first = quantize(network, tmp_path / "arm64.onnx", **data, target=TARGETS["arm64"])
+    judged = quantize(tmp_path / "arm64.onnx", tmp_path / "judged.onnx", **data, against=network)
+    assert judged.result.latencies == ()
+    assert judged.result.parity == first.result.parity
+
+
+def test_quantize_for_the_web_tries_stored_weights_first_where_layers_are_depthwise(network, images, tmp_path):
+    web, here = TARGETS["web"], TARGETS["x86-avx2"]
+    model = onnx.load(network)
+    assert [scheme.name for scheme in schemes_for(model, web)][:2] == ["int8-weights", "int8"]
+    dense = [scheme.name for scheme in schemes_for(onnx.load(built_in_models()["lenet5-mnist"]), web)]
+    assert (dense[0], dense[-2:]) == ("int8", ["int8-weights", "float16"])
+    assert "int8-weights" not in [scheme.name for scheme in schemes_for(model, here)]
+    path = tmp_path / "web.onnx"
+    trial = quantize(network, path, calibration=images[0], held_out=images[1], gate=ANYTHING, target=web)
+    info = read_info(path)
+    assert trial.scheme.name == info.parity["quantize"]["recipe"] == "int8-weights"
+    assert (info.precision, info.target, info.calibration) == ("int8", "web", None)
+
+
+def test_quantize_for_the_web_keeps_depthwise_layers_in_float32(network, images, tmp_path):
+    options = {"calibration": images[0], "held_out": images[1], "gate": ANYTHING, "schemes": [SCHEMES["int8"]]}
+    counts = {}
+    for name in ("web", "x86-avx2"):
+        quantize(network, tmp_path / f"{name}.onnx", **options, target=TARGETS[name])
+        counts[name] = layer_counts(onnx.load(tmp_path / f"{name}.onnx"))
+    assert counts == {"web": (1, 4), "x86-avx2": (0, 5)}
+
+
+def test_quantize_that_measures_no_speed_writes_the_most_accurate_of_one_arithmetic(network, images, tmp_path):
+    schemes = [SCHEMES[name] for name in ("int8", "int8-mse", "int8-mixed-20", "float16")]
+    data = {"calibration": images[0], "held_out": images[1], "gate": ANYTHING, "target": TARGETS[elsewhere()[0]]}
+    trials: list = []
+    best = quantize(network, tmp_path / "best.onnx", **data, schemes=schemes, try_all=True, on_trial=trials.append)
+    assert len(trials) == 4
+    assert best in trials[:2]
+    assert best.result.divergence == min(trial.result.divergence for trial in trials[:2])
+
+
+def test_quantize_names_the_file_of_its_caller_in_errors(images, tmp_path):
+    model = conv_network()
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name == "fc.w")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.full((4, 8), np.inf, np.float32), "fc.w"))
+    broken = write_network(tmp_path / "mine.onnx", model)
+    with pytest.raises(ArtifactError, match=r"mine\.onnx: its logits are not finite; the model is broken"):
+        quantize(broken, tmp_path / "int8.onnx", calibration=images[0], held_out=images[1])
+
+
+def test_quantize_reports_every_stage_from_its_beginning(network, images, tmp_path):
+    steps = []
+    quantize(
+        network,
+        tmp_path / "int8.onnx",
+        calibration=images[0],
+        held_out=images[1],
+        gate=ANYTHING,
+        progress=lambda *step: steps.append(step),
+    )
+    stages = dict.fromkeys(stage for stage, _, _ in steps)
+    assert list(stages) == [
+        "reading calibration images",
+        "reading held-out images",
+        "running the parent",
+        "measuring activations",
+        "evaluating int8",
+        "timing int8",
+    ]
+    for stage in stages:
+        done = [(finished, total) for name, finished, total in steps if name == stage]
+        assert done[0][0] == 0
+        assert stage == "timing int8" or done[-1][0] == done[-1][1] > 0
+
+
 def test_schemes_for_a_convolutional_network_leave_out_dense_int8(network):
-    assert all(scheme.storage != "dense-int8" for scheme in schemes_for(onnx.load(network)))
+    for target in TARGETS.values():
+        assert all(scheme.storage != "dense-int8" for scheme in schemes_for(onnx.load(network), target))

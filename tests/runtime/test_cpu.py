@@ -1,44 +1,12 @@
-"""Facts about the processor, and the warning about models that were quantized for another one."""
+"""Facts about the processor: its threads, and the instructions that matter for int8."""
 
 import os
 
 import pytest
 
-from edgekit.artifact.info import read_info
 from edgekit.errors import SpecError
-from edgekit.hub.built_in import built_in_models
 from edgekit.runtime import cpu
-from edgekit.runtime.cpu import available_threads, overflow_warning
-
-
-@pytest.mark.parametrize(
-    ("target", "flags", "warned"),
-    [
-        ("x86-vnni", "sse2 avx2", True),
-        ("x86-vnni", "avx2 avx512f", True),
-        ("x86-vnni", "avx2 avx512f avx512_vnni", False),
-        ("x86-vnni", "avx2 avx_vnni", False),
-        ("x86-vnni", "", False),  # not known, so no warning
-        ("x86-avx2", "avx2", False),
-        ("arm64", "avx2", True),
-        ("arm64", "asimddp", False),
-        ("web", "avx2", True),
-        ("web", "avx2 avx_vnni", False),
-        (None, "avx2", False),
-    ],
-)
-def test_overflow_warning_names_the_target_that_overflows_here(monkeypatch, tmp_path, target, flags, warned):
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text(f"processor : 0\nflags : {flags}\n\nprocessor : 1\n")
-    monkeypatch.setattr(cpu, "_CPUINFO", cpuinfo)
-    warning = overflow_warning(target)
-    assert (warning is not None) == warned
-    assert not warning or (f"quantized for {target!r}" in warning and "for the target x86-avx2" in warning)
-
-
-@pytest.mark.parametrize("name", ["lenet5-mnist-int8", "mobilenet_v2-cifar10-int8"])
-def test_built_in_models_overflow_on_no_processor(name):
-    assert read_info(built_in_models()[name]).target == "x86-avx2"
+from edgekit.runtime.cpu import available_threads, int8_features
 
 
 def test_available_threads_come_from_the_environment_then_affinity_then_quota(monkeypatch, tmp_path):
@@ -64,3 +32,21 @@ def test_available_threads_rejects_an_invalid_environment(monkeypatch, value):
     monkeypatch.setenv("EDGEKIT_NUM_THREADS", value)
     with pytest.raises(SpecError, match="`EDGEKIT_NUM_THREADS` must be an integer from 1 to 256"):
         available_threads()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("flags : sse2 avx2 avx512f", ["avx2", "avx512f"]),
+        ("flags : avx2 avx_vnni", ["avx2", "avx_vnni"]),
+        ("Features : fp asimd asimddp", ["asimddp"]),
+        ("flags :", []),
+    ],
+)
+def test_int8_features_are_those_of_the_first_processor(monkeypatch, tmp_path, line, expected):
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\n{line}\n\nprocessor : 1\nflags : amx_int8\n")
+    monkeypatch.setattr(cpu, "_CPUINFO", cpuinfo)
+    assert int8_features() == expected
+    monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "missing")
+    assert int8_features() == []

@@ -6,19 +6,22 @@ operator, so the file stays standard ONNX and runs in any runtime.
 1. Finds the layers with weights after the normalization, the operators with an integer kernel that read quantized
    tensors, and the operators that only move quantized values.
 2. Passes each tensor that they read or write through a QuantizeLinear and a DequantizeLinear of the tensor's range.
-   Operators that only move values keep the scale of their input; logits stay in float.
+   Operators that only move values keep the scale of their input; logits stay in float. Additions get ranges with
+   which all processors round alike (`exact_additions`).
 3. Stores the weights of the layers as int8 and their biases as int32, each followed by a DequantizeLinear.
 4. Removes a Relu, or a Clip from zero, after such a layer: the range of its output already clips.
 5. Computes a HardSigmoid of a quantized tensor as an addition, whose output saturates where the HardSigmoid is
    constant: the integers of its input, read with a scale that includes the slope, plus the value at 0.
-6. Leaves the normalization, the nodes in `float_nodes` and all other operators in float.
+6. Leaves the normalization, the nodes in `float_nodes` and all other operators in float. Layers in `float_nodes` read
+   quantized tensors through a DequantizeLinear of their own, with the same scale once per channel: behind one with a
+   single scale, onnxruntime (its WeightBiasQuantization) would round their weights to 8 bits too, per layer.
 7. In a network that is partly quantized, leaves its integer layers and their scales unchanged. A layer that reads a
    DequantizeLinear, or writes to a QuantizeLinear, uses the scale that is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +29,9 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from edgekit.artifact.integer_weights import bias_scales, least_weight_scale, rounded_bias
 from edgekit.graph.edit import replace_nodes, set_constant
-from edgekit.graph.index import Graph, clip_bounds, hard_sigmoid_line, output_axis
+from edgekit.graph.index import Graph, clip_bounds, hard_sigmoid_line, input_channels, output_axis
 from edgekit.graph.passes.name_nodes import name_nodes
+from edgekit.quantize.exact_additions import Addition, with_exact_additions
 from edgekit.quantize.integer_layers import dequantizer
 from edgekit.quantize.ranges import Range
 from edgekit.quantize.weight_format import WeightFormat, activation_scale, rounded_weights, weight_scales
@@ -57,7 +61,9 @@ def insert_qdq(
         The quantized model.
     """
     graph = Graph(name_nodes(model))
-    _Writer(graph, _Plan(graph, float_nodes), ranges=ranges, weight_format=weight_format).write()
+    plan = _Plan(graph, float_nodes)
+    ranges = with_exact_additions(ranges, plan.additions(), fixed=plan.bounded)
+    _Writer(graph, plan, ranges=ranges, weight_format=weight_format).write()
     return graph.model
 
 
@@ -74,6 +80,7 @@ class _Plan:
         tensors: names of the tensors that get a QuantizeLinear and a DequantizeLinear, as keys.
         same_scale: for tensors that share the scale of another tensor, the name of that tensor.
         merged: activations that rule 4 removes, by the name of their input.
+        bounded: tensors whose range is also the upper bound of an activation.
     """
 
     def __init__(self, graph: Graph, float_nodes: Collection[str]) -> None:
@@ -82,10 +89,19 @@ class _Plan:
         self.tensors: dict[str, None] = {}  # an ordered set, so that the same model gives the same bytes
         self.same_scale: dict[str, str] = {}
         self.merged: dict[str, NodeProto] = {}
+        self.bounded: set[str] = set()
         excluded = graph.normalization().union(float_nodes)
         for node in graph.nodes:
             if node.name not in excluded:
                 self._decide(node)
+
+    def additions(self) -> Iterator[Addition]:
+        """The additions of two tensors that get their ranges from this plan."""
+        for node in self.graph.nodes:
+            merged = self.merged.get(node.output[0]) if node.output else None
+            output = node.output[0] if merged is None else merged.output[0]
+            if node.op_type == "Add" and node.name in self.nodes and {*node.input, output} <= self.tensors.keys():
+                yield Addition(*(self.same_scale.get(name, name) for name in (*node.input, output)))
 
     def _decide(self, node: NodeProto) -> None:
         if self.graph.weights(node) is not None:
@@ -101,6 +117,7 @@ class _Plan:
             return
         elif hard_sigmoid_line(node) is not None and node.input[0] in self.tensors:
             inputs = [node.input[0]]
+            self.bounded.add(node.output[0])
         else:
             return
         self._quantize(node, inputs, self._output_behind_activation(node))
@@ -120,6 +137,8 @@ class _Plan:
             return str(node.output[0])
         if not self._is_quantized_next(activation.output[0]):  # else its range may not be that of rule 4
             self.merged[node.output[0]] = activation
+            if bounds[1] < np.inf:
+                self.bounded.add(activation.output[0])
         return str(activation.output[0])
 
     def _is_quantized_next(self, tensor: str) -> bool:
@@ -146,6 +165,8 @@ class _Writer:
                 continue
             if node.name in self.plan.nodes:
                 written += self._weights(node) + self._hard_sigmoid(node)
+            else:
+                written += self._own_input(node)
             # Float nodes read the dequantized tensor too: only a QuantizeLinear may read the tensor before it.
             node.input[:] = [self.dequantized.get(name, name) for name in node.input]
             activation = self.plan.merged.get(node.output[0])
@@ -168,6 +189,20 @@ class _Writer:
                 "DequantizeLinear", [integers, scale, zero_point], [target], name=f"{name}_DequantizeLinear"
             ),
         ]
+
+    def _own_input(self, node: NodeProto) -> list[NodeProto]:
+        """The DequantizeLinear of rule 6. Also redirects the node to its output."""
+        tensor = node.input[0] if node.input else ""
+        channels = input_channels(self.graph, node)
+        if channels is None or tensor not in self.dequantized:
+            return []
+        names, prefix = self._activation_scale(self.plan.same_scale.get(tensor, tensor)), f"{node.name}_input"
+        for name, part in zip(names, ("scale", "zero_point"), strict=True):
+            single = numpy_helper.to_array(self.graph.initializers[name])
+            set_constant(self.graph, f"{prefix}_{part}", np.repeat(single, channels))
+        inputs = [f"{tensor}_quantized", f"{prefix}_scale", f"{prefix}_zero_point"]
+        node.input[0] = f"{prefix}_dequantized"
+        return [helper.make_node("DequantizeLinear", inputs, [node.input[0]], name=f"{prefix}_DQ", axis=1)]
 
     def _activation_scale(self, name: str) -> tuple[str, str]:
         """The names of a tensor's scale and zero point, which are added if needed."""

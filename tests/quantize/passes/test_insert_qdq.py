@@ -216,3 +216,15 @@ def test_insert_qdq_keeps_the_activation_before_a_scale_that_is_there():
     whole = quantized(model)
     assert "expand_relu" in {node.name for node in whole.graph.node}
     assert np.abs(logits(whole) - logits(model)).max() < 0.03 * np.abs(logits(model)).max()
+
+
+@pytest.mark.parametrize("layer", ["depthwise", "project", "logits"])
+def test_insert_qdq_keeps_onnxruntime_from_rounding_the_weights_of_float_layers(tmp_path, layer):
+    """Its WeightBiasQuantization does so behind a DequantizeLinear of one scale, with one scale for the whole layer."""
+    mixed, options = quantized(conv_network(), float_nodes=[layer]), ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    ort.InferenceSession(serialized(mixed), options)
+    operators = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
+    kept = operators["Conv"] + operators["FusedConv"] + operators["Gemm"]
+    assert (kept, operators["QLinearConv"] + operators["QGemm"]) == (1, 4)
+    assert np.abs(logits(mixed) - in_float(mixed)).max() < 0.05 * np.abs(in_float(mixed)).max()
