@@ -24,12 +24,16 @@ import onnxruntime as ort
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "made"))
 
-from made_costs import costly_nodes, smaller_nodes, unpredictable_nodes  # noqa: E402
+from made_costs import costly_nodes, smaller_nodes, unpredictable_nodes, without_weights  # noqa: E402
 from made_mutants import mutants  # noqa: E402
 
 from edgekit.artifact.guard.model_limits import ModelLimits  # noqa: E402
 from edgekit.artifact.guard.scan import check_model  # noqa: E402
+from edgekit.artifact.info import ArtifactInfo  # noqa: E402
 from edgekit.errors import ArtifactError  # noqa: E402
+from edgekit.export.from_torch import from_torch  # noqa: E402
+from edgekit.zoo.build import build  # noqa: E402
+from edgekit.zoo.specs import SPECS  # noqa: E402
 
 MAX_SCAN_S = 5.0
 UNITS = 500_000_000  # of a node that is measured: half a second at most
@@ -112,23 +116,27 @@ def units() -> Iterator[str | None]:
 
 
 def networks(models: list[Path]) -> Iterator[str | None]:
+    """Models with weights, templates, and exported from torch those networks of which there is no template."""
     for path in (*sorted(ROOT.glob("models/*/*.onnx")), *models):
         message = refusal(path.read_bytes())
         yield f"{path}: {message}" if message else None
-    from edgekit.artifact.info import ArtifactInfo
-    from edgekit.export.from_torch import from_torch
-    from edgekit.zoo.build import build
-    from edgekit.zoo.specs import SPECS
+    templates = {path.stem: path for path in sorted(ROOT.glob("models/templates/*.template"))}
+    for name, path in templates.items():
+        message = refusal(without_weights(path), ModelLimits(max_generated_elements=2**28))
+        yield f"{name}: {message}" if message else None
+    for name in SPECS.keys() - {stem.split("-")[0] for stem in templates}:
+        message = refusal(exported(name))
+        yield f"{name}: {message}" if message else None
 
+
+def exported(name: str) -> bytes:
+    """A randomly initialized network of the zoo as a model of its native input size."""
+    network, preprocess = build(name), SPECS[name].preprocess
+    labels = tuple(map(str, range(network.head.fc.weight.shape[0])))
+    info = ArtifactInfo(model=name, labels=labels, preprocess=preprocess, license="CC0-1.0")
     with tempfile.TemporaryDirectory() as folder:
-        for name, spec in SPECS.items():
-            path = Path(folder) / "network.onnx"
-            network = build(name)
-            labels = tuple(map(str, range(network.head.fc.weight.shape[0])))
-            info = ArtifactInfo(model=name, labels=labels, preprocess=spec.preprocess, license="CC0-1.0")
-            from_torch(network, info, path)
-            message = refusal(path.read_bytes())
-            yield f"{name}: {message}" if message else None
+        from_torch(network, info, Path(folder) / "network.onnx")
+        return (Path(folder) / "network.onnx").read_bytes()
 
 
 if __name__ == "__main__":

@@ -7,11 +7,14 @@ can be repeated: `--first NUMBER --count 1`.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
+import os
 import random
 import resource
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,9 +31,16 @@ Trial = Callable[[random.Random], None]
 
 
 class Limits(NamedTuple):
-    """What one case may take, and what its process may grow to."""
+    """What one case may take.
+
+    Attributes:
+        seconds: after which the process is killed.
+        cpu_seconds: of the process and those that it started and waited for; busy machines do not change it.
+        megabytes: by which the process may grow after its preparation; the processes that it starts count, too.
+    """
 
     seconds: float = 5.0
+    cpu_seconds: float = math.inf
     megabytes: float = 600.0
 
 
@@ -38,7 +48,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class Finding(NamedTuple):
-    """A case that did what none may do: `reason` is an exception, "hang", "memory" or "killed"."""
+    """A case that did what none may do: `reason` is an exception, "slow", "hang", "memory" or "killed"."""
 
     number: int
     reason: str
@@ -61,15 +71,22 @@ def main(doc: str, prepare: Callable[[Path], Trial], *, count: int, limits: Limi
     options = parser.parse_args()
     begin = time.monotonic()
     numbers = range(options.first, options.first + options.count)
-    findings = fuzz(prepare, seed=options.seed, numbers=numbers, limits=limits)
-    for finding in findings:
-        print(f"case {finding.number} of seed {options.seed}: {finding.reason}")
+
+    def report(finding: Finding) -> None:
+        print(f"case {finding.number} of seed {options.seed}: {finding.reason}", flush=True)
+
+    findings = fuzz(prepare, seed=options.seed, numbers=numbers, limits=limits, on_finding=report)
     print(f"{options.count} cases in {time.monotonic() - begin:.0f} s, {len(findings)} findings")
     sys.exit(1 if findings else 0)
 
 
 def fuzz(
-    prepare: Callable[[Path], Trial], *, seed: int, numbers: range, limits: Limits = DEFAULT_LIMITS
+    prepare: Callable[[Path], Trial],
+    *,
+    seed: int,
+    numbers: range,
+    limits: Limits = DEFAULT_LIMITS,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> list[Finding]:
     """Try the cases; a process that hangs or dies is replaced, and the rest goes on in the next.
 
@@ -78,10 +95,16 @@ def fuzz(
         seed: of all cases.
         numbers: of the cases.
         limits: what a case may take.
+        on_finding: called with each finding.
     """
     findings: list[Finding] = []
+
+    def found(number: int, reason: str) -> None:
+        findings.append(Finding(number, reason))
+        on_finding(findings[-1])
+
     while numbers:
-        numbers = _try_in_process(prepare, seed, numbers, limits, findings)
+        numbers = _try_in_process(prepare, seed, numbers, limits, found)
     return findings
 
 
@@ -111,7 +134,7 @@ def mutated(data: bytes, rng: random.Random, *, other: bytes = b"") -> bytes:
 
 
 def _try_in_process(
-    prepare: Callable[[Path], Trial], seed: int, numbers: range, limits: Limits, findings: list[Finding]
+    prepare: Callable[[Path], Trial], seed: int, numbers: range, limits: Limits, found: Callable[[int, str], None]
 ) -> range:
     """Try cases until one ends the process; return the numbers that remain."""
     import tempfile
@@ -119,26 +142,26 @@ def _try_in_process(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
-        process = context.Process(target=_work, args=(prepare, seed, numbers, limits.megabytes, Path(folder), theirs))
+        process = context.Process(target=_work, args=(prepare, seed, numbers, limits, Path(folder), theirs))
         process.start()
         theirs.close()
         number, patience = numbers.start, _START_SECONDS
         try:
             while True:
                 if not ours.poll(patience):
-                    findings.append(Finding(number, f"hang: more than {limits.seconds:.0f} s"))
+                    found(number, f"hang: more than {limits.seconds:.0f} s")
                     break
                 number, reason = ours.recv()  # the case that is tried next, or the reason why one is a finding
                 patience = limits.seconds
                 if reason:
-                    findings.append(Finding(number, reason))
+                    found(number, reason)
                     if reason.startswith("memory"):
                         break
                 elif number >= numbers.stop:
                     return range(0)
         except EOFError:
             process.join()
-            findings.append(Finding(number, f"killed: exit code {process.exitcode}"))
+            found(number, f"killed: exit code {process.exitcode}")
         finally:
             process.kill()
             process.join()
@@ -146,20 +169,36 @@ def _try_in_process(
 
 
 def _work(
-    prepare: Callable[[Path], Trial], seed: int, numbers: range, megabytes: float, folder: Path, connection: Connection
+    prepare: Callable[[Path], Trial], seed: int, numbers: range, limits: Limits, folder: Path, connection: Connection
 ) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     warnings.simplefilter("ignore")
     trial = prepare(folder)
+    memory_before = _peak_megabytes(resource.RUSAGE_SELF)
     for number in numbers:
         connection.send((number, ""))
+        cpu_before = _cpu_seconds()
         try:
             with suppress(EdgekitError):
                 trial(random.Random(f"{seed}/{number}"))
         except BaseException as error:  # whatever it is, it is what the fuzzer looks for
-            connection.send((number, f"{type(error).__name__}: {error}"[:500]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        if peak > megabytes:
-            connection.send((number, f"memory: {peak:.0f} MB"))
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            connection.send((number, f"{type(error).__name__} in {where.name}: {error}"[:1000]))
+        taken = _cpu_seconds() - cpu_before
+        if taken > limits.cpu_seconds:
+            connection.send((number, f"slow: {taken:.1f} s of CPU time"))
+        peaks = map(_peak_megabytes, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        grown = max(peaks) - memory_before  # for a moment, each child has the memory of its parent
+        if grown > limits.megabytes:
+            connection.send((number, f"memory: {grown:.0f} MB"))
             return
     connection.send((numbers.stop, ""))
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _peak_megabytes(whose: int) -> float:
+    return resource.getrusage(whose).ru_maxrss / 1024

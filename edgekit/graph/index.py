@@ -142,6 +142,14 @@ def output_axis(node: NodeProto) -> int:
     return 0 if node.op_type == "Gemm" and attribute(node, "transB", 0) else 1
 
 
+def input_channels(graph: Graph, node: NodeProto) -> int | None:
+    """The number of channels (axis 1) that a Conv or a Gemm with constant weights reads; None for other nodes."""
+    weights = graph.weights(node)
+    if weights is None or node.op_type == "MatMul":
+        return None
+    return int(weights.shape[1 - output_axis(node)]) * int(attribute(node, "group", 1))
+
+
 def is_depthwise(node: NodeProto, shape: tuple[int, ...]) -> bool:
     """Whether a node with weights of this shape is a convolution with one filter per channel."""
     return node.op_type == "Conv" and shape[1] == 1 and attribute(node, "group", 1) == shape[0]

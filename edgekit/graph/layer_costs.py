@@ -9,6 +9,7 @@ from onnx import GraphProto, NodeProto
 
 from edgekit.cost import LayerCost
 from edgekit.errors import ArtifactError, quote
+from edgekit.graph.skeleton import skeleton
 
 # Convolutions, with the position of the weights among their inputs.
 _CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
@@ -40,13 +41,16 @@ def layers(model: bytes, *, name: str) -> tuple[LayerCost, ...]:
         416520
     """
     try:
-        parsed = onnx.load_from_string(model)
+        parsed = onnx.load_from_string(skeleton(model))
+        if not parsed.graph.node:
+            raise ArtifactError("its graph contains no nodes")
         _fix_batch(parsed.graph)
         graph = onnx.shape_inference.infer_shapes(parsed, check_type=True, strict_mode=True, data_prop=True).graph
+    except ArtifactError as error:
+        raise ArtifactError(f"{name}: {error}") from None
     except Exception as error:  # protobuf's and onnx's own classes
-        raise ArtifactError(f"{name}: cannot infer its shapes: {str(error).strip().splitlines()[0]}") from None
-    if not graph.node:
-        raise ArtifactError(f"{name}: contains no graph")
+        (reason, *_) = str(error).strip().splitlines() or [type(error).__name__]
+        raise ArtifactError(f"{name}: cannot infer its shapes: {reason}") from None
     shapes = _shapes(graph)
     weights = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:  # dequantized weights are weights
@@ -58,9 +62,9 @@ def layers(model: bytes, *, name: str) -> tuple[LayerCost, ...]:
 def _fix_batch(graph: GraphProto) -> None:
     """Set a dynamic batch size to 1."""
     for value in (*graph.input, *graph.output):
-        batch = value.type.tensor_type.shape.dim[0]
-        if not batch.dim_value:
-            batch.dim_value = 1
+        axes = value.type.tensor_type.shape.dim
+        if axes and not axes[0].dim_value:
+            axes[0].dim_value = 1
 
 
 def _shapes(graph: GraphProto) -> dict[str, tuple[int | None, ...]]:

@@ -6,12 +6,38 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, must_be, unknown
 from edgekit.zoo.blocks import Padding
 from edgekit.zoo.network import Network
 from edgekit.zoo.specs import ModelSpec, spec_named
+
+# What arguments of these names may be, in all networks; the builders check what else they need. Twice the largest
+# published multipliers, and far more classes and channels than any data set has.
+_BOUNDS = {
+    "classes": (1, 1_000_000),
+    "in_channels": (1, 1_000),
+    "input": (1, 10_000),
+    "groups": (1, 2),
+    "depth": (1, 2_000),
+    "width_mult": (0.001, 10),
+    "depth_mult": (0.001, 10),
+    "dropout": (0, 1),
+    "drop_path": (0, 1),
+    "norm_eps": (0, 1),
+    "norm_momentum": (0, 1),
+}
+# By annotation: what messages call a value, its types, and those of its elements.
+_Kind: TypeAlias = tuple[str, tuple[type, ...], type | None]
+_NAME: _Kind = ("a name", (str,), str)
+_KINDS: dict[str, _Kind] = {
+    "bool": ("true or false", (bool,), None),
+    "int": ("an integer", (int,), None),
+    "float": ("a number", (int, float), None),
+    "Sequence[int]": ("a list of integers", (list, tuple), int),
+    "str | Sequence[str]": ("a name or a list of names", (str, list, tuple), str),
+}
 
 
 def build(name: str, **arguments: Any) -> Network:
@@ -40,8 +66,22 @@ def build(name: str, **arguments: Any) -> Network:
     for argument in arguments:
         if argument not in known:
             raise SpecError(f"{name}: {unknown('argument', argument, known)}")
+        _check(argument, known[argument].annotation, arguments[argument])
     network: Network = builder(**{**spec.arguments, **arguments})
     return network
+
+
+def _check(argument: str, annotation: str, value: Any) -> None:
+    """Check the type of an argument and the range of a number; everything else is left to the builders."""
+    noun, types, element = _KINDS.get(annotation, _NAME)
+    is_valid = isinstance(value, types) and (annotation == "bool" or not isinstance(value, bool))
+    if is_valid and element is not None:
+        is_valid = all(isinstance(entry, element) for entry in value)
+    if argument in _BOUNDS:
+        least, most = _BOUNDS[argument]
+        noun, is_valid = f"{noun} from {least} to {most}", is_valid and least <= value <= most
+    if not is_valid:
+        raise SpecError(must_be(argument, noun, value))
 
 
 def published_keys(name: str, **arguments: Any) -> dict[str, str]:

@@ -121,7 +121,7 @@ def efficientnet(
     """
     phi_width, phi_depth, _ = scaling(phi)
     width_mult, depth_mult = width_mult * phi_width, depth_mult * phi_depth
-    _check(width_mult, depth_mult, drop_path, (stem_stride, *stage_strides))
+    _check(drop_path, (stem_stride, *stage_strides))
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
     stem, *units, last = _units(activation or ("relu6" if lite else "silu"), padding=padding, norm=norm)
     ends_mult = 1.0 if lite else width_mult
@@ -188,10 +188,7 @@ def _units(names: str | Sequence[str], *, padding: Padding, norm: Norm) -> list[
     return [partial(ConvNormAct, padding=padding, norm=norm, activation=_ACTIVATIONS[name]) for name in activations]
 
 
-def _check(width_mult: float, depth_mult: float, drop_path: float, strides: Sequence[int]) -> None:
-    for name, value in (("width_mult", width_mult), ("depth_mult", depth_mult)):
-        if not 0 < value < math.inf:
-            raise SpecError(must_be(name, "above 0", value))
+def _check(drop_path: float, strides: Sequence[int]) -> None:
     if not 0 <= drop_path < 1:
         raise SpecError(must_be("drop_path", "at least 0 and below 1", drop_path))
     if len(strides) != len(_STAGES) + 1 or not set(strides) <= {1, 2}:

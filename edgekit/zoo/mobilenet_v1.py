@@ -52,12 +52,7 @@ def mobilenet_v1(
 
     Returns:
         The network in training mode, randomly initialized.
-
-    Raises:
-        SpecError: `width_mult` is not above 0.
     """
-    if not width_mult > 0:
-        raise SpecError(must_be("width_mult", "above 0", width_mult))
     channels = round_channels(32 * width_mult)
     body: dict[str, nn.Module] = {"stem": ConvNormAct(in_channels, channels, kernel=3, stride=2, padding=padding)}
     for number, (stride, width) in enumerate(_BLOCKS, 1):

@@ -270,6 +270,20 @@ def spec_named(name: str) -> ModelSpec:
         >>> spec.parameters, str(spec.input)
         (3504872, '224x224')
     """
-    if name not in SPECS:
+    if not isinstance(name, str) or name not in SPECS:
         raise SpecError(unknown("network", name, SPECS))
     return SPECS[name]
+
+
+def check_free_arguments(arguments: Mapping[str, Any]) -> None:
+    """Check that arguments of a network leave out those that follow from the data.
+
+    Args:
+        arguments: values by name, as of a recipe.
+
+    Raises:
+        SpecError: `classes` or `in_channels` is among them.
+    """
+    for name, origin in (("classes", "the labels"), ("in_channels", "`color`")):
+        if name in arguments:
+            raise SpecError(f"`arguments` must not contain {name}, which follows from {origin}")

@@ -3,6 +3,7 @@
 import random
 
 import made_models
+from made_metadata import hostile_documents, metadata_entries
 
 from edgekit.artifact.info import write_info
 from edgekit.artifact.protobuf import delimited
@@ -57,68 +58,17 @@ def test_classifier_handles_truncated_and_corrupted_models(predict_in_child, tin
 
 def test_classifier_refuses_hostile_metadata(predict_in_child, tmp_path):
     model, entry = made_models.tiny_model().SerializeToString(), made_models.tiny_info().to_dict()
-    outcomes = predict_in_child(((name, model + _metadata(text)) for name, text in _documents(entry)), models=True)
-    assert {name: outcome for name, outcome in outcomes.items() if outcome.get("error") != "ArtifactError"} == {}
-
-
-def _metadata(*texts):
-    entries = (
-        delimited(1, b"edgekit") + delimited(2, text if isinstance(text, bytes) else text.encode()) for text in texts
+    outcomes = predict_in_child(
+        ((name, model + metadata_entries(text)) for name, text in hostile_documents(entry)), models=True
     )
-    return b"".join(delimited(14, entry) for entry in entries)
-
-
-def _documents(entry):
-    import json
-
-    def changed(**values):
-        return json.dumps(entry | values)
-
-    def preprocess(**values):
-        return changed(preprocess=entry["preprocess"] | values)
-
-    yield "not-json", "{"
-    yield "a-list", "[]"
-    yield "foreign-bytes", b'{"\xff\xfe": 1}'
-    yield "deep", "[" * 10**6
-    yield "deep-in-parity", changed(parity={"x": 0}).replace('"x": 0', '"x": ' + "[" * 500 + "]" * 500)
-    yield "long", json.dumps([[]] * 4_000_000)
-    yield "long-number", '{"schema": ' + "9" * 10**6 + "}"
-    yield "schema-3", changed(schema=3)
-    yield "schema-list", changed(schema=[1])
-    for name in entry:
-        if name != "schema":
-            yield f"without-{name}", json.dumps({key: value for key, value in entry.items() if key != name})
-            yield f"wrong-{name}", changed(**{name: 7})
-            yield f"true-{name}", changed(**{name: True})
-    for number, labels in enumerate(
-        ("abcd", {"a": 1, "b": 2, "c": 3, "d": 4}, [1, 2, 3, 4], [], [""] * 4, [["a"]] * 4)
-    ):
-        yield f"labels-{number}", changed(labels=labels)
-    yield "labels-half-a-surrogate", changed(labels=["\ud800", "b", "c", "d"])
-    yield "labels-million", changed(labels=["x"] * 10**6)
-    yield "precision-unknown", changed(precision="int3")
-    yield "metrics-infinite", changed(metrics={"top1": 0}).replace('"top1": 0', '"top1": 1e999')
-    yield "mean-nan", preprocess(mean=float("nan"))
-    for number, wrong in enumerate(({}, [], "x", None, True, [1, 2], [True] * 3, [10**400] * 3, 10**400, ["a"] * 3)):
-        yield f"mean-{number}", preprocess(mean=wrong)
-    yield "std-0", preprocess(std=0)
-    for number, wrong in enumerate((10**9, 10**400, 0, -5, 1.5, "8", [8], [8, 8, 8], [10**9, 8], None, {})):
-        yield f"crop-{number}", preprocess(crop=wrong)
-    for name in ("resize", "pad"):
-        for number, wrong in enumerate((10**9, -1, 1.5, "8", None, [8], True)):
-            yield f"{name}-{number}", preprocess(**{name: wrong})
-    for number, wrong in enumerate(("xyz", [], 7, "z" * 10**6)):
-        yield f"interpolation-{number}", preprocess(interpolation=wrong)
-        yield f"color-{number}", preprocess(color=wrong)
-    yield "preprocess-unknown", preprocess(**{"\x1b[2Jx": 1})
+    assert {name: outcome for name, outcome in outcomes.items() if outcome.get("error") != "ArtifactError"} == {}
 
 
 def test_classifier_refuses_a_duplicate_metadata_key(predict_in_child):
     import json
 
     text = json.dumps(made_models.tiny_info().to_dict())
-    model = made_models.tiny_model().SerializeToString() + _metadata(text, text)
+    model = made_models.tiny_model().SerializeToString() + metadata_entries(text, text)
     assert "duplicate metadata key" in predict_in_child([("twice", model)], models=True)["twice"]["message"]
 
 

@@ -1,6 +1,8 @@
 """Models of a few kilobytes with one node that would run for minutes, and nodes whose output shapes are compared."""
 
+import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -189,3 +191,19 @@ def unpredictable_nodes() -> Iterator[tuple[str, onnx.ModelProto]]:
         output = onnx.ValueInfoProto(name="out")
         graph = helper.make_graph([*measured, sizes, node], "data", [pixels], [output], [one, minus])
         yield name, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def without_weights(path: Path) -> bytes:
+    """Read a template, which is a network without weights: a model with zeros of the same shapes in their place."""
+    model = onnx.load_from_string(zlib.decompress(path.read_bytes()))
+    for tensor in model.graph.initializer:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        if np.prod(tensor.dims) > 2**12:
+            zeros = helper.make_node("ConstantOfShape", [f"{tensor.name}.shape"], [tensor.name])
+            shape = numpy_helper.from_array(np.array(tensor.dims), f"{tensor.name}.shape")
+            model.graph.node.insert(0, zeros)
+            tensor.CopyFrom(shape)
+        elif not tensor.raw_data:
+            tensor.raw_data = np.zeros(tuple(tensor.dims), dtype).tobytes()
+    data: bytes = model.SerializeToString()
+    return data

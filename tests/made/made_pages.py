@@ -29,7 +29,8 @@ OUTPUT = "output"
 
 _FENCE = re.compile(r'```(?P<language>[a-z]*)(?: title="(?P<title>[^"]+)")?')
 _NOTE = re.compile(r"<!-- (?P<kind>not run|figures vary): (?P<reason>.+) -->")
-_PROGRESS = re.compile(r"^[^\n:]+: \d0% \(.* left.*\n", re.MULTILINE)  # lines that only a slow machine sees
+# Lines that only a slow machine sees.
+_PROGRESS = re.compile(r"^(?:[^\n:]+: \d+% \(\d.* of \d.*\)|[a-zA-Z .]+ \.\.\.$).*\n", re.MULTILINE)
 _TOKEN = re.compile(r"(\.\.\.|\d+\.\d+(?:e[-+]?\d+)?)")
 _VARYING_TOKEN = re.compile(r"(\.\.\.|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 _NUMBER = r"([-+]?\d+\.?\d*(?:e[-+]?\d+)?)"

@@ -146,8 +146,8 @@ def test_efficientnet_accepts_strides_and_activations_per_stage(hollow):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"width_mult": 0}, r"`width_mult` must be above 0 \(got 0.0\)"),
-        ({"depth_mult": -1}, r"`depth_mult` must be above 0 \(got -1.0\)"),
+        ({"width_mult": 0}, r"`width_mult` must be a number from 0.001 to 10 \(got 0\)"),
+        ({"depth_mult": -1}, r"`depth_mult` must be a number from 0.001 to 10 \(got -1\)"),
         ({"phi": 11}, r"`phi` must be from -10 to 10 \(got 11\)"),
         ({"phi": float("nan")}, r"`phi` must be from -10 to 10 \(got nan\)"),
         ({"drop_path": 1}, r"`drop_path` must be at least 0 and below 1 \(got 1\)"),

@@ -55,7 +55,7 @@ def test_mobilenet_v1_with_tf_same_padding_has_the_same_weights_and_other_output
 
 @pytest.mark.parametrize("mult", [0, -1, float("nan")])
 def test_mobilenet_v1_raises_for_multipliers_that_are_not_above_0(mult):
-    with pytest.raises(SpecError, match="`width_mult` must be above 0"):
+    with pytest.raises(SpecError, match=r"`width_mult` must be a number from 0\.001 to 10"):
         build("mobilenet_v1", width_mult=mult)
     with pytest.raises(SpecError, match="`resolution_mult` must be above 0"):
         resolution(mult)

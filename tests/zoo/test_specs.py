@@ -1,13 +1,15 @@
 """Every network of the zoo agrees with its spec."""
 
+import inspect
+
 import pytest
 import torch
 
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.zoo.build import build
+from edgekit.zoo.build import _paper_module, build
 from edgekit.zoo.network_cost import Cost, layer_costs, network_cost
-from edgekit.zoo.specs import SPECS
+from edgekit.zoo.specs import SPECS, check_free_arguments
 
 every_network = pytest.mark.parametrize("name", SPECS)
 
@@ -86,7 +88,7 @@ def test_build_with_another_input_fits_the_linear_layers(name, input, hollow):
     assert layer_costs(network, Size(input, input), channels=SPECS[name].preprocess.channels)[-1].output
 
 
-@pytest.mark.parametrize(("name", "input", "smallest"), [("alexnet", 66, 67), ("lenet5", 15, 16), ("lenet5", -3, 16)])
+@pytest.mark.parametrize(("name", "input", "smallest"), [("alexnet", 66, 67), ("lenet5", 15, 16), ("lenet5", 1, 16)])
 def test_build_raises_for_an_input_that_is_too_small(name, input, smallest):
     with pytest.raises(SpecError, match=rf"`input` must be at least {smallest} pixels \(got {input}\)"):
         build(name, input=input)
@@ -102,8 +104,39 @@ def test_build_raises_for_an_input_that_is_too_small(name, input, smallest):
         ("resnet20", {"depth": 21}, "6n [+] 2"),
         ("lenet5", {"form": "old"}, "unknown form"),
         ("resnet18", {"width": 2}, "unknown argument 'width'"),
+        ("efficientnet_b0", {"depth_mult": 1e9}, "`depth_mult` must be a number from 0.001 to 10"),
+        ("mobilenet_v2", {"width_mult": float("nan")}, r"must be a number from 0.001 to 10 \(got nan\)"),
+        ("mobilenet_v2", {"width_mult": "1"}, r"must be a number from 0.001 to 10 \(got '1'\)"),
+        ("mobilenet_v2", {"stage_strides": 2}, r"`stage_strides` must be a list of integers \(got 2\)"),
+        ("mobilenet_v3_large", {"size": ["large"]}, r"`size` must be a name \(got \['large'\]\)"),
+        ("vgg16", {"batch_norm": 1}, r"`batch_norm` must be true or false \(got 1\)"),
+        ("lenet5", {"input": -3}, r"`input` must be an integer from 1 to 10000 \(got -3\)"),
+        ("vgg16", {"classes": True}, r"`classes` must be an integer from 1 to 1000000 \(got True\)"),
     ],
 )
 def test_build_raises_for_impossible_arguments(name, arguments, message):
     with pytest.raises(SpecError, match=message):
         build(name, **arguments)
+
+
+HOSTILE_VALUES = (None, True, -1, 0, 1.5, 1e30, float("nan"), 10**30, "x", [], ["x"], [[1]], {"a": 1}, [1] * 7)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "vgg11", "resnet18", "mobilenet_v3_small", "efficientnet_b0"])
+def test_build_accepts_a_value_or_refuses_it_in_one_line(name):
+    """Without memory: values of checkpoints and recipes come from anybody."""
+    builder = getattr(_paper_module(SPECS[name]), SPECS[name].builder.split(":")[1])
+    with torch.device("meta"):
+        for argument in inspect.signature(builder).parameters:
+            for value in HOSTILE_VALUES:
+                try:
+                    build(name, **{argument: value})
+                except SpecError as error:
+                    assert len(str(error).splitlines()) == 1  # noqa: PT017
+
+
+@pytest.mark.parametrize("name", ["classes", "in_channels"])
+def test_check_free_arguments_refuses_what_follows_from_the_data(name):
+    check_free_arguments({"width_mult": 0.5})
+    with pytest.raises(SpecError, match=f"`arguments` must not contain {name}, which follows from"):
+        check_free_arguments({"width_mult": 0.5, name: 3})

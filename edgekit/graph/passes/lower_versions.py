@@ -5,7 +5,7 @@ onnxruntime refuses files whose opset or IR version is newer than itself, even i
 1. The opset becomes the lowest in which every operator of the graph means the same, at least 13.
 2. An operator that later opsets only extended by types counts as its older version, if the model has none of these
    types and no attribute that the older version lacks.
-3. The IR version becomes the lowest that the opset needs (versioning table of the ONNX specification).
+3. The IR version becomes the lowest that the opset needs (versioning table of the ONNX specification), at least 4.
 4. Leaves nodes and initializers unchanged; a graph with subgraphs, local functions or operators of other domains keeps
    its opset.
 """
@@ -20,6 +20,8 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from edgekit.graph.edit import copied
 
 _LOWEST = 13
+# Before IR version 4, initializers had to be inputs of the graph, too.
+_LOWEST_IR = 4
 # The opset from which on later ones only added types (bfloat16, float8, 4-bit integers) and attributes for them.
 # AveragePool is not among them: onnxruntime corrected its ceil_mode with opset 19.
 _EXTENDED_BY_TYPES = {
@@ -99,7 +101,8 @@ def lower_ir_version(model: ModelProto) -> ModelProto:
     model = copied(model)
     opsets = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     if opsets and not model.functions and _OLD_TYPES.issuperset(_types(model)):
-        model.ir_version = min(model.ir_version, onnx.helper.find_min_ir_version_for(opsets))
+        needed = onnx.helper.find_min_ir_version_for(opsets)
+        model.ir_version = min(model.ir_version, max(_LOWEST_IR, needed))
     return model
 
 

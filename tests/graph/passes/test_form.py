@@ -54,6 +54,7 @@ def test_pass_does_not_change_its_model(module):
         "ranges": minmax(model),
         "weight_format": WeightFormat(),
         "float_nodes": (),
+        "temperature": 2.0,
     }
     rewrite = pass_in(module)
     settings = {name: values[name] for name in list(inspect.signature(rewrite).parameters)[1:]}
