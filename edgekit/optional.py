@@ -37,7 +37,8 @@ def export_lazily(package: str, homes: Mapping[str, str], *, extra: str | None =
 
     Args:
         package: full name of the package, its `__name__`.
-        homes: for each public name, the module that defines it, relative to the package.
+        homes: for each public name, the module that defines it, relative to the package; ".room.module" is
+            that of another room.
         extra: the extra that installs what the home modules import. MissingDependency names it if that fails.
     """
     module = cast(_LazyPackage, sys.modules[package])
@@ -55,7 +56,7 @@ class _LazyPackage(ModuleType):
         if name not in self._homes:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
         try:
-            home = importlib.import_module(f"{self.__name__}.{self._homes[name]}")
+            home = importlib.import_module(f".{self._homes[name]}", self.__name__)
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if self._extra is None or missing in ("", "edgekit"):

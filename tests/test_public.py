@@ -10,6 +10,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_type_checkers_see_the_same_names():
             (alias,) = statement.names
             assert alias.asname == alias.name  # else it is not exported
             seen[alias.name] = statement.module
-        assert seen == {name: f"{door}.{home}" for name, home in module._HOMES.items()}
+        assert seen == {name: resolve_name(f".{home}", door) for name, home in module._HOMES.items()}
 
 
 def test_telemetry_is_off_before_onnxruntime_can_be_imported():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +18,12 @@ from edgekit.artifact.guard.scan import check_model
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model
 from edgekit.artifact.metadata import read_metadata
 from edgekit.bench import naive_script
-from edgekit.errors import ArtifactError, quote
+from edgekit.errors import ArtifactError, SpecError, quote
 from edgekit.files import sha256
 from edgekit.hub.model_files import model_path
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.session import SessionOptions, open_session
+from edgekit.runtime.targets import is_timed_here
 
 Style: TypeAlias = Literal["edgekit", "naive"]
 
@@ -55,6 +57,11 @@ class Subject:
         return self.info.precision if self.info else "-"
 
     @property
+    def target(self) -> str | None:
+        """The processor that the file was quantized for; None if it states none."""
+        return self.info.target if self.info else None
+
+    @property
     def outputs(self) -> list[str] | None:
         """The outputs to compute: the logits with edgekit, all of them (None) in a plain script."""
         return ["logits"] if self.info and self.style == "edgekit" else None
@@ -63,7 +70,9 @@ class Subject:
         """Open a session; a plain script always uses onnxruntime's default number of threads."""
         if self.style == "naive":
             return naive_script.open_session(str(self.path))
-        return open_session(self.model, name=str(self.path), options=SessionOptions(threads=threads))
+        return open_session(
+            self.model, name=str(self.path), options=SessionOptions(threads=threads), target=self.target
+        )
 
     def session_opener(self) -> Callable[[], object]:
         """A function that opens a session with all threads and discards it."""
@@ -89,6 +98,7 @@ def open_subject(path_or_name: str | os.PathLike[str], *, style: Style = "edgeki
 
     Raises:
         ArtifactError: the file is rejected by the validation before loading, or has other inputs.
+        SpecError: it was quantized for a processor whose speed this machine cannot tell.
 
     Example:
         >>> from edgekit.bench.subject import open_subject
@@ -99,6 +109,11 @@ def open_subject(path_or_name: str | os.PathLike[str], *, style: Style = "edgeki
     model = read_model(path)
     check_model(model, name=str(path))
     info = _read_info(model, str(path))
+    if info is not None and not is_timed_here(info.target):
+        raise SpecError(
+            f"{path}: not measured here, because it was quantized for {info.target}; to measure it there, run "
+            f"`edgekit bundle {shlex.quote(str(path))} --for python --bench -o kit`"
+        )
     feed = noise_feed(open_session(model, name=str(path)), str(path))
     name = path.stem if style == "edgekit" else f"{path.stem} (naive)"
     return Subject(name=name, path=path, model=model, style=style, info=info, feed=feed)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
+from edgekit.cli.layout import paragraph
 from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.tables import table
 from edgekit.cli.wrong_files import check_model_files
 from edgekit.errors import printable, quote
 
@@ -23,6 +25,7 @@ EXAMPLES = """Examples:
   edgekit bench model.onnx
   edgekit bench model-int8.onnx --against fp32 --plot bench.png
   edgekit bench third-party.onnx --against naive --image photo.jpg --json
+  edgekit bench --device device.json model.onnx model-int8.onnx
 """
 _OPERATORS_SHOWN = 5
 
@@ -30,8 +33,12 @@ _OPERATORS_SHOWN = 5
 def run(
     models: Annotated[
         tuple[str, ...],
-        Argument("Model files (.onnx, third-party ones too) or names of built-in models.", metavar="MODEL..."),
-    ],
+        Argument(
+            "Model files (.onnx, third-party ones too) or names of built-in models.",
+            metavar="MODEL...",
+            default_text="with --device those of the device, which are not measured here",
+        ),
+    ] = (),
     against: Annotated[
         str | None,
         Option("Baseline of the speedups: naive, fp32 or a model.", metavar="MODEL", default_text="the first model"),
@@ -44,6 +51,10 @@ def run(
         Path | None, Option("Image to predict from its file.", default_text="a synthetic photo", metavar="IMAGE")
     ] = None,
     rounds: Annotated[int, Option("Rounds of about 0.1 s per figure, from 6 to 1000.", least=6, most=1000)] = 15,
+    device: Annotated[
+        Path | None,
+        Option("Show what bench.pyz or bench.html measured on another device.", metavar="FILE", default_text="none"),
+    ] = None,
     plot: Annotated[Path | None, shared.PLOT] = None,
     json: Annotated[bool, Option("Print one JSON document.")] = False,
 ) -> None:
@@ -52,32 +63,74 @@ def run(
     Measurements are interleaved, so that comparisons are fair on a busy machine. For other ONNX files, only network
     latency is measured. --against naive compares with the same file in a plain onnxruntime script; --against fp32
     compares an int8 model with the float32 file beside it that it was made from.
-    """
-    from edgekit.bench.measure import measure, steps
-    from edgekit.bench.subject import open_subject
-    from edgekit.image.load import load_image
-    from edgekit.image.synthetic import write_synthetic_photo
 
+    --device shows what a device measured beside this machine: `edgekit bundle MODEL... --for python --bench` makes the
+    kit that measures there.
+    """
     if plot:
         from edgekit.plots.style import check_plot
 
         check_plot(plot)
     if image:
+        from edgekit.image.load import load_image
+
         load_image(image)  # raises ImageError here instead of in a timed process
+    if not models and not device:
+        from edgekit.errors import SpecError
+
+        raise SpecError("name a model to measure, or --device FILE to show what another device measured")
     check_model_files(*models, against or "")
     build_models(*models, against or "")
     counts = _parse_thread_counts(threads)
-    subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
-    subjects = _with_unique_names(subjects)
-    with tempfile.TemporaryDirectory() as folder, progress_bar("measuring", steps(rounds)) as advance:
-        photo = image or write_synthetic_photo(Path(folder))
-        bench = measure(subjects, baselines, image=photo, threads=counts, rounds=rounds, on_step=advance)
+    if device:
+        _refuse_with_device(against, plot)
+        _show_device(device, models, threads=counts if threads else None, image=image, rounds=rounds, json=json)
+        return
+    bench = _measure(models, against, image=image, threads=counts, rounds=rounds)
     write_json(bench.to_dict()) if json else _write_bench(bench)
     if plot:
         from edgekit.plots.bench import write_plot
 
         write_plot(bench, plot)
         write_message(f"wrote {plot}")
+
+
+def _measure(
+    models: Sequence[str], against: str | None, *, image: Path | None, threads: Sequence[int], rounds: int
+) -> BenchResult:
+    from edgekit.bench.measure import measure, steps
+    from edgekit.bench.subject import open_subject
+    from edgekit.image.synthetic import write_synthetic_photo
+
+    subjects, baselines = _with_baselines([open_subject(model) for model in models], against)
+    subjects = _with_unique_names(subjects)
+    with tempfile.TemporaryDirectory() as folder, progress_bar("measuring", steps(rounds)) as advance:
+        photo = image or write_synthetic_photo(Path(folder))
+        return measure(subjects, baselines, image=photo, threads=threads, rounds=rounds, on_step=advance)
+
+
+def _refuse_with_device(against: str | None, plot: Path | None) -> None:
+    from edgekit.errors import SpecError
+
+    for flag, value in (("--against", against), ("--plot", plot)):
+        if value is not None:
+            raise SpecError(f"{flag} is not for --device, which compares with the first model; leave it out")
+
+
+def _show_device(
+    path: Path, models: Sequence[str], *, threads: Sequence[int] | None, image: Path | None, rounds: int, json: bool
+) -> None:
+    """Measure here those models that can be, and print what the device measured beside it."""
+    from edgekit.bench.device import read_device
+    from edgekit.cli.bench_device import choose_models, device_document, timed_here, write_device
+    from edgekit.runtime.cpu import available_threads
+
+    device = read_device(path)
+    chosen = choose_models(device, models, name=str(path))
+    counts = threads or [count for count in device.thread_counts if count <= available_threads()] or [1]
+    timed = timed_here(models)
+    here = _measure(timed, None, image=image, threads=counts, rounds=rounds) if timed else None
+    write_json(device_document(device, chosen, here)) if json else write_device(device, chosen, here)
 
 
 def _parse_thread_counts(text: str | None) -> list[int]:
@@ -126,14 +179,10 @@ def _write_bench(bench: BenchResult) -> None:
     from edgekit.runtime.cpu import machine
 
     facts = machine()
-    write(
-        printable(
-            f"{facts['processor']}, {facts['cores']} cores, "
-            f"{', '.join(facts['int8_features']) or 'no known int8 instructions'}"
-        )
-    )
+    features = ", ".join(facts["int8_features"]) or "no known int8 instructions"
+    write(paragraph(printable(f"{facts['processor']}, {facts['cores']} cores, {features}")))
     rates = [f"{kind} {rate / 1e9:.1f} (threads: {count})" for (kind, count), rate in bench.peaks.items()]
-    write(f"peak performance in billion MACs per second: {', '.join(rates)}")
+    write(paragraph(f"peak performance in billion MACs per second: {', '.join(rates)}"))
     write("")
     header = (
         "model",
@@ -157,7 +206,7 @@ def _write_bench(bench: BenchResult) -> None:
         shares = ", ".join(
             f"{row.kind} x{row.nodes} {percent(row.share)}" for row in result.operators[:_OPERATORS_SHOWN]
         )
-        write(printable(f"operators of {result.subject.name} (1 thread): {shares}"))
+        write(paragraph(printable(f"operators of {result.subject.name} (1 thread): {shares}"), indent="  "))
     if bench.is_noisy:
         write_message(
             f"note: the machine was busy (identical work varied by {percent(bench.noise)}); trust only the speedups"

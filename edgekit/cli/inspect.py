@@ -7,13 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edgekit.cli.layout import paragraph
 from edgekit.cli.models import spec_facts
 from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
-from edgekit.cli.render import percent, table, write, write_json
+from edgekit.cli.render import percent, write, write_json
+from edgekit.cli.tables import facts, table
 from edgekit.cli.temperature import accuracy_text, temperature_text, thresholds_text
 from edgekit.cli.wrong_files import check_model_files
-from edgekit.errors import printable, quote
+from edgekit.errors import quote
 
 if TYPE_CHECKING:
     from edgekit.artifact.info import ArtifactInfo
@@ -28,6 +30,7 @@ EXAMPLES = """Examples:
   edgekit inspect model-int8.onnx --mobile
 """
 _LABELS_SHOWN = 10
+_NAMES = 12  # columns for the names of facts
 _STEPS = ("to_onnx", "adopt", "simplify", "refit", "float32", "quantize", "ort")  # in the order in which they are made
 
 
@@ -60,7 +63,7 @@ def run(
         rows = _network_layers(spec) if spec else _file_layers(model_path(model))
         _write_layers_json(rows) if json else _write_layers(rows)
     elif spec:
-        write_json({"schema": 1, **spec_facts(spec)}) if json else _write_facts(_spec_lines(spec))
+        write_json({"schema": 1, **spec_facts(spec)}) if json else write(facts(_spec_lines(spec), width=_NAMES))
     else:
         _write_file(_only_model(Path(model)) if is_folder else model_path(model), json)
 
@@ -73,22 +76,31 @@ def _only_model(folder: Path) -> Path:
 
 def _write_file(path: Path, json: bool) -> None:
     from edgekit.artifact.info import parse_info, read_model
-    from edgekit.artifact.required_runtime import oldest_onnxruntime
 
     content = read_model(path)
     if _is_third_party(content):
         from edgekit.cli.inspect_third_party import third_party_facts, third_party_lines
 
-        facts = third_party_facts(path, content)
-        write_json(facts) if json else _write_facts(third_party_lines(facts))
+        found = third_party_facts(path, content)
+        write_json(found) if json else write(facts(third_party_lines(found), width=_NAMES))
         return
     info = parse_info(content, name=str(path))
     if json:
         write_json(info.to_dict())
         return
     (file, *others) = _file_lines(path, info, size_bytes=len(content))
-    oldest = oldest_onnxruntime(content)
-    _write_facts([file, *([("loads in", f"onnxruntime {oldest} or later")] if oldest else []), *others])
+    write(facts([file, *_required_runtime(path, content), *others], width=_NAMES))
+
+
+def _required_runtime(path: Path, content: bytes) -> list[tuple[str, str]]:
+    from edgekit.artifact.required_runtime import oldest_onnxruntime
+    from edgekit.errors import ArtifactError
+
+    try:
+        oldest = oldest_onnxruntime(content)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from None
+    return [("loads in", f"onnxruntime {oldest} or later")] if oldest else []
 
 
 def _is_third_party(content: bytes) -> bool:
@@ -139,7 +151,8 @@ def _write_mobile(path: Path, json: bool) -> None:
         for r in reports
     ]
     write(table(("provider", "supported nodes", "partitions", "unsupported operators"), cells))
-    write(f"For batch size 1, according to the operator lists of {provider_source()}; it has none for XNNPACK.")
+    source = f"according to the operator lists of {provider_source()}; it has none for XNNPACK"
+    write(paragraph(f"For batch size 1, {source}."))
 
 
 def _write_layers(rows: Sequence[LayerCost]) -> None:
@@ -155,11 +168,6 @@ def _write_layers_json(rows: Sequence[LayerCost]) -> None:
     from edgekit.cost import total
 
     write_json({"schema": 1, "layers": [asdict(row) for row in rows], "total": asdict(total(rows))})
-
-
-def _write_facts(lines: Sequence[tuple[str, str]]) -> None:
-    for name, value in lines:
-        write(f"{name:<12}  {printable(value)}")
 
 
 def _spec_lines(spec: ModelSpec) -> list[tuple[str, str]]:

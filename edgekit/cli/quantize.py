@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from edgekit.cli import shared_options as shared
 from edgekit.cli.flag_names import with_flags
+from edgekit.cli.next_commands import after_quantizing, bench_command, int8_path, write_next
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
-from edgekit.cli.render import percent, signed, table, write, write_json, write_message
+from edgekit.cli.render import percent, signed, write, write_json, write_message
+from edgekit.cli.tables import table
 from edgekit.cli.temperature import fit_images, write_temperature
 from edgekit.cli.wrong_files import check_model_files
 
@@ -23,9 +25,9 @@ EXAMPLES = """Examples:
   edgekit quantize model.onnx --calibration photos/
   edgekit quantize model.onnx --calibration photos/ --truth truth.csv \\
       --max-drop 0.5 --min-speedup 1.5 -o small.onnx
-  edgekit quantize model.onnx --calibration data.tar.gz --target arm64 --all
+  edgekit quantize model.onnx --calibration data.tar.gz --target raspberry-pi-5
+  edgekit quantize model.onnx --calibration data.tar.gz --target x86-avx2 --all
 """
-_HEADER = ("agreement", "divergence", "ms 1T", "ms 2T", "speedup", "MB", "peak MB", "verdict")
 
 
 def run(
@@ -60,7 +62,8 @@ def run(
         ),
     ] = 1.0,
     min_speedup: Annotated[
-        float, Option("Smallest speedup allowed over float32, on one thread of this machine.", least=0)
+        float,
+        Option("Smallest speedup allowed over float32, on one thread, if --target is this machine.", least=0),
     ] = 1.0,
     min_agreement: Annotated[
         float,
@@ -81,7 +84,11 @@ def run(
     ] = 0.1,
     target: Annotated[
         str | None,
-        Option("Processor to quantize for: x86-vnni, x86-avx2, arm64 or web.", default_text="this machine's"),
+        Option(
+            "What to quantize for: a processor (x86-vnni, x86-avx2, arm64, web) or a device (android, apple-silicon, "
+            "browser, iphone, jetson-cpu, raspberry-pi-4, raspberry-pi-5, x86).",
+            default_text="this machine",
+        ),
     ] = None,
     scheme: Annotated[
         str | None,
@@ -101,31 +108,30 @@ def run(
     seed: Annotated[int, Option("Random seed for choosing calibration images.")] = 0,
     json: Annotated[bool, Option("Print the results as one JSON document.")] = False,
 ) -> None:
-    """Quantize a model to int8 and verify its accuracy and speedup.
+    """Quantize a model to int8 and verify its accuracy, and its speedup on this machine.
 
     Schemes are tried in turn until one passes: 8-bit integers with bias correction, then with other value ranges, with
     equalized channels, with the most sensitive layers in float32; then smaller weights only. Exit status 6 if no scheme
-    passes; then nothing is written.
+    passes; then nothing is written. The speed on other machines is not judged; `edgekit bundle --bench` measures there.
 
     A temperature is fitted to a fifth of the images that judge (100 to 1000), if they are labeled and at least 200.
     """
-    from edgekit.artifact.paths import require_new_path, require_onnx_path
     from edgekit.quantize import Gate, quantize
     from edgekit.quantize.schemes import scheme_named
     from edgekit.quantize.split_data import calibration_and_held_out
-    from edgekit.quantize.targets import target_named, this_machine
+    from edgekit.runtime.targets import target_named, this_machine
 
     check_model_files(model, against or "")
-    path = output or _default_path(model)
-    require_onnx_path(path)
-    require_new_path(model, path)
+    path = _checked_path(output, model)
     schemes = [scheme_named(scheme)] if scheme else None
     for_target = target_named(target) if target else this_machine()
+    if target and target != for_target.name:
+        write_message(f"note: {target} is the target {for_target.name}")
     ranging, judging = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)
     fit = None if no_temperature else fit_images(judging)
     gate = Gate(max_drop=max_drop, min_speedup=min_speedup, min_agreement=min_agreement, max_divergence=max_divergence)
     trials: list[Trial] = []
-    written: str | None = None
+    written: Path | None = None
     try:
         with stage_progress() as progress:
             best = quantize(
@@ -141,48 +147,61 @@ def run(
                 try_all=try_all,
                 allow_worse=allow_worse,
                 on_trial=trials.append,
-                on_note=lambda note: write_message(f"note: {note}"),
+                on_note=lambda note: write_message(f"note: {with_flags(note, 'quantize')}"),
                 on_warning=lambda warning: write_message(f"warning: {with_flags(warning, 'quantize')}"),
                 progress=progress,
             )
-        written = str(path)
+        written = path
     finally:  # the table also explains why nothing was written
-        if trials and json:
-            _write_trials_json(trials, written, target=for_target.name)
-        elif trials:
-            _write_trials(trials, written, target=for_target.name, parent=against or model)
-    _write_outcome(best, path, target=for_target.name)
+        write_trials = _write_trials_json if json else _write_trials
+        write_trials(trials, written, target=for_target.name, parent=against or model)
+    _write_outcome(best, path, parent=model, data=calibration, target=target or for_target.name)
 
 
-def _default_path(model: Path) -> Path:
-    """Return MODEL-int8.onnx. Raises SpecError if it exists: only a file named by --output is overwritten."""
+def _checked_path(output: Path | None, model: Path) -> Path:
+    """Return the file to write. Raises SpecError if it must not be: only a file named by --output is overwritten."""
+    from edgekit.artifact.paths import require_new_path, require_onnx_path
     from edgekit.errors import SpecError
 
-    path = model.with_name(f"{model.stem}-int8.onnx")
-    if path.exists():
+    path = output or int8_path(model)
+    if output is None and path.exists():
         raise SpecError(f"{path} already exists; to overwrite it, name it with --output")
+    require_onnx_path(path)
+    require_new_path(model, path)
     return path
 
 
-def _write_outcome(best: Trial, path: Path, *, target: str) -> None:
+def _write_outcome(best: Trial, path: Path, *, parent: Path, data: Path, target: str) -> None:
+    """Print what was written, and the next commands. target: the target or device, as it was named."""
+    from edgekit.runtime.targets import target_named
+
     if best.failures:
         write_message(f"warning: {path} failed the quality gate, which its metadata records")
-    next_command = f"edgekit predict IMAGE --model {shlex.quote(str(path))}"
-    write_message(f"wrote {path} ({_scheme_text(best, target)}); next: {next_command}")
+    commands = after_quantizing(path, parent=parent, data=data, target=target)
+    for_target = target_named(target).name
+    write_next(f"{path} ({_scheme_text(best, for_target)})", *commands)
+    if best.result.speedup is None:
+        how = "bench.html of that bundle" if for_target == "web" else shlex.join(bench_command(path))
+        write_message(f"its speed on the device: {how}")
 
 
-def _write_trials_json(trials: Sequence[Trial], path: str | None, *, target: str) -> None:
-    temperature = _read_info(path).temperature if path else None
-    tried = [trial.to_dict() for trial in trials]
-    write_json({"schema": 2, "path": path, "target": target, "temperature": temperature, "tried": tried})
+def _write_trials_json(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path) -> None:
+    if not trials:  # the error says why
+        return
+    temperature, tried = _read_info(path).temperature if path else None, [trial.to_dict() for trial in trials]
+    document = {"schema": 2, "path": path and str(path), "target": target, "temperature": temperature, "tried": tried}
+    write_json(document)
 
 
-def _write_trials(trials: Sequence[Trial], path: str | None, *, target: str, parent: Path) -> None:
+def _write_trials(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path) -> None:
+    if not trials:
+        return
     first = trials[0].result
     parent_name = "parent" if _read_info(parent).precision == "int8" else "float32"
     metric = first.parent.metric.removesuffix(" accuracy") if first.parent else "top-1"
     rows = [_parent_row(first, parent_name), *(_row(trial) for trial in trials)]
-    write(table(("scheme", metric, *_HEADER), rows))
+    costs = ("ms 1T", "ms 2T", "speedup", "MB", "peak MB") if first.latencies else ("speedup", "MB")
+    write(table(("scheme", metric, "agreement", "divergence", *costs, "verdict"), rows))
     interval = trials[-1].result.drop_interval
     if interval is not None:
         change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of {metric} (95% interval)"
@@ -196,7 +215,7 @@ def _scheme_text(trial: Trial, target: str) -> str:
     return trial.scheme.name if trial.scheme.storage == "unchanged" else f"{trial.scheme.name} for {target}"
 
 
-def _read_info(path: str | Path) -> ArtifactInfo:
+def _read_info(path: Path) -> ArtifactInfo:
     from edgekit.artifact.info import read_info
 
     return read_info(path)
@@ -205,7 +224,8 @@ def _read_info(path: str | Path) -> ArtifactInfo:
 def _parent_row(result: HeldOutResult, name: str) -> tuple[str, ...]:
     accuracy = percent(result.parent.value if result.parent else None)
     milliseconds = [f"{latency.baseline_ms:.2f}" for latency in result.latencies]
-    return name, accuracy, "-", "-", *milliseconds, "-", "-", "-", ""
+    costs = [*milliseconds, "-", "-", "-"] if milliseconds else ["-", "-"]
+    return name, accuracy, "-", "-", *costs, ""
 
 
 def _row(trial: Trial) -> tuple[str, ...]:
@@ -215,9 +235,14 @@ def _row(trial: Trial) -> tuple[str, ...]:
         percent(result.child.value if result.child else None),
         percent(result.parity.agreement),
         f"{result.divergence:.4f}",
-        *(f"{latency.other_ms:.2f}" for latency in result.latencies),
-        f"{result.speedup:.2f}x",
-        f"{result.size_bytes / 1e6:.2f}",
-        "-" if result.memory_bytes is None else f"{result.memory_bytes / 1e6:.0f}",
+        *_costs(result),
         with_flags("; ".join(trial.failures), "quantize") or "passes",
     )
+
+
+def _costs(result: HeldOutResult) -> tuple[str, ...]:
+    size = f"{result.size_bytes / 1e6:.2f}"
+    if result.speedup is None:
+        return "not measured here", size
+    memory = "-" if result.memory_bytes is None else f"{result.memory_bytes / 1e6:.0f}"
+    return *(f"{latency.other_ms:.2f}" for latency in result.latencies), f"{result.speedup:.2f}x", size, memory

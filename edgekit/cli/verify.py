@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edgekit.cli.layout import paragraph
 from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import progress_bar
-from edgekit.cli.render import percent, table, write, write_json, write_message
+from edgekit.cli.render import percent, write, write_json, write_message
+from edgekit.cli.tables import table
 from edgekit.cli.wrong_files import check_model_files
 from edgekit.errors import printable
 
@@ -69,4 +71,4 @@ def _write_comparison(comparison: ModelComparison, word: str) -> None:
         write(table(("image", "first", "probability", "second", "probability"), rows))
     agreement = f"same {word} on {percent(comparison.agreement)} of {comparison.images} images"
     difference = f"largest difference of a probability: {comparison.probability_difference:.3g}"
-    write(f"{agreement}; {difference} ({printable(comparison.most_different)})")
+    write(paragraph(f"{agreement}; {difference} ({printable(comparison.most_different)})"))

@@ -38,7 +38,8 @@ class Preprocess:
          precision, and rounded half to even, but at least 1: the image lies inside `resize`.
        - cover: the same with the smaller of the two: the image covers `resize`.
        Its pixels follow from `interpolation`, in the arithmetic of `resampler`:
-       - pillow: Pillow's antialiased filters, with 8-bit results after each axis; nearest is not antialiased and takes
+       - pillow: Pillow's antialiased filters, with 8-bit results after each axis: across, then down, but first down if
+         the height shrinks, and by more than twice as many pixels as the width. nearest is not antialiased and takes
          the pixel at floor((i + 0.5) * extent / resized extent).
        - torch, tensorflow: no antialiasing; `edgekit.preprocess.interpolation` has the formulas.
     2. Add `pad` pixels of the color `fill` on each side.
