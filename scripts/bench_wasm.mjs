@@ -1,7 +1,7 @@
-// Measures models in WebAssembly (onnxruntime-web in Node, one thread): the table in docs/decisions.md.
+// Measures models in WebAssembly (onnxruntime-web in Node, one thread): the table in docs/guides/quantize.md.
 //
 //     npm install --ignore-scripts onnxruntime-web
-//     edgekit bundle float32.onnx --for node --data photos/ -o bundle --runtime node_modules
+//     edgekit bundle float32.onnx --for node --data photos/ -o bundle
 //     node scripts/bench_wasm.mjs node_modules/onnxruntime-web bundle/float32.golden.bin float32.onnx int8.onnx ...
 //
 // The second argument is a file of pixels: uint8 images of the models' input size, one after the other. They must come

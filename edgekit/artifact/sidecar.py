@@ -14,7 +14,7 @@ from typing import Any
 from edgekit.artifact.info import SCHEMA
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.artifact.older_schemas import with_schema_2
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, SpecError
 from edgekit.files import read_regular_file, write_atomically
 
 _MAX_BYTES = 2**24
@@ -23,6 +23,23 @@ _MAX_BYTES = 2**24
 def sidecar_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of the sidecar of a model file: model.json beside model.onnx."""
     return Path(path).with_suffix(".json")
+
+
+def require_own_document(path: Path) -> None:
+    """Raise SpecError if there is a file that edgekit did not write, such as a list of labels.
+
+    Args:
+        path: of a JSON file beside a model, which a command is to write.
+    """
+    if not path.exists():
+        return
+    try:
+        text = read_regular_file(path, max_bytes=_MAX_BYTES, error=ArtifactError).decode()
+        is_own = isinstance(parse_json_object(text, what="the document").get("schema"), int)
+    except (UnicodeDecodeError, ArtifactError):
+        is_own = False
+    if not is_own:
+        raise SpecError(f"{path}: was not written by edgekit and would be replaced; move it, or rename the model file")
 
 
 def write_sidecar(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:

@@ -172,7 +172,7 @@ def _license_text(models: Sequence[BundledModel]) -> str:
 def _write_model(bundle: Bundle, model: BundledModel, *, images: ImageSet | None, count: int) -> None:
     path = bundle.write(f"{model.name}.onnx", model.data)
     ort = _write_ort(path, images) if bundle.platform in ("android", "ios") else None
-    with Classifier(model.data) as classifier:
+    with Classifier(path) as classifier:
         golden = golden_files(model.data, classifier, name=model.name, images=images, count=count, ort=ort)
     description = describe_model(model.data, model.info, name=model.name, file=path.name, ort=ort)
     bundle.write(f"{model.name}.json", json_bytes(description))

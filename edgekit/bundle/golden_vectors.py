@@ -47,6 +47,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.artifact.info import ArtifactInfo, read_model
+from edgekit.artifact.sidecar import require_own_document, sidecar_path
 from edgekit.bundle.description import INPUT, describe_model, every_field, thresholds
 from edgekit.bundle.golden_images import GoldenImage, golden_images
 from edgekit.bundle.golden_tolerance import golden_tolerance
@@ -84,6 +85,7 @@ def write_golden(
     Raises:
         ArtifactError: `model` is not an edgekit model.
         ImageError: an image cannot be read.
+        SpecError: NAME.json exists, and edgekit did not write it.
 
     Example:
         >>> from edgekit.bundle.golden_vectors import write_golden
@@ -92,6 +94,7 @@ def write_golden(
         'model.golden.json'
     """
     path, content = Path(model), read_model(model)
+    require_own_document(sidecar_path(path))
     converted = None if ort is None else {"file": Path(ort).name, "sha256": sha256(read_model(ort))}
     with Classifier(path) as classifier:
         files = golden_files(content, classifier, name=path.stem, images=images, count=count, ort=converted)

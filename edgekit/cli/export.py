@@ -98,6 +98,7 @@ def run(
 
     require("onnx", extra="export")
     from edgekit.artifact.paths import require_onnx_path
+    from edgekit.artifact.sidecar import require_own_document, sidecar_path
     from edgekit.export.finalize import Interface
 
     require_onnx_path(output)
@@ -121,6 +122,8 @@ def run(
     }
     options = {name: value for name, value in options.items() if value is not None}
     interface = Interface(batch=_parse_batch(batch), features=features, activation_maps=activation_maps)
+    if golden is not None:
+        require_own_document(sidecar_path(output))  # before the work
     held_out = _read_held_out(images)
     if source.endswith(".onnx"):
         info, parity = _refit(Path(source), output, options=options, interface=interface, images=held_out)

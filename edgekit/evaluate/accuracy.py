@@ -278,5 +278,7 @@ def _label_indexes(
 ) -> Sequence[int]:
     """The index among the labels of each class of the images; `used` are the classes that images have."""
     names = rename_classes(images.classes, labels, synonyms or {})
-    owners, hint = ("the images", "the model"), "; match names that differ with `synonyms` (OLD=NEW)"
+    owners, hint = ("the images", "the model"), "; rename the classes of the images"
+    if synonyms is not None:
+        hint = "; match names that differ with `synonyms` (OLD=NEW)"
     return match_labels(names, labels, owners=owners, subset=True, used={names[label] for label in used}, hint=hint)

@@ -82,7 +82,7 @@ def predict_all(
     for model in models:
         check_types(EvaluatedModel, models=model)
     check_types(ImageSet, images=images)
-    truths = [true_labels(images, model.classifier.info, synonyms=synonyms) for model in models]
+    truths = [true_labels(images, model.classifier.info, synonyms=synonyms or {}) for model in models]
     outcomes = [_outcomes(model, images, on_image) for model in models]
     unreadable = _unreadable(images, outcomes)
     readable = [number for number in range(len(images)) if number not in unreadable]

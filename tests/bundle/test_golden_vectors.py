@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from edgekit.bundle.golden_vectors import write_golden
 from edgekit.dataset import ImageSet
-from edgekit.errors import ArtifactError
+from edgekit.errors import ArtifactError, SpecError
 from edgekit.hub.built_in import built_in_models
 
 
@@ -72,6 +72,15 @@ def test_write_golden_records_the_outputs_of_the_model(model):
 def test_write_golden_names_its_files_after_the_model(model):
     names = [path.relative_to(model.parent).as_posix() for path in write_golden(model, count=2)]
     assert names == ["tiny.json", "tiny.golden.json", "tiny.golden.bin", "golden/tiny-0.jpg", "golden/tiny-1.jpg"]
+
+
+def test_write_golden_replaces_its_own_files_and_no_list_of_labels(model):
+    for _ in range(2):
+        write_golden(model, count=1)
+    model.with_suffix(".json").write_text('["cat", "dog"]')
+    with pytest.raises(SpecError, match=r"tiny\.json: was not written by edgekit"):
+        write_golden(model, count=1)
+    assert model.with_suffix(".json").read_text() == '["cat", "dog"]'
 
 
 @pytest.mark.parametrize("name", ["tiny", "lenet5-mnist-int8"])

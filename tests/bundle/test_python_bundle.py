@@ -234,6 +234,36 @@ def test_program_reports_unreadable_images_and_goes_on(pi, python, tmp_path):
     assert python(pi / "classify.pyz").returncode == 2
 
 
+def test_program_names_the_option_that_is_not_valid(pi, python):
+    done = python(pi / "classify.pyz", "--top", 0, "absent.jpg")
+    assert (done.returncode, done.stderr) == (1, "error: --top must be an integer from 1 (got 0)\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_program_reports_a_full_disk_in_one_line(pi):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, str(pi / "classify.pyz"), "--self-test"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "No space left on device" in done.stderr
+
+
+def test_program_ends_quietly_when_its_reader_does(pi):
+    with subprocess.Popen(
+        [sys.executable, str(pi / "classify.pyz"), "--self-test"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 1)
+
+
+def test_program_acknowledges_ctrl_c_in_one_line(pi, monkeypatch, capsys):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgekit.bundle.python.classify._run", interrupt)
+    assert (main(["x.jpg"]), capsys.readouterr().err) == (130, "interrupted\n")
+
+
 def test_program_needs_its_golden_vectors_only_for_the_self_test(pi, python, tmp_path):
     (tmp_path / "classify.pyz").write_bytes((pi / "classify.pyz").read_bytes())
     Image.new("RGB", (20, 20)).save(tmp_path / "black.png")

@@ -90,6 +90,15 @@ def test_export_refuses_preprocessing_options_for_a_checkpoint(edgekit, tmp_path
     assert "leave out --mean" in err
 
 
+def test_export_with_golden_vectors_replaces_no_list_of_labels(mistake, tiny_artifact, tmp_path):
+    labels = tmp_path / "phone.json"
+    labels.write_text('["cat", "dog"]')
+    code, err = mistake("export", tiny_artifact, "--golden", 2, "-o", tmp_path / "phone.onnx")
+    assert code == 2
+    assert "phone.json: was not written by edgekit" in err
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("phone")] == ["phone.json"]
+
+
 def test_export_of_a_file_fixes_its_batch_and_writes_golden_vectors_and_ort(edgekit, tiny_artifact, tmp_path):
     path = tmp_path / "phone.onnx"
     code, out, _ = edgekit(

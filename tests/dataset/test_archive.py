@@ -69,6 +69,14 @@ def test_read_both_refuses_an_archive_that_unpacks_to_more_than_the_limit(tmp_pa
         read_both(path)
 
 
+@pytest.mark.parametrize("name", ["pets.zip", "pets.tar.gz"])
+def test_read_both_refuses_an_archive_with_more_members_than_the_limit(tmp_path, monkeypatch, name):
+    path = pack(make_folder(tmp_path / "pets", ("train", "val")), tmp_path / name)
+    monkeypatch.setattr("edgekit.dataset.archive._MAX_MEMBERS", 3)
+    with pytest.raises(DataError, match=f"{name}: has more than 3 members; unpack it and pass the folder"):
+        read_both(path)
+
+
 def test_read_refuses_an_archive_that_unpacks_to_gigabytes(tmp_path):
     for name in ("bomb.zip", "bomb.tar.gz"):
         if name.endswith("zip"):

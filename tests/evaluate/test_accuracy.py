@@ -81,6 +81,12 @@ def test_class_indexes_match_synonyms():
         class_indexes(images, LABELS, synonyms={"azure": "bluu"})
 
 
+@pytest.mark.parametrize(("synonyms", "remedy"), [(None, "rename the classes"), ({}, "match names .* `synonyms`")])
+def test_class_indexes_name_synonyms_only_where_there_are_some(synonyms, remedy):
+    with pytest.raises(DataError, match=f"'a' may be 'A'; {remedy}"):
+        class_indexes(random_images(("a", "b"), (0, 1)), ("A", "b"), synonyms=synonyms)
+
+
 def test_class_indexes_reject_a_name_that_two_labels_share():
     with pytest.raises(DataError, match="several labels 'crane'"):
         class_indexes(random_images(("a", "crane", "b", "c"), (0, 1, 2, 3)), ("crane", "a", "b", "c", "crane"))

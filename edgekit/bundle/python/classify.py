@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
@@ -15,10 +16,13 @@ from edgekit.runtime.classifier import Classifier
 
 MODEL = "model.onnx"
 NAME = "name.txt"  # NAME in the names of the golden vectors
+_EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the program and return its exit status: 0, 1 for an error, 3 if some of the images could not be read.
+    """Run the program and return its exit status.
+
+    That is 0, 1 for an error, 3 if some of the images could not be read, or 130 after Ctrl-C.
 
     Args:
         arguments: of the command line.
@@ -28,14 +32,25 @@ def main(arguments: Sequence[str]) -> int:
     if bool(options.images) == options.self_test:
         parser.error("give one or more images, or --self-test")
     try:
-        with Classifier(_resource(MODEL), threads=options.threads) as classifier:
-            if options.self_test:
-                golden = Path(sys.argv[0]).resolve().parent / f"{_resource(NAME).decode()}.golden.json"
-                return 0 if self_test(classifier, golden, write=_write) else 1
-            failed = sum(not _classify(classifier, image, options) for image in options.images)
+        return _run(options)
     except EdgekitError as error:
-        _report(error)
-        return 1
+        _report(str(error).replace("`top`", "--top").replace("`threads`", "--threads"))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)  # noqa: T201
+        return _EXIT_INTERRUPTED
+    except OSError as error:  # of stdout: functions that read files raise EdgekitErrors
+        if not isinstance(error, BrokenPipeError):  # a closed pipe is how `head` ends a program
+            _report(str(error))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    with Classifier(_resource(MODEL), threads=options.threads) as classifier:
+        if options.self_test:
+            golden = Path(sys.argv[0]).resolve().parent / f"{_resource(NAME).decode()}.golden.json"
+            return 0 if self_test(classifier, golden, write=_write) else 1
+        failed = sum(not _classify(classifier, image, options) for image in options.images)
     return 0 if not failed else 1 if failed == len(options.images) else EXIT_SOME_FAILED
 
 
@@ -54,7 +69,7 @@ def _classify(classifier: Classifier, image: str, options: argparse.Namespace) -
     try:
         prediction = classifier.predict(image, top=options.top)
     except ImageError as error:
-        _report(error)
+        _report(str(error))
         return False
     if options.json:
         _write(json.dumps({"schema": 1, "path": image, **prediction.to_dict()}))
@@ -78,5 +93,5 @@ def _write(line: str) -> None:
     print(line.encode(encoding, "replace").decode(encoding), flush=True)  # noqa: T201
 
 
-def _report(error: EdgekitError) -> None:
+def _report(error: str) -> None:
     print(f"error: {error}", file=sys.stderr)  # noqa: T201

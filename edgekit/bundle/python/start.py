@@ -1,4 +1,4 @@
-"""Starts classify.pyz, as its __main__. Any Python from 3.8 can run it, to state what is missing in one line."""
+"""Starts classify.pyz, as its __main__. Any Python from 3.7 can read it, to state what is missing in one line."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import onnx
 from onnx import ModelProto
 
+from edgekit.errors import ArtifactError
 from edgekit.graph.edit import copied
 from edgekit.graph.passes.lower_versions import lower_ir_version
 
@@ -54,8 +55,14 @@ def serialized(model: ModelProto) -> bytes:
 
     Returns:
         The bytes of the file; the same model always gives the same bytes.
+
+    Raises:
+        ArtifactError: it is not valid.
     """
     model = clean(model)
-    onnx.checker.check_model(model)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ArtifactError(f"the model is not valid ONNX: {str(error).strip().partition(chr(10))[0]}") from None
     data: bytes = model.SerializeToString(deterministic=True)
     return data

@@ -1,9 +1,11 @@
 """clean: the same outputs, no traces of other tools."""
 
 import numpy as np
+import pytest
 from made_networks import conv_network, logits
 from onnx import helper
 
+from edgekit.errors import ArtifactError
 from edgekit.graph.passes.clean import clean, serialized
 
 
@@ -25,3 +27,10 @@ def test_clean_removes_paths_producers_and_unused_operator_sets():
 
 def test_serialized_gives_the_same_bytes_for_the_same_model():
     assert serialized(traced_model()) == serialized(clean(conv_network()))
+
+
+def test_serialized_reports_a_model_that_is_not_valid():
+    model = conv_network()
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(ArtifactError, match=r"^the model is not valid ONNX: Field 'shape' of .* missing\.$"):
+        serialized(model)

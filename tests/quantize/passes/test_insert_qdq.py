@@ -228,3 +228,13 @@ def test_insert_qdq_keeps_onnxruntime_from_rounding_the_weights_of_float_layers(
     kept = operators["Conv"] + operators["FusedConv"] + operators["Gemm"]
     assert (kept, operators["QLinearConv"] + operators["QGemm"]) == (1, 4)
     assert np.abs(logits(mixed) - in_float(mixed)).max() < 0.05 * np.abs(in_float(mixed)).max()
+
+
+def test_insert_qdq_gives_additions_scales_with_which_all_processors_round_alike():
+    graph = Graph(quantized(conv_network()))
+    (addition,) = (node for node in graph.nodes if node.op_type == "Add" and len(node.input) == 2)
+    names = (*addition.input, f"{graph.only_consumer(addition.output[0]).output[0]}")
+    producers = [graph.producer(name) for name in names]
+    scales = [float(graph.constant(node.input[1])) for node in producers]
+    for scale in scales[:2]:
+        assert scale / scales[2] * 1023 == pytest.approx(round(scale / scales[2] * 1023), abs=1e-3)
