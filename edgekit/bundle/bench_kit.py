@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from edgekit.bundle.bench_program.kit import SETTINGS
 from edgekit.bundle.contents import Bundle, sources
 from edgekit.bundle.description import batch_size
 from edgekit.errors import SpecError
 from edgekit.runtime.requirements import installed_version
-from edgekit.runtime.targets import TARGETS, session_settings
 
 PROGRAM, REQUIREMENTS = "bench.pyz", "requirements.txt"
 _PACKAGES = ("numpy", "onnxruntime")
@@ -63,9 +60,7 @@ def write_bench_kit(bundle: Bundle) -> None:
 def program() -> bytes:
     """The content of bench.pyz; the same bytes from the same sources."""
     content = BytesIO()
-    settings = {target: session_settings(target) for target in TARGETS}
-    package = {**sources(_PACKAGE), SETTINGS: json.dumps(settings).encode()}
-    members = {"__main__.py": _MAIN.encode()} | {f"{_PACKAGE}/{name}": data for name, data in package.items()}
+    members = {"__main__.py": _MAIN.encode()} | {f"{_PACKAGE}/{name}": data for name, data in sources(_PACKAGE).items()}
     with ZipFile(content, "w") as archive:
         for name, data in members.items():
             archive.writestr(ZipInfo(name), data, ZIP_DEFLATED)  # dated 1980

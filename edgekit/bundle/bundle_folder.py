@@ -9,14 +9,14 @@ from __future__ import annotations
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.bundle.golden_vectors import json_bytes
 from edgekit.errors import ArtifactError, EdgekitError, SpecError, quote
-from edgekit.files import read_regular_file, sha256, write_atomically
+from edgekit.files import lock_file, read_regular_file, sha256, write_atomically
 
 MANIFEST = "bundle.json"
 _MAX_MANIFEST_BYTES = 2**20
@@ -96,27 +96,44 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         folder: the folder to replace; its parents are created if necessary.
 
     Raises:
-        EdgekitError: it cannot be written.
+        EdgekitError: it cannot be written, or another process is writing it.
     """
     place = _resolved(folder)
     key = f"{zlib.crc32(place.name.encode(errors='surrogateescape')):08x}"
-    staging, old = (place.with_name(f".edgekit-{key}-{kind}") for kind in ("new", "old"))
+    lock, staging, old = (place.with_name(f".edgekit-{key}-{kind}") for kind in ("lock", "new", "old"))
     try:
-        if old.exists() and not place.exists():  # killed in between
-            old.rename(place)
-        for abandoned in (staging, old):  # by a run that was killed
-            shutil.rmtree(abandoned, ignore_errors=True)
-        staging.mkdir(parents=True)
-        try:
-            yield staging
-            _exchange(staging, place, old)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        with _only_writer(folder, lock):
+            if old.exists() and not place.exists():  # killed in between
+                old.rename(place)
+            for abandoned in (staging, old):  # by a run that was killed
+                shutil.rmtree(abandoned, ignore_errors=True)
+            staging.mkdir()
+            try:
+                yield staging
+                _exchange(staging, place, old)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
         raise EdgekitError(f"{folder}: cannot be written: {error.strerror or error}") from None
     except EdgekitError as error:  # about a file in the folder, by the name that it will have
         error.args = (str(error).replace(str(staging), str(folder)), *error.args[1:])
         raise
+
+
+@contextmanager
+def _only_writer(folder: Path, lock: Path) -> Iterator[None]:
+    """Keep a lock file locked meanwhile. Raises EdgekitError if another process has locked it."""
+    with suppress(FileExistsError):  # a file in its place is reported when the lock is opened
+        lock.parent.mkdir(parents=True)
+    file = lock.open("ab")
+    if not lock_file(file.fileno()):
+        file.close()
+        raise EdgekitError(f"{folder}: another process is writing it; try again when that has finished")
+    try:
+        yield
+    finally:
+        file.close()  # first, because Windows deletes no open file
+        lock.unlink(missing_ok=True)
 
 
 def _exchange(new: Path, place: Path, old: Path) -> None:

@@ -10,10 +10,10 @@ A difference of logits is allowed for two reasons only:
 - A network that rounds activations to 8 bits may round one of them to the next level, and that difference grows from
   layer to layer: up to 0.045 of the largest logit where the same network is computed in floats between its roundings.
   Twice that is allowed to runtimes with kernels of their own. onnxruntime itself sums integers, which have no order:
-  its results are equal bit for bit on x86, Arm and in WebAssembly, for .onnx and .ort files. The exception are
-  additions of two tensors, for which onnxruntime computes in floats, on Arm with fused multiply-adds, on others
-  without. Where the scales are not chosen so that both are exact (`quantize.exact_additions`), one element in 40,000 is
-  rounded to the other level, which moved a logit by 0.25.
+  its results are equal bit for bit on x86, Arm and in WebAssembly, for .onnx and .ort files. The exceptions are
+  additions of two tensors, which onnxruntime computes in floats, and rounds differently on Arm. Unless the scales keep
+  the sums away from halves (`quantize.exact_additions`), one element in 40,000 is rounded to the other level, which
+  moved a logit by 0.25.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _EXACT = frozenset(
 # onnxruntime sums integers in them if all they take, but for a constant bias, comes from DequantizeLinear.
 _SUMS = frozenset({"Conv", "Gemm", "MatMul", "AveragePool", "GlobalAveragePool"})
 _CLIPPING = frozenset({"Relu", "Clip"})  # onnxruntime removes them before a QuantizeLinear that clips as much
-# Of an exact addition, the scale of each input is a multiple of the output's divided by _GRID, and at most _MOST times
-# the output's: with 8-bit integers, no intermediate result needs more than the 24 bits of a float32.
-_GRID, _MOST = 4096, 8
+# Of an addition that all processors round alike, the scale of each input is a multiple of the output's divided by
+# _PARTS, but for float32's rounding, and at most _MOST times the output's: see `quantize.exact_additions`.
+_PARTS, _MOST, _ROUNDING_OF_SCALES = 1023, 2, 1e-3
 
 
 def golden_tolerance(model: bytes, info: ArtifactInfo, *, pixels: Pixels, logits: Floats) -> dict[str, float]:
@@ -110,7 +110,7 @@ def _is_exact(node: Node, dequantized: Mapping[str, str], graph: CheckedGraph) -
 
 
 def _adds_exactly(input_scales: Sequence[str], output: str, graph: CheckedGraph) -> bool:
-    """Whether an addition of two dequantized tensors is exact. It always is unless its output is quantized again."""
+    """Whether processors round an addition of two dequantized tensors alike: always, unless it is quantized again."""
     values, output_scales = {output}, set()
     for node in graph.nodes:
         if values.intersection(node.inputs):
@@ -118,17 +118,18 @@ def _adds_exactly(input_scales: Sequence[str], output: str, graph: CheckedGraph)
                 output_scales.add(node.inputs[1])
             elif node.op_type in _CLIPPING:
                 values.update(node.outputs)
-    return all(_is_on_grid(scale, other, graph.constants) for scale in input_scales for other in output_scales)
+    return all(_is_multiple(scale, other, graph.constants) for scale in input_scales for other in output_scales)
 
 
-def _is_on_grid(scale: str, output_scale: str, constants: Mapping[str, Constant]) -> bool:
+def _is_multiple(scale: str, output_scale: str, constants: Mapping[str, Constant]) -> bool:
     if scale not in constants or output_scale not in constants:
         return False  # computed
     numerator, denominator = (np.array(constants[name].numbers, np.float32) for name in (scale, output_scale))
     if not numerator.size == denominator.size == 1:
         return False  # one per channel
-    ratio = float((numerator / denominator).item())
-    return ratio <= _MOST and (ratio * _GRID).is_integer()
+    with np.errstate(all="ignore"):
+        parts = float((numerator / denominator).item()) * _PARTS  # not finite for a scale of 0 or in half precision
+    return parts <= _MOST * _PARTS + 0.5 and bool(abs(parts - np.rint(parts)) < _ROUNDING_OF_SCALES)
 
 
 def _plain_logits(model: bytes, pixels: Pixels) -> Floats:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
+import stat
 import tarfile
 import warnings
 import zipfile
@@ -26,6 +27,7 @@ _MAX_BYTES, _UNSUSPICIOUS_BYTES, _MAX_RATIO = 4 * 2**30, 2**28, 100
 _MAX_MEMBERS = 2_000_000
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, zlib.error, LZMAError)
 _PADDING = 2**20
+_MAX_LINK_BYTES = 4096
 
 
 def read_archive(root: Path, splits: Splits) -> Listing | None:
@@ -70,7 +72,7 @@ def _read_tar(root: Path, contents: _Contents) -> None:
             if info.isdir():
                 contents.folders.append(PurePosixPath(info.name))
             elif info.issym():
-                contents.add_link(info.name, os.path.join(os.path.dirname(info.name), info.linkname))  # noqa: PTH118, PTH120
+                contents.add_link(info.name, posixpath.join(posixpath.dirname(info.name), info.linkname))
             elif info.islnk():
                 contents.add_link(info.name, info.linkname)
             elif info.isfile() and contents.wants(info.name, info.size):
@@ -89,6 +91,9 @@ def _read_zip(root: Path, contents: _Contents) -> None:
             name = info.filename.replace(separator, "/")
             if name.endswith("/"):
                 contents.folders.append(PurePosixPath(name))
+            elif stat.S_ISLNK(info.external_attr >> 16) and info.file_size <= _MAX_LINK_BYTES:
+                target = archive.read(info).decode(errors="surrogateescape")
+                contents.add_link(name, posixpath.join(posixpath.dirname(name), target))
             elif contents.wants(name, info.file_size):
                 contents.add(name, archive.open(info))
 
@@ -141,7 +146,7 @@ class _Contents:
         """Add a link to another member; `tar` writes one for each further name of a file."""
         path = PurePosixPath(name)
         if is_image_path(path):
-            self._links[path] = PurePosixPath(os.path.normpath(target))
+            self._links[path] = PurePosixPath(posixpath.normpath(target))
 
     def follow_links(self) -> None:
         """Add the linked images; warn of links to anything else, such as files outside of the archive."""

@@ -73,7 +73,7 @@ def network_from_weights(
         SpecError: the network or one of the arguments is unknown.
         WeightsError: the weights do not fit the network.
     """
-    check_free_arguments(arguments)
+    check_free_arguments(arguments, channels=preprocess.channels)
     arguments = {**arguments, "in_channels": preprocess.channels}
     network = build(model, **arguments, classes=len(labels))
     load_weights(network, path, model=model, **arguments)

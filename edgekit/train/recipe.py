@@ -60,7 +60,7 @@ class Recipe(Choices):
 
     def __post_init__(self) -> None:
         Choices.__post_init__(self)  # not super(): a slotted dataclass is a second class, which super does not know
-        check_free_arguments(self.arguments)
+        check_free_arguments(self.arguments, channels=self.preprocess.channels)
         self._check_crops()
 
     def _check_crops(self) -> None:

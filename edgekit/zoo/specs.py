@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from edgekit.errors import SpecError, unknown
+from edgekit.errors import SpecError, quote, unknown
 from edgekit.image.size import Size
 from edgekit.preprocess.spec import Preprocess
 
@@ -275,15 +275,18 @@ def spec_named(name: str) -> ModelSpec:
     return SPECS[name]
 
 
-def check_free_arguments(arguments: Mapping[str, Any]) -> None:
-    """Check that arguments of a network leave out those that follow from the data.
+def check_free_arguments(arguments: Mapping[str, Any], *, channels: int) -> None:
+    """Check that arguments of a network do not contradict the data that it is for.
 
     Args:
         arguments: values by name, as of a recipe.
+        channels: number of channels of the images, which `in_channels` may repeat.
 
     Raises:
-        SpecError: `classes` or `in_channels` is among them.
+        SpecError: `classes` is among them, or `in_channels` with another value.
     """
-    for name, origin in (("classes", "the labels"), ("in_channels", "`color`")):
-        if name in arguments:
-            raise SpecError(f"`arguments` must not contain {name}, which follows from {origin}")
+    if "classes" in arguments:
+        raise SpecError("`arguments` must not contain classes, which follows from the labels")
+    if arguments.get("in_channels", channels) != channels:
+        value = quote(arguments["in_channels"])
+        raise SpecError(f"`arguments` must not contain in_channels {value}: the images have {channels} by `color`")

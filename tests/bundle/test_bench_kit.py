@@ -12,6 +12,7 @@ from made_models import tiny_model, write_tiny
 
 from edgekit.bench.device import read_device
 from edgekit.bundle.bench_kit import program
+from edgekit.bundle.bench_program.kit import target_settings
 from edgekit.bundle.write import write_bundle
 from edgekit.errors import SpecError
 from edgekit.files import sha256
@@ -129,11 +130,16 @@ def test_program_is_the_same_each_time_and_imports_nothing_of_edgekit(kit):
     assert (kit / "bench.pyz").read_bytes() == program()
     with zipfile.ZipFile(kit / "bench.pyz") as archive:
         sources = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
-        settings = json.loads(archive.read("bench_program/session_settings.json"))
-    assert settings == {target: session_settings(target) for target in TARGETS}
     assert len(sources) > 5
     assert not any("import edgekit" in source or "from edgekit" in source for source in sources)
     assert (kit / "requirements.txt").read_text(encoding="utf-8").splitlines()[1].startswith("onnxruntime==")
+
+
+@pytest.mark.parametrize("features", [[], ["avx2"], ["avx2", "avx_vnni"], ["avx2", "avx512_vnni"], ["asimddp"]])
+@pytest.mark.parametrize("target", [*TARGETS, None])
+def test_kit_opens_models_with_the_settings_of_edgekit(monkeypatch, target, features):
+    monkeypatch.setattr("edgekit.runtime.targets.int8_features", lambda: features)
+    assert target_settings(target or "", features) == session_settings(target)
 
 
 def test_model_with_a_fixed_batch_is_refused(tmp_path):

@@ -131,6 +131,15 @@ def test_check_folder_reports_a_name_that_no_folder_can_have(tmp_path):
         check_folder(tmp_path / ("a" * 300), platform="web", inputs=())
 
 
+def test_replaced_folder_has_one_writer_at_a_time(folder):
+    with replaced_folder(folder) as staging:
+        (staging / "page").write_text("first")
+        with pytest.raises(EdgekitError, match="site: another process is writing it; try again"):
+            interrupted(folder)
+        assert (staging / "page").read_text() == "first"
+    assert [path.name for path in folder.parent.iterdir()] == ["site"]
+
+
 def test_replaced_folder_keeps_the_permissions_of_the_old_one(folder):
     write(folder, page="one")
     folder.chmod(0o750)

@@ -89,12 +89,13 @@ def addition(first: float, second: float, output: float | None, clip: bool = Fal
 @pytest.mark.parametrize(
     ("scales", "exact"),
     [
-        ((0.5, 0.25, 1.0), True),
+        ((968 * 0.1, 701 * 0.1, 1023 * 0.1), True),
         ((0.5, 0.25, None), True),  # not quantized again: each product and the sum are rounded once
-        ((4095 / 4096, 8.0, 1.0), True),
-        ((0.5, 8.25, 1.0), False),
-        ((0.5, 1 / 8192, 1.0), False),
-        ((0.1, 0.2, 0.3), False),
+        ((2046, 1, 1023), True),
+        ((2047, 1, 1023), False),
+        ((0.5, 0.25, 1.0), False),  # sums that are halves
+        ((968.4, 701, 1023), False),
+        ((1, 1, 0), False),
     ],
 )
 @pytest.mark.parametrize("clip", [False, True])
@@ -102,7 +103,7 @@ def test_sums_integers_is_false_for_additions_that_processors_round_differently(
     assert sums(addition(*scales, clip=clip)) == exact
 
 
-@pytest.mark.parametrize(("scales", "same_kernels"), [((0.5, 0.25, 1.0), 0.0), ((0.1, 0.2, 0.3), 1.8)])
+@pytest.mark.parametrize(("scales", "same_kernels"), [((7, 5, 1023), 0.0), ((0.5, 0.25, 1.0), 1.8)])
 def test_tolerance_allows_roundings_of_inexact_additions(scales, same_kernels):
     pixels, logits = np.zeros((2, 4), np.uint8), np.array([[20, 1, 2, 3], [0, 1, 2, 3]], np.float32)
     tolerance = golden_tolerance(addition(*scales).SerializeToString(), tiny_info(), pixels=pixels, logits=logits)

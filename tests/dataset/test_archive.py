@@ -133,3 +133,14 @@ def test_read_reads_a_zip_with_the_separators_of_windows(tmp_path):
         for file in folder.rglob("*.png"):
             archive.write(file, str(file.relative_to(folder)).replace("/", "\\"))
     assert_cats_and_dogs(read(tmp_path / "pets.zip", "val"))
+
+
+def test_read_follows_symbolic_links_in_a_zip(tmp_path):
+    folder = make_folder(tmp_path / "pets", ("train", "val"))
+    path = pack(folder, tmp_path / "pets.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, target in (("train/dogs/soft.png", "0.png"), ("train/cats/up.png", "../../val/cats/0.png")):
+            link = zipfile.ZipInfo(name)
+            link.external_attr = 0o120777 << 16
+            archive.writestr(link, target)
+    assert_cats_and_dogs(read(path, "train"), 10)

@@ -38,14 +38,12 @@ _ARM_PARTS = {
 def device(root: Path = Path("/")) -> dict[str, Any]:
     """The device; None for what cannot be read. root: the file system, for tests."""
     processors = _processors(root)
-    first = processors[0] if processors else {}
-    features = first.get("flags", first.get("Features"))
     return {
         "name": _name(root),
         "processor": _processor(processors),
         "architecture": platform.machine(),
         "cores": cores(),
-        "features": features.split() if features else _mac_features(),
+        "features": features(root),
         "memory_bytes": _memory_bytes(),
         "system": f"{platform.system()} {platform.release()}"[:_LONGEST],
     }
@@ -54,6 +52,13 @@ def device(root: Path = Path("/")) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """The versions that figures depend on."""
     return {"onnxruntime": ort.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+
+def features(root: Path = Path("/")) -> list[str] | None:
+    """The names of the processor's instructions; None if they cannot be read. root: the file system, for tests."""
+    first = next(iter(_processors(root)), {})
+    names = first.get("flags", first.get("Features"))
+    return names.split() if names else _mac_features()
 
 
 def cores() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import pkgutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -13,9 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from . import facts
+
 Images = npt.NDArray[np.uint8]
 
-SETTINGS = "session_settings.json"  # in the archive beside this module; edgekit writes it
+# Targets with signed activations, and those whose weights are not scaled for processors that add pairs in 16 bits: x86
+# without one of these instructions.
+_SIGNED, _UNSCALED = ("arm64",), ("x86-vnni", "web")
+_VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 
 
 class KitError(Exception):
@@ -105,7 +110,7 @@ def open_session(path: str, target: str, *, threads: int) -> ort.InferenceSessio
     # Threads that spin after a run would take the cores from the model that is timed next.
     settings.add_session_config_entry("session.intra_op.spin_duration_us", "20")
     settings.add_session_config_entry("session.force_spinning_stop", "1")
-    for key, value in _target_settings().get(target, {}).items():
+    for key, value in target_settings(target, facts.features() or ()).items():
         settings.add_session_config_entry(key, value)
     try:
         return ort.InferenceSession(
@@ -116,11 +121,17 @@ def open_session(path: str, target: str, *, threads: int) -> ort.InferenceSessio
         raise KitError(f"{path}: onnxruntime {ort.__version__} cannot load it: {reason}") from None
 
 
-def _target_settings() -> dict[str, dict[str, str]]:
-    """The settings with which every processor computes as a target does, by the names of the targets."""
-    content = pkgutil.get_data(__package__, SETTINGS)
-    settings: dict[str, dict[str, str]] = json.loads(content or b"{}")
-    return settings
+def target_settings(target: str, features: Collection[str]) -> dict[str, str]:
+    """The settings with which a processor computes as the target does, as in edgekit's `session_settings`.
+
+    Args:
+        target: what the model was quantized for; empty if it was not.
+        features: names of the processor's instructions.
+    """
+    if target in _SIGNED:
+        return {"session.qdqisint8allowed": "1"}
+    saturates = "avx2" in features and not _VNNI.intersection(features)
+    return {"session.x64quantprecision": "1"} if target in _UNSCALED and saturates else {}
 
 
 def check_golden(model: Model) -> dict[str, Any]:
