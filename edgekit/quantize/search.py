@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from edgekit.artifact.info import ArtifactInfo, parse_info, read_model, write_info
 from edgekit.artifact.paths import require_new_path
-from edgekit.artifact.sidecar import write_sidecar
+from edgekit.artifact.sidecar import require_own_document, sidecar_path, write_sidecar
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, QualityGateError, check_types
 from edgekit.evaluate.temperature import require_disjoint, require_fit_images
@@ -92,7 +92,7 @@ def quantize(
         ArtifactError: `source` is not an edgekit model, has a fixed batch size above 1, or an opset below 13.
         DataError: the images cannot be used, `source` has nothing to quantize, or `against` does not match it.
         ParityError: `source` cannot be converted to float32.
-        SpecError: `path` would replace `source`.
+        SpecError: `path` would replace `source`, or its sidecar a JSON file that edgekit did not write.
 
     Example:
         >>> from edgekit import dataset
@@ -113,6 +113,7 @@ def quantize(
     check_types(Gate, gate=gate)
     check_types(Target | None, target=target)
     require_new_path(source, path)
+    require_own_document(sidecar_path(path))
     original, target = read_float_source(source), target or this_machine()
     schemes, parent = _schemes(original, schemes, against, target), _parent(original, against)
     require_fit_images(temperature_images, calibration=calibration)

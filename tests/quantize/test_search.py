@@ -172,6 +172,13 @@ def test_quantize_does_not_replace_the_float_file(network, images):
         quantize(network, network, calibration=images[0], held_out=images[1], gate=ANYTHING)
 
 
+def test_quantize_does_not_replace_a_document_of_others_beside_its_output(network, images, tmp_path):
+    (tmp_path / "small.json").write_text('["ants", "bees"]')
+    with pytest.raises(SpecError, match=r"small\.json: was not written by edgekit and would be replaced"):
+        quantize(network, tmp_path / "small.onnx", calibration=images, held_out=images)
+    assert (tmp_path / "small.json").read_text() == '["ants", "bees"]'
+
+
 def test_quantize_compares_with_the_model_given_as_against(network, images, tmp_path):
     """A network without activations has different outputs, however well it is quantized."""
     other = write_network(tmp_path / "other.onnx", conv_network(activation="none"))
