@@ -175,7 +175,7 @@ def test_quantize_does_not_replace_the_float_file(network, images):
 def test_quantize_does_not_replace_a_document_of_others_beside_its_output(network, images, tmp_path):
     (tmp_path / "small.json").write_text('["ants", "bees"]')
     with pytest.raises(SpecError, match=r"small\.json: was not written by edgekit and would be replaced"):
-        quantize(network, tmp_path / "small.onnx", calibration=images, held_out=images)
+        quantize(network, tmp_path / "small.onnx", calibration=images[0], held_out=images[1])
     assert (tmp_path / "small.json").read_text() == '["ants", "bees"]'
 
 
