@@ -17,6 +17,7 @@ from edgekit.files import sha256
 from edgekit.hub.model_files import model_path
 from edgekit.image.synthetic import draw_scenes
 from edgekit.preprocess.scores import softmax, with_temperature
+from edgekit.runtime import targets
 from edgekit.runtime.targets import TARGETS, session_settings
 
 STAGES = ("decoding", "preprocessing", "network", "labels")
@@ -167,10 +168,14 @@ def test_packages_are_those_of_the_tests():
     assert runtime_version() == tested[PACKAGE]
 
 
+@pytest.mark.parametrize("features", [["avx2"], ["avx2", "avx512_vnni"]])
 @pytest.mark.parametrize("target", [None, *TARGETS])
-def test_session_options_are_those_of_python(target, folder):
+def test_session_options_are_those_of_python(target, features, folder, monkeypatch):
+    monkeypatch.setattr(targets, "int8_features", lambda: features)
+    monkeypatch.setattr(targets.platform, "machine", lambda: "x86_64")
+    arguments = f"{json.dumps(target)}, {json.dumps('avx512_vnni' in features)}"
     code = f"const {{ sessionOptions }} = await import('{folder}/js/classifier.js');"
-    code += f"console.log(JSON.stringify(sessionOptions({json.dumps(target)})))"
+    code += f"console.log(JSON.stringify(sessionOptions({arguments})))"
     settings = {f"session.{name}": value for name, value in run_code(code)["extra"]["session"].items()}
     assert settings == session_settings(target)
 

@@ -1,7 +1,7 @@
 // The model of this folder, opened with onnxruntime-node: for programs of your own, too.
 
 import { readFile } from "node:fs/promises";
-import { Classifier } from "./js/classifier.js";
+import { Classifier, sessionOptions } from "./js/classifier.js";
 
 // path in the bundle -> Promise of its content.
 export async function readBytes(path) {
@@ -17,7 +17,14 @@ export async function openClassifier(options = {}) {
   const [{ description: path }] = (await readJson("bundle.json")).models;
   const description = await readJson(path);
   const ort = await importPackage("onnxruntime-node", "ONNXRUNTIME_NODE_INSTALL=skip npm install");
-  return Classifier.open(ort, await readBytes(description.file), description, options);
+  const settings = { ...sessionOptions(description.target, await hasVnni()), ...options };
+  return Classifier.open(ort, await readBytes(description.file), description, settings);
+}
+
+// Linux lists the instructions of an x86 processor; elsewhere they are unknown, and taken to be missing.
+async function hasVnni() {
+  const facts = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  return /^flags\s*:.* (avx512_vnni|avx_vnni)( |$)/m.test(facts);
 }
 
 export async function importPackage(name, command) {
