@@ -91,5 +91,5 @@ def predict_command(model: Path | str, *, data: Path | None = None) -> list[str]
 
 
 def int8_path(model: Path) -> Path:
-    """Where `edgekit quantize` writes, unless it is told otherwise."""
+    """Where `edgekit quantize` writes, unless --output names another file."""
     return model.with_name(f"{model.stem}-int8.onnx")

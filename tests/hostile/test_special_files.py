@@ -1,4 +1,4 @@
-"""What is no regular file, given for each kind of file that commands read: one line at once, never a wait."""
+"""FIFOs, devices and sockets in place of each kind of file that commands read: one line at once, never a wait."""
 
 import contextlib
 import json
