@@ -1,44 +1,48 @@
-// The page: choose, drop, paste or photograph an image, and see its labels.
+// The page: choose, drop, paste or photograph an image, and see its labels. What predicts is ./backend.js: the network
+// in this browser in a bundle, the server that sent the page in `edgekit serve`.
 
-import { openClassifier, readDescription, threadsHere } from "./bundle.js";
-import { decodeImage } from "./decode.js";
-import { modelFacts } from "./facts.js";
+import { openBackend } from "./backend.js";
 
-const SHOWN = 5;
 const TINY = 128; // pixels: such images are enlarged without blur
 const FRAME_PAUSE = 100; // milliseconds between frames of the camera, so that the page stays responsive
 const byId = (id) => document.getElementById(id);
 
-let classifier = null;
+let backend = null;
 let shown = 0; // counts images, so that a slow one does not replace a later one
+let chosen = null; // the last file, which is classified again by another model
 let stream = null;
 
 start().catch(showError);
 
 async function start() {
   acceptImages();
-  const { bundle, description } = await readDescription();
-  document.title = `${description.name}: image classifier`;
-  byId("name").textContent = description.name;
-  byId("summary").textContent = `${description.labels.length.toLocaleString("en")} classes, ${description.precision}, runs in this browser`;
-  byId("facts").replaceChildren(...modelFacts(description, bundle, threadsHere()).map(factItem));
-  classifier = await openClassifier(description, { report: (what) => showStatus(`Loading ${what} …`) });
-  await warmUp();
+  const ready = await openBackend({
+    onLoading: (what) => showStatus(`Loading ${what} …`),
+    onModel: showModel,
+    onModelChange: () => chosen !== null && stream === null && showFile(chosen),
+    controls: byId("controls"),
+  });
+  backend = ready;
   showStatus("Ready: drop, paste, choose or photograph an image.");
   byId("choose").disabled = byId("camera").disabled = false;
-  await keepOffline();
+  byId("privacy").textContent = backend.privacy;
+  byId("links").replaceChildren(...backend.links.flatMap(([text, href]) => [link(text, href), " "]));
+  byId("offline").textContent = await backend.keepOffline();
 }
 
-// The first run is slower than the following ones, so it is not that of an image.
-async function warmUp() {
-  const { crop, color } = classifier.description.preprocess;
-  await classifier.logits(new Uint8Array(crop[0] * crop[1] * color.length));
+// facts: pairs of a name and a text.
+function showModel({ name, summary, facts }) {
+  document.title = `${name}: image classifier`;
+  byId("name").textContent = name;
+  byId("summary").textContent = summary;
+  byId("facts").replaceChildren(...facts.map(factItem));
 }
 
 function acceptImages() {
   const stage = byId("stage");
   byId("choose").onclick = () => byId("file").click();
   byId("camera").onclick = () => toggleCamera().catch(showError);
+  byId("heat").onclick = () => toggleHeatMap().catch(showError);
   for (const input of [byId("file"), byId("capture")]) {
     input.onchange = () => {
       showFile(input.files[0]);
@@ -68,6 +72,7 @@ async function showFile(file) {
   try {
     await predict(file, number, file.name);
     if (number === shown) {
+      chosen = file;
       showImage(file);
     }
   } catch (error) {
@@ -78,34 +83,29 @@ async function showFile(file) {
 }
 
 async function predict(source, number, name) {
-  if (classifier === null) {
+  if (backend === null) {
     throw new Error("the model is not loaded yet; try again when the page is ready");
   }
-  const start = performance.now();
-  const image = await decodeImage(source, classifier.description.preprocess);
-  const decoding = performance.now() - start;
-  const result = await classifier.predict(image, SHOWN);
+  const result = await backend.predict(source);
   if (number === shown) {
-    showPrediction(result, image, decoding, name);
+    showPrediction(result, name);
   }
 }
 
-function showPrediction({ top, labels, times }, image, decoding, name) {
+// scores: {label, probability, assigned, threshold} of each class to show; a threshold is null if the model has none.
+function showPrediction({ scores, note }, name) {
+  const labels = scores.filter((score) => score.assigned);
   byId("error").hidden = true;
   showStatus("");
   byId("prediction").hidden = false;
   byId("label").textContent = labels.length > 0 ? labels.map((score) => score.label).join(", ") : "no label";
   byId("probability").textContent = labels.length === 1 ? percent(labels[0].probability) : "";
-  byId("scores").replaceChildren(...[...new Set([...top, ...labels])].map(scoreItem));
+  byId("scores").replaceChildren(...scores.map(scoreItem));
   byId("image").alt = `${name}, classified as ${byId("label").textContent}`;
-  byId("times").textContent =
-    `${milliseconds(decoding + times.preprocessing + times.network)}: decoding ${milliseconds(decoding)}, ` +
-    `preprocessing ${milliseconds(times.preprocessing)}, network ${milliseconds(times.network)}. ` +
-    `Image ${image.width} × ${image.height} pixels.` +
-    (image.exact ? "" : " Its transparent pixels may be off by one level: this browser has no WebGL.");
+  byId("times").textContent = note;
 }
 
-function scoreItem({ index, label, probability, assigned }) {
+function scoreItem({ label, probability, assigned, threshold }) {
   const item = element("li");
   item.classList.toggle("assigned", assigned);
   const bar = element("span");
@@ -114,10 +114,9 @@ function scoreItem({ index, label, probability, assigned }) {
   const fill = element("i");
   fill.style.width = `${100 * probability}%`;
   bar.append(fill);
-  const { thresholds } = classifier.description;
-  if (thresholds !== null) {
+  if (threshold !== null) {
     const mark = element("b");
-    mark.style.left = `${100 * thresholds[index]}%`;
+    mark.style.left = `${100 * threshold}%`;
     bar.append(mark);
   }
   const amount = element("span", percent(probability));
@@ -137,7 +136,30 @@ function showImage(file) {
   URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(file);
   image.onload = () => image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= TINY);
+  hideHeatMap();
+  byId("heat").hidden = !backend.hasHeatMaps;
   showStage({ live: false });
+}
+
+async function toggleHeatMap() {
+  if (!byId("map").hidden) {
+    hideHeatMap();
+    return;
+  }
+  const number = shown;
+  const map = await backend.heatMap(chosen);
+  if (number === shown) {
+    byId("map").src = URL.createObjectURL(map);
+    byId("map").alt = `Where the network sees ${byId("label").textContent}`;
+    byId("map").hidden = false;
+    byId("heat").textContent = "Image";
+  }
+}
+
+function hideHeatMap() {
+  URL.revokeObjectURL(byId("map").src);
+  byId("map").hidden = true;
+  byId("heat").textContent = "Heat map";
 }
 
 async function toggleCamera() {
@@ -157,6 +179,8 @@ async function watchCamera() {
     stream = await openCamera();
     video.srcObject = stream;
     await video.play();
+    hideHeatMap();
+    byId("heat").hidden = true;
     showStage({ live: true });
     button.disabled = false;
     while (stream !== null) {
@@ -195,21 +219,6 @@ function showStage({ live }) {
   byId("prediction").ariaLive = live ? "off" : "polite"; // ten predictions a second are too many to read aloud
 }
 
-// Keep every file of the bundle, so that the page works without a network from now on.
-async function keepOffline() {
-  if (navigator.serviceWorker === undefined) {
-    byId("offline").textContent = "Works offline only if served over HTTPS or from localhost.";
-    return;
-  }
-  try {
-    await navigator.serviceWorker.register("service_worker.js");
-    await navigator.serviceWorker.ready;
-    byId("offline").textContent = "Available offline.";
-  } catch (error) {
-    byId("offline").textContent = `Not available offline: ${error.message}`;
-  }
-}
-
 function showStatus(text) {
   byId("status").textContent = text;
 }
@@ -217,7 +226,7 @@ function showStatus(text) {
 function showError(error) {
   byId("error").textContent = error.message;
   byId("error").hidden = false;
-  if (classifier === null) {
+  if (backend === null) {
     byId("name").textContent = "Not loaded";
     showStatus("No predictions without a model.");
   }
@@ -229,10 +238,12 @@ function element(tag, text = "") {
   return node;
 }
 
-function percent(share) {
-  return `${(100 * share).toFixed(1)}%`;
+function link(text, href) {
+  const node = element("a", text);
+  node.href = href;
+  return node;
 }
 
-function milliseconds(value) {
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+function percent(share) {
+  return `${(100 * share).toFixed(1)}%`;
 }

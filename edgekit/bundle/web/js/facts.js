@@ -1,27 +1,32 @@
 // What is known about a model, as pairs of a name and a text.
 
+import { sizeText } from "./units.js";
+
 const ACCURACY_NAMES = { top1: "top-1", top5: "top-5", map: "mAP", macro_f1: "macro F1" };
 
-export function modelFacts(description, bundle, threads) {
-  const [height, width] = description.preprocess.crop;
+// accuracy: as measured, or null.
+export function modelFacts({ model, labels, accuracy, license, precision, target, preprocess }) {
+  const [height, width] = preprocess.crop;
   return [
-    ["Network", description.model],
-    ["Classes", description.labels.length.toLocaleString("en")],
-    ["Accuracy", accuracyText(description.accuracy)],
-    ["License", description.license],
-    ["Precision", description.precision],
-    ["Quantized for", description.target ?? "not quantized"],
-    ["Input", `${width} × ${height} ${description.preprocess.color === "L" ? "gray" : "RGB"}`],
+    ["Network", model],
+    ["Classes", labels.length.toLocaleString("en")],
+    ["Accuracy", accuracyText(accuracy)],
+    ["License", license],
+    ["Precision", precision],
+    ["Quantized for", target ?? "not quantized"],
+    ["Input", `${width} × ${height} ${preprocess.color === "L" ? "gray" : "RGB"}`],
+  ];
+}
+
+export function bundleFacts(description, bundle, threads) {
+  return [
+    ...modelFacts(description),
     ["Size", sizeText(description.bytes)],
     ["Runtime", `${bundle.runtime.name} ${bundle.runtime.version}`],
     ["Threads", threads === 1 ? "1 (the page is not isolated)" : String(threads)],
     ["Made with", `edgekit ${bundle.edgekit}`],
     ["SHA-256", `${description.sha256.slice(0, 12)} …`],
   ];
-}
-
-function sizeText(bytes) {
-  return bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
 function accuracyText(accuracy) {
