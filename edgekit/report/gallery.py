@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from edgekit.dataset import ImageSet
 from edgekit.evaluate.evaluation import Comparison, Evaluation, Mistake, ModelMetrics
 from edgekit.report.html import Markup, concatenate, element, short_label
-from edgekit.report.thumbnails import heat_maps, thumbnail
-from edgekit.runtime.activation_maps import ClassMaps
+from edgekit.report.thumbnails import heat_map_thumbnails, thumbnail
+from edgekit.runtime.activation_maps import has_maps
 
 _MAX_FLIPS = 18
 _MARKS = {"right": "✓", "wrong": "✗", "truth": "="}
@@ -18,17 +18,17 @@ def mistakes_gallery(metrics: ModelMetrics, images: ImageSet) -> Markup:
     """The most confident mistakes, with class activation maps if the model has them."""
     if not metrics.mistakes:
         return element("p", {}, "None: every image is predicted correctly.")
-    maps = ClassMaps(metrics.model.path)
-    cards = [_mistake(metrics, mistake, images, maps if maps.present else None) for mistake in metrics.mistakes]
+    with_maps = has_maps(metrics.model.classifier)
+    cards = [_mistake(metrics, mistake, images, with_maps=with_maps) for mistake in metrics.mistakes]
     note = (
         f"{_MARKS['wrong']} marks the predicted class, {_MARKS['right']} the true class; with predicted probabilities."
     )
-    if maps.present:
+    if with_maps:
         note += (
             " Next to each image: the network's input with class activation maps, which show in red where the network "
             "sees evidence for the predicted class (left) and for the true class (right)."
         )
-    gallery = element("div", {"class": "gallery wide" if maps.present else "gallery"}, cards)
+    gallery = element("div", {"class": "gallery wide" if with_maps else "gallery"}, cards)
     return concatenate((element("p", {"class": "note"}, note), gallery))
 
 
@@ -65,11 +65,11 @@ def _shown_flips(comparison: Comparison) -> Sequence[int]:
     return sorted(comparison.flipped, key=lambda number: bool(first[number] == second[number]))[:_MAX_FLIPS]
 
 
-def _mistake(metrics: ModelMetrics, mistake: Mistake, images: ImageSet, maps: ClassMaps | None) -> Markup:
+def _mistake(metrics: ModelMetrics, mistake: Mistake, images: ImageSet, *, with_maps: bool) -> Markup:
     shots = [thumbnail(images, mistake.image)]
-    if maps:
-        preprocess, classes = metrics.model.classifier.info.preprocess, (mistake.predicted, mistake.truth)
-        shots += heat_maps(images, mistake.image, maps=maps, classes=classes, preprocess=preprocess)
+    if with_maps:
+        classes = (mistake.predicted, mistake.truth)
+        shots += heat_map_thumbnails(metrics.model.classifier, images, mistake.image, classes)
     lines = (
         label_line("prediction", metrics.labels[mistake.predicted], mistake.probability, "wrong"),
         label_line("truth", metrics.labels[mistake.truth], mistake.truth_probability, "right"),

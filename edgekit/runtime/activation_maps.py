@@ -7,7 +7,7 @@ its last grid: the mean of a class's map over the places is its logit. Such a fi
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,29 @@ from edgekit.errors import ArtifactError
 from edgekit.image.source import Pixels
 from edgekit.runtime.classifier import Classifier
 
-_OUTPUT = "maps"
+MAPS = "maps"
 
 
-class ClassMaps:
-    """The maps of one model file, if it has them."""
+def has_maps(classifier: Classifier) -> bool:
+    """Whether the model file has an output with maps."""
+    return MAPS in classifier.outputs
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._classifier = Classifier(path)
 
-    @property
-    def present(self) -> bool:
-        """Whether the file has an output with maps."""
-        return _OUTPUT in self._classifier.outputs
+def class_maps(classifier: Classifier, pixels: Pixels, classes: Sequence[int]) -> npt.NDArray[np.float32]:
+    """The maps of some classes.
 
-    def of(self, pixels: Pixels, classes: list[int]) -> npt.NDArray[np.float32]:
-        """Maps (len(classes), height, width) for the pixels (height, width, channels) of one image."""
-        maps = self._classifier.output(_OUTPUT, pixels[None])
-        if maps.ndim != 4 or maps.shape[1] != len(self._classifier.labels):
-            raise ArtifactError(f"{self._classifier.name}: its maps are {maps.shape}, not (1, classes, height, width)")
-        return np.asarray(maps[0, classes])
+    Args:
+        classifier: a model that has maps.
+        pixels: uint8 (height, width, channels), the network's input.
+        classes: class indexes.
+
+    Returns:
+        float32 (len(classes), height, width).
+
+    Raises:
+        ArtifactError: the model has no output `maps`, or one of another shape.
+    """
+    maps = classifier.output(MAPS, pixels[None])
+    if maps.ndim != 4 or maps.shape[1] != len(classifier.labels):
+        raise ArtifactError(f"{classifier.name}: its maps are {maps.shape}, not (1, classes, height, width)")
+    return np.asarray(maps[0, list(classes)])

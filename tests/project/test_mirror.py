@@ -71,6 +71,7 @@ TESTED_IN = {
         "report/confusion",
         "report/gallery",
         "report/multi_label",
+        "report/heat_maps",
         "report/summary",
         "report/thumbnails",
         "runtime/activation_maps",
