@@ -1,11 +1,12 @@
-"""`edgekit crops`: accuracy and cost of multi-crop plans, and adaptive crops fitted to a model."""
+"""`edgekit crops`: whether a multi-crop plan, or adaptive crops fitted to a model, are worth their time."""
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from edgekit.cli import shared_options as shared
 from edgekit.cli.interruption import this_command
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from edgekit.artifact.info import ArtifactInfo
-    from edgekit.evaluate.compare_crops import PlanScore
+    from edgekit.evaluate.compare_crops import CropComparison, PlanScore
     from edgekit.evaluate.intervals import Interval
     from edgekit.image.source import ImageSource
     from edgekit.preprocess.adaptive_crops import AdaptivePlan
@@ -35,7 +36,7 @@ EXAMPLES = """Examples:
   edgekit crops model.onnx camera/ --unlabeled --plans five,ten --json
   edgekit predict image.jpg --model model-crops.onnx --crops adaptive
 """
-_PLANS, _BUDGETS = "center,flip,five,ten,grid:3x3,wide,whole,multi-scale", "1.1,1.25,1.5,2"
+_PLANS, _BUDGETS = "flip,five,ten,grid:3x3,wide,whole", "1.1,1.25,1.5,2"
 _METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --unlabeled
 
 
@@ -45,12 +46,13 @@ def run(
         Path, Argument("Labeled data set, whose val split is used if it has one; with --unlabeled, any images.")
     ],
     unlabeled: Annotated[
-        bool, Option("Accept any folder of images, and judge by what the mean of many views predicts.")
+        bool,
+        Option("Accept any folder of images, and compare plans by what the mean of many views predicts."),
     ] = False,
     plans: Annotated[
         str,
         Option(
-            "Comma-separated crop plans to compare, besides center and ten.",
+            "Comma-separated crop plans to compare with center.",
             metavar="PLAN,...",
             default_text=_PLANS.replace(",", ", "),
         ),
@@ -58,18 +60,18 @@ def run(
     budgets: Annotated[
         str, Option("Comma-separated budgets of adaptive crops: mean number of views per image.", metavar="VIEWS,...")
     ] = _BUDGETS,
-    images: Annotated[int, Option("Largest number of images to use, chosen at random.", least=4)] = 1000,
+    images: Annotated[int, Option("Largest number of images to use, chosen at random.", least=8)] = 1000,
     halves: Annotated[
         int,
-        Option("Number of times adaptive crops are fitted to one half of the images and judged on the other.", least=1),
-    ] = 20,
+        Option("Number of times a plan is chosen on one half of the images and judged on the other.", least=1),
+    ] = 10,
     seed: Annotated[int, Option("Random seed for choosing images and halves.", least=0)] = 0,
     threads: Annotated[int | None, shared.THREADS] = None,
     plot: Annotated[Path | None, shared.PLOT] = None,
     output: Annotated[
         Path | None,
         Option(
-            "Model file to write (.onnx), with the recommended adaptive crops.",
+            "Model file to write (.onnx) if adaptive crops are recommended, with these.",
             flags=("--output", "-o"),
             default_text="none",
             writes=(".onnx",),
@@ -79,9 +81,11 @@ def run(
 ) -> None:
     """Compare multi-crop test-time augmentation (TTA) plans and fit adaptive crops.
 
-    Adaptive crops use more views only for images in doubt.
+    Adaptive crops use more views only for images in doubt. A plan is recommended only if it is measurably better than
+    the center crop.
     """
-    from edgekit.evaluate.compare_crops import check_single_label, fit_plan, predict_crops, recommended, score_plans
+    from edgekit.evaluate.compare_crops import compare_plans, fit_plan
+    from edgekit.evaluate.crop_predictions import check_single_label, predict_crops
     from edgekit.hub.model_files import model_path
     from edgekit.plots.crops import write_plot
     from edgekit.plots.style import check_plot
@@ -92,7 +96,7 @@ def run(
     classifier = Classifier(model, threads=threads)
     path = model_path(model)
     check_single_label(classifier)
-    _check_output(output, path)
+    _check_output(output, path, unlabeled=unlabeled)
     crop_plans, view_budgets = _parse_plans(plans), _parse_budgets(budgets)
     with uncounted_stage("listing images"):
         sources, truth = _read_images(data, classifier.info, unlabeled=unlabeled, limit=images, seed=seed)
@@ -101,40 +105,42 @@ def run(
     with stage_progress() as progress:
         on_image = step_counter(progress, "predicting", len(sources))
         predictions = predict_crops(classifier, sources, crop_plans, on_image=on_image)
-        on_split = step_counter(progress, "fitting adaptive crops", halves)
-        scores = score_plans(predictions, truth, budgets=view_budgets, halves=halves, seed=seed, on_split=on_split)
-        progress("fitting the recommended plan", 0, None)
-        best = recommended(scores)
-        plan = fit_plan(predictions, truth, budget=best.budget or 1.0)
+        on_split = step_counter(progress, "choosing on one half, judging on the other", halves)
+        comparison = compare_plans(
+            predictions, truth, budgets=view_budgets, halves=halves, seed=seed, on_split=on_split
+        )
+        best = comparison.recommended
+        adaptive = None
+        if best is not None and best.budget is not None:
+            progress("fitting the recommended plan", 0, None)
+            adaptive = fit_plan(predictions, truth, budget=best.budget)
     if plot is not None:
-        write_plot(scores, best, plot, metric=_METRICS[unlabeled])
-    if output is not None:
-        _write_model(path, plan, output=output)
+        write_plot(comparison, plot, metric=_METRICS[unlabeled])
+    written = output if adaptive is not None else None
+    if adaptive is not None and written is not None:
+        _write_model(path, adaptive, output=written)
     if json:
-        figures = {"images": len(sources), "judged_by": _METRICS[unlabeled], "plans": [s.to_dict() for s in scores]}
-        write_json({"schema": 2, **figures, "recommended": plan.to_dict()})
-        return
-    _write_scores(scores, plan, images=len(sources), metric=_METRICS[unlabeled])
-    if output is None:
-        command = this_command("-o", f"{Path(model).stem}-crops.onnx")
-        write_message(f"next: {command}  (writes the model with the recommended adaptive crops)")
+        write_json(_document(comparison, adaptive, metric=_METRICS[unlabeled], path=written))
     else:
-        write_next(str(output), [*predict_command(output, data=data), "--crops", "adaptive"])
+        _write_comparison(comparison, adaptive, metric=_METRICS[unlabeled])
+    _write_next_step(best, model=model, data=data, output=output, is_silent=json)
 
 
-def _check_output(output: Path | None, model: Path | None) -> None:
+def _check_output(output: Path | None, model: Path | None, *, unlabeled: bool) -> None:
     from edgekit.errors import SpecError, quote
 
+    if output is not None and unlabeled:
+        raise SpecError("--output needs labeled images: without labels no crop plan is recommended")
     if output is not None and output.absolute() == model:
         raise SpecError(f"--output must not be the model itself (got {quote(str(output))})")
 
 
 def _parse_plans(text: str) -> list[CropPlan]:
-    """Return the plans of the list, after the baselines that all plans are compared with."""
-    from edgekit.evaluate.compare_crops import BASELINES
+    """Return the plans of the list, after the one that they are compared with."""
+    from edgekit.evaluate.compare_crops import BASELINE
     from edgekit.preprocess.crops import plan_named
 
-    names = (*BASELINES, *(name.strip() for name in text.split(",") if name.strip()))
+    names = (BASELINE, *(name.strip() for name in text.split(",") if name.strip()))
     return list({plan.name: plan for plan in map(plan_named, names)}.values())
 
 
@@ -183,30 +189,89 @@ def _write_model(model: Path, plan: AdaptivePlan, *, output: Path) -> None:
     write_info(content, replace(info, adaptive_crops=plan, parent_sha256=sha256(content)), output)
 
 
-def _write_scores(scores: Sequence[PlanScore], plan: AdaptivePlan, *, images: int, metric: str) -> None:
-    from edgekit.evaluate.compare_crops import better_fixed
+def _document(
+    comparison: CropComparison, adaptive: AdaptivePlan | None, *, metric: str, path: Path | None
+) -> dict[str, Any]:
+    best = comparison.recommended
+    return {
+        "schema": 3,
+        "images": comparison.images,
+        "judged_by": metric,
+        "plans": [score.to_dict() for score in comparison.scores],
+        "recommended": best and best.to_dict(),
+        "adaptive_crops": adaptive and adaptive.to_dict(),
+        "choice": comparison.choice.name,
+        "gain_of_choice": comparison.gain.to_dict(),
+        "images_needed": comparison.images_needed,
+        "path": path and str(path),
+    }
 
+
+def _write_comparison(comparison: CropComparison, adaptive: AdaptivePlan | None, *, metric: str) -> None:
     rows = [
         (
-            score.plan if score.budget is None else f"{score.plan} {score.budget:g}",
+            score.name,
             f"{score.views:.2f}",
             f"{score.time:.2f}x",
             percent(score.right),
-            _points(score.over_center),
-            _points(score.over_ten),
+            "-" if score.plan == "center" else _points(score.gain),
         )
-        for score in scores
+        for score in comparison.scores
     ]
-    write(table(("plan", "views", "time", metric, "vs center (points)", "vs ten (points)"), rows))
-    stages = f"{', then '.join(plan.view_names)}; temperature {plan.temperature:g}, margin {plan.margin:.3f}"
+    write(table(("plan", "views", "time", metric, "gain over center (points)"), rows))
     write("")
-    write(paragraph(f"recommended: adaptive crops with a budget of {plan.budget:g} ({stages})"))
-    better = better_fixed(scores, next(score for score in scores if score.budget == plan.budget))
-    if better is not None:
-        write(paragraph(f"even more accurate, at {better.time:.2f}x the time: edgekit predict --crops {better.plan}"))
+    for line in _result_lines(comparison, adaptive):
+        write(paragraph(line))
     write_message(
-        f"note: {images} images; paired 95% intervals; adaptive crops are judged on images they were not fitted to"
+        f"note: {comparison.images} images; paired 95% intervals, corrected for the number of plans; adaptive crops "
+        "are judged on images they were not fitted to"
     )
+
+
+def _result_lines(comparison: CropComparison, adaptive: AdaptivePlan | None) -> tuple[str, str]:
+    best, images = comparison.recommended, comparison.images
+    if not comparison.is_labeled:
+        return "center: no plan is recommended without labels", "agreement with the mean of all views is not accuracy"
+    if best is None:
+        return f"center: no plan is measurably better on these {images} images", _doubt(comparison)
+    name = best.plan
+    if adaptive is not None:
+        stages = f"{', then '.join(adaptive.view_names)}; temperature {adaptive.temperature:g}"
+        name = f"adaptive crops with a budget of {adaptive.budget:g} ({stages}, margin {adaptive.margin:.3f})"
+    judged = f"chosen on one half of the images and judged on the other: {_points(comparison.gain)} points"
+    return f"recommended: {name}", f"{judged} over center, at {best.time:.2f}x the time"
+
+
+def _doubt(comparison: CropComparison) -> str:
+    """Why no plan is recommended, and about how many images would settle it."""
+    images, wrong, choice = comparison.images, comparison.center_wrong, comparison.choice
+    needed = comparison.images_needed
+    settled = "" if needed is None else f"; about {needed:,} images would settle it"
+    if not comparison.can_prove:
+        return f"center is wrong on {wrong} of {images} images, too few to prove that a plan is better{settled}"
+    if choice.plan == "center":
+        return "no plan gains anything on them"
+    resolved = f"{images} images resolve +-{100 * (choice.gain.high - choice.gain.value):.2f} points"
+    gains = f"{choice.name} gains {signed(100 * choice.gain.value)} on them"
+    nested = f"{signed(100 * comparison.gain.value)} if chosen on one half and judged on the other"
+    return f"{resolved}; {gains}, {nested}{settled}"
+
+
+def _write_next_step(best: PlanScore | None, *, model: str, data: Path, output: Path | None, is_silent: bool) -> None:
+    """Print what was written or why nothing was, and the next command."""
+    is_adaptive = best is not None and best.budget is not None
+    if output is not None and not is_adaptive:
+        reason = "no plan is recommended" if best is None else f"{best.plan} needs no file: it is named when predicting"
+        write_message(f"note: {output} was not written: {reason}")
+    if best is None or is_silent:
+        return
+    if not is_adaptive:
+        write_message(f"next: {shlex.join([*predict_command(model, data=data), '--crops', best.plan])}")
+    elif output is None:
+        command = this_command("-o", f"{Path(model).stem}-crops.onnx")
+        write_message(f"next: {command}  (writes the model with the recommended adaptive crops)")
+    else:
+        write_next(str(output), [*predict_command(output, data=data), "--crops", "adaptive"])
 
 
 def _points(gain: Interval) -> str:

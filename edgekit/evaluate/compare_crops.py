@@ -1,148 +1,37 @@
-"""Accuracy and cost of crop plans on a set of images: fixed plans, and adaptive crops for several budgets."""
+"""Whether a crop plan is worth its time: gains over the center crop that hold on other images.
+
+Every plan is compared with the center crop, adaptive plans on images that they were not fitted to. Because the best of
+many plans looks better than it is, two things guard the choice: the intervals of the gains are corrected for the number
+of plans, and the search itself is judged on images that took no part in it (nested cross-validation, Varma and Simon
+2006). For this the images are split in halves. One half fits the adaptive plans and chooses one plan of all, by a split
+of its own, as the whole set does in the end; the other half judges that plan. Both halves do both, and the split is
+repeated. The figures of an image are then averaged over the splits, so that an interval counts images, however often
+they were split.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.errors import DataError, SpecError
+from edgekit.errors import DataError
+from edgekit.evaluate.crop_predictions import CropPredictions
 from edgekit.evaluate.fit_adaptive_crops import ClassIndexes, cumulative_predictions, fit_adaptive_plan
-from edgekit.evaluate.intervals import Z_95, Interval, mean_interval
-from edgekit.image.source import ImageSource
+from edgekit.evaluate.intervals import Z_95, Interval, mean_interval, simultaneous_intervals
 from edgekit.preprocess.adaptive_crops import VIEW_RULES, AdaptivePlan
-from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import softmax
-from edgekit.runtime.classifier import Classifier
 
-Shares: TypeAlias = npt.NDArray[np.float64]
+Figures: TypeAlias = npt.NDArray[np.float64]
 
-BASELINES = ("center", "ten")
+BASELINE = "center"
 _MAX_VIEWS = 4
-_MIN_IMAGES = 4
-_ROUNDING = 1e-9  # error of a mean of differences that is 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CropPredictions:
-    """A model's predictions for each image, by every view and by every fixed plan.
-
-    Attributes:
-        logits: float32 (images, views, classes), for the views of `VIEW_RULES` in order.
-        by_plan: int64 (images,) predicted class indexes for each fixed plan, by its name.
-        views: mean number of distinct views per image, for each fixed plan.
-        consensus: int64 (images,) class indexes predicted by the mean over all views, those of the plans included.
-        first_ms: median time of a prediction with one view, in milliseconds.
-        further_ms: median time of each further view, in milliseconds.
-    """
-
-    logits: npt.NDArray[np.float32]
-    by_plan: dict[str, ClassIndexes]
-    views: dict[str, float]
-    consensus: ClassIndexes
-    first_ms: float
-    further_ms: float
-
-
-def check_single_label(classifier: Classifier) -> None:
-    """Raise SpecError for a multi-label model: plans are compared by the most probable class."""
-    if classifier.info.task == "multi-label":
-        raise SpecError(
-            f"{classifier.name}: crop plans of a multi-label model are not compared here; evaluate it with each of them"
-        )
-
-
-def predict_crops(
-    classifier: Classifier,
-    sources: Sequence[ImageSource],
-    plans: Sequence[CropPlan],
-    *,
-    on_image: Callable[[], None] = lambda: None,
-) -> CropPredictions:
-    """Run all views of the given plans, and those that adaptive plans choose from, on every image.
-
-    Args:
-        classifier: the model.
-        sources: the images.
-        plans: fixed crop plans to compare.
-        on_image: called after each image.
-
-    Raises:
-        DataError: there are no images.
-        ImageError: an image cannot be read.
-        SpecError: the model is multi-label.
-    """
-    check_single_label(classifier)
-    if not sources:
-        raise DataError("there are no images to predict")
-    all_rules = dict.fromkeys((*VIEW_RULES.values(), *(rule for plan in plans for rule in plan.rules)))
-    every_view = CropPlan("every", tuple(all_rules))
-    logits, view_counts, consensus, times = [], [], [], []
-    by_plan: dict[str, list[int]] = {plan.name: [] for plan in plans}
-    for source in sources:
-        image = _ViewLogits(classifier, source, every_view)
-        logits.append([image.logits[rule] for rule in VIEW_RULES.values()])
-        for plan in plans:
-            by_plan[plan.name].append(image.predicted(plan))
-        view_counts.append([image.view_count(plan) for plan in plans])
-        consensus.append(image.predicted(every_view))
-        times.append((image.first_ms, image.further_ms))
-        on_image()
-    first_ms, further_ms = np.median(times, axis=0).tolist()
-    return CropPredictions(
-        logits=np.array(logits),
-        by_plan={name: np.array(indexes) for name, indexes in by_plan.items()},
-        views=dict(zip(by_plan, np.mean(view_counts, axis=0).tolist(), strict=True)),
-        consensus=np.array(consensus),
-        first_ms=first_ms,
-        further_ms=further_ms,
-    )
-
-
-class _ViewLogits:
-    """The logits of one image for every view; rules that give the same view share one run."""
-
-    def __init__(self, classifier: Classifier, source: ImageSource, every_view: CropPlan) -> None:
-        start = time.perf_counter()
-        image, preprocess = classifier.load(source, [every_view]), classifier.info.preprocess
-        load_ms = (time.perf_counter() - start) * 1e3
-        self._views = dict(zip(every_view.rules, every_view.views(image.size, preprocess), strict=True))
-        by_view, view_ms = {}, []
-        for view in dict.fromkeys(self._views.values()):
-            start = time.perf_counter()
-            by_view[view] = classifier.logits(preprocess.pixels(image, [view], whole=classifier.exact))[0]
-            view_ms.append((time.perf_counter() - start) * 1e3)
-        self.logits = {rule: by_view[view] for rule, view in self._views.items()}
-        self.first_ms, self.further_ms = load_ms + view_ms[0], float(np.median(view_ms))
-
-    def predicted(self, plan: CropPlan) -> int:
-        """The class with the highest mean probability over the plan's views."""
-        return int(softmax(np.stack([self.logits[rule] for rule in plan.rules])).mean(axis=0).argmax())
-
-    def view_count(self, plan: CropPlan) -> int:
-        """The number of distinct views of this image that the plan has."""
-        return len({self._views[rule] for rule in plan.rules})
-
-
-def fit_plan(
-    predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float, images: ClassIndexes | None = None
-) -> AdaptivePlan:
-    """Fit an adaptive crop plan to predictions.
-
-    Args:
-        predictions: predictions of every view.
-        truth: int64 (images,) true class indexes; None if they are unknown.
-        budget: mean number of views per image, at least 1.
-        images: indexes of the images to fit to; all of them by default.
-    """
-    logits = predictions.logits
-    if images is not None:
-        logits, truth = logits[images], None if truth is None else truth[images]
-    return fit_adaptive_plan(logits, truth, tuple(VIEW_RULES), max_views=_MAX_VIEWS, budget=budget)
+_MIN_IMAGES = 8  # quarters of them are fitted to
+_MIN_WINS = 6  # without a loss, for p < 0.05 by a two-sided sign test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +44,7 @@ class PlanScore:
         views: mean number of views per image.
         time: mean time per image, relative to a prediction with one view.
         right: share of correct predictions, 0 to 1.
-        over_center: `right` minus that of the center crop.
-        over_ten: `right` minus that of ten crops.
+        gain: `right` minus that of the center crop, with an interval that holds for all plans at once.
     """
 
     plan: str
@@ -164,16 +52,82 @@ class PlanScore:
     views: float
     time: float
     right: float
-    over_center: Interval
-    over_ten: Interval
+    gain: Interval
+
+    @property
+    def name(self) -> str:
+        """Name of the plan, with its budget."""
+        return self.plan if self.budget is None else f"{self.plan} {self.budget:g}"
 
     def to_dict(self) -> dict[str, Any]:
         """All figures as JSON-ready values."""
-        gains = (("over_center", self.over_center), ("over_ten", self.over_ten))
-        return asdict(self) | {name: {"mean": gain.value, "low": gain.low, "high": gain.high} for name, gain in gains}
+        return asdict(self)
 
 
-def score_plans(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropComparison:
+    """Crop plans compared with the center crop.
+
+    Attributes:
+        images: number of images.
+        is_labeled: whether the true classes are known; otherwise the consensus of all views counts as right.
+        center_wrong: number of images that the center crop predicts wrongly.
+        scores: all plans, the center crop first.
+        choice: the plan that the search chooses: the cheapest one with a proven gain that is not measurably less
+            accurate than the best of these; if no gain is proven, the plan that comes closest to it, or the center
+            crop if no plan gains anything.
+        gain: gain over the center crop of what the search chooses from one half of the images, on the other half.
+    """
+
+    images: int
+    is_labeled: bool
+    center_wrong: int
+    scores: tuple[PlanScore, ...]
+    choice: PlanScore
+    gain: Interval
+
+    @property
+    def recommended(self) -> PlanScore | None:
+        """The chosen plan if it is measurably better than the center crop, otherwise None.
+
+        It is if both gains are: that of the plan among all, and that of the search on images that took no part in it.
+        Without labels no plan is: more views come closer to the consensus of all, whether or not that is right.
+        """
+        is_better = min(self.choice.gain.low, self.gain.low) > 0
+        return self.choice if is_better and self.is_labeled else None
+
+    @property
+    def can_prove(self) -> bool:
+        """Whether a plan could be recommended at all: the center crop leaves at least 6 images to win."""
+        return self.center_wrong >= _MIN_WINS
+
+    @property
+    def images_needed(self) -> int | None:
+        """About how many images would prove the chosen plan's gain, if it is as it was measured here.
+
+        None if the plan is proven, or gains nothing here, or the images are not labeled.
+        """
+        if self.recommended is not None or not self.is_labeled or min(self.choice.gain.value, self.gain.value) <= 0:
+            return None
+        widths = [(gain.value - gain.low) / gain.value for gain in (self.choice.gain, self.gain)]
+        # Six wins and no loss are sqrt(6) standard errors. A few differences make the first interval too narrow.
+        needed = self.images * max(widths[0], widths[1] * math.sqrt(_MIN_WINS) / Z_95) ** 2
+        step = float(10 ** max(math.floor(math.log10(needed)) - 1, 0))  # two digits: more are not known
+        return int(math.ceil(needed / step) * step)
+
+
+def fit_plan(predictions: CropPredictions, truth: ClassIndexes | None, *, budget: float) -> AdaptivePlan:
+    """Fit an adaptive crop plan to predictions.
+
+    Args:
+        predictions: predictions of every view.
+        truth: int64 (images,) true class indexes; None if they are unknown.
+        budget: mean number of views per image, at least 1.
+    """
+    return fit_adaptive_plan(predictions.logits, truth, tuple(VIEW_RULES), max_views=_MAX_VIEWS, budget=budget)
+
+
+def compare_plans(
     predictions: CropPredictions,
     truth: ClassIndexes | None,
     *,
@@ -181,14 +135,11 @@ def score_plans(
     halves: int,
     seed: int = 0,
     on_split: Callable[[], None] = lambda: None,
-) -> tuple[PlanScore, ...]:
-    """Score every fixed plan, then adaptive crops for every budget, all on the same images.
-
-    Adaptive crops are scored on images that they were not fitted to: the images are split into random halves, a plan is
-    fitted to each half and scored on the other, and this is repeated.
+) -> CropComparison:
+    """Compare every fixed plan, and adaptive crops for every budget, with the center crop.
 
     Args:
-        predictions: predictions of every view and plan; the plans must include "center" and "ten".
+        predictions: predictions of every view and plan, of "center" first.
         truth: int64 (images,) true class indexes; None if they are unknown: then the consensus of all views counts.
         budgets: mean numbers of views for adaptive crops.
         halves: number of random splits.
@@ -196,78 +147,100 @@ def score_plans(
         on_split: called after each of the `halves` splits.
 
     Raises:
-        DataError: there are fewer than 4 images.
+        DataError: there are fewer than 8 images.
     """
-    target = predictions.consensus if truth is None else truth
-    if len(target) < _MIN_IMAGES:
-        raise DataError(
-            f"{len(target)} images are too few to fit to one half and score on the other; give at least some dozens"
-        )
-    correct = {name: (indexes == target).astype(np.float64) for name, indexes in predictions.by_plan.items()}
-    further = predictions.further_ms / predictions.first_ms
-
-    def score(plan: str, budget: float | None, shares: Shares, views: float) -> PlanScore:
-        over_center, over_ten = (mean_interval(shares - correct[baseline]) for baseline in BASELINES)
-        return PlanScore(
-            plan=plan,
-            budget=budget,
-            views=views,
-            time=1 + (views - 1) * further,
-            right=float(shares.mean()),
-            over_center=over_center,
-            over_ten=over_ten,
-        )
-
-    fixed = [score(name, None, correct[name], predictions.views[name]) for name in predictions.by_plan]
-    shares, views = _cross_validate(predictions, truth, budgets, halves, seed, on_split=on_split)
-    return (*fixed, *(score("adaptive", b, shares[n], views[n]) for n, b in enumerate(budgets)))
-
-
-def _cross_validate(
-    predictions: CropPredictions,
-    truth: ClassIndexes | None,
-    budgets: Sequence[float],
-    halves: int,
-    seed: int,
-    *,
-    on_split: Callable[[], None],
-) -> tuple[list[Shares], list[float]]:
-    """For each budget, how often each image was predicted correctly (0 to 1), and the mean number of views."""
-    target, names = predictions.consensus if truth is None else truth, tuple(VIEW_RULES)
-    rng, count = np.random.default_rng(seed), len(target)
-    correct, views = np.zeros((2, len(budgets), count))
+    judge, rng = _Judge(predictions, truth, budgets), np.random.default_rng(seed)
+    count = len(judge.target)
+    if count < _MIN_IMAGES:
+        raise DataError(f"{count} images are too few to choose on one half and judge on the other; give some hundreds")
+    right, views = np.zeros((2, count, len(judge.names)))
+    gains = np.zeros(count)
     for _ in range(halves):
-        first, second = np.array_split(rng.permutation(count), 2)
-        for fitted, held_out in ((first, second), (second, first)):
-            plan = fit_plan(predictions, truth, budget=1.0, images=fitted)
-            order = [names.index(name) for name in plan.view_names]
-            cumulative = cumulative_predictions(predictions.logits[held_out][:, order], plan.temperature)
-            for number, budget in enumerate(budgets):
-                predicted, used = cumulative.stopped_at(plan.with_budget(budget).margin)
-                correct[number, held_out] += predicted == target[held_out]
-                views[number, held_out] += used
+        for half, other in _halves(np.arange(count), rng):
+            outcome = judge(other, fitted_to=half)
+            plan = judge.choice(*judge.cross_fitted(half, rng))
+            right[other] += outcome[0] / halves
+            views[other] += outcome[1] / halves
+            gains[other] += (outcome[0][:, plan] - outcome[0][:, 0]) / halves
         on_split()
-    return list(correct / halves), (views / halves).mean(axis=1).tolist()
+    scores = judge.scores(right, views)
+    return CropComparison(
+        images=count,
+        is_labeled=truth is not None,
+        center_wrong=int(count - right[:, 0].sum().round()),
+        scores=scores,
+        choice=scores[judge.choice(right, views)],
+        gain=mean_interval(gains),
+    )
 
 
-def recommended(scores: Sequence[PlanScore]) -> PlanScore:
-    """The cheapest adaptive plan that is as accurate as ten crops, or the most accurate one if none is.
+class _Judge:
+    """Predicts images by every plan. An outcome is float64 (2, images, plans): whether it is right, number of views."""
 
-    Args:
-        scores: scores from `score_plans`, with at least one budget.
-    """
-    adaptive = [score for score in scores if score.budget is not None]
-    sufficient = [score for score in adaptive if score.over_ten.value > -_ROUNDING]
-    return min(sufficient, key=lambda s: s.views) if sufficient else max(adaptive, key=lambda s: (s.right, -s.views))
+    def __init__(self, predictions: CropPredictions, truth: ClassIndexes | None, budgets: Sequence[float]) -> None:
+        self._predictions, self._truth, self._budgets = predictions, truth, budgets
+        self._consensus = softmax(predictions.logits).mean(axis=1)  # once for all fits
+        self.target = predictions.consensus if truth is None else truth
+        self.names = (*((name, None) for name in predictions.by_plan), *(("adaptive", budget) for budget in budgets))
+        right = np.stack([indexes == self.target for indexes in predictions.by_plan.values()], axis=1)
+        self._fixed = np.stack([right, np.broadcast_to(list(predictions.views.values()), right.shape)])
+
+    def __call__(self, images: ClassIndexes, *, fitted_to: ClassIndexes) -> Figures:
+        """The outcome of some images, adaptive plans fitted to others."""
+        names, truth = tuple(VIEW_RULES), None if self._truth is None else self._truth[fitted_to]
+        logits, consensus = self._predictions.logits[fitted_to], self._consensus[fitted_to]
+        plan = fit_adaptive_plan(logits, truth, names, max_views=_MAX_VIEWS, budget=1.0, consensus=consensus)
+        order = [names.index(name) for name in plan.view_names]
+        cumulative = cumulative_predictions(self._predictions.logits[images][:, order], plan.temperature)
+        adaptive = np.zeros((2, len(images), len(self._budgets)))
+        for number, budget in enumerate(self._budgets):
+            predicted, used = cumulative.stopped_at(plan.with_budget(budget).margin)
+            adaptive[:, :, number] = predicted == self.target[images], used
+        return np.concatenate([self._fixed[:, images], adaptive], axis=2)
+
+    def cross_fitted(self, images: ClassIndexes, rng: np.random.Generator) -> Figures:
+        """The outcome of some images, adaptive plans fitted to that half of them which does not contain the image."""
+        outcome = np.zeros((2, len(self.target), len(self.names)))
+        for half, other in _halves(images, rng):
+            outcome[:, other] = self(other, fitted_to=half)
+        return outcome[:, images]
+
+    def times(self, views: Figures) -> Figures:
+        """The mean time of each plan, relative to one view."""
+        further = self._predictions.further_ms / self._predictions.first_ms
+        return np.asarray(1 + (views.mean(axis=0) - 1) * further)
+
+    def choice(self, right: Figures, views: Figures) -> int:
+        """The index of the cheapest plan with a proven gain that is not measurably less accurate than the best of them.
+
+        If no gain is proven, it is the plan whose gain is the largest for the width of its interval: the center crop,
+        which is the first, if none gains anything.
+        """
+        gains, times = right - right[:, :1], self.times(views).tolist()
+        intervals = simultaneous_intervals(gains)
+        proven = [plan for plan, gain in enumerate(intervals) if gain.low > 0]
+        if not proven:
+            return max(range(len(intervals)), key=lambda plan: _evidence(intervals[plan]))
+        best = max(proven, key=lambda plan: intervals[plan].value)
+        sufficient = [plan for plan in proven if mean_interval(gains[:, best] - gains[:, plan]).low <= 0]
+        return min(sufficient, key=lambda plan: (times[plan], -intervals[plan].value))
+
+    def scores(self, right: Figures, views: Figures) -> tuple[PlanScore, ...]:
+        """Accuracy and cost of every plan."""
+        gains = simultaneous_intervals(right - right[:, :1])
+        columns = (right.mean(axis=0).tolist(), views.mean(axis=0).tolist(), self.times(views).tolist(), gains)
+        return tuple(
+            PlanScore(plan=plan, budget=budget, views=count, time=time, right=share, gain=gain)
+            for (plan, budget), share, count, time, gain in zip(self.names, *columns, strict=True)
+        )
 
 
-def better_fixed(scores: Sequence[PlanScore], than: PlanScore) -> PlanScore | None:
-    """The most accurate fixed plan if it is clearly better than another plan, otherwise None.
+def _halves(images: ClassIndexes, rng: np.random.Generator) -> Iterator[tuple[ClassIndexes, ClassIndexes]]:
+    """A random half of the images and the other one, then the same two the other way round."""
+    first, second = np.array_split(rng.permutation(images), 2)
+    yield from ((first, second), (second, first))
 
-    Args:
-        scores: scores from `score_plans`.
-        than: the score to beat, by more than two standard errors of the fixed plan's gain over the center crop.
-    """
-    best = max((score for score in scores if score.budget is None), key=lambda score: score.right)
-    standard_error = (best.over_center.high - best.over_center.value) / Z_95
-    return best if best.right - than.right > 2 * standard_error > 0 else None
+
+def _evidence(gain: Interval) -> float:
+    """A gain in widths of its interval."""
+    return gain.value / (gain.high - gain.low) if gain.high > gain.low else 0.0

@@ -64,7 +64,13 @@ def cumulative_predictions(logits: Floats, temperature: float) -> CumulativePred
 
 
 def fit_adaptive_plan(
-    logits: Floats, truth: ClassIndexes | None, views: Sequence[str], *, max_views: int, budget: float
+    logits: Floats,
+    truth: ClassIndexes | None,
+    views: Sequence[str],
+    *,
+    max_views: int,
+    budget: float,
+    consensus: Floats | None = None,
 ) -> AdaptivePlan:
     """Fit an adaptive crop plan.
 
@@ -78,8 +84,9 @@ def fit_adaptive_plan(
         views: name of each view; the first one always comes first in the plan.
         max_views: largest number of views in the plan.
         budget: mean number of views per image, at least 1.
+        consensus: (images, classes) mean probabilities over all views, if they are known; otherwise they are computed.
     """
-    consensus = softmax(logits).mean(axis=1)
+    consensus = softmax(logits).mean(axis=1) if consensus is None else consensus
     known = consensus if truth is None else np.eye(logits.shape[2])[truth]
     first = logits[:, 0]
     temperature = float(f"{fit_temperature(first, (first * known).sum(axis=1)):.3g}")

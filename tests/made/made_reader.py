@@ -49,11 +49,11 @@ torch.onnx.export(
 def write_readers_folder(folder: Path) -> None:
     """What the pages call yours.
 
-    photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), photo.jpg, model.onnx (trained on photos/), plain.onnx with
-    names.txt (the same network as another tool would write it), tools-classifier/ (the same again, as exported from
-    transformers), shapes/ (images of several colored shapes, with labels.csv), two.png (one of them, red and blue),
-    tags.onnx (trained on shapes/), and the repository's examples/. The default model is built into EDGEKIT_HOME,
-    because its first use prints a line that the pages leave out.
+    photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), far/ (CLASS; from a greater distance), photo.jpg, model.onnx
+    (trained on photos/), plain.onnx with names.txt (the same network as another tool would write it), tools-classifier/
+    (the same again, as exported from transformers), shapes/ (images of several colored shapes, with labels.csv),
+    two.png (one of them, red and blue), tags.onnx (trained on shapes/), and the repository's examples/. The default
+    model is built into EDGEKIT_HOME, because its first use prints a line that the pages leave out.
     """
     rng = np.random.default_rng(0)
     for split, count in _COUNTS.items():
@@ -65,6 +65,7 @@ def write_readers_folder(folder: Path) -> None:
     for number in range(40):
         _photo(CLASSES[number % len(CLASSES)], rng).save(folder / "camera" / f"frame-{number:03}.jpg", quality=90)
     _photo("nut", rng, size=640).save(folder / "photo.jpg", quality=90)
+    _write_distant_photos(folder / "far", np.random.default_rng(3))
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
     done = shell(f"edgekit pull {PHOTO_MODEL}", folder)
     assert done.returncode == 0, done.stdout
@@ -105,6 +106,17 @@ def tagged_image(tags: Sequence[str], rng: np.random.Generator) -> Image.Image:
     for radius, tag in zip((9, 7, 5), rng.permutation(list(tags)), strict=False):
         ImageDraw.Draw(image).circle(rng.integers(8, 24, 2).tolist(), radius, fill=TAGS[tag])
     return image
+
+
+def _write_distant_photos(folder: Path, rng: np.random.Generator) -> None:
+    """100 images of each class, in which everything is 10% to 27% smaller."""
+    for kind in CLASSES:
+        (folder / kind).mkdir(parents=True)
+        for number in range(100):
+            photo, size = _photo(kind, rng), int(rng.integers(106, 123))
+            image, edge = Image.new("RGB", (size, size), photo.getpixel((0, 0))), (size - photo.width) // 2
+            image.paste(photo, (edge, edge))
+            image.save(folder / kind / f"{number:03}.jpg", quality=90)
 
 
 def _photo(kind: str, rng: np.random.Generator, *, size: int = 96) -> Image.Image:
