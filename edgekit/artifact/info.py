@@ -51,13 +51,12 @@ class ArtifactInfo:
         calibration: the data that the int8 ranges were measured on; None if not quantized.
         metrics: measured accuracy, and the data it was measured on; None if not measured.
         adaptive_crops: fitted for this model; None if not fitted.
-        temperature: divisor of the logits that calibrates the probabilities, above 0; None if not fitted. It changes
-            neither logits nor labels.
+        temperature: divisor of the logits, above 0, that calibrates probabilities, not labels; None if not fitted.
         temperature_fit: number of images that the temperature was fitted to, and its interval.
         task: "single-label" or "multi-label", as in `Scoring`.
-        thresholds: for multi-label, one probability per class, between 0 and 1, above which an image has the label;
-            None for 0.5 everywhere.
+        thresholds: for multi-label, the probability of each class that an image with it exceeds; None for 0.5 each.
         thresholds_fit: number of images that the thresholds were fitted to, and what they maximize.
+        epoch_choice: the epoch, of how many, and the figure on the val images that chose it; None if none did.
 
     From adaptive_crops on, what has its default is absent from the document.
 
@@ -85,6 +84,7 @@ class ArtifactInfo:
     task: Task = "single-label"
     thresholds: tuple[float, ...] | None = None
     thresholds_fit: Mapping[str, Any] | None = None
+    epoch_choice: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_types(str, model=self.model, license=self.license)
@@ -126,6 +126,7 @@ class ArtifactInfo:
             "task": None if self.task == "single-label" else self.task,
             "thresholds": None if self.thresholds is None else list(self.thresholds),
             "thresholds_fit": None if self.thresholds_fit is None else dict(self.thresholds_fit),
+            "epoch_choice": None if self.epoch_choice is None else dict(self.epoch_choice),
         }
         return document | {name: value for name, value in optional.items() if value is not None}
 
@@ -199,7 +200,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "labels": (list,),
 }
 _OPTIONAL_JSON_TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("adaptive_crops", "temperature_fit", "thresholds_fit"), (dict, NoneType)),
+    **dict.fromkeys(("adaptive_crops", "temperature_fit", "thresholds_fit", "epoch_choice"), (dict, NoneType)),
     "temperature": (int, float, NoneType),
     "task": (str, NoneType),
     "thresholds": (list, NoneType),
@@ -277,10 +278,9 @@ def with_info(model: bytes, info: ArtifactInfo) -> bytes:
 
 
 def _parts(model: bytes | list[bytes | memoryview], info: ArtifactInfo) -> list[bytes | memoryview]:
-    names = "{" + ", ".join(f"{index}: {label!r}" for index, label in enumerate(info.labels)) + "}"
     metadata = {
         _KEY: json.dumps(info.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False),
-        "names": names,
+        "names": "{" + ", ".join(f"{index}: {label!r}" for index, label in enumerate(info.labels)) + "}",
         "imgsz": str(list(info.preprocess.crop)),
         "task": "classify" if info.task == "single-label" else info.task,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.artifact.info import ArtifactInfo, read_info
+from edgekit.artifact.quality_verdict import interval_text, verdict_text
 from edgekit.artifact.sidecar import read_sidecar
 from edgekit.errors import DataError
 from edgekit.files import read_regular_file, write_atomically
@@ -43,6 +44,7 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
     if not models:
         raise DataError(f"{folder}: no .onnx file; a model card describes at least one")
     sections = [f"# {about['title']}", about["summary"], _table(models), _usage(models[0][0])]
+    sections += [_verdict(path, info) for path, info in models if "verdict" in info.parity.get("quantize", {})]
     sections += [_speed(path) for path, _ in models if read_sidecar(path).get("latency")]
     sections += [_input(models[0][1]), _training(folder.name, models[0][1]), _provenance(about, models)]
     card = folder / "card.md"
@@ -85,6 +87,11 @@ def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
             f"| {path.name} | {info.precision} | {size} | {' | '.join(figures)} | {metrics.get('images', '-')} |"
         )
     return "\n".join((*rows, "", "Measured from image file to label, on images that were not used for training."))
+
+
+def _verdict(path: Path, info: ArtifactInfo) -> str:
+    evidence = info.parity["quantize"]
+    return f"`{path.stem}` is {verdict_text(evidence)}. Measured: {interval_text(evidence)}."
 
 
 def _usage(path: Path) -> str:

@@ -13,7 +13,7 @@ from edgekit.cli.named_models import build_models
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.render import percent, write, write_json
 from edgekit.cli.tables import facts, table
-from edgekit.cli.temperature import accuracy_text, temperature_text, thresholds_text
+from edgekit.cli.temperature import accuracy_text, epoch_choice_text, temperature_text, thresholds_text
 from edgekit.cli.wrong_files import check_model_files
 from edgekit.errors import quote
 
@@ -187,7 +187,12 @@ def _file_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
 
     try:
         return _info_lines(path, info, size_bytes=size_bytes)
-    except (KeyError, TypeError, ValueError) as error:  # figures are free JSON: an untrusted file may contain anything
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ) as error:  # figures are free JSON: an untrusted file may contain anything
         raise ArtifactError(f"{path}: malformed figures in the metadata: {quote(error)}") from None
 
 
@@ -204,9 +209,12 @@ def _info_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
     ]
     if info.warning:
         lines.append(("warning", info.warning))
+    lines += _verdict_lines(info.parity.get("quantize"))
     accuracy = accuracy_text(info)
     if accuracy:
         lines.append(accuracy)
+    if choice := epoch_choice_text(info):
+        lines.append(("epoch", choice))
     for step, figures in sorted(info.parity.items(), key=lambda entry: (*_STEPS, entry[0]).index(entry[0])):
         parity = f"logits within {figures['logit_difference']}, same label on {percent(figures['agreement'])}"
         lines.append((step, f"{parity} of {figures['images']} images{_provenance(figures)}"))
@@ -218,6 +226,17 @@ def _info_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
     if info.calibration:
         lines.append(("calibration", f"{info.calibration['method']} on {info.calibration['images']} images"))
     return lines
+
+
+def _verdict_lines(evidence: object) -> list[tuple[str, str]]:
+    """What the quality gate found; nothing for a file without a verdict."""
+    from edgekit.artifact.quality_verdict import interval_text, verdict_text
+
+    verdict = verdict_text(evidence) if isinstance(evidence, Mapping) else None
+    if verdict is None or not isinstance(evidence, Mapping):
+        return []
+    lines = [] if "worse" in evidence else [("verdict", verdict)]  # that is the warning
+    return [*lines, ("change", interval_text(evidence))]
 
 
 def _provenance(figures: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from edgekit.cli.flag_names import with_flags
 from edgekit.cli.next_commands import after_quantizing, bench_command, int8_path, write_next
 from edgekit.cli.options import Argument, Option
 from edgekit.cli.progress import stage_progress
-from edgekit.cli.render import percent, signed, write, write_json, write_message
+from edgekit.cli.render import percent, write, write_json, write_message
 from edgekit.cli.tables import table
 from edgekit.cli.temperature import fit_images, write_temperature
 from edgekit.cli.wrong_files import check_model_files
@@ -102,6 +102,9 @@ def run(
     allow_worse: Annotated[
         bool, Option("If no scheme passes, write the closest one; the file records that it failed.")
     ] = False,
+    strict: Annotated[
+        bool, Option("Reject a scheme that is unproven: whose accuracy the images do not determine closely enough.")
+    ] = False,
     no_temperature: Annotated[
         bool, shared.NO_TEMPERATURE._replace(help=f"{shared.NO_TEMPERATURE.help} MODEL's, if any, is kept.")
     ] = False,
@@ -113,6 +116,10 @@ def run(
     Schemes are tried in turn until one passes: 8-bit integers with bias correction, then with other value ranges, with
     equalized channels, with the most sensitive layers in float32; then smaller weights only. Exit status 6 if no scheme
     passes; then nothing is written. The speed on other machines is not judged; `edgekit bundle --bench` measures there.
+
+    A scheme that passes is proven if the 95% interval of its accuracy drop is within --max-drop, on at least 200
+    images. Otherwise it is unproven: other int8 schemes are tried if the images could prove them, and the file states
+    how many images would settle it.
 
     A temperature is fitted to a fifth of the images that judge (100 to 1000), if they are labeled and at least 200.
     """
@@ -129,7 +136,13 @@ def run(
         write_message(f"note: {target} is the target {for_target.name}")
     ranging, judging = calibration_and_held_out(calibration, truth=truth, samples=samples, seed=seed)
     fit = None if no_temperature else fit_images(judging)
-    gate = Gate(max_drop=max_drop, min_speedup=min_speedup, min_agreement=min_agreement, max_divergence=max_divergence)
+    gate = Gate(
+        max_drop=max_drop,
+        min_speedup=min_speedup,
+        min_agreement=min_agreement,
+        max_divergence=max_divergence,
+        strict=strict,
+    )
     trials: list[Trial] = []
     written: Path | None = None
     try:
@@ -154,7 +167,7 @@ def run(
         written = path
     finally:  # the table also explains why nothing was written
         write_trials = _write_trials_json if json else _write_trials
-        write_trials(trials, written, target=for_target.name, parent=against or model)
+        write_trials(trials, written, target=for_target.name, parent=against or model, try_all=try_all)
     _write_outcome(best, path, parent=model, data=calibration, target=target or for_target.name)
 
 
@@ -185,27 +198,38 @@ def _write_outcome(best: Trial, path: Path, *, parent: Path, data: Path, target:
         write_message(f"its speed on the device: {how}")
 
 
-def _write_trials_json(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path) -> None:
+def _write_trials_json(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path, try_all: bool) -> None:
+    from edgekit.quantize.trials import best_trial
+
     if not trials:  # the error says why
         return
-    temperature, tried = _read_info(path).temperature if path else None, [trial.to_dict() for trial in trials]
-    document = {"schema": 2, "path": path and str(path), "target": target, "temperature": temperature, "tried": tried}
+    document = {
+        "schema": 3,
+        "path": path and str(path),
+        "recipe": best_trial(trials, try_all=try_all).scheme.name if path else None,
+        "target": target,
+        "temperature": _read_info(path).temperature if path else None,
+        "tried": [trial.to_dict() for trial in trials],
+    }
     write_json(document)
 
 
-def _write_trials(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path) -> None:
+def _write_trials(trials: Sequence[Trial], path: Path | None, *, target: str, parent: Path, try_all: bool) -> None:
+    from edgekit.artifact.quality_verdict import interval_text
+    from edgekit.quantize.trials import best_trial
+
     if not trials:
         return
-    first = trials[0].result
+    first, best = trials[0].result, best_trial(trials, try_all=try_all)
     parent_name = "parent" if _read_info(parent).precision == "int8" else "float32"
     metric = first.parent.metric.removesuffix(" accuracy") if first.parent else "top-1"
     rows = [_parent_row(first, parent_name), *(_row(trial) for trial in trials)]
     costs = ("ms 1T", "ms 2T", "speedup", "MB", "peak MB") if first.latencies else ("speedup", "MB")
     write(table(("scheme", metric, "agreement", "divergence", *costs, "verdict"), rows))
-    interval = trials[-1].result.drop_interval
-    if interval is not None:
-        change = f"{signed(-interval.high)} to {signed(-interval.low)} percentage points of {metric} (95% interval)"
-        write(f"{_scheme_text(trials[-1], target)}: {change} on {first.parity.images} held-out images")
+    change = f"{interval_text(best.evidence())} on {first.parity.images} held-out images"
+    write(f"{_scheme_text(best, target)}: {change}")
+    if best.doubt is not None:
+        write(f"{best.verdict}: {best.doubt}")
     if path:
         write_temperature(_read_info(path))
 
@@ -236,7 +260,7 @@ def _row(trial: Trial) -> tuple[str, ...]:
         percent(result.parity.agreement),
         f"{result.divergence:.4f}",
         *_costs(result),
-        with_flags("; ".join(trial.failures), "quantize") or "passes",
+        with_flags("; ".join(trial.failures), "quantize") or trial.verdict,
     )
 
 

@@ -28,6 +28,8 @@ def write_metrics(info: ArtifactInfo) -> None:
     accuracy = accuracy_text(info)
     if accuracy:
         write(f"{' '.join(accuracy)}, from file to label")
+        if choice := epoch_choice_text(info):
+            write(f"epoch {choice}")
     write_temperature(info)
 
 
@@ -40,6 +42,18 @@ def accuracy_text(info: ArtifactInfo) -> tuple[str, str] | None:
         return None
     name, key = ("top-1", "top1") if info.task == "single-label" else ("mAP", "map")
     return name, f"{percent(info.metrics[key])} on {info.metrics['images']} images"
+
+
+def epoch_choice_text(info: ArtifactInfo) -> str | None:
+    """Return which epoch of its training a model file is of, and by what it was chosen; None if it was not chosen.
+
+    Raises KeyError for odd entries.
+    """
+    choice = info.epoch_choice
+    if choice is None:
+        return None
+    epoch, epochs, monitor = (choice[name] for name in ("epoch", "epochs", "monitor"))
+    return f"{epoch} of {epochs}, the best by {monitor} on its val images: on these, the accuracy is optimistic"
 
 
 def write_temperature(info: ArtifactInfo) -> None:

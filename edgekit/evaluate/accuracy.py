@@ -12,9 +12,8 @@ import numpy.typing as npt
 
 from edgekit.artifact.info import ArtifactInfo
 from edgekit.dataset import ImageSet
-from edgekit.errors import DataError, SpecError, check_types
+from edgekit.errors import DataError, check_types
 from edgekit.evaluate.calibration import expected_calibration_error
-from edgekit.evaluate.intervals import Interval, mean_interval
 from edgekit.evaluate.multi_label import MultiLabelAccuracy
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
@@ -171,32 +170,6 @@ def accuracy_from(truth: Truth, probabilities: npt.NDArray[np.float64], scoring:
     if scoring.is_multi_label:
         return MultiLabelAccuracy(truth, probabilities, scoring)
     return Accuracy(truth, probabilities)
-
-
-def points_lost(before: AnyAccuracy, after: AnyAccuracy) -> float:
-    """How much lower the figure that judges a model (`value`) is for another one, in percentage points.
-
-    Args:
-        before: the predictions of the one.
-        after: those of the other for the same images.
-    """
-    if isinstance(before, Accuracy) and isinstance(after, Accuracy):  # counts are exact: 4 of 400 images are 1 point
-        return 100 * (int(before.correct().sum()) - int(after.correct().sum())) / len(before.truth)
-    return 100 * (before.value - after.value)
-
-
-def points_lost_interval(before: AnyAccuracy, after: AnyAccuracy) -> Interval:
-    """`points_lost` with its 95% interval, that of paired differences: what both models do alike does not widen it.
-
-    Args:
-        before: the predictions of the one.
-        after: those of the other for the same images, with the same task.
-    """
-    if isinstance(before, MultiLabelAccuracy) and isinstance(after, MultiLabelAccuracy):
-        return before.drop(after)
-    if isinstance(before, Accuracy) and isinstance(after, Accuracy):
-        return mean_interval((before.correct().astype(int) - after.correct()) * 100.0)
-    raise SpecError("`before` and `after` must have the same task")
 
 
 def figures_beside_fit(accuracy: AnyAccuracy, info: ArtifactInfo, measured: npt.NDArray[np.bool_]) -> dict[str, Any]:

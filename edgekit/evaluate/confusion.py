@@ -120,7 +120,11 @@ def never_predicted(confusion: Counts, labels: Sequence[str]) -> str | None:
         labels: class names.
     """
     counts = zip(labels, confusion.sum(1).tolist(), confusion.sum(0).tolist(), strict=True)
-    missed = [f"{quote(label)} ({images} images)" for label, images, predicted in counts if images and not predicted]
+    missed = [
+        f"{quote(label)} ({images} image{'s' * (images > 1)})"
+        for label, images, predicted in counts
+        if images and not predicted
+    ]
     return f"never predicted: {listed(missed, most=10)}" if missed else None
 
 

@@ -103,16 +103,17 @@ class MultiLabelAccuracy:
         (samples,) = _bootstrap([self])
         return _percentiles(self.value, samples)
 
-    def drop(self, child: MultiLabelAccuracy) -> Interval:
+    def drop(self, child: MultiLabelAccuracy, *, confidence: float = 0.95) -> Interval:
         """How much lower the mAP of another model is on the same images, in percentage points.
 
-        The 95% interval is that of a paired bootstrap: both models are evaluated on the same resampled images.
+        The interval is that of a paired bootstrap: both models are evaluated on the same resampled images.
 
         Args:
             child: the other model's predictions for the same images.
+            confidence: of the interval, above 0 and below 1.
         """
         ours, theirs = _bootstrap([self, child])
-        return _percentiles(100 * (self.value - child.value), 100 * (ours - theirs))
+        return _percentiles(100 * (self.value - child.value), 100 * (ours - theirs), confidence=confidence)
 
     def to_dict(self) -> dict[str, Any]:
         """The number of images, mAP, micro and macro F1 score, as JSON-ready values."""
@@ -182,6 +183,6 @@ def _bootstrap(models: Sequence[MultiLabelAccuracy]) -> list[npt.NDArray[np.floa
     return [np.concatenate(values) for values in samples]
 
 
-def _percentiles(value: float, samples: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(samples, [0.025, 0.975]).tolist()
+def _percentiles(value: float, samples: npt.NDArray[np.float64], *, confidence: float = 0.95) -> Interval:
+    low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
     return Interval(value=float(value), low=low, high=high)

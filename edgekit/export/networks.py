@@ -43,6 +43,7 @@ def network_from_checkpoint(path: str | os.PathLike[str], *, license: str) -> tu
         license=license,
         weights_sha256=sha256(Path(path).read_bytes()),
         task=checkpoint.task,
+        epoch_choice=checkpoint.epoch_choice,
     )
     return checkpoint.network(), info
 

@@ -9,8 +9,9 @@ Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a t
    quantization (`sensitivity`), and runs the `passes` over the graph: canonicalize, equalize, group_stem, correct_bias,
    insert_qdq; or only store_weights_int8, store_dense_int8 or store_float16. `weight_format` defines how floats become
    integers.
-4. `quality_gate` compares the candidate with its parent on the held-out images. The first that passes is written; if
-   none passes, nothing is written.
+4. `held_out_evaluation` compares the candidate with its parent on the held-out images, `quality_gate` judges it:
+   proven, unproven or rejected. `trials` decides which scheme is tried next, and which candidate is written; if all are
+   rejected, nothing is written.
 """
 
 from typing import TYPE_CHECKING
@@ -21,7 +22,8 @@ from edgekit.optional import export_lazily
 # onnx.
 _HOMES = {
     "Gate": "quality_gate",
-    "HeldOutResult": "quality_gate",
+    "HeldOutResult": "held_out_evaluation",
+    "Judgment": "quality_gate",
     "Scheme": "schemes",
     "Target": ".runtime.targets",
     "Trial": "trials",
@@ -33,8 +35,9 @@ _HOMES = {
 __all__ = [*_HOMES]
 
 if TYPE_CHECKING:
+    from edgekit.quantize.held_out_evaluation import HeldOutResult as HeldOutResult
     from edgekit.quantize.quality_gate import Gate as Gate
-    from edgekit.quantize.quality_gate import HeldOutResult as HeldOutResult
+    from edgekit.quantize.quality_gate import Judgment as Judgment
     from edgekit.quantize.schemes import Scheme as Scheme
     from edgekit.quantize.schemes import scheme_named as scheme_named
     from edgekit.quantize.search import quantize as quantize

@@ -19,19 +19,19 @@ from edgekit.files import sha256
 from edgekit.graph.passes.name_nodes import name_nodes
 from edgekit.quantize.candidates import CandidateBuilder, depthwise_layers
 from edgekit.quantize.float_source import FloatSource, read_float_source
+from edgekit.quantize.held_out_evaluation import HeldOutEvaluator, ModelFile
 from edgekit.quantize.passes.store_dense_int8 import dense_share
 from edgekit.quantize.pixel_cache import PixelCache, check_calibration
-from edgekit.quantize.quality_gate import Gate, HeldOutEvaluator, ModelFile
+from edgekit.quantize.quality_gate import Gate
 from edgekit.quantize.schemes import INT8_WEIGHTS, SEARCH_ORDER, UNCHANGED, Scheme
 from edgekit.quantize.temperature import with_scoring
-from edgekit.quantize.trials import Trial, best_trial, judged_trial, refusal
+from edgekit.quantize.trials import Trial, best_trial, is_worth_trying, judged_trial, refusal
 from edgekit.runtime.cpu import machine
 from edgekit.runtime.targets import TARGETS, Target, is_measured_here, this_machine
 from edgekit.stages import StageProgress, step_counter
 
 # The scheme for fully connected layers is tried if they contain at least this fraction of the weights.
 _MIN_DENSE_SHARE = 0.5
-_FEW_HELD_OUT = 100
 _CONVERSION_IMAGES = 16
 
 
@@ -55,8 +55,10 @@ def quantize(
 ) -> Trial:
     """Quantize a model and verify its accuracy, and its speed if it is for this machine.
 
-    If no scheme passes the gate, nothing is written. The figures of the written model are stored in its
-    metadata, its timings in the JSON sidecar beside it.
+    If no scheme passes the gate, nothing is written. Schemes are tried until one is proven (see `Gate`). If the first
+    that passes is unproven, others with the same arithmetic are tried if the images could prove them; if none is
+    proven, that first one is written, and its metadata state that it is unproven. The figures of the written model are
+    stored in its metadata, its timings in the JSON sidecar beside it.
 
     A float16 model is converted to float32 first. Of a model with layers in int8, the others are quantized. One that is
     int8 throughout can only be compared with the model that it was made from: name that as `against`.
@@ -77,7 +79,8 @@ def quantize(
         schemes: schemes to try, in order (default: `schemes_for` the network and the target).
         target: processor to build for (default: this machine's). The speed of models for another one is not measured.
         gate: limits that a candidate must keep to pass.
-        try_all: try all schemes and write the best candidate that passes, rather than the first.
+        try_all: try all schemes and write the best candidate that passes (a proven one, if one with the arithmetic of
+            the fastest is), rather than the first.
         allow_worse: if no candidate passes, write the closest one, marked as worse in its metadata.
         on_trial: called with the outcome of each scheme.
         on_note: called with a line for each step that does not apply to `source`, or that it needs in addition.
@@ -131,11 +134,11 @@ def quantize(
         evaluator = HeldOutEvaluator(parent, judging, is_timed=candidates.are_timed, progress=progress)
         trials: list[Trial] = []
         for scheme in schemes:
-            trials.append(judged_trial(scheme, evaluator.evaluate(candidates.build(scheme), scheme.name), gate))
-            on_trial(trials[-1])
-            if trials[-1].passed and not try_all:
-                break
-        best = best_trial(trials)
+            if try_all or is_worth_trying(scheme, trials):
+                result = evaluator.evaluate(candidates.build(scheme), scheme.name)
+                trials.append(judged_trial(scheme, result, gate, tried=len(trials) + 1))
+                on_trial(trials[-1])
+        best = best_trial(trials, try_all=try_all)
         if not best.passed and not allow_worse:
             raise QualityGateError(refusal(best, count=len(trials)))
         written = _with_evidence(candidates.build(best.scheme), best, None if against is None else sha256(parent.data))
@@ -235,13 +238,7 @@ def _check_held_out(cache: PixelCache) -> list[str]:
     if not len(cache):
         reason = f"; the first error: {cache.unreadable[0].reason}" if cache.unreadable else ""
         raise DataError(f"none of the {len(cache.unreadable)} held-out images can be read{reason}")
-    warnings = [f"skipped {len(cache.unreadable)} unreadable held-out images"] * bool(cache.unreadable)
-    if len(cache) < _FEW_HELD_OUT:
-        warnings.append(
-            f"only {len(cache)} held-out images, so one image changes the accuracy by {100 / len(cache):.1f} "
-            f"percentage points; use at least {_FEW_HELD_OUT}"
-        )
-    return warnings
+    return [f"skipped {len(cache.unreadable)} unreadable held-out images"] * bool(cache.unreadable)
 
 
 def _cached(images: ImageSet, info: ArtifactInfo, *, stage: str, progress: StageProgress) -> PixelCache:
@@ -250,7 +247,7 @@ def _cached(images: ImageSet, info: ArtifactInfo, *, stage: str, progress: Stage
 
 def _with_evidence(model: ModelFile, trial: Trial, against: str | None) -> ModelFile:
     """The candidate with the scheme and the measurements in its metadata. against: sha256 of that file."""
-    evidence = trial.result.evidence() | {"recipe": trial.scheme.name}
+    evidence = trial.evidence()
     if against is not None:
         evidence["against_sha256"] = against
     if model.info.target is not None:

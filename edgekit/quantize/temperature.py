@@ -9,8 +9,8 @@ from edgekit.dataset import ImageSet
 from edgekit.evaluate.accuracy import AnyAccuracy, figures_beside_fit, true_labels
 from edgekit.evaluate.temperature import are_among
 from edgekit.evaluate.thresholds import with_fitted_scoring
+from edgekit.quantize.held_out_evaluation import ModelFile, cached_logits
 from edgekit.quantize.pixel_cache import PixelCache
-from edgekit.quantize.quality_gate import ModelFile, cached_logits
 
 
 def with_scoring(

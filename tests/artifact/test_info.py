@@ -120,6 +120,14 @@ def test_parse_info_refuses_bytes_that_are_not_a_model(data):
         parse_info(data, name="name")
 
 
+def test_epoch_choice_is_absent_or_round_trips():
+    assert "epoch_choice" not in tiny_info().to_dict()
+    info = dataclasses.replace(tiny_info(), epoch_choice={"epoch": 3, "epochs": 9, "monitor": "top1"})
+    assert ArtifactInfo.from_dict(json.loads(json.dumps(info.to_dict()))) == info
+    with pytest.raises(ArtifactError, match="epoch_choice is 3"):
+        ArtifactInfo.from_dict(tiny_info().to_dict() | {"epoch_choice": 3})
+
+
 def test_from_dict_refuses_missing_and_invalid_entries():
     entry = tiny_info().to_dict()
     for name in entry:

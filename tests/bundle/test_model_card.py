@@ -1,11 +1,12 @@
 """Model cards: they agree with the models' files."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import pytest
 
-from edgekit.artifact.info import read_info
+from edgekit.artifact.info import read_info, write_info
 from edgekit.artifact.sidecar import read_sidecar
 from edgekit.bundle.model_card import write_card
 from edgekit.errors import DataError
@@ -28,6 +29,20 @@ def test_cards_of_the_built_in_models_have_the_measured_figures(folder):
         assert f"{100 * read_info(path).metrics['top1']:.2f}%" in card
     sidecar = read_sidecar(folder / f"{folder.name}-int8.onnx")
     assert f"{sidecar['latency']['speedup']:.2f}x the speed of float32" in card
+
+
+def test_write_card_states_the_verdict_of_the_quality_gate(tmp_path):
+    folder = tmp_path / "lenet5-mnist"
+    shutil.copytree(MODELS / "lenet5-mnist", folder)
+    assert "proven" not in write_card(folder).read_text()  # the built-in models are older than verdicts
+    path = folder / "lenet5-mnist-int8.onnx"
+    info = read_info(path)
+    doubt = "400 held-out images resolve +-1.1 percentage points of top-1 accuracy; about 900 would settle it"
+    evidence = info.parity["quantize"] | {"verdict": "unproven", "doubt": doubt, "drop_interval": [-0.5, 1.2]}
+    info = dataclasses.replace(info, parity={**info.parity, "quantize": evidence})
+    write_info(path.read_bytes(), info, path)
+    change = "-1.20 to +0.50 percentage points of top-1 (95% interval)"
+    assert f"\n\n`lenet5-mnist-int8` is unproven: {doubt}. Measured: {change}.\n" in write_card(folder).read_text()
 
 
 def test_write_card_raises_for_a_folder_without_about_toml_or_models(tmp_path):

@@ -35,6 +35,23 @@ def test_inspect_shows_the_temperature(edgekit, tmp_path):
     assert (code, "malformed figures in the metadata" in err) == (4, True)
 
 
+def test_inspect_shows_the_verdict_of_the_quality_gate(edgekit, tmp_path):
+    figures = {"images": 500, "logit_difference": 0.1, "agreement": 0.99, "max_drop": 1.0, "drop_interval": [-0.2, 0.7]}
+    proven = write_tiny(tmp_path / "proven.onnx", parity={"quantize": {**figures, "verdict": "proven"}})
+    lines = edgekit("inspect", proven)[1].splitlines()
+    assert "verdict       proven: it loses at most 1 percentage points of top-1" in lines
+    assert "change        -0.70 to +0.20 percentage points of top-1 (95% interval)" in lines
+    older = write_tiny(tmp_path / "older.onnx", parity={"quantize": figures})
+    assert not {"verdict", "change"} & {line.split()[0] for line in edgekit("inspect", older)[1].splitlines()}
+    worse = {"verdict": "rejected", "worse": "did not pass the quality gate: it is slow"}
+    rejected = write_tiny(tmp_path / "rejected.onnx", parity={"quantize": {**figures, **worse}})
+    assert edgekit("inspect", rejected)[1].count("did not pass the quality gate") == 1
+    for odd in ({"drop_interval": 3}, {"drop_interval": [1, 10**400]}, {"max_drop": "1"}):
+        path = write_tiny(tmp_path / "odd.onnx", parity={"quantize": {**figures, "verdict": "proven", **odd}})
+        code, _, err = edgekit("inspect", path)
+        assert (code, "malformed figures in the metadata" in err) == (4, True)
+
+
 def test_inspect_shows_how_a_file_was_made(edgekit):
     out = edgekit("inspect", "lenet5-mnist-int8")[1]
     steps = [line.split()[0] for line in out.splitlines() if line.split()[0] in ("to_onnx", "simplify", "quantize")]

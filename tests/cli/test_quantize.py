@@ -49,13 +49,21 @@ def copied(network: Path, folder: Path) -> Path:
 def test_quantize_needs_only_a_folder(network, photos, tmp_path):
     model = copied(network, tmp_path)
     options = ("--calibration", photos, "--samples", 10, "--min-speedup", 0)
-    done = edgekit("quantize", model, *options, "--truth", photos.parent / "truth.csv")
+    done = edgekit("quantize", model, *options, "--truth", photos.parent / "truth.csv", "--max-drop", 100)
     written = tmp_path / "network-int8.onnx"
     assert (done.returncode, read_info(written).precision) == (0, "int8")
     rows = done.stdout.splitlines()
     assert rows[0].split()[:2] == ["scheme", "top-1"]
     assert rows[2].split()[:2] == ["float32", "100.00%"]
-    assert rows[3].split()[0] == "int8"
+    verdict, change, doubt = rows[-3:]
+    assert [row.split()[0] for row in (rows[3], verdict)] == ["int8", "int8"]  # 80 columns: the table is in two parts
+    assert verdict.split()[-1] == "unproven"
+    assert change.startswith("int8 for ")
+    assert change.endswith(" percentage points of top-1 (95% interval) on 30 held-out images")
+    assert doubt.startswith("unproven: 30 held-out images resolve +-")
+    inspected = " ".join(edgekit("inspect", written).stdout.split())
+    assert doubt.removeprefix("unproven: ") in inspected
+    assert change.partition(": ")[2].removesuffix(" on 30 held-out images") in inspected
     assert "note: no temperature is fitted: it needs 200 labeled images (got 30" in done.stderr
     assert read_info(written).temperature is None
     assert f"wrote {written}" in done.stderr
@@ -133,6 +141,17 @@ def test_quantize_shows_every_trial_and_exits_6_when_the_gate_refuses(network, p
         assert "did not pass the quality gate" in shown.stdout + shown.stderr
 
 
+def test_quantize_exits_6_for_what_is_unproven_if_it_is_strict(network, photos, tmp_path):
+    model = copied(network, tmp_path)
+    options = ("--calibration", photos, "--samples", 10, "--min-speedup", 0, "--min-agreement", 0, "--strict")
+    done = edgekit("quantize", model, *options, "--json")
+    (trial,) = json.loads(done.stdout)["tried"]  # no other scheme could be proven by 30 images
+    assert (done.returncode, trial["verdict"]) == (6, "rejected")
+    assert trial["failures"][0].startswith("is unproven (30 held-out images resolve +-")
+    assert "about 200 would settle it), which --strict rejects; nothing was written" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.onnx"]
+
+
 def test_quantize_for_a_device_shows_no_speed_and_how_to_measure_it(network, photos, tmp_path):
     model = copied(network, tmp_path)
     data = ("--calibration", photos, "--truth", photos.parent / "truth.csv", "--samples", 10, "--max-drop", 100)
@@ -159,6 +178,10 @@ def test_quantize_for_a_browser_claims_no_speed(network, photos, tmp_path):
     done = edgekit("quantize", model, *options)
     document = json.loads(done.stdout)
     assert [trial["recipe"] for trial in document["tried"]] == ["int8-weights"]
+    assert (document["schema"], document["recipe"]) == (3, "int8-weights")
+    verdict = {name: document["tried"][0][name] for name in ("verdict", "min_agreement", "schemes_tried", "failures")}
+    assert verdict == {"verdict": "unproven", "min_agreement": 0, "schemes_tried": 1, "failures": []}
+    assert document["tried"][0]["doubt"].startswith("30 held-out images resolve +-")
     assert (document["target"], document["tried"][0]["latency"]) == ("web", None)
     assert done.stderr.splitlines()[-1] == "its speed on the device: bench.html of that bundle"
     inspected = edgekit("inspect", tmp_path / "network-int8.onnx").stdout

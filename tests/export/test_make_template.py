@@ -27,7 +27,7 @@ from edgekit.hub.imagenet_weights import PACKAGED
 from edgekit.image.load import load_image
 from edgekit.image.synthetic import draw_scenes
 from edgekit.preprocess.spec import Preprocess
-from edgekit.quantize import Gate, quality_gate, quantize
+from edgekit.quantize import Gate, held_out_evaluation, quantize
 from edgekit.quantize.schemes import scheme_named
 from edgekit.quantize.split_data import calibration_and_held_out
 from edgekit.runtime.targets import target_named
@@ -41,7 +41,7 @@ ANYTHING = Gate(max_drop=100, min_speedup=0, min_agreement=0, max_divergence=1e9
 def fast_gate(monkeypatch):
     """Timings are not what these tests check."""
     monkeypatch.setattr(timing, "time_in_turn", partial(timing.time_in_turn, rounds=1, round_s=0.001))
-    monkeypatch.setattr(quality_gate, "peak_memory_bytes", lambda path: 50_000_000)
+    monkeypatch.setattr(held_out_evaluation, "peak_memory_bytes", lambda path: 50_000_000)
 
 
 def template_named(name: str) -> bytes:

@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 
 from edgekit.evaluate import timing
-from edgekit.quantize import quality_gate
+from edgekit.quantize import held_out_evaluation
 
 
 @pytest.fixture(autouse=True)
 def fast_gate(monkeypatch):
     monkeypatch.setattr(timing, "time_in_turn", partial(timing.time_in_turn, rounds=3, round_s=0.002))
-    monkeypatch.setattr(quality_gate, "peak_memory_bytes", lambda path: 50_000_000)
+    monkeypatch.setattr(held_out_evaluation, "peak_memory_bytes", lambda path: 50_000_000)
