@@ -127,10 +127,13 @@ def _check_used(overrides: dict[str, Any], recipe: Recipe) -> None:
     for name, tune in {"unfreeze": "partial", "feature_copies": "head"}.items():
         if overrides.get(name) and recipe.tune != tune:
             raise SpecError(f"{flag_of(name)} requires --tune {tune} (got {recipe.tune})")
+    if "balance_beta" in overrides and recipe.balance == "none":
+        raise SpecError("--balance-beta requires --balance loss or sampler")
     if recipe.tune != "head":
         return
     augmentations = {field.name for field in dataclasses.fields(Augment)}
     used = augmentations - _MIXING if recipe.augment.feature_copies else set()
+    used |= {"mirror"} if recipe.solver == "lbfgs" else set()
     for name, value in overrides.items():
         if name in augmentations - used and value:
             more = "" if name in _MIXING else "; add --feature-copies N to augment N copies of each image"

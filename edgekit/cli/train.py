@@ -16,7 +16,7 @@ from edgekit.cli.progress import download_progress, progress_bar, training_progr
 from edgekit.cli.recipe_options import RecipeOptions, recipe_of
 from edgekit.cli.render import percent, write_json, write_message
 from edgekit.cli.typer_options import with_options_of
-from edgekit.errors import SpecError, listed
+from edgekit.errors import SpecError, truncated
 
 if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgekit.train.screen_images import ScreenedImages
 
 _METRIC_NAMES: dict[Task, str] = {"single-label": "top-1", "multi-label": "mAP"}
+_MAX_LISTED, _MAX_NAME = 10, 40  # classes whose images are counted in the first lines, characters of a name
 EXAMPLES = """Examples:
   edgekit train photos/ --model mobilenet_v2 --weights imagenet --tune head
   edgekit train photos/ --model mobilenet_v2 --weights imagenet \\
@@ -62,6 +63,13 @@ def run(
         Option("Instead of training, write a .png file of augmented images.", default_text="none", writes=(".png",)),
     ] = None,
     find_lr: Annotated[bool, Option("Instead of training, suggest a learning rate.")] = False,
+    log: Annotated[
+        str | None,
+        Option(
+            "Also write event files: tensorboard, which needs that package. results.csv is always written.",
+            default_text="none",
+        ),
+    ] = None,
     allow_leaks: Annotated[bool, Option("Train even if val images are also training images.")] = False,
     json: Annotated[bool, Option("Print one JSON line per epoch.")] = False,
     **options: Any,
@@ -76,9 +84,11 @@ def run(
         require("torch", extra="train")
     from edgekit.hub.imagenet_weights import weights_path
     from edgekit.train.distributed import check_device, is_first_process
+    from edgekit.train.events import check_log
 
     full_recipe = recipe_of(recipe, options)
     check_device(device)
+    check_log(log)
     # First all that can fail at once: reading every image may take long.
     folder = None if preview is not None or find_lr else _run_folder(run, full_recipe, resume=resume)
     if preview is None and full_recipe.weights is not None:
@@ -94,6 +104,7 @@ def run(
             resume=resume,
             workers=workers,
             device=device,
+            log=log,
             json=json,
         )
         if is_first_process():
@@ -145,6 +156,7 @@ def _train(
     resume: bool,
     workers: int,
     device: str,
+    log: str | None,
     json: bool,
 ) -> None:
     from edgekit.train.distributed import is_first_process
@@ -159,15 +171,22 @@ def _train(
             resume=resume,
             workers=workers,
             device=device,
+            log=log,
             on_step=on_step,
             on_stage=on_stage,
-            on_epoch=_write_epoch_json if json else functools.partial(_write_epoch, task=training.task),
+            on_epoch=_write_epoch_json if json else functools.partial(_write_epoch, recipe=recipe, task=training.task),
             on_note=lambda note: write_message(with_flags(note, "train")),
         )
     if is_first_process():
-        accuracy, metric = checkpoint.state["val_accuracy"], _METRIC_NAMES[checkpoint.task]
+        state = checkpoint.state
+        figures = f"{_METRIC_NAMES[checkpoint.task]} {percent(state['val_accuracy'])}"
+        if state["macro_recall"] is not None:
+            figures += f", macro recall {percent(state['macro_recall'])}"
+        missed = state["never_predicted"]
         write_message(
-            f"{metric} {percent(accuracy)} on {len(validation)} val images, after epoch {checkpoint.state['epoch']}"
+            f"{figures} on {len(validation)} val images"
+            + ("" if recipe.solver == "lbfgs" else f", after epoch {state['epoch']}")
+            + (f"; {missed} of {len(checkpoint.classes)} classes never predicted" if missed else "")
         )
 
 
@@ -217,21 +236,35 @@ def _sweep_learning_rate(recipe: Recipe, training: ImageSet, *, workers: int, de
 
 def _write_screening(name: str, screened: ScreenedImages) -> None:
     images, counts = screened.images, screened.counts
-    by_class = listed((f"{count} {name}" for name, count in zip(images.classes, counts, strict=True)), most=10)
     write_message(
-        f"{name}: {len(images)} images in {len(counts)} classes ({by_class}); sizes {screened.smallest} to "
-        f"{screened.largest}, mean {screened.mean_size}; {len(screened.unreadable)} unreadable"
+        f"{name}: {len(images)} images in {len(counts)} classes ({_class_counts(images.classes, counts)}); sizes "
+        f"{screened.smallest} to {screened.largest}, mean {screened.mean_size}; {len(screened.unreadable)} unreadable"
     )
     for unreadable in screened.unreadable:
         write_message(f"  skipped: {unreadable}")
 
 
-def _write_epoch(result: EpochResult, *, task: Task) -> None:
+def _class_counts(classes: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    """The number of images of each class, or of many classes the range."""
+    named = [f"{count} {truncated(name, _MAX_NAME)}" for name, count in zip(classes, counts, strict=True)]
+    if len(named) <= _MAX_LISTED:
+        return ", ".join(named)
+    fewest, most = (pick(range(len(counts)), key=counts.__getitem__) for pick in (min, max))
+    return f"from {named[fewest]} to {named[most]}"
+
+
+def _write_epoch(result: EpochResult, *, recipe: Recipe, task: Task) -> None:
     train, val = ("train", "val") if task == "single-label" else ("train exact match", "val mAP")
-    write_message(
-        f"epoch {result.epoch}/{result.epochs}  loss {result.loss:.4f}  {train} {percent(result.train_accuracy)}  "
-        f"{val} {percent(result.val_accuracy)}  {result.seconds:.1f} s"
-    )
+    figures = [f"loss {result.loss:.4f}", f"{train} {percent(result.train_accuracy)}"]
+    figures.append(f"{val} {percent(result.val_accuracy)}")
+    if recipe.monitor == "loss" and result.val_loss is not None:
+        figures.append(f"val loss {result.val_loss:.4f}")
+    if result.macro_recall is not None:
+        figures.append(f"macro recall {percent(result.macro_recall)}")
+    if result.never_predicted:
+        figures.append(f"{result.never_predicted} never predicted")
+    done = "head solved" if recipe.solver == "lbfgs" else f"epoch {result.epoch}/{result.epochs}"
+    write_message("  ".join((done, *figures, f"{result.seconds:.1f} s")))
 
 
 def _write_epoch_json(result: EpochResult) -> None:

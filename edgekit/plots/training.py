@@ -9,49 +9,88 @@ from typing import Any
 from torch import Tensor
 
 from edgekit.errors import MissingDependency
-from edgekit.plots.style import literal, new_figure, write_figure
+from edgekit.plots.style import COLORS, literal, new_figure, style_axes, write_figure
 
 _MAX_NAMED_CLASSES = 30  # beside a matrix, more names than this are illegible
 
 
 def write_training_plots(
-    folder: Path, history: Sequence[dict[str, Any]], confusion: Tensor | None, classes: tuple[str, ...]
-) -> str:
-    """Write curves.png, and confusion.png if there is a confusion matrix, if matplotlib is installed.
+    folder: Path,
+    history: Sequence[dict[str, Any]],
+    confusion: Tensor | None,
+    *,
+    classes: tuple[str, ...],
+    kept_epoch: int | None = None,
+) -> str | None:
+    """Write curves.png if there were steps, and confusion.png if there is a matrix, if matplotlib is installed.
 
     Args:
         folder: the folder to write to.
         history: rows of results.csv, one for each epoch.
         confusion: int64 (classes, classes), a row for each true class; None for images with several labels each.
         classes: class names.
+        kept_epoch: the epoch whose weights are the result, which is marked; None for no mark.
 
     Returns:
-        A message for the user: what was written, or what to install.
+        A message for the user: what was written, or what to install; None if there is nothing to draw.
     """
-    names = ["curves.png", *([] if confusion is None else ["confusion.png"])]
+    has_steps = len(history) > 1 or history[0]["learning_rate"] is not None  # else the head was solved for
+    names = [*(["curves.png"] if has_steps else []), *([] if confusion is None else ["confusion.png"])]
     try:
-        write_figure(_curves(history, val="val" if confusion is not None else "val mAP"), folder / "curves.png")
+        val = "val" if confusion is not None else "val mAP"
+        if has_steps:
+            write_figure(_curves(history, val=val, kept_epoch=kept_epoch), folder / "curves.png")
         if confusion is not None:
             write_figure(_confusion_matrix(confusion, classes), folder / "confusion.png")
     except MissingDependency as error:
-        return f"{' and '.join(names)} {'was' if confusion is None else 'were'} not written: {error}"
+        return f"{' and '.join(names)} {'was' if len(names) == 1 else 'were'} not written: {error}"
+    if not names:
+        return None
     return f"wrote {' and '.join(str(folder / name) for name in names)}"
 
 
-def _curves(history: Sequence[dict[str, Any]], *, val: str) -> Any:
-    figure = new_figure(9, 4)
-    loss, accuracy = figure.subplots(1, 2)
-    epochs = [row["epoch"] for row in history]
-    loss.plot(epochs, [row["loss"] for row in history], marker=".")
-    loss.set(xlabel="epoch", ylabel="training loss")
-    accuracy.plot(epochs, [100 * row["train_accuracy"] for row in history], marker=".", label="train (augmented)")
-    evaluated = [row for row in history if row["val_accuracy"] is not None]
-    accuracy.plot(
-        [row["epoch"] for row in evaluated], [100 * row["val_accuracy"] for row in evaluated], marker=".", label=val
-    )
-    accuracy.set(xlabel="epoch", ylabel="accuracy, %")
-    accuracy.legend(loc="lower right")
+def _curves(history: Sequence[dict[str, Any]], *, val: str, kept_epoch: int | None) -> Any:
+    """Draw loss, accuracy, learning rate and duration over the epochs."""
+    figure = new_figure(10, 7)
+    (loss, accuracy), (rate, seconds) = figure.subplots(2, 2)
+    train, validation, recall, mark = COLORS[0], COLORS[1], COLORS[2], COLORS[5]
+    _draw(loss, history, "loss", label="train", color=train)
+    _draw(loss, history, "val_loss", label="val", color=validation)
+    _draw(accuracy, history, "train_accuracy", label="train (augmented)", color=train, factor=100)
+    _draw(accuracy, history, "val_accuracy", label=val, color=validation, factor=100)
+    _draw(accuracy, history, "macro_recall", label="val, macro recall", color=recall, factor=100, linestyle="--")
+    _draw(rate, history, "learning_rate", color=train)
+    _draw(seconds, history, "seconds", color=train)
+    for axes, label in ((loss, "loss"), (accuracy, "accuracy, %"), (rate, "learning rate"), (seconds, "seconds")):
+        style_axes(axes, grid="both")
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if kept_epoch is not None:
+            axes.axvline(kept_epoch, color=mark, linewidth=1, linestyle=":", label=f"kept: epoch {kept_epoch}")
+    for axes in (rate, seconds):
+        axes.update_datalim([(history[0]["epoch"], 0)])  # so that the margin above is a share of the whole height
+        axes.autoscale_view()
+        axes.set_ylim(bottom=0)
+    for axes in (loss, accuracy):
+        axes.legend()
     return figure
+
+
+def _draw(
+    axes: Any,
+    history: Sequence[dict[str, Any]],
+    column: str,
+    *,
+    color: str,
+    label: str | None = None,
+    factor: float = 1,
+    linestyle: str = "-",
+) -> None:
+    """Draw a column of results.csv, without the epochs that do not have it."""
+    rows = [row for row in history if row[column] is not None]
+    if rows:
+        epochs, values = [row["epoch"] for row in rows], [factor * row[column] for row in rows]
+        axes.plot(epochs, values, marker=".", label=label, color=color, linestyle=linestyle)
 
 
 def _confusion_matrix(confusion: Tensor, classes: tuple[str, ...]) -> Any:

@@ -40,10 +40,15 @@ class EpochResult:
     Attributes:
         epoch: number of the epoch, from 1.
         epochs: number of epochs.
-        loss: mean training loss.
+        loss: mean training loss: what is minimized, with the label smoothing and the class weights of the recipe.
         train_accuracy: accuracy on the augmented training images, as in `Progress`, 0 to 1.
-        val_accuracy: accuracy on the validation images (multi-label: mAP), 0 to 1; None if this epoch was not
+        val_loss: mean cross-entropy on the validation images, without smoothing and weights; None if this epoch was not
             evaluated.
+        val_accuracy: accuracy on the validation images (multi-label: mAP), 0 to 1; None as above.
+        macro_recall: mean recall of the classes that have validation images, 0 to 1; None as above, and for images with
+            several labels.
+        never_predicted: number of classes that have validation images and were never predicted; None as macro_recall.
+        learning_rate: that of the last step, before the factors of stages; None if there are no steps.
         seconds: duration, evaluation included.
     """
 
@@ -51,7 +56,11 @@ class EpochResult:
     epochs: int
     loss: float
     train_accuracy: float
+    val_loss: float | None
     val_accuracy: float | None
+    macro_recall: float | None
+    never_predicted: int | None
+    learning_rate: float | None
     seconds: float
 
 

@@ -29,7 +29,8 @@ _CHECKSUM = "sha256"
 _FACT_TYPES = {"schema": int, "recipe": dict, "classes": list, "state": dict}
 # Enough for 100,000 classes.
 _MAX_CHARACTERS = 8 * 2**20
-SCHEMA = 2
+SCHEMA = 3
+_READ_SCHEMAS = (2, SCHEMA)  # 2: before the best epoch was chosen by a figure, and classes were balanced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,12 @@ class Checkpoint:
     def task(self) -> Task:
         """The task of a finished network: "multi-label" if it was trained on images with several labels each."""
         return "multi-label" if self.state.get("task") == "multi-label" else "single-label"
+
+    @property
+    def epoch_choice(self) -> dict[str, Any] | None:
+        """The "epoch" of a finished network, of how many "epochs" it was chosen, and the "monitor"; None if not so."""
+        choice = self.state.get("chosen_on_val")
+        return {**choice, "epoch": self.state.get("epoch")} if isinstance(choice, Mapping) else None
 
     def network(self) -> Network:
         """Build the trained network, in evaluation mode.
@@ -152,7 +159,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     if expected is not None and expected != _checksum(document, tensors):
         raise WeightsError(f"{name}: corrupt: the checksum does not match the contents")
     document = with_schema_2(document)
-    if document.get("schema") != SCHEMA:
+    if document.get("schema") not in _READ_SCHEMAS:
         raise WeightsError(
             f"{name}: unknown checkpoint schema {quote(document.get('schema'))}; this version of edgekit reads schemas "
             f"up to {SCHEMA}"

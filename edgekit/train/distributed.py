@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,10 +52,13 @@ class TrainingProcess:
             dist.all_reduce(counts)
         return counts
 
-    def barrier(self) -> None:
-        """Wait until every process has reached this call."""
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Replace the values of the tensors in every process by those in the first one."""
         if self.world > 1:
-            dist.barrier()
+            for tensor in tensors:
+                values = tensor.contiguous()  # the tensor itself, unless its channels come last
+                dist.broadcast(values, 0)
+                tensor.copy_(values)
 
 
 def is_first_process() -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgekit.dataset import ImageSet
 from edgekit.stages import StageProgress, no_progress
 from edgekit.train.augmentations.color import ColorAxes, color_axes
+from edgekit.train.balance import sampling_weights
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.loader import Batch, epoch_order, evaluation_batches, targets, training_batches
 from edgekit.train.recipe import Recipe
@@ -49,6 +50,7 @@ class ImageFeed:
         self._training, self._validation, self._recipe = training, validation, recipe
         self._workers, self._process = workers, process
         self._axes = pca_axes(training, recipe)
+        self._weights = sampling_weights(training, recipe)
 
     def training(self, epoch: int, first_step: int) -> Iterator[Batch]:
         return training_batches(
@@ -59,6 +61,7 @@ class ImageFeed:
             workers=self._workers,
             axes=self._axes,
             process=self._process,
+            weights=self._weights,
         )
 
     def evaluation(self) -> Iterator[Batch]:
@@ -75,6 +78,7 @@ class FeatureFeed:
     """Features of every image, computed in one pass over the images, so that an epoch takes milliseconds.
 
     With `augment.feature_copies`, that many passes over augmented images are made, and each epoch uses the next copy.
+    If the head is solved for, they are added to the plain images and, if the recipe mirrors, the mirrored ones.
 
     Args:
         network: the network, whose body computes the features.
@@ -84,6 +88,11 @@ class FeatureFeed:
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
         on_stage: called after each batch: stage, finished images, all images.
+
+    Attributes:
+        copies: float32 (images, features) features of the training images, of each kind of copy; if the head is solved
+            for, those of the images themselves come first.
+        labels: those of the training images, as in `Batch`.
 
     Raises:
         ImageError: an image cannot be read.
@@ -104,18 +113,21 @@ class FeatureFeed:
         body = PixelNetwork(network.body, mean=preprocess.mean, std=preprocess.std)
         body.to(next(network.parameters()).device)
         self._recipe, self._process = recipe, process
-        self._labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
+        self._weights = sampling_weights(training, recipe)
+        self.labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
         features = _FeaturePass(body, recipe, workers, process, on_stage)
-        self._copies = [features.augmented(training, copy=copy) for copy in range(recipe.augment.feature_copies)] or [
-            features.center_crops(training, name="train")
-        ]
-        self._val_features = features.center_crops(validation, name="val")
+        augmented = [features.augmented(training, copy=copy) for copy in range(recipe.augment.feature_copies)]
+        if recipe.solver == "lbfgs":
+            self.copies = [*features.center_crops(training, name="train", mirrored=recipe.augment.mirror), *augmented]
+        else:
+            self.copies = augmented or [*features.center_crops(training, name="train")]
+        (self._val_features,) = features.center_crops(validation, name="val")
 
     def training(self, epoch: int, first_step: int) -> Iterator[Batch]:
-        features = self._copies[epoch % len(self._copies)]
-        for step in epoch_order(len(features), self._recipe, epoch)[first_step:]:
+        features = self.copies[epoch % len(self.copies)]
+        for step in epoch_order(len(features), self._recipe, epoch, weights=self._weights)[first_step:]:
             indexes = torch.from_numpy(self._process.share(step))
-            labels = self._labels[indexes]
+            labels = self.labels[indexes]
             yield Batch(features[indexes], labels, labels, 1.0, len(step))
 
     def evaluation(self) -> Iterator[Batch]:
@@ -160,8 +172,8 @@ class _FeaturePass(NamedTuple):
     process: TrainingProcess
     on_stage: StageProgress
 
-    def center_crops(self, images: ImageSet, *, name: str) -> Tensor:
-        """Features of the center crops: float32 (images, features), in order."""
+    def center_crops(self, images: ImageSet, *, name: str, mirrored: bool = False) -> tuple[Tensor, ...]:
+        """Features of the center crops, and of their mirror images if wanted: each float32 (images, features)."""
         # If there are fewer images than processes, every process computes all of them.
         process = TrainingProcess() if len(images) < self.process.world else self.process
         batches = evaluation_batches(
@@ -169,7 +181,9 @@ class _FeaturePass(NamedTuple):
         )
         indexes = process.share(np.arange(len(images)))
         batches = counted_batches(batches, f"features of {name} images", len(indexes), on_stage=self.on_stage)
-        return _gathered_features(self.body, batches, indexes=indexes, count=len(images), process=process)
+        body = _BothSides(self.body) if mirrored else self.body
+        features = _gathered_features(body, batches, indexes=indexes, count=len(images), process=process)
+        return features.unbind(1) if mirrored else (features,)
 
     def augmented(self, images: ImageSet, *, copy: int) -> Tensor:
         """Features of one augmented copy of each training image: float32 (images, features), in order."""
@@ -180,6 +194,17 @@ class _FeaturePass(NamedTuple):
         stage = f"features of train images, copy {copy + 1} of {recipe.augment.feature_copies}"
         batches = counted_batches(batches, stage, len(indexes), on_stage=self.on_stage)
         return _gathered_features(self.body, batches, indexes=indexes, count=len(images), process=process)
+
+
+class _BothSides(nn.Module):
+    """Features of images and of their mirror images, which need no second decoding: float32 (N, 2, features)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.stack([self.body(pixels), self.body(pixels.flip(2))], 1)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +23,9 @@ from edgekit.train.augmentations.mixing import MixedBatch, mixed
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.recipe import Recipe
 
-_Key: TypeAlias = tuple[int, int]  # (epoch, index): all that a worker needs, so it keeps no state
+# (epoch, index), or (epoch, index, 1 + n) if the epoch has drawn the image n times before: all that a worker needs, so
+# it keeps no state.
+_Key: TypeAlias = tuple[int, ...]
 
 
 class Batch(NamedTuple):
@@ -49,22 +52,42 @@ def targets(images: ImageSet) -> npt.NDArray[Any]:
     return truth if truth.ndim == 1 else truth.astype(np.float32)
 
 
-def epoch_order(count: int, recipe: Recipe, epoch: int) -> list[npt.NDArray[np.int64]]:
+def epoch_order(
+    count: int, recipe: Recipe, epoch: int, *, weights: npt.NDArray[np.float64] | None = None
+) -> list[npt.NDArray[np.int64]]:
     """Draw the order of an epoch from (seed, epoch).
 
-    Every image appears exactly once. The sizes of the steps differ by at most one, so that no step is a small
+    Every image appears exactly once; with `weights`, as often as its weight says, rounded up or down at random so that
+    the epoch still has `count` images. The sizes of the steps differ by at most one, so that no step is a small
     remainder, whose batch statistics would be noise.
 
     Args:
         count: number of images.
         recipe: the recipe; its seed and batch size matter.
         epoch: number of the epoch, from 0.
+        weights: float64 (count,), how often each image is drawn on average; their mean is 1.
 
     Returns:
         For every step, int64 (images of the step,) indexes of images.
     """
-    order = np.random.default_rng((recipe.seed, epoch)).permutation(count)
+    rng = np.random.default_rng((recipe.seed, epoch))
+    order = rng.permutation(count)
+    if weights is not None:
+        order = rng.permutation(_drawn(order, weights, rng))
     return np.array_split(order, steps_per_epoch(count, recipe))
+
+
+def _drawn(
+    order: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Repeat or leave out entries of `order` by systematic sampling.
+
+    On a line on which each entry takes up its weight, a random point in [0, 1) and every 1 after it draws one.
+    """
+    ends = np.cumsum(weights[order])
+    ends[-1] = len(order)  # exact, so that as many are drawn as there are images
+    drawn_until = np.floor(ends + rng.random()).astype(np.int64)
+    return np.repeat(order, drawn_until - np.append(0, drawn_until[:-1]))
 
 
 def steps_per_epoch(count: int, recipe: Recipe) -> int:
@@ -81,10 +104,12 @@ def training_batches(
     axes: ColorAxes | None = None,
     first_step: int = 0,
     process: TrainingProcess = TrainingProcess(),  # noqa: B008  (frozen)
+    weights: npt.NDArray[np.float64] | None = None,
 ) -> Iterator[Batch]:
     """Iterate over the augmented batches of one epoch in random order.
 
-    Order and augmentation depend only on (seed, epoch, index), not on the number of workers.
+    Order and augmentation depend only on (seed, epoch, index), not on the number of workers. An image that is drawn
+    several times is augmented anew each time.
 
     Args:
         images: images to train on.
@@ -94,15 +119,28 @@ def training_batches(
         axes: principal axes of the training images' colors, for `pca_color`.
         first_step: step to start at.
         process: this process, which gets its share of every step.
+        weights: how often each image is drawn on average, as for `epoch_order`.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    steps = epoch_order(len(images), recipe, epoch)[first_step:]
-    keys = [[(epoch, int(index)) for index in process.share(step)] for step in steps]
-    batches = _load_batches(_AugmentedImages(images, recipe, axes), keys, workers)
-    for step, (pixels, labels, partner_labels, share) in zip(steps, batches, strict=True):
+    steps = epoch_order(len(images), recipe, epoch, weights=weights)
+    keys = [step[process.rank :: process.world] for step in _keys(steps, epoch)]
+    batches = _load_batches(_AugmentedImages(images, recipe, axes), keys[first_step:], workers)
+    for step, (pixels, labels, partner_labels, share) in zip(steps[first_step:], batches, strict=True):
         yield Batch(pixels, labels, partner_labels, share, len(step))
+
+
+def _keys(steps: list[npt.NDArray[np.int64]], epoch: int) -> list[list[_Key]]:
+    """The key of every image of every step."""
+    drawn: Counter[int] = Counter()
+    keys: list[list[_Key]] = []
+    for step in steps:
+        keys.append([])
+        for index in step.tolist():
+            keys[-1].append((epoch, index, 1 + drawn[index]) if index in drawn else (epoch, index))
+            drawn[index] += 1
+    return keys
 
 
 def evaluation_batches(
@@ -127,7 +165,7 @@ def evaluation_batches(
     """
     indexes = process.share(np.arange(len(images)))
     starts = range(0, len(indexes), batch_size)
-    keys = [[(0, int(index)) for index in indexes[start : start + batch_size]] for start in starts]
+    keys: list[list[_Key]] = [[(0, int(index)) for index in indexes[start : start + batch_size]] for start in starts]
     for pixels, labels, partner_labels, share in _load_batches(_CenterCrops(images, preprocess), keys, workers):
         yield Batch(pixels, labels, partner_labels, share, len(labels))
 
@@ -139,16 +177,16 @@ class _AugmentedImages(Dataset[MixedBatch]):
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
-            pixels = np.stack([self._pixels(*key) for key in keys])
+            pixels = np.stack([self._pixels(key) for key in keys])
         except ImageError as error:
             return error
-        labels = self.targets[[index for _, index in keys]]
+        labels = self.targets[[index for _, index, *_ in keys]]
         rng = np.random.default_rng((self.recipe.seed, *keys[0], 1))
         return mixed(pixels, labels, self.recipe.augment, rng)
 
-    def _pixels(self, epoch: int, index: int) -> Pixels:
-        recipe = self.recipe
-        rng = np.random.default_rng((recipe.seed, epoch, index))
+    def _pixels(self, key: _Key) -> Pixels:
+        recipe, (epoch, index, *_) = self.recipe, key
+        rng = np.random.default_rng((recipe.seed, *key))
         image = load_image(self.images.sources[index], color=recipe.preprocess.color)
         progress = epoch / recipe.optimize.epochs
         return augmented(image, recipe.preprocess, recipe.augment, progress=progress, rng=rng, axes=self.axes)
@@ -161,10 +199,10 @@ class _CenterCrops(Dataset[MixedBatch]):
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
-            pixels = np.stack([self._pixels(index) for _, index in keys])
+            pixels = np.stack([self._pixels(index) for _, index, *_ in keys])
         except ImageError as error:
             return error
-        labels = torch.from_numpy(self.targets[[index for _, index in keys]])
+        labels = torch.from_numpy(self.targets[[index for _, index, *_ in keys]])
         return torch.from_numpy(pixels), labels, labels, 1.0
 
     def _pixels(self, index: int) -> Pixels:

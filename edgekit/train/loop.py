@@ -6,28 +6,31 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, check_types
-from edgekit.evaluate.confusion import never_predicted
-from edgekit.plots.training import write_training_plots
+from edgekit.plots.class_counts import write_class_counts
 from edgekit.stages import StageProgress, no_progress
+from edgekit.train.balance import check_balance, imbalance_warning, loss_weights
 from edgekit.train.callbacks import Callbacks, EpochResult, Progress
-from edgekit.train.checkpoint import Checkpoint, load_checkpoint
+from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.distributed import TrainingProcess, training_process
-from edgekit.train.feeds import Feed, counted_batches
+from edgekit.train.events import check_log
+from edgekit.train.feeds import FeatureFeed, Feed
+from edgekit.train.head_solver import solve_head
 from edgekit.train.interrupt import stop_requests, torch_failures_explained
 from edgekit.train.loader import Batch
-from edgekit.train.metrics import EVALUATORS, Evaluator, batch_loss, correct_images
+from edgekit.train.metrics import batch_loss, correct_images
+from edgekit.train.monitor import monitored_figure
 from edgekit.train.optimizer import set_learning_rate
 from edgekit.train.recipe import Recipe
 from edgekit.train.run_folder import RunFolder
+from edgekit.train.run_record import RunRecord
+from edgekit.train.schedule import learning_rate
 from edgekit.train.setup import check_same_kind, checked_steps, create_feed, initial_state
 from edgekit.train.state import TrainingState
 from edgekit.zoo.network import AUXILIARY_WEIGHT
@@ -43,6 +46,7 @@ def train(
     workers: int = 1,
     device: str = "cpu",
     evaluate_every: int = 1,
+    log: str | None = None,
     on_step: Callable[[Progress], None] = lambda progress: None,
     on_stage: StageProgress = no_progress,
     on_epoch: Callable[[EpochResult], None] = lambda result: None,
@@ -63,21 +67,24 @@ def train(
         workers: number of processes that prepare images; 0 prepares them in this process.
         device: "cpu", "cuda" or "cuda:NUMBER".
         evaluate_every: number of epochs from one evaluation to the next; the last epoch is always evaluated.
+        log: "tensorboard" also writes event files to run/tensorboard, if that package is installed.
         on_step: called after every step.
         on_stage: called during other passes over the images: name of the pass, finished images, all images.
         on_epoch: called after every epoch.
         on_note: called with each message for the user.
 
     Returns:
-        The trained network (with patience, that of the best epoch), as also written to run/model.safetensors.
+        The trained network, as also written to run/model.safetensors: that of the best epoch, or of the last one if the
+        recipe says so (`keep`).
 
     Raises:
         DataError: the two sets have different classes, `run` already has a training run and `resume` is false, or the
             checkpoint belongs to another run.
         WeightsError: the initial weights do not fit or cannot be fetched, or the checkpoint is corrupt.
-        SpecError: the device is not available.
+        SpecError: the device is not available, `log` is unknown, or `balance` or `monitor` do not fit the images.
         ImageError: an image cannot be read; `screen_images` finds these beforehand.
-        EdgekitError: the loss or a weight is not finite, memory ran out, or a worker process died.
+        EdgekitError: the loss or a weight is not finite, memory ran out, a worker process died, or `log` needs a
+            package that is not installed.
         KeyboardInterrupt: Ctrl-C was pressed; the state has been saved.
 
     Example:
@@ -93,35 +100,52 @@ def train(
     check_types(Recipe, recipe=recipe)
     check_types(str | os.PathLike, run=run)
     check_same_kind(training, validation)
+    check_balance(training, recipe)
+    monitored_figure(recipe, training.task)
+    check_log(log)
+    is_solved = recipe.solver == "lbfgs"  # otherwise trained
     with torch_failures_explained(), training_process(device) as (process, process_device):
-        steps = checked_steps(training, recipe, process)
+        steps, epochs = checked_steps(training, recipe, process), 1 if is_solved else recipe.optimize.epochs
         callbacks = Callbacks(on_step, on_stage, on_epoch, on_note) if process.writes else Callbacks()
         files = RunFolder(Path(run), writes=process.writes)
         saved = files.checkpoint_to_resume(resume=resume)
         state = initial_state(
             recipe, training.classes, device=process_device, task=training.task, on_note=callbacks.on_note
         )
+        if warning := imbalance_warning(training, recipe):
+            callbacks.on_note(warning)
         state.position.images = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
-            callbacks.on_note(f"resuming after {state.position.epoch} of {recipe.optimize.epochs} epochs")
+            callbacks.on_note(f"resuming after {state.position.epoch} of {epochs} epochs")
         elif resume:
             callbacks.on_note(f"{run}: no checkpoint to resume from; starting from the beginning")
         files.write_start(recipe, {"device": process_device, "processes": process.world, "workers": workers})
+        if process.writes:
+            _plot_class_counts(files.folder / "images_per_class.png", training, validation, callbacks=callbacks)
         feed = create_feed(state, training, validation, workers=workers, process=process, on_stage=callbacks.on_stage)
-        evaluator = EVALUATORS[state.task](
-            classes=len(training.classes), share=process.share(np.arange(len(validation))), images=len(validation)
-        )
-        return _Loop(
+        record = RunRecord(
             state,
             feed,
-            evaluator=evaluator,
+            val_images=len(validation),
             files=files,
             process=process,
             callbacks=callbacks,
-            steps=steps,
+            epochs=epochs,
             evaluate_every=evaluate_every,
+            log=log,
+        )
+        if is_solved and isinstance(feed, FeatureFeed):
+            return solve_head(state, feed, training, record=record, files=files, callbacks=callbacks)
+        weights = loss_weights(training, recipe)
+        return _Loop(
+            state, feed, record=record, process=process, callbacks=callbacks, steps=steps, weights=weights
         ).run()
+
+
+def _plot_class_counts(path: Path, training: ImageSet, validation: ImageSet, *, callbacks: Callbacks) -> None:
+    counts = {"train": training.class_counts(), "val": validation.class_counts()}
+    callbacks.on_note(write_class_counts(path, counts, classes=training.classes))
 
 
 class _Loop:
@@ -132,84 +156,36 @@ class _Loop:
         state: TrainingState,
         feed: Feed,
         *,
-        evaluator: Evaluator,
-        files: RunFolder,
+        record: RunRecord,
         process: TrainingProcess,
         callbacks: Callbacks,
         steps: int,
-        evaluate_every: int,
+        weights: Tensor | None,
     ) -> None:
-        self.state, self.feed, self.files, self.process, self.callbacks = state, feed, files, process, callbacks
-        self.evaluator, self.steps, self.evaluate_every = evaluator, steps, evaluate_every
+        self.state, self.feed, self.record, self.process, self.callbacks = state, feed, record, process, callbacks
+        self.steps, self.weights, self.files = steps, weights, record.files
         self.optimize = state.recipe.optimize
         self.training_network = process.data_parallel(state.training_network)
         self.device = next(state.network.parameters()).device
-        self.collected: Tensor | None = None
 
     def run(self) -> Checkpoint:
         with stop_requests(self._report_request) as requested:
             self.requested = requested if self.process.world == 1 else lambda: False
-            while not self._is_finished():
+            while not self.record.is_finished():
                 self._run_epoch()
-        finished = self.state.model_checkpoint()
-        if self.optimize.patience:  # all processes read the best epoch's weights, which the first one wrote
-            self.process.barrier()
-            finished = load_checkpoint(self.files.best)
-        self.files.save_model(self.files.model, finished)
-        collected = self._collected_of(finished)
-        if self.process.writes:
-            self._write_figures(collected)
-        return finished
-
-    def _write_figures(self, collected: Tensor) -> None:
-        classes = self.state.classes
-        self.files.write_table(self.evaluator.table_name, self.evaluator.table(collected, classes))
-        confusion = self.evaluator.confusion(collected)
-        self.callbacks.on_note(write_training_plots(self.files.folder, self.state.position.history, confusion, classes))
-        missed = None if confusion is None else never_predicted(confusion.cpu().numpy(), classes)
-        if missed:
-            self.callbacks.on_note(f"warning: val images: {missed}")
-
-    def _collected_of(self, finished: Checkpoint) -> Tensor:
-        """What the evaluator collects of the finished network, even if an earlier epoch was the best or it resumed."""
-        if self.collected is not None and finished.state["epoch"] == self.state.position.epoch:
-            return self.collected
-        self.state.averaged.load_state_dict(dict(finished.tensors))
-        return self._evaluate()
-
-    def _is_finished(self) -> bool:
-        position = self.state.position
-        epochs_since_best = position.epoch - position.best_epoch
-        return position.epoch >= self.optimize.epochs or 0 < self.optimize.patience <= epochs_since_best
+        return self.record.finish()
 
     def _run_epoch(self) -> None:
-        """Finish the current epoch, evaluate it, and save a checkpoint."""
-        position, start = self.state.position, time.perf_counter()
+        position, begin = self.state.position, time.perf_counter()
         self._run_steps()
         counts = torch.tensor([position.loss_sum, position.correct, position.seen], dtype=torch.float64)
         loss_sum, correct, images = self.process.total(counts.to(self.device)).tolist()
-        epoch = position.epoch + 1
-        self.collected = self._evaluate() if self._is_evaluation_due(epoch) else None
-        val_accuracy = None if self.collected is None else self.evaluator.score(self.collected)
-        result = EpochResult(
-            epoch=epoch,
-            epochs=self.optimize.epochs,
+        self.record.finish_epoch(
             loss=loss_sum / images,
             train_accuracy=correct / images,
-            val_accuracy=val_accuracy,
-            seconds=time.perf_counter() - start,
+            learning_rate=learning_rate(self.optimize, position.epoch + 1),
+            begin=begin,
         )
-        position.history.append(asdict(result))
-        position.finish_epoch()
-        if val_accuracy is not None and val_accuracy > position.best:
-            position.best, position.best_epoch = val_accuracy, epoch
-            self.files.save_model(self.files.best, self.state.model_checkpoint())
-        self.files.write_results(position.history)
-        self.files.save_last(self.state.checkpoint(), force=self._is_finished())
-        self.callbacks.on_epoch(result)
-
-    def _is_evaluation_due(self, epoch: int) -> bool:
-        return epoch % self.evaluate_every == 0 or epoch == self.optimize.epochs or self.optimize.patience > 0
 
     def _run_steps(self) -> None:
         position, start, images_before = self.state.position, time.perf_counter(), self.state.position.seen
@@ -251,11 +227,13 @@ class _Loop:
         use_bfloat16 = state.recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=use_bfloat16):
             logits, auxiliary = self.training_network(batch.inputs.to(self.device))
-        smoothing = self.optimize.label_smoothing
-        loss_sum = batch_loss(logits, batch, smoothing=smoothing)
+        smoothing, weights = self.optimize.label_smoothing, self.weights
+        loss_sum = batch_loss(logits, batch, smoothing=smoothing, weights=weights)
         total_loss = loss_sum
         for auxiliary_logits in auxiliary:
-            total_loss = total_loss + AUXILIARY_WEIGHT * batch_loss(auxiliary_logits, batch, smoothing=smoothing)
+            total_loss = total_loss + AUXILIARY_WEIGHT * batch_loss(
+                auxiliary_logits, batch, smoothing=smoothing, weights=weights
+            )
         loss_value = float(loss_sum.item())
         if not math.isfinite(loss_value):
             raise self._divergence_error(f"the loss is {loss_value}", step + 1)
@@ -275,13 +253,6 @@ class _Loop:
             f"{problem} at epoch {self.state.position.epoch + 1}, step {step}; "
             f"lower `learning_rate` ({self.optimize.learning_rate:g}) or set `clip_norm`; {checkpoint}"
         )
-
-    def _evaluate(self) -> Tensor:
-        """What the evaluator collects of the current network on the validation images."""
-        images, on_stage = len(self.evaluator.share), self.callbacks.on_stage
-        batches = counted_batches(self.feed.evaluation(), "evaluating", images, on_stage=on_stage)
-        collected = self.evaluator.collect(self.state.evaluation_network, batches)
-        return self.process.total(collected.to(self.device)).cpu()
 
 
 def _seed_device(device: torch.device, seed: int) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from edgekit.dataset import ImageSet
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, SpecError
+from edgekit.train.balance import check_balance, loss_weights
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import Feed
 from edgekit.train.interrupt import torch_failures_explained
@@ -87,9 +88,13 @@ def find_learning_rate(
         >>> find_learning_rate(recipe, training, steps=50).suggestion  # doctest: +SKIP
         0.0123
     """
+    if recipe.solver == "lbfgs":
+        raise SpecError("`solver` 'lbfgs' has no learning rate; set `solver` to sgd")
     optimize = dataclasses.replace(recipe.optimize, weight_decay=0.0, ema_decay=0.0)
     recipe = dataclasses.replace(recipe, optimize=optimize)
     state = initial_state(recipe, training.classes, device=device, task=training.task)
+    check_balance(training, recipe)
+    weights = loss_weights(training, recipe)
     feed = create_feed(state, training, training.subset(range(1)), workers=workers, process=TrainingProcess())
     state.train_mode()
     rates: list[float] = []
@@ -101,7 +106,7 @@ def find_learning_rate(
             group["lr"] = rate * group["rate"]
         torch.manual_seed(recipe.seed + step)
         logits, _ = state.training_network(batch.inputs.to(device))
-        loss = batch_loss(logits, batch, smoothing=optimize.label_smoothing) / len(batch.labels)
+        loss = batch_loss(logits, batch, smoothing=optimize.label_smoothing, weights=weights) / len(batch.labels)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()

@@ -6,11 +6,11 @@ import dataclasses
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from edgekit.errors import DataError, SpecError, check_types, quote, unknown
+from edgekit.errors import DataError, SpecError, check_types, listed, quote, unknown
 from edgekit.files import read_regular_file
 from edgekit.hub.imagenet_weights import needed_arguments
 from edgekit.preprocess.spec import Preprocess
@@ -31,11 +31,18 @@ class Recipe(Choices):
     Attributes:
         weights: pretrained weights to start from: "imagenet", a file, or None for random initialization.
         tune: which parameters are trained: "head", "partial", "full" or "scratch".
+        solver: for tune "head": "lbfgs" solves for the optimal head, which needs nothing of `optimize`, "sgd" trains it
+            as any other tune; None for those.
         unfreeze: for tune "partial": names of stages, or how many of the last ones.
         precision: arithmetic of the forward pass, "float32" or "bfloat16" (autocast).
         seed: random seed, 0 to 2^63 - 1.
         val_fraction: share of each class held out for validation, 0 to below 1.
         max_bad: number of unreadable images that are skipped, in train and in val each.
+        balance: compensation for classes of unequal size, "none", "loss" or "sampler".
+        balance_beta: how strong it is, 0 to 1 (`balance.class_weights`).
+        monitor: figure that decides which epoch is best: "top1", "macro-recall", "map", "loss" or None, which is top1,
+            or map for images with several labels.
+        keep: epoch whose weights are the result, "best" or "last".
         model: name of a network, as listed by `edgekit models`.
         arguments: arguments of the network, e.g. {"width_mult": 0.5}.
         preprocess: how an image becomes the network's input.
@@ -47,9 +54,9 @@ class Recipe(Choices):
 
     Example:
         >>> from edgekit.train import Recipe
-        >>> recipe = Recipe.from_dict({"model": "mobilenet_v2", "weights": "imagenet", "tune": "head"})
+        >>> recipe = Recipe.from_dict({"model": "mobilenet_v2", "weights": "imagenet", "tune": "full"})
         >>> recipe.optimize.epochs
-        40
+        6
     """
 
     model: str
@@ -60,8 +67,23 @@ class Recipe(Choices):
 
     def __post_init__(self) -> None:
         Choices.__post_init__(self)  # not super(): a slotted dataclass is a second class, which super does not know
+        if self.tune == "head" and self.solver is None:
+            object.__setattr__(self, "solver", "lbfgs")
+        if self.solver == "lbfgs":
+            self._check_unused()
         check_free_arguments(self.arguments, channels=self.preprocess.channels)
         self._check_crops()
+
+    def _check_unused(self) -> None:
+        """A head that is solved for has no epochs: what only those use must have its default."""
+        default = Optimize(**TUNE_DEFAULTS["head"]["optimize"])
+        changed = [
+            f.name for f in dataclasses.fields(default) if getattr(self.optimize, f.name) != getattr(default, f.name)
+        ]
+        changed += ["monitor"] if self.monitor is not None else []
+        changed += ["keep"] if self.keep != "best" else []
+        if changed:
+            raise SpecError(_unused_message(changed))
 
     def _check_crops(self) -> None:
         """A random crop must overlap the image, and fit the network, which is evaluated at the full crop."""
@@ -81,15 +103,19 @@ class Recipe(Choices):
         return self.arguments | {"in_channels": self.preprocess.channels}
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON-ready values; `from_dict` is the inverse."""
-        return dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
+        """The recipe as JSON-ready values; `from_dict` is the inverse. A head that is solved for has no "optimize"."""
+        values = dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
+        if self.solver == "lbfgs":
+            del values["optimize"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Build a recipe from values; whatever they leave out gets the default of the network or of `tune`.
 
         The network gets the padding that its published weights were trained with, unless `arguments` has another.
-        Color images are mirrored unless `augment.mirror` is false, grayscale ones (digits) only if it is true.
+        Color images are mirrored unless `augment.mirror` is false, grayscale ones (digits) only if it is true. With
+        `tune` "head", the solver is "lbfgs", unless there are entries of "optimize", which only "sgd" uses.
 
         Args:
             values: entries as in recipe.toml: "model" is required; "arguments", "preprocess", "augment" and
@@ -111,11 +137,15 @@ class Recipe(Choices):
         preprocess = spec.preprocess.with_changes(values.get("preprocess", {}))
         tune = values.get("tune", "scratch")
         check_name("tune", tune, TUNES)
+        solver = values.get("solver") or (None if tune != "head" else "sgd" if values.get("optimize") else "lbfgs")
+        if solver == "lbfgs" and values.get("optimize"):
+            raise SpecError(_unused_message(values["optimize"]))
         augment = {"mirror": preprocess.color == "RGB", **TUNE_DEFAULTS[tune]["augment"]}
         if values.get("augment", {}).get("crop_padding"):  # the other kind of random crop
             augment.pop("crop_scale", None)
         augment |= values.get("augment", {})
         sections = {
+            "solver": solver,
             "arguments": {**needed_arguments(spec.name, values.get("weights")), **values.get("arguments", {})},
             "preprocess": preprocess,
             "augment": _build_section(Augment, "augment", augment),
@@ -175,6 +205,11 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, Any]:
     except DataError as error:
         raise DataError(f"{os.fspath(path)}: {error}") from None
     return values
+
+
+def _unused_message(names: Iterable[str]) -> str:
+    settings = listed((f"`{name}`" for name in names), most=5)
+    return f"`solver` 'lbfgs' has no epochs and does not use {settings}; leave that out, or set `solver` to sgd"
 
 
 def _check_structure(values: Mapping[str, Any]) -> None:

@@ -35,6 +35,10 @@ TUNES = ("scratch", "head", "partial", "full")
 OPTIMIZERS = ("sgd", "adamw", "rmsprop")
 SCHEDULES = ("cosine", "step", "constant")
 PRECISIONS = ("float32", "bfloat16")
+BALANCES = ("none", "loss", "sampler")
+MONITORS = ("top1", "macro-recall", "map", "loss")
+KEPT = ("best", "last")
+SOLVERS = ("lbfgs", "sgd")
 
 # Transfer learning needs few epochs and small learning rates.
 _FINE_TUNING: dict[str, Any] = {
@@ -75,6 +79,11 @@ class Choices:
     tune: str = setting(
         "scratch", "Which parameters to train: head, partial or full fine-tuning (need --weights), or scratch."
     )
+    solver: str | None = setting(
+        None,
+        "With --tune head: lbfgs solves for the optimal head, without epochs; sgd trains it by the optimizer.",
+        default_text="lbfgs; sgd if an option of the optimizer is given",
+    )
     unfreeze: int | tuple[str, ...] = setting(
         3, "With --tune partial: names of the stages to train, e.g. stage7,last, or how many of the last stages."
     )
@@ -86,6 +95,18 @@ class Choices:
         0.0, "Share of each class to hold out for validation if the data has no val split, from 0 to below 1."
     )
     max_bad: int = setting(0, "Number of unreadable images to skip, in train and in val each, before it is an error.")
+    balance: str = setting(
+        "none", "Compensation for classes of unequal size: none, loss (weights) or sampler (small classes more often)."
+    )
+    balance_beta: float = setting(
+        0.999, "With --balance: from 0 (all images weigh alike) to 1 (the weight of a class is 1 / its images)."
+    )
+    monitor: str | None = setting(
+        None,
+        "Figure on val that decides which epoch is best: top1, macro-recall, map or loss.",
+        default_text="top1; several labels per image: map",
+    )
+    keep: str = setting("best", "Epoch whose weights are the result: best (by --monitor) or last.")
 
     def __post_init__(self) -> None:
         check_field_types(self)
@@ -93,6 +114,12 @@ class Choices:
             object.__setattr__(self, "unfreeze", tuple(self.unfreeze))
         check_name("tune", self.tune, TUNES)
         check_name("precision", self.precision, PRECISIONS)
+        self._check_solver()
+        check_name("balance", self.balance, BALANCES)
+        check_name("keep", self.keep, KEPT)
+        if self.monitor is not None:
+            check_name("monitor", self.monitor, MONITORS)
+        _check_each(self, ("balance_beta",), lambda value: 0 <= value <= 1, "from 0 to 1")
         _check_each(self, ("val_fraction",), lambda value: 0 <= value < 1, "from 0 to below 1")
         _check_each(self, ("max_bad", "seed"), lambda value: 0 <= value < 2**63, "from 0 to 2^63 - 1")
         if self.tune != "scratch" and self.weights is None:
@@ -102,6 +129,15 @@ class Choices:
                 f"`tune` 'scratch' starts from random weights; leave out `weights` (got {quote(self.weights)}), or set "
                 f"`tune` to head, partial or full"
             )
+
+    def _check_solver(self) -> None:
+        if self.solver is None:
+            return
+        check_name("solver", self.solver, SOLVERS)
+        if self.tune != "head":
+            raise SpecError(f"`solver` {self.solver!r} applies to `tune` head only (got {self.tune!r}); leave it out")
+        if self.solver == "lbfgs" and self.precision != "float32":
+            raise SpecError(f"`solver` 'lbfgs' computes in float32; leave out `precision` (got {self.precision!r})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +174,7 @@ class Optimize:
     )
     clip_norm: float = setting(0.0, "Gradient clipping: largest norm of all gradients together; 0 disables it.")
     patience: int = setting(
-        0, "Early stopping after N epochs without a better val accuracy; the best epoch is kept. 0 disables it."
+        0, "Early stopping after N epochs that --monitor finds no better than the best one; 0 disables it."
     )
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
 from edgekit.train.loader import steps_per_epoch
 from edgekit.train.recipe import Recipe
 from edgekit.train.state import TrainingState
-from edgekit.train.tune import Tuning, choose_tuning, named_parts
+from edgekit.train.tune import Tuning, choose_tuning, linear_head, named_parts
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 from edgekit.zoo.weights import load_weights
@@ -41,12 +41,15 @@ def initial_state(
 
     Raises:
         WeightsError: the weights do not fit the network, or cannot be fetched.
-        SpecError: the device is not available, or the network does not accept its arguments or input size.
+        SpecError: the device is not available, the network does not accept its arguments or input size, or the recipe's
+            solver cannot solve for its head.
     """
     check_device(device)
     torch.manual_seed(recipe.seed)
     network = build(recipe.model, **recipe.network_arguments, classes=len(classes))
     network.check_input(recipe.preprocess.crop)
+    if recipe.solver == "lbfgs":
+        linear_head(network, recipe.model)
     if recipe.weights is not None:
         path = weights_path(recipe.model, recipe.weights)
         arguments = recipe.network_arguments
@@ -57,6 +60,8 @@ def initial_state(
     on_note(_parameter_summary(network, tuning))
     if tuning.folded:
         on_note("batch normalization is folded into these weights; its layers stay fixed, in evaluation mode")
+    if recipe.solver == "sgd":
+        on_note("the head is trained by the optimizer; `solver` lbfgs would solve for it, without epochs")
     if task == "multi-label":
         on_note("several labels per image: training with binary cross-entropy, judged by mAP")
     return TrainingState(recipe, network, tuning, classes=classes, task=task)

@@ -13,11 +13,15 @@ from torch import Tensor, nn
 
 from edgekit.errors import DataError, WeightsError, listed, quote
 from edgekit.preprocess.scores import Task
+from edgekit.train.callbacks import EpochResult
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
 from edgekit.train.recipe import Recipe
 from edgekit.train.tune import Tuning, freeze, parameter_groups, set_training_mode, trained_tensors
 from edgekit.zoo.network import Network, PixelNetwork
+
+_FIGURES = ("val_accuracy", "val_loss", "macro_recall", "never_predicted")  # of the weights, stored with them
+_OLDER_ENTRIES = ("best", "best_epoch")  # until schema 2; now they follow from the history
 
 
 @dataclass(slots=True)
@@ -30,9 +34,7 @@ class Position:
         loss_sum: sum of the losses of this epoch's images so far.
         correct: number of this epoch's images that were predicted correctly so far.
         seen: number of this epoch's images so far.
-        best: best validation score so far (top-1 or mAP), 0 to 1; -1 before the first evaluation.
-        best_epoch: number of epochs after which it was reached.
-        history: one row for each finished epoch, as in results.csv.
+        history: one row for each finished epoch, as in results.csv; `monitor.best_epoch` finds the best one in it.
         images: fingerprint of the training and validation images.
     """
 
@@ -41,8 +43,6 @@ class Position:
     loss_sum: float = 0.0
     correct: int = 0
     seen: int = 0
-    best: float = -1.0
-    best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     images: str = ""
 
@@ -129,11 +129,19 @@ class TrainingState:
         tensors |= {f"optimizer.{name}": t for name, t in optimizer_tensors(self.optimizer, self.network).items()}
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=asdict(self.position))
 
-    def model_checkpoint(self) -> Checkpoint:
-        """The network alone, as evaluated and exported; identical for the same recipe, data and machine."""
-        history = self.position.history
-        facts = {"epoch": self.position.epoch, "val_accuracy": history[-1]["val_accuracy"] if history else None}
+    def model_checkpoint(self, epoch: int, *, monitor: str | None = None) -> Checkpoint:
+        """The network alone, as evaluated and exported; identical for the same recipe, data and machine.
+
+        Args:
+            epoch: number of the epoch whose weights the averaged network has.
+            monitor: the figure by which the epoch was chosen as the best; None if it was not chosen.
+        """
+        row = next((row for row in self.position.history if row["epoch"] == epoch), {})
+        facts = {"epoch": epoch} | {name: row.get(name) for name in _FIGURES}
         facts |= {} if self.task == "single-label" else {"task": self.task}
+        if monitor is not None:
+            # The figures above are of the images that chose the epoch: on others, lower ones are to be expected.
+            facts["chosen_on_val"] = {"monitor": monitor, "epochs": self.position.epoch}
         tensors = dict(self.averaged.state_dict())
         return Checkpoint(recipe=self.recipe, classes=self.classes, tensors=tensors, state=facts)
 
@@ -156,7 +164,7 @@ class TrainingState:
             if self.averaged is not self.network:
                 self.averaged.load_state_dict(_with_prefix(saved.tensors, "averaged."))
             restore_optimizer(self.optimizer, self.network, _with_prefix(saved.tensors, "optimizer."))
-            self.position = Position(**{**saved.state, "images": images})
+            self.position = _restored_position(saved.state, images)
         except (KeyError, RuntimeError, TypeError) as error:  # only in files without a checksum
             raise WeightsError(f"the checkpoint to resume from does not fit its network: {quote(error)}") from None
 
@@ -165,6 +173,14 @@ class TrainingState:
             return []
         means, values = (trained_tensors(network, self.tuning) for network in (self.averaged, self.network))
         return [(means[name], value) for name, value in values.items()]
+
+
+def _restored_position(state: Mapping[str, Any], images: str) -> Position:
+    """The position of a checkpoint, also of one that an older version saved."""
+    entries = {name: value for name, value in state.items() if name not in _OLDER_ENTRIES}
+    columns = dict.fromkeys(column.name for column in fields(EpochResult))
+    history = [{**columns, **row} for row in entries.pop("history", [])]
+    return Position(**{**entries, "history": history, "images": images})
 
 
 class _PixelsToLogits(nn.Module):

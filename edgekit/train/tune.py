@@ -120,6 +120,23 @@ def named_parts(network: Network) -> dict[str, nn.Module]:
     return {**dict(network.body.named_children()), _HEAD_NAME: network.head}
 
 
+def linear_head(network: Network, model: str) -> nn.Linear:
+    """The linear layer that is all of a network's head, apart from dropout.
+
+    Args:
+        network: the network.
+        model: its name, for the message.
+
+    Raises:
+        SpecError: the head is of another form, so that no logistic regression is the optimum.
+    """
+    layers = dict(network.head.named_children())
+    fc = layers.pop("fc")
+    if not isinstance(fc, nn.Linear) or not all(isinstance(layer, nn.Dropout) for layer in layers.values()):
+        raise SpecError(f"the head of {model} is more than a linear layer; set `solver` to sgd")
+    return fc
+
+
 def _trained_stages(network: Network, recipe: Recipe) -> list[str]:
     """The stages of the body that are trained, in order; stages without parameters do not count."""
     stages = [name for name, stage in network.body.named_children() if any(True for _ in stage.parameters())]

@@ -1,8 +1,10 @@
 """`edgekit train` from the command line."""
 
 import json
+import re
 import shlex
 import shutil
+import sys
 from functools import partial
 
 import numpy as np
@@ -31,7 +33,15 @@ def test_train_prints_a_summary_first_and_the_next_command_last(train, bars, tmp
     assert lines[0] == "train: 60 images in 2 classes (30 bar, 30 line); sizes 28x28 to 28x28, mean 28x28; 0 unreadable"
     assert lines[1].startswith("val: 20 images")
     model = tmp_path / "run" / "model.safetensors"
-    assert "top-1" in lines[-4]
+    assert re.fullmatch(
+        r"top-1 [0-9.]+%, macro recall [0-9.]+% on 20 val images, after epoch [12](; 1 of 2 classes never predicted)?",
+        lines[-4],
+    )
+    (best,) = (line for line in lines if line.startswith("best epoch"))
+    assert re.fullmatch(r"best epoch [12] of 2 by top1, chosen on the val images: their figures are optimistic", best)
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    pattern = r"epoch {}/2  loss \d\.\d{{4}}  train \S+%  val \S+%  macro recall \S+%(  1 never predicted)?  \d+\.\d s"
+    assert all(re.fullmatch(pattern.format(n), line) for n, line in enumerate(epochs, 1))
     assert lines[-3:] == [
         f"wrote {model}; next: edgekit export {model} --images {bars} -o model.onnx",
         f"then: edgekit quantize model.onnx --calibration {bars}",
@@ -122,12 +132,27 @@ def test_train_with_another_fit_ends_in_a_model_that_predicts_with_it(
         assert classifier.predict(image, plan=plan).views <= len(PLANS[plan])
 
 
+def test_export_and_inspect_state_that_the_accuracy_is_of_a_chosen_epoch(train, edgekit, bars, tmp_path):
+    assert train(bars, *SMALL, "--monitor", "loss", "--run", tmp_path / "run")[0] == 0
+    model = tmp_path / "model.onnx"
+    code, exported, err = edgekit("export", tmp_path / "run", "--images", bars, "-o", model)
+    assert code == 0, err
+    _, inspected, _ = edgekit("inspect", model)
+    for out in (exported, inspected):
+        assert re.search(r"epoch +[12] of 2, the best by loss on its val images: on these, the accuracy is optim", out)
+
+
 def test_train_writes_json_lines_and_splits_by_val_fraction(train, bars, tmp_path):
     shutil.rmtree(bars / "val")
     code, out, err = train(bars, *SMALL, "--val-fraction", "0.2", "--json", "--run", tmp_path / "run")
     assert code == 0, err
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2]
+    assert list(rows[0]) == [
+        *("epoch", "epochs", "loss", "train_accuracy", "val_loss", "val_accuracy", "macro_recall", "never_predicted"),
+        *("learning_rate", "seconds"),
+    ]
+    assert (tmp_path / "run/results.csv").read_text().splitlines()[0].split(",") == list(rows[0])
     assert "val: 12 images" in err
 
 
@@ -166,7 +191,30 @@ def test_train_names_classes_that_are_never_predicted(train, bars, tmp_path):
         path.unlink()
     code, _, err = train(bars, *SMALL, "--epochs", "1", "--run", tmp_path / "run")
     assert code == 0, err
-    assert "warning: val images: never predicted: 'line' (10 images)" in err
+    lines = err.splitlines()
+    assert "warning: val images: never predicted: 'line' (10 images)" in lines
+    assert (
+        "warning: 'bar' has 30 train images, 'line' only 2; --balance loss or sampler gives small classes more weight"
+    ) in lines
+    assert "top-1 50.00%, macro recall 50.00% on 20 val images, after epoch 1; 1 of 2 classes never predicted" in lines
+    assert next(line for line in lines if line.startswith("epoch")).count("  1 never predicted  ") == 1
+
+
+def test_train_counts_images_of_many_classes_in_a_short_line(train, tmp_path):
+    rng = np.random.default_rng(0)
+    for split, more in (("train", 1), ("val", 0)):
+        for number in range(12):
+            folder = tmp_path / "many" / split / f"class {'x' * 60}{number:02}"
+            folder.mkdir(parents=True)
+            for image in range(1 + more * number):
+                Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{image}.png")
+    small = ("--model", "lenet5", "--epochs", "1", "--batch-size", "40", "--workers", "0")
+    code, _, err = train(tmp_path / "many", *small, "--run", tmp_path / "run")
+    assert code == 0, err
+    first = err.splitlines()[0]
+    assert first.startswith("train: 78 images in 12 classes (from 1 class xxx")
+    assert re.search(r"00 to 12 class x+\.\.\.x+11\); sizes 8x8 to 8x8", first)
+    assert len(first) < 200
 
 
 def test_train_refuses_or_skips_unreadable_images(train, bars, tmp_path):
@@ -190,6 +238,22 @@ def test_train_preview_and_find_lr_train_nothing(train, bars, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_train_refuses_a_log_without_its_package_before_it_reads_images(train, bars, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    code, _, err = train(bars, *SMALL, "--log", "tensorboard", "--run", tmp_path / "run")
+    assert code == 1
+    assert err.startswith("error: --log tensorboard needs the package tensorboard; run: pip install tensorboard")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_writes_event_files_beside_the_csv_file(train, bars, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    code, _, err = train(bars, *SMALL, "--log", "tensorboard", "--run", tmp_path / "run")
+    assert code == 0, err
+    assert len(list((tmp_path / "run/tensorboard").iterdir())) == 1
+    assert (tmp_path / "run/results.csv").exists()
+
+
 def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
     parent, child = tmp_path / "parent", tmp_path / "child"
     assert train(bars, *SMALL, "--run", parent)[0] == 0
@@ -210,6 +274,12 @@ def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
         (("--model", "lenet5", "--unfreeze", "2"), 2, "--unfreeze requires --tune partial (got scratch)"),
         (("--model", "lenet5", "--feature-copies", "2"), 2, "--feature-copies requires --tune head"),
         (
+            ("--model", "lenet5", "--weights", "w", "--tune", "head", "--solver", "lbfgs", "--epochs", "3"),
+            2,
+            "--solver 'lbfgs' has no epochs and does not use --epochs; leave that out, or set --solver to sgd",
+        ),
+        (("--model", "lenet5", "--solver", "sgd"), 2, "--solver 'sgd' applies to --tune head only (got 'scratch')"),
+        (
             ("--model", "lenet5", "--weights", "w", "--tune", "head", "--rotate", "9"),
             2,
             "add --feature-copies N",
@@ -219,6 +289,14 @@ def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
             2,
             "--mixup has no effect with --tune head",
         ),
+        (
+            ("--model", "lenet5", "--weights", "w", "--tune", "head", "--monitor", "loss"),
+            2,
+            "--solver 'lbfgs' has no epochs and does not use --monitor; leave that out, or set --solver to sgd",
+        ),
+        (("--model", "lenet5", "--balance-beta", "1"), 2, "--balance-beta requires --balance loss or sampler"),
+        (("--model", "lenet5", "--monitor", "map"), 2, "--monitor 'map' is no figure of images with one label each"),
+        (("--model", "lenet5", "--log", "wandb"), 2, "unknown log 'wandb'; known: tensorboard"),
         (("--model", "lenet5", "--optimizer", "sdg"), 2, "did you mean sgd"),
         (("--model", "lenet5", "--argument", "dropout"), 2, "NAME=VALUE"),
         (("--recipe", "nowhere.toml"), 1, "nowhere.toml: cannot be opened"),

@@ -2,9 +2,11 @@
 
 import torch
 
+from edgekit.dataset import ImageSet
 from edgekit.image.load import load_image
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import FeatureFeed
+from edgekit.train.recipe import Recipe
 from edgekit.train.setup import create_feed, initial_state
 
 
@@ -42,8 +44,20 @@ def test_feature_feed_caches_different_augmented_copies(lenet_recipe, weights, t
     recipe = lenet_recipe(weights=str(weights), tune="head", augment={"feature_copies": 2, "rotate": 20.0})
     state = initial_state(recipe, task[0].classes, device="cpu")
     feed = create_feed(state, *task, workers=0, process=TrainingProcess())
-    assert len(feed._copies) == 2
-    assert not torch.equal(feed._copies[0], feed._copies[1])
+    assert len(feed.copies) == 2
+    assert not torch.equal(feed.copies[0], feed.copies[1])
+
+
+def test_feature_feed_of_a_solved_head_adds_mirrored_and_augmented_copies(weights, task):
+    values = {"model": "lenet5", "weights": str(weights), "tune": "head"}
+    recipe = Recipe.from_dict({**values, "augment": {"mirror": True, "feature_copies": 1, "rotate": 20.0}})
+    state = initial_state(recipe, task[0].classes, device="cpu")
+    plain, mirrored, augmented = create_feed(state, *task, workers=0, process=TrainingProcess()).copies
+    flipped = ImageSet(task[0].classes, [pixels[:, ::-1] for pixels in task[0].sources], task[0].names, task[0].labels)
+    reference = create_feed(state, flipped, task[1], workers=0, process=TrainingProcess()).copies[0]
+    assert torch.equal(mirrored, reference)
+    assert not torch.equal(plain, mirrored)
+    assert not torch.equal(plain, augmented)
 
 
 def test_feature_feed_reports_its_progress(lenet_recipe, weights, task):

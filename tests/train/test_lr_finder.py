@@ -2,8 +2,9 @@
 
 import pytest
 
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, SpecError
 from edgekit.train.lr_finder import Sweep, find_learning_rate
+from edgekit.train.recipe import Recipe
 
 
 def test_sweep_suggests_the_steepest_fall_before_the_minimum():
@@ -17,3 +18,9 @@ def test_sweep_suggests_the_steepest_fall_before_the_minimum():
 def test_find_learning_rate_suggests_a_rate_that_trains(lenet_recipe, training):
     sweep = find_learning_rate(lenet_recipe(), training, steps=60, workers=0)
     assert 1e-3 < sweep.suggestion < 1.5
+
+
+def test_find_learning_rate_refuses_a_head_that_is_solved_for(training):
+    recipe = Recipe.from_dict({"model": "lenet5", "tune": "head", "weights": "w"})
+    with pytest.raises(SpecError, match="'lbfgs' has no learning rate; set `solver` to sgd"):
+        find_learning_rate(recipe, training, workers=0)

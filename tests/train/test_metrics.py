@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, balanced_accuracy_score, log_loss
 from torch import nn
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError
 from edgekit.train.loader import Batch, targets, training_batches
 from edgekit.train.loop import train
-from edgekit.train.metrics import EVALUATORS, batch_loss, correct_images
+from edgekit.train.metrics import EVALUATORS, Collected, batch_loss, correct_images
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [-3.0, 0.2, 4.0]])
 LABELS = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
@@ -46,6 +46,31 @@ def test_batch_loss_of_mixed_images_is_that_of_the_mixed_targets(labels):
         assert batch_loss(LOGITS, mixed, smoothing=0).item() == pytest.approx(expected.item())
 
 
+def test_batch_loss_weighs_images_by_their_labels_as_torch_does_without_smoothing():
+    labels, weights = torch.tensor([2, 0]), torch.tensor([0.5, 1.0, 3.0])
+    expected = F.cross_entropy(LOGITS, labels, weight=weights, reduction="sum").item()
+    assert batch_loss(LOGITS, batch(labels), smoothing=0, weights=weights).item() == pytest.approx(expected)
+
+
+def test_batch_loss_weighs_the_smoothed_loss_of_each_label_of_a_mixed_image():
+    """The weight belongs to the label, not to the classes over which smoothing spreads the target."""
+    labels, partners, weights = torch.tensor([2, 0]), torch.tensor([0, 0]), torch.tensor([0.5, 1.0, 3.0])
+    target = 0.9 * F.one_hot(labels, 3) + 0.1 / 3
+    partner_target = 0.9 * F.one_hot(partners, 3) + 0.1 / 3
+    log_probabilities = LOGITS.log_softmax(1)
+    own, partner = (-(t * log_probabilities).sum(1) for t in (target, partner_target))
+    expected = (0.7 * weights[labels] * own + 0.3 * weights[partners] * partner).sum().item()
+    mixed = batch(labels, partners, 0.7)
+    assert batch_loss(LOGITS, mixed, smoothing=0.1, weights=weights).item() == pytest.approx(expected)
+
+
+def test_scores_count_classes_that_are_never_predicted_and_ignore_those_without_images():
+    evaluator = EVALUATORS["single-label"](classes=4, share=np.arange(100), images=100)
+    counts = torch.tensor([[94, 0, 1, 0], [5, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    scores = evaluator.scores(Collected(counts, torch.tensor(50.0, dtype=torch.float64)))
+    assert scores == (0.5, 0.94, pytest.approx(94 / 95 / 2), 1)
+
+
 def test_correct_images_have_exactly_their_labels():
     assert correct_images(LOGITS, torch.tensor([0, 1])) == 1
     assert correct_images(LOGITS, LABELS) == 1  # the second image is also given class 1
@@ -69,13 +94,19 @@ def test_evaluators_of_several_processes_add_up(task):
         evaluator = EVALUATORS[task](classes=3, share=share, images=20)
         own = [Batch(inputs[rows], labels[rows], labels[rows], 1.0, len(rows)) for rows in np.array_split(share, 2)]
         parts.append(evaluator.collect(network, own))
-    score = evaluator.score(sum(parts))
+    scores = evaluator.scores(Collected(*(sum(tensors) for tensors in zip(*parts, strict=True))))
     with torch.inference_mode():
         logits = network(inputs)
     if task == "single-label":
-        assert score == int((logits.argmax(1) == labels).sum()) / 20
+        assert scores.val_accuracy == int((logits.argmax(1) == labels).sum()) / 20
+        assert scores.macro_recall == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+        assert scores.val_loss == pytest.approx(log_loss(labels, logits.double().softmax(1)), rel=1e-6)
     else:
-        assert score == pytest.approx(average_precision_score(labels.numpy(), logits.numpy(), average="macro"))
+        assert (scores.macro_recall, scores.never_predicted) == (None, None)
+        assert scores.val_loss == pytest.approx(F.binary_cross_entropy_with_logits(logits, labels).item())
+        assert scores.val_accuracy == pytest.approx(
+            average_precision_score(labels.numpy(), logits.numpy(), average="macro")
+        )
 
 
 @pytest.mark.slow
@@ -86,7 +117,7 @@ def test_train_learns_several_labels_per_image_and_resumes_alike(tmp_path, lenet
     assert "several labels per image: training with binary cross-entropy, judged by mAP" in notes
     assert finished.task == "multi-label"
     assert results[-1].val_accuracy > 0.9
-    assert finished.state["val_accuracy"] == results[-1].val_accuracy
+    assert finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
     assert {path.name for path in (tmp_path / "a").iterdir()} & {"classes.csv", "confusion.csv"} == {"classes.csv"}
 
     def stop(result):

@@ -55,6 +55,44 @@ def test_default_text_states_the_defaults_of_each_tune():
     assert default_text("augment", fields["mirror"]) == "on for color images"
 
 
+HEAD = {"model": "lenet5", "tune": "head", "weights": "w"}
+
+
+def test_head_is_solved_for_unless_the_optimizer_has_settings():
+    solved = Recipe.from_dict(HEAD)
+    assert solved.solver == "lbfgs"
+    assert "optimize" not in solved.to_dict()
+    assert Recipe.from_dict(solved.to_dict()) == solved
+    trained = Recipe.from_dict({**HEAD, "optimize": {"epochs": 3}})  # as recipes were written before there were solvers
+    assert trained.solver == "sgd"
+    assert Recipe.from_dict(trained.to_dict()) == trained
+    assert Recipe.from_dict({"model": "lenet5"}).solver is None
+    assert dataclasses.replace(solved, solver=None).solver == "lbfgs"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"solver": "lbfgs", "optimize": {"epochs": 40}}, "`solver` 'lbfgs' has no epochs and does not use `epochs`"),
+        ({"monitor": "loss"}, "does not use `monitor`"),
+        ({"keep": "last"}, "does not use `keep`"),
+        ({"precision": "bfloat16"}, "`solver` 'lbfgs' computes in float32"),
+        ({"solver": "bfgs"}, "unknown solver 'bfgs'; did you mean lbfgs"),
+        ({"solver": 3}, "`solver` must be a string or None"),
+        ({"tune": "full", "solver": "sgd"}, "applies to `tune` head only"),
+    ],
+)
+def test_settings_that_the_solver_does_not_use_are_refused(values, message):
+    with pytest.raises(SpecError, match=message):
+        Recipe.from_dict({**HEAD, **values})
+
+
+def test_replaced_settings_that_the_solver_does_not_use_are_refused():
+    solved = Recipe.from_dict(HEAD)
+    with pytest.raises(SpecError, match="does not use `label_smoothing`, `ema_decay`; leave that out"):
+        dataclasses.replace(solved, optimize=dataclasses.replace(solved.optimize, label_smoothing=0.1, ema_decay=0.9))
+
+
 def test_from_dict_reads_the_recipe_of_an_old_checkpoint():
     old = {
         "model": "lenet5",
@@ -77,6 +115,13 @@ def test_from_dict_reads_the_recipe_of_an_old_checkpoint():
     recipe = Recipe.from_dict(old)
     assert recipe.tune == "scratch"
     assert recipe.optimize.optimizer == "sgd"
+    assert (recipe.balance, recipe.monitor, recipe.keep) == ("none", None, "best")
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda path: path.parent.name)
+def test_recipes_of_built_in_models_keep_the_last_epoch(path):
+    """Their val images are the test images: they measure the accuracy that the cards state."""
+    assert read_recipe(path).keep == "last"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +151,10 @@ def test_from_dict_reads_the_recipe_of_an_old_checkpoint():
         ({"val_fraction": "a"}, "`val_fraction` must be a number"),
         ({"weights": 3, "tune": "full"}, r"`weights` must be a string or None \(got 3\)"),
         ({"precision": "float16"}, "precision"),
+        ({"balance": "los"}, "unknown balance 'los'; did you mean loss"),
+        ({"balance_beta": 1.5}, r"`balance_beta` must be from 0 to 1 \(got 1.5\)"),
+        ({"monitor": "macro_recall"}, "unknown monitor 'macro_recall'; did you mean macro-recall"),
+        ({"keep": "first"}, "unknown keep 'first'"),
         ({"optimize": {"optimizer": "sdg"}}, "did you mean sgd"),
         ({"tune": "haed"}, "did you mean head"),
         ({"tune": "head"}, "'head' starts from pretrained weights"),

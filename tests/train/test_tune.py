@@ -8,8 +8,9 @@ from edgekit.train.checkpoint import load_checkpoint
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 from edgekit.train.setup import initial_state
-from edgekit.train.tune import choose_tuning, has_folded_norms, parameter_groups
+from edgekit.train.tune import choose_tuning, has_folded_norms, linear_head, parameter_groups
 from edgekit.zoo.build import build
+from edgekit.zoo.specs import SPECS
 
 
 def test_initial_state_detects_folded_norms_in_published_weights(shared, training):
@@ -101,3 +102,15 @@ def test_folded_norms_are_detected_by_their_statistics_and_stay_fixed(tmp_path, 
 def test_initial_state_does_not_take_a_scratch_network_for_a_folded_one(lenet_recipe):
     recipe = Recipe.from_dict({"model": "mobilenet_v2", "arguments": {"width_mult": 0.25}})
     assert not initial_state(recipe, ("a", "b"), device="cpu").tuning.folded
+
+
+def test_linear_head_is_the_last_layer_of_every_network_with_a_linear_one():
+    refused = []
+    for model in SPECS:
+        with torch.device("meta"):
+            network = build(model, classes=7)
+        try:
+            assert linear_head(network, model) is network.head.fc
+        except SpecError:
+            refused.append(model)
+    assert refused == ["nin", "nin_cifar10"]
