@@ -14,6 +14,7 @@ from edgekit.cli import (
     bench,
     bundle,
     crops,
+    data,
     doctor,
     evaluate,
     export,
@@ -21,6 +22,7 @@ from edgekit.cli import (
     models,
     pull,
     quantize,
+    serve,
     train,
     verify,
 )
@@ -32,6 +34,7 @@ from edgekit.errors import SpecError, quote, unknown
 COMMANDS = {  # in the order of --help
     "models": models,
     "pull": pull,
+    "data": data,
     "train": train,
     "export": export,
     "adopt": adopt,
@@ -39,6 +42,7 @@ COMMANDS = {  # in the order of --help
     "verify": verify,
     "bundle": bundle,
     "predict": predict,
+    "serve": serve,
     "evaluate": evaluate,
     "crops": crops,
     "bench": bench,

@@ -15,6 +15,7 @@ _HOMES = {
     "read_both": "reading",
     "read_held_out": "reading",
     "read_images": "reading",
+    "read_splits": "splits",
     "read_unlabeled": "reading",
 }
 
@@ -28,5 +29,6 @@ if TYPE_CHECKING:
     from edgekit.dataset.reading import read_held_out as read_held_out
     from edgekit.dataset.reading import read_images as read_images
     from edgekit.dataset.reading import read_unlabeled as read_unlabeled
+    from edgekit.dataset.splits import read_splits as read_splits
 else:
     export_lazily(__name__, _HOMES)

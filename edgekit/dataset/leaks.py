@@ -74,6 +74,11 @@ def fingerprint(pixels: Image.Image) -> bytes:
     return digest.digest()
 
 
+def pixel_digest(pixels: Image.Image) -> bytes:
+    """Return the SHA-256 of the size and all pixels of an image: equal for equal images of one color mode."""
+    return hashlib.sha256(f"{pixels.size}".encode() + pixels.tobytes()).digest()
+
+
 def find_pixel_leaks(
     training: ImageSet, validation: ImageSet, *, fingerprints: tuple[Sequence[bytes], Sequence[bytes]], color: Color
 ) -> tuple[Leak, ...]:
@@ -170,4 +175,4 @@ def _pixel_digests(
                 pixels = load_image(images.sources[i], color=color).pixels
             except ImageError:  # deleted since its fingerprint was taken; training reports that
                 continue
-            yield i, hashlib.sha256(f"{pixels.size}".encode() + pixels.tobytes()).digest()
+            yield i, pixel_digest(pixels)

@@ -69,16 +69,16 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
     if not isinstance(split, str) or split not in _SPLITS:
         raise DataError(unknown("split", split, _SPLITS))
     splits = _SPLITS[split]
-    listing = _list_images(root, splits) if truth is None else _list_by_truth(root, Path(truth))
+    listing = list_images(root, splits) if truth is None else list_by_truth(root, Path(truth))
     if split == "held-out" and any(entry.split == "val" for entry in listing.entries):
         splits = ("val",)
     entries = [entry for entry in listing.entries if entry.split in splits]
     if not entries:
         raise DataError(f"{root}: {_missing_split_message(listing, split)}")
     training = [entry for entry in listing.entries if entry.split == "train"] if splits == ("val",) else entries
-    keys = _class_keys(listing, training or entries)
+    keys = class_keys(listing, training or entries)
     require_known_classes(root, entries, keys)
-    images = _image_set(listing, entries, keys)
+    images = image_set(listing, entries, keys)
     check_names(root, images.classes)
     return images
 
@@ -145,7 +145,7 @@ def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
         120
     """
     check_types(str | os.PathLike, path=path)
-    entries = _list_images(Path(path), ()).entries
+    entries = list_images(Path(path), ()).entries
     return read(path, "all" if entries and all(entry.split is None for entry in entries) else "val")
 
 
@@ -175,12 +175,12 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     check_types(float | int, val_fraction=val_fraction)
     check_types(int | np.integer, seed=seed)
     root = Path(path)
-    listing = _list_images(root, _SPLITS["all"])
+    listing = list_images(root, _SPLITS["all"])
     training = [entry for entry in listing.entries if entry.split != "val"]
     validation = [entry for entry in listing.entries if entry.split == "val"]
     if not training:
         raise DataError(f"{root}: {_missing_split_message(listing, 'train')}")
-    keys = _class_keys(listing, training)
+    keys = class_keys(listing, training)
     require_trainable(root, listing, training, keys)
     if validation and val_fraction:
         raise DataError(f"{root}: already has val images; omit `val_fraction`")
@@ -190,10 +190,10 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
             raise DataError(f"{root}: {reason}; set `val_fraction` to 0.2 to use a fifth of each class for validation")
         training, validation = draw_validation(root, listing, training, fraction=val_fraction, seed=seed)
     require_known_classes(root, validation, keys)
-    images = _image_set(listing, training, keys)
+    images = image_set(listing, training, keys)
     check_names(root, images.classes)
     warn_of_classes_without_images(root, listing, validation, keys)
-    return images, _image_set(listing, validation, keys)
+    return images, image_set(listing, validation, keys)
 
 
 def read_unlabeled(path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -224,7 +224,7 @@ def _images_in(folder: Path, *, deepest: float = inf) -> Iterator[str]:
     return (item.path for item in walk(str(folder), deepest=deepest) if not item.is_folder and is_image_name(item.path))
 
 
-def _list_images(root: Path, splits: Splits) -> Listing:
+def list_images(root: Path, splits: Splits) -> Listing:
     """List the images of a data set in any form. Sources of splits that are not requested may be left out."""
     if root.is_dir():
         return read_idx(root, splits) or _list_folder(root)
@@ -240,7 +240,7 @@ def _list_images(root: Path, splits: Splits) -> Listing:
     return listing
 
 
-def _list_by_truth(root: Path, truth: Path) -> Listing:
+def list_by_truth(root: Path, truth: Path) -> Listing:
     if not root.is_dir():
         raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
     return read_table(truth, folder=root)
@@ -263,12 +263,12 @@ def _list_folder(root: Path) -> Listing:
     return list_by_folders(members, folders, root=str(root))
 
 
-def _class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
+def class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the class keys in the order of their indexes."""
     return listing.class_order or tuple(sorted(present(entries)))
 
 
-def _image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) -> ImageSet:
+def image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) -> ImageSet:
     index = {key: number for number, key in enumerate(keys)}
     return ImageSet(
         tuple(listing.class_names.get(key, key) for key in keys),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -17,11 +16,10 @@ from edgekit.report.charts import confidence_histogram, coverage_curve, reliabil
 from edgekit.report.class_table import class_table
 from edgekit.report.confusion import confusion_section
 from edgekit.report.gallery import flips_gallery, mistakes_gallery
-from edgekit.report.html import Markup, concatenate, element, void_element
+from edgekit.report.html import Markup, concatenate, element
+from edgekit.report.html_document import html_document, section, unreadable_section
 from edgekit.report.summary import model_cards, verdicts
 
-# No script runs and nothing is fetched, whatever a label contains. The inline styles are our own.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _CALIBRATED = 0.01  # gap between mean confidence and accuracy below which a model counts as calibrated
 _Metrics = TypeVar("_Metrics", ModelMetrics, MultiLabelMetrics)
 
@@ -50,25 +48,13 @@ def write_report(evaluation: AnyEvaluation, path: Path) -> None:
 
 def page(evaluation: AnyEvaluation) -> str:
     """The HTML of the report."""
-    css = files("edgekit.report").joinpath("page.css").read_text(encoding="utf-8")
     title = f"{evaluation.data}: {' and '.join(metrics.model.name for metrics in evaluation.models)}"
-    head = element(
-        "head",
-        {},
-        void_element("meta", {"charset": "utf-8"}),
-        void_element("meta", {"http-equiv": "Content-Security-Policy", "content": _POLICY}),
-        void_element("meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}),
-        void_element("meta", {"name": "color-scheme", "content": "light dark"}),
-        element("title", {}, title),
-        Markup(f"<style>{css}</style>"),
-    )
     if isinstance(evaluation, MultiLabelEvaluation):
         sections, footnote = _multi_label_sections(evaluation), multi_label.FOOTNOTE
     else:
         sections, footnote = _sections(evaluation), _FOOTNOTE
-    sections += _unreadable_section(evaluation)
-    body = element("body", {}, _header(evaluation), element("main", {}, sections), _footer(footnote))
-    return f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
+    sections += unreadable_section(evaluation.unreadable)
+    return html_document(title, _header(evaluation), sections, _footer(footnote))
 
 
 def _header(evaluation: AnyEvaluation) -> Markup:
@@ -87,15 +73,15 @@ def _sections(evaluation: Evaluation) -> list[Markup]:
     sections = [element("section", {}, verdicts(evaluation, speeds), model_cards(evaluation, speeds))]
     flips = flips_gallery(evaluation)
     if flips:
-        sections.append(_section("Different predictions", flips))
+        sections.append(section("Different predictions", flips))
     sections += [
-        _section("Calibration", _curves(evaluation)),
-        _section("Confusion matrix", _each_model(evaluation.models, confusion_section)),
-        _section(
+        section("Calibration", _curves(evaluation)),
+        section("Confusion matrix", _each_model(evaluation.models, confusion_section)),
+        section(
             "Metrics by class",
             _each_model(evaluation.models, lambda metrics: class_table(metrics, evaluation.models[0])),
         ),
-        _section(
+        section(
             "Most confident mistakes",
             _each_model(evaluation.models, lambda metrics: mistakes_gallery(metrics, evaluation.images)),
         ),
@@ -108,23 +94,12 @@ def _multi_label_sections(evaluation: MultiLabelEvaluation) -> list[Markup]:
     summary = multi_label.verdicts(evaluation, speeds), multi_label.model_cards(evaluation, speeds)
     return [
         element("section", {}, *summary),
-        _section("Metrics by class", _each_model(evaluation.models, multi_label.class_table)),
-        _section(
+        section("Metrics by class", _each_model(evaluation.models, multi_label.class_table)),
+        section(
             "Most confident mistakes",
             _each_model(evaluation.models, lambda metrics: multi_label.mistakes_gallery(metrics, evaluation.images)),
         ),
     ]
-
-
-def _unreadable_section(evaluation: AnyEvaluation) -> list[Markup]:
-    if not evaluation.unreadable:
-        return []
-    rows = [element("li", {}, element("b", {}, name), f" {reason}") for name, reason in evaluation.unreadable]
-    return [_section("Unreadable images", element("ul", {"class": "failures"}, rows))]
-
-
-def _section(title: str, content: Markup) -> Markup:
-    return element("section", {}, element("h2", {}, title), content)
 
 
 def _each_model(models: Sequence[_Metrics], draw: Callable[[_Metrics], Markup]) -> Markup:

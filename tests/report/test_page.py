@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from made_models import LABELS, tiny_model, write_tiny
+from made_models import LABELS, model_with_maps, tiny_model, write_tiny
 from made_names import HOSTILE_NAMES
 from made_reports import SCRIPT, hostile_evaluation, opened
 from made_tags import evaluated_tags, tagged_images, write_tags
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from edgekit import Classifier
 from edgekit.dataset import ImageSet
@@ -139,17 +139,6 @@ def test_write_report_shows_class_activation_maps_if_the_model_has_them(tmp_path
     page = Reader((tmp_path / "report.html").read_text())
     mistakes = len(evaluation.models[0].mistakes)
     assert sum(tag == "img" for tag, _ in page.elements) == 3 * mistakes > 0
-
-
-def model_with_maps():
-    """The tiny model with another output, the contribution of each pixel to each class."""
-    model = tiny_model()
-    weight = numpy_helper.from_array(np.random.default_rng(0).normal(0, 1, (3, 4)).astype(np.float32), "each")
-    model.graph.initializer.append(weight)
-    model.graph.node.append(helper.make_node("MatMul", ["normalized", "each"], ["last"]))
-    model.graph.node.append(helper.make_node("Transpose", ["last"], ["maps"], perm=[0, 3, 1, 2]))
-    model.graph.output.append(helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["batch", 4, 8, 10]))
-    return model
 
 
 def drawn_evaluation(folder, rows):

@@ -1,0 +1,52 @@
+"""Reading all images of a data set by split, in whatever state they are: to audit them, not to train on them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edgekit.dataset.class_checks import check_names
+from edgekit.dataset.image_set import ImageSet
+from edgekit.dataset.reading import class_keys, image_set, is_bare_folder, list_by_truth, list_images, read_images
+from edgekit.errors import DataError, check_types
+
+ALL = "all"  # the name of the only split of a data set that has none
+
+
+def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+    """Read every split of a data set, all with the same classes: those of all images.
+
+    What other functions refuse, because nobody can train on it, is read: a class that only validation images have, or a
+    data set with a single class.
+
+    Args:
+        path: a data set as in `read`, or a folder that directly contains images, which then have no classes.
+        truth: a CSV table of file,label for the images in the folder `path`.
+
+    Returns:
+        The images by the name of their split: "train" and "val", or "all" if the data set has no splits.
+
+    Raises:
+        DataError: the data set does not exist, has no images, or its layout is not clear.
+
+    Example:
+        >>> from edgekit import dataset
+        >>> {split: len(images) for split, images in dataset.read_splits("photos").items()}
+        {'train': 120, 'val': 120}
+    """
+    check_types(str | os.PathLike, path=path)
+    check_types(str | os.PathLike | None, truth=truth)
+    root = Path(path)
+    if truth is None and is_bare_folder(root):
+        return {ALL: read_images(root)}
+    listing = list_images(root, ("train", "val", None)) if truth is None else list_by_truth(root, Path(truth))
+    if not listing.entries:
+        raise DataError(f"{root}: no images in class folders, no idx files and no labels.csv")
+    keys = class_keys(listing, listing.entries)
+    splits = {
+        split or ALL: image_set(listing, entries, keys)
+        for split in ("train", "val", None)
+        if (entries := [entry for entry in listing.entries if entry.split == split])
+    }
+    check_names(root, next(iter(splits.values())).classes)
+    return splits
