@@ -34,6 +34,8 @@ MODULES = (
     "edgekit.export",
     "edgekit.quantize",
     "edgekit.evaluate",
+    "edgekit.audit",
+    "edgekit.serve",
 )
 _DOCSTRING_ONLY = "    options:\n      members: []\n      show_root_heading: false\n      show_root_toc_entry: false"
 _INTRODUCTION = "Each command prints this help with `--help`. See also the [exit codes](../faq.md#exit-codes)."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -32,6 +34,10 @@ from edgekit.cli.app import COMMANDS
 from edgekit.cli.options import Option
 from edgekit.errors import EXIT_SOME_FAILED, EdgekitError
 from edgekit.hub.built_in import built_in_models
+from edgekit.serve import server
+from edgekit.serve.metrics import MAX_COLUMNS
+from edgekit.serve.server import CreateApp
+from edgekit.serve.shared_values import SharedValues
 from edgekit.zoo.build import build
 
 # `bench` measures for 5 s of CPU time, everything else takes less. A minute passes only on very busy machines.
@@ -48,7 +54,9 @@ GOOD: dict[str, tuple[str, ...]] = {
     "train": (
         "data --recipe recipe.toml --run made/run",
         "data --recipe recipe.toml --run run --resume",
+        "data --recipe recipe.toml --balance sampler --monitor loss --keep last --run made/balanced",
         "data --recipe recipe.toml --tune head --weights weights.safetensors --epochs 1 --run made/head",
+        "data --model lenet5 --tune head --weights weights.safetensors --run made/solved",
     ),
     "export": (
         "lenet5 --weights weights.safetensors --labels labels.txt -o made/exported.onnx",
@@ -74,7 +82,13 @@ GOOD: dict[str, tuple[str, ...]] = {
     "crops": ("model.onnx data --output made/crops.onnx --plot made/plot.png",),
     "bench": ("model.onnx --rounds 6 --threads 1 --image photo.jpg",),
     "inspect": ("model.onnx", "plain.onnx", "model.onnx --layers", "model.onnx --json", "model.onnx --mobile"),
+    "serve": ("model.onnx --port 0 --threads 1 --api-key-file keys.txt", "model.onnx --host 0.0.0.0 --workers 2"),
     "bundle": ("model.onnx --for android -o bundle", "model.onnx --for python --data data -o bundle-python"),
+    "data": (
+        "data --model model.onnx --report made/data.html --csv made/data.csv",
+        "labels.csv --no-model --json",
+        "data --no-model --truth truth.csv",
+    ),
     "doctor": ("",),
 }
 # The kind of hostile files, as in hostile_files, that take the place of a good one.
@@ -89,6 +103,7 @@ KINDS = {
     "run/model.safetensors": "checkpoint",
     "labels.txt": "text",
     "list.txt": "text",
+    "keys.txt": "text",
     "recipe.toml": "text",
 }
 
@@ -122,7 +137,7 @@ def check(arguments: list[str], known: frozenset[int], streams: Path) -> None:
     from edgekit.cli.main import main as run_command
 
     sys.argv, code = ["edgekit", *arguments], 0
-    with captured(streams):
+    with captured(streams), never_waiting():
         try:
             run_command()
         except SystemExit as end:
@@ -164,6 +179,23 @@ def captured(path: Path) -> Iterator[None]:
             stream.flush()
             os.dup2(saved[number], number)
             os.close(saved[number])
+
+
+@contextmanager
+def never_waiting() -> Iterator[None]:
+    """Let `edgekit serve` load its models and end, in place of waiting for requests in processes of its own."""
+
+    def load(create: CreateApp, *, options: server.ServerOptions) -> None:
+        services = create(SharedValues(1, MAX_COLUMNS), 0).state.services
+        services.start()
+        services.close()
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with mock.patch.object(server, "serve", load):
+        yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def hostile_line(rng: random.Random, hostile: dict[str, list[Path]]) -> list[str]:
@@ -243,6 +275,7 @@ def make_files(folder: Path) -> list[str]:
     (folder / "labels.csv").write_text("file,label\ndata/train/0/0.png,0\ndata/val/1/13.png,1\n")
     (folder / "truth.csv").write_text("file,label\ntrain/0/0.png,0\nval/1/13.png,1\n")
     (folder / "labels.txt").write_text("\n".join("0123456789"))
+    (folder / "keys.txt").write_text("0123456789abcdef\n")
     (folder / "list.txt").write_text("data/train/0/0.png\ndata/val/1/13.png\n")
     (folder / "recipe.toml").write_text('model = "lenet5"\n[optimize]\nepochs = 1\n')
     (folder / "photo.jpg").write_bytes((folder / "data/train/0/0.png").read_bytes())

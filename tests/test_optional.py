@@ -33,6 +33,7 @@ def test_missing_package_names_the_extra():
         ("edgekit.train", "train", "torch", "train"),
         ("edgekit.export", "to_onnx", "torch", "export"),
         ("edgekit.quantize", "quantize", "onnx", "onnx"),
+        ("edgekit.serve", "create_app", "starlette", "serve"),
     ):
         program = (
             f"import sys; sys.modules['{package}'] = None\nimport edgekit, {door} as door\n"

@@ -66,13 +66,16 @@ CALLED = {name: value for name, value in public_objects() if callable(value) and
 def test_wrong_arguments_are_errors_of_one_line(name, wrong):
     """Each argument alone, with the required ones, which are as wrong: never a traceback from inside."""
     parameters = inspect.signature(CALLED[name]).parameters.values()
-    required = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
+    required = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
     for parameter in parameters:
         if "Callable" in str(parameter.annotation) or "Progress" in str(parameter.annotation):
             continue  # called later, if at all
         if wrong is None and parameter.default is None and not required:
             continue  # right
+        is_one_of_many = parameter.kind is parameter.VAR_POSITIONAL
+        positional = [wrong] if is_one_of_many else []
+        named = dict.fromkeys(required if is_one_of_many else {*required, parameter.name}, wrong)
         with pytest.raises(EdgekitError) as caught:
-            CALLED[name](**dict.fromkeys({*required, parameter.name}, wrong))
+            CALLED[name](*positional, **named)
         assert str(caught.value).isprintable()
         assert len(str(caught.value)) <= 2000

@@ -23,6 +23,7 @@ from urllib.request import (
 )
 
 from edgekit.errors import WeightsError, quote
+from edgekit.hub.addresses import AddressRefused, Reach
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -57,9 +58,15 @@ def check_address(url: str) -> None:
 
 
 def request(
-    url: str, headers: dict[str, str], *, silence_s: float, stall_s: float, total_s: float = math.inf
+    url: str,
+    headers: dict[str, str],
+    *,
+    silence_s: float,
+    stall_s: float,
+    total_s: float = math.inf,
+    public_only: bool = False,
 ) -> HTTPResponse:
-    """Send a GET request and follow redirects.
+    """Send a GET request and follow redirects, but never from a public address to a private one.
 
     Args:
         url: http or https address.
@@ -67,6 +74,8 @@ def request(
         silence_s: seconds that connecting, or waiting for the next byte, may take.
         stall_s: seconds in which at least 4 KiB have to arrive.
         total_s: seconds that everything may take, including reading the body; exceeded by at most `silence_s`.
+        public_only: refuse private addresses, and proxies, which would connect to any: for addresses that come from
+            somebody else than the user of this machine.
 
     Returns:
         The response, with its body unread. The caller closes it.
@@ -77,10 +86,11 @@ def request(
     """
     opener = OpenerDirector()
     pace = _Pace(stall_s, time.monotonic() + total_s, total_s)
+    reach = Reach(public_only=public_only)
     for handler in (
-        ProxyHandler(),
-        _PacedHttpHandler(pace),
-        _PacedHttpsHandler(pace),
+        ProxyHandler({} if public_only else None),
+        _PacedHttpHandler(pace, reach),
+        _PacedHttpsHandler(pace, reach),
         _HttpRedirects(),
         HTTPDefaultErrorHandler(),
         HTTPErrorProcessor(),
@@ -93,7 +103,11 @@ def request(
     except HTTPError as error:
         with error:
             raise _status_error(url, error) from None
+    except AddressRefused as error:
+        raise WeightsError(f"{url}: {error}") from None
     except URLError as error:
+        if isinstance(error.reason, AddressRefused):
+            raise WeightsError(f"{url}: {error.reason}") from None
         raise Unreachable(f"no connection to {urlsplit(url).hostname}: {_reason(error.reason)}") from None
     except (OSError, HTTPException) as error:
         raise Interrupted(f"no response: {_reason(error)}") from None
@@ -203,8 +217,13 @@ class _PacedReader(RawIOBase):
         super().close()
 
 
-def _paced(connection_class: type[HTTPConnection], pace: _Pace) -> Callable[..., HTTPConnection]:
-    """Return a factory of connections of that class which enforce a pace on headers and bodies."""
+def _paced(
+    connection_class: type[HTTPConnection], pace: _Pace, *, reach: Reach, req: Request
+) -> Callable[..., HTTPConnection]:
+    """Return a factory of connections of that class which go where they may, at the pace of headers and bodies."""
+    is_proxied = req.has_proxy() or getattr(req, "_tunnel_host", None) is not None
+    if is_proxied:
+        reach.check_proxied(urlsplit(req.full_url).hostname or "")
 
     def paced_response(*arguments: Any, **named: Any) -> HTTPResponse:
         response = HTTPResponse(*arguments, **named)
@@ -215,24 +234,26 @@ def _paced(connection_class: type[HTTPConnection], pace: _Pace) -> Callable[...,
         pace.check_deadline()
         connection = connection_class(host, **named)
         connection.response_class = paced_response  # type: ignore[assignment]
+        if not is_proxied:
+            connection._create_connection = reach.connect  # type: ignore[attr-defined]
         return connection
 
     return connect
 
 
 class _PacedHttpHandler(HTTPHandler):
-    def __init__(self, pace: _Pace) -> None:
+    def __init__(self, pace: _Pace, reach: Reach) -> None:
         super().__init__()
-        self._connect = _paced(HTTPConnection, pace)
+        self._pace, self._reach = pace, reach
 
     def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(self._connect, req)
+        return self.do_open(_paced(HTTPConnection, self._pace, reach=self._reach, req=req), req)
 
 
 class _PacedHttpsHandler(HTTPSHandler):
-    def __init__(self, pace: _Pace) -> None:
+    def __init__(self, pace: _Pace, reach: Reach) -> None:
         super().__init__()
-        self._connect = _paced(HTTPSConnection, pace)
+        self._pace, self._reach = pace, reach
 
     def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(self._connect, req)
+        return self.do_open(_paced(HTTPSConnection, self._pace, reach=self._reach, req=req), req)

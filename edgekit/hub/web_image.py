@@ -21,15 +21,16 @@ class WebImage(BytesIO):
     Args:
         name: http or https address.
         timeout_s: seconds that the download may take, redirects included.
+        public_only: refuse private addresses, as `request` does.
 
     Raises:
         OSError: from `read`, with the reason; `load_image` converts it to an ImageError.
     """
 
-    def __init__(self, name: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(self, name: str, *, timeout_s: float = DEFAULT_TIMEOUT_S, public_only: bool = False) -> None:
         super().__init__()
         self.name = name
-        self._timeout_s = timeout_s
+        self._timeout_s, self._public_only = timeout_s, public_only
         self._fetched = False
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -46,7 +47,14 @@ class WebImage(BytesIO):
         silence_s = min(_SILENCE_S, self._timeout_s)
         try:
             check_address(self.name)
-            with request(self.name, {}, silence_s=silence_s, stall_s=silence_s, total_s=self._timeout_s) as response:
+            with request(
+                self.name,
+                {},
+                silence_s=silence_s,
+                stall_s=silence_s,
+                total_s=self._timeout_s,
+                public_only=self._public_only,
+            ) as response:
                 if limit is not None and (response.length or 0) >= limit:
                     raise OSError(
                         f"{response.length} bytes, more than the limit of {limit - 1} bytes; raise `max_bytes`"

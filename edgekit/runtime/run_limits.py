@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnxruntime as ort
@@ -29,6 +30,7 @@ MEMORY_VARIABLE = "EDGEKIT_RUN_MEMORY_MB"
 # Of all runs together, without weights. EfficientNet-B7, the largest network of the zoo, needs half of it.
 _MEGABYTES = 512
 _LEAST, _MOST = 16, 2**20
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)  # of the thread's runs
 _EXHAUSTED = "Available memory of"  # onnxruntime has no exception class or code for it
 _CHECK_EVERY_S = 0.5
 # The attempts of a run: beside others; alone, with an arena that releases what it keeps for runs of other sizes (which
@@ -80,6 +82,16 @@ def time_limit_s(model_bytes: int) -> float:
     return 3 + model_bytes / 1e6
 
 
+@contextmanager
+def runs_until(deadline: float) -> Iterator[None]:
+    """Stop the runs of this thread at this time of `time.monotonic`, as if their own limit ended there."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
 def run(
     session: ort.InferenceSession, outputs: Sequence[str], feed: Feed, *, limit_s: float = math.inf
 ) -> list[npt.NDArray[Any]]:
@@ -92,6 +104,7 @@ def run(
     """
     for attempt in _ATTEMPTS:
         try:
+            limit_s = min(limit_s, _deadline.get() - time.monotonic())
             with _runs.slot(alone=attempt["alone"]):
                 return _timed(session, outputs, feed, limit_s, shrinking=attempt["shrinking"])
         except Exception as error:  # onnxruntime's own exception classes are not public
@@ -112,7 +125,7 @@ def _timed(
             values: list[npt.NDArray[Any]] = session.run(list(outputs), feed, options)
         except Exception:
             if options.terminate:
-                raise ArtifactError(f"inference took more than {limit_s:.0f} s and was stopped") from None
+                raise ArtifactError(f"inference took more than {max(0, limit_s):.0f} s and was stopped") from None
             raise
     return values
 

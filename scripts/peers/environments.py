@@ -17,6 +17,8 @@ REQUIREMENTS = {
     "keras": ("keras", "tensorflow-cpu", "tf2onnx"),
     "keras_torch": ("keras",),
     "ultralytics": ("ultralytics",),
+    "litserve": ("litserve",),
+    "schemathesis": ("schemathesis",),
 }
 VARIABLES = {
     "keras": {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},

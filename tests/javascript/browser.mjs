@@ -1,6 +1,6 @@
-// Opens a web bundle in Chromium: node browser.mjs CONFIG, with JSON like {"chromium", "python", "root", "bundle",
-// "scenario", ...}. Serves the folder `root` as the bundle's README says; prints what the scenario returns, and all
-// console messages.
+// Opens a page in Chromium: node browser.mjs CONFIG, with JSON like {"chromium", "scenario", ...}, and either "site", the
+// address of a server, or {"python", "root", "bundle"}: then the folder `root` is served as the bundle's README says.
+// Prints what the scenario returns, and all console messages.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,13 +14,11 @@ const CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-s
 const PHONE = "phone.test"; // a name that is not localhost
 const LIMIT = 60_000; // milliseconds
 
-const SCENARIOS = { predict, page, offline, insecure, selftest, bench, broken };
+const SCENARIOS = { predict, page, offline, insecure, selftest, bench, broken, served, locked };
 
 const config = JSON.parse(process.argv[2]);
-const command = ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", config.root];
-const server = spawn(config.python, command, { stdio: ["ignore", "pipe", "ignore"] }); // it logs every request to stderr
-const [line] = await once(server.stdout, "data");
-const site = `http://127.0.0.1:${/port (\d+)/.exec(line)[1]}`;
+let server = null;
+const site = config.site ?? (await serveRoot());
 const args = ["--no-sandbox", ...CAMERA, `--host-resolver-rules=MAP ${PHONE} 127.0.0.1`];
 const browser = await chromium.launch({ executablePath: config.chromium, args });
 try {
@@ -29,11 +27,18 @@ try {
   context.setDefaultTimeout(LIMIT);
   context.on("console", (message) => messages.push(message.text()));
   context.on("weberror", (error) => messages.push(String(error.error())));
-  const result = await SCENARIOS[config.scenario](context, `${site}/${config.bundle}/`);
+  const result = await SCENARIOS[config.scenario](context, config.bundle ? `${site}/${config.bundle}/` : site);
   console.log(JSON.stringify({ ...result, messages }));
 } finally {
   await browser.close();
-  server.kill();
+  server?.kill();
+}
+
+async function serveRoot() {
+  const command = ["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", config.root];
+  server = spawn(config.python, command, { stdio: ["ignore", "pipe", "ignore"] }); // it logs every request to stderr
+  const [line] = await once(server.stdout, "data");
+  return `http://127.0.0.1:${/port (\d+)/.exec(line)[1]}`;
 }
 
 // The logits of images, decoded by the browser, and of pixels that another program decoded.
@@ -165,6 +170,43 @@ async function bench(context, url) {
   const result = { document: await readFile(await saved.path(), "utf8"), shown: await tab.textContent("#status") };
   isolated.close();
   return result;
+}
+
+// The page of `edgekit serve`, beyond what it shares with bundles: heat maps and the choice of a model.
+async function served(context, url) {
+  const { steps } = await page(context, url);
+  const tab = await context.newPage();
+  await open(tab, url);
+  await tab.setInputFiles("#file", config.image);
+  await predictionOf(tab, config.image);
+  const without = await tab.isVisible("#heat");
+  await tab.selectOption("select", { label: config.second });
+  await tab.waitForSelector("#heat:not([hidden])");
+  const second = { label: await tab.textContent("#label"), name: await tab.textContent("#name") };
+  await tab.click("#heat");
+  await tab.waitForFunction(() => document.getElementById("map").naturalWidth > 0);
+  const map = await tab.evaluate(() => [document.getElementById("map").naturalWidth, document.getElementById("map").alt]);
+  await tab.click("#heat");
+  await tab.waitForSelector("#map", { state: "hidden" });
+  return { steps, without, second, map };
+}
+
+// A server that wants a key: a wrong one is entered first.
+async function locked(context, url) {
+  const tab = await context.newPage();
+  await tab.goto(url);
+  const asked = [];
+  for (const key of ["wrong", config.key]) {
+    await tab.waitForSelector("input[type=password]");
+    asked.push(await tab.textContent("#controls label"));
+    await tab.fill("input[type=password]", key);
+    await tab.keyboard.press("Enter");
+    await tab.waitForFunction((text) => document.querySelector("#controls label")?.textContent !== text, asked.at(-1));
+  }
+  await tab.waitForSelector("#choose:enabled");
+  await tab.setInputFiles("#file", config.image);
+  await predictionOf(tab, config.image);
+  return { asked, label: await tab.textContent("#label"), controls: await tab.textContent("#controls") };
 }
 
 // What the page shows if it cannot start: config.broken names bundles beside this one; "file" is this one, not served.

@@ -38,8 +38,19 @@ def run_node(script: Path, *arguments: str, status: int = 0) -> str:
 
 def run_browser(bundle: Path, scenario: str, **config: object) -> dict:
     """Open a web bundle in Chromium, and return what the scenario of tests/javascript/browser.mjs returns."""
-    config |= {"chromium": browser(), "python": sys.executable, "root": str(bundle.parent), "bundle": bundle.name}
-    return json.loads(run_node(SCRIPTS / "browser.mjs", json.dumps(config | {"scenario": scenario})))
+    return _run_scenario(
+        scenario, config | {"python": sys.executable, "root": str(bundle.parent), "bundle": bundle.name}
+    )
+
+
+def run_browser_at(site: str, scenario: str, **config: object) -> dict:
+    """Open the page of a running server in Chromium, and return what the scenario returns."""
+    return _run_scenario(scenario, config | {"site": site})
+
+
+def _run_scenario(scenario: str, config: dict) -> dict:
+    config |= {"chromium": browser(), "scenario": scenario}
+    return json.loads(run_node(SCRIPTS / "browser.mjs", json.dumps(config)))
 
 
 def write_web_bundle(model: Path | str, folder: Path, **settings: object) -> Path:

@@ -72,6 +72,17 @@ def featured_model() -> onnx.ModelProto:
     return model
 
 
+def model_with_maps() -> onnx.ModelProto:
+    """Build the tiny model with another output, the contribution of each pixel to each class."""
+    model = tiny_model()
+    weight = numpy_helper.from_array(np.random.default_rng(0).normal(0, 1, (3, 4)).astype(np.float32), "each")
+    model.graph.initializer.append(weight)
+    model.graph.node.append(helper.make_node("MatMul", ["normalized", "each"], ["last"]))
+    model.graph.node.append(helper.make_node("Transpose", ["last"], ["maps"], perm=[0, 3, 1, 2]))
+    model.graph.output.append(helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["batch", 4, 8, 10]))
+    return model
+
+
 def write_tiny(path: Path, model: onnx.ModelProto | None = None, **changes: object) -> Path:
     """Write the model, by default the tiny one, with (changed) metadata to `path`."""
     write_info((model or tiny_model()).SerializeToString(), tiny_info(**changes), path)

@@ -12,7 +12,16 @@ import sys
 import typing
 from collections.abc import Iterator
 
-DOORS = ("edgekit", "edgekit.dataset", "edgekit.evaluate", "edgekit.export", "edgekit.quantize", "edgekit.train")
+DOORS = (
+    "edgekit",
+    "edgekit.audit",
+    "edgekit.dataset",
+    "edgekit.evaluate",
+    "edgekit.export",
+    "edgekit.quantize",
+    "edgekit.serve",
+    "edgekit.train",
+)
 _WIDTH = 110
 
 

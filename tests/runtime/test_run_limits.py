@@ -14,7 +14,7 @@ from made_models import tiny_model, write_tiny
 
 from edgekit import Classifier
 from edgekit.errors import ArtifactError, SpecError
-from edgekit.runtime.run_limits import MEMORY_VARIABLE, _Runs, run, run_megabytes
+from edgekit.runtime.run_limits import MEMORY_VARIABLE, _Runs, run, run_megabytes, runs_until
 from edgekit.runtime.session import SessionOptions, open_session
 
 WAIT_S = 10
@@ -55,6 +55,30 @@ def test_run_that_does_not_fit_beside_others_is_tried_alone_and_then_refused(ses
     ):
         run(session, ["logits"], {"pixels": PIXELS}, limit_s=1)
     assert len(asked) == 3
+
+
+def test_run_is_stopped_at_the_deadline_of_its_thread():
+    model = next(model for name, model, _ in made_models.runaway_models() if name == "2000-products")
+    session = open_session(model.SerializeToString(), name="long", options=SessionOptions(threads=1))
+    begin = time.monotonic()
+    with pytest.raises(ArtifactError, match="inference took more than 0 s and was stopped"), runs_until(begin + 0.1):
+        run(session, ["logits"], {"pixels": PIXELS}, limit_s=600)
+    assert time.monotonic() - begin < 20
+
+
+def test_deadline_is_that_of_the_thread_and_ends_with_its_context(monkeypatch):
+    limits = []
+    monkeypatch.setattr(
+        "edgekit.runtime.run_limits._timed", lambda session, names, feed, limit_s, **_: limits.append(limit_s)
+    )
+    with runs_until(time.monotonic() + 100):
+        run(None, [], {}, limit_s=60)
+        run(None, [], {}, limit_s=600)
+        other = threading.Thread(target=run, args=(None, [], {}), kwargs={"limit_s": 600})
+        other.start()
+        other.join()
+    run(None, [], {}, limit_s=600)
+    assert limits == [60, pytest.approx(100, abs=5), 600, 600]
 
 
 def test_run_alone_gets_its_turn_under_steady_load(monkeypatch):

@@ -9,6 +9,7 @@ from edgekit.cli.layout import terminal_width, text_width, truncated
 from edgekit.cli.render import bar, percent, write, write_json, write_message
 from edgekit.csv_text import csv_line
 from edgekit.errors import printable
+from edgekit.runtime.json_record import json_record, short_label
 
 if TYPE_CHECKING:
     from edgekit.errors import ImageError
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     ResultWriter: TypeAlias = Callable[[str, Prediction | ImageError], None]
 
-_SCHEMA = 1
 _BESIDE_LABEL, _LEAST_LABEL = 37, 16  # columns: two blanks, two, a figure of seven, two, a bar of 24
 
 
@@ -37,25 +37,17 @@ class ScoreFormat(NamedTuple):
 
     def label(self, label: str) -> str:
         """Return the label as it is shown."""
-        return label.partition(",")[0].strip() or label if self.short_names else label
+        return short_label(label) if self.short_names else label
 
     def value(self, prediction: Prediction, score: Score) -> str:
         """Format the logit or the probability."""
         return f"{prediction.logits[score.index]:.3f}" if self.logits else percent(score.probability)
 
-
-def json_record(path: str, result: Prediction | ImageError, score_format: ScoreFormat, *, model: str) -> dict[str, Any]:
-    """Return the content of one JSON line. model: its name or path, as given on the command line."""
-    record: dict[str, Any] = {"schema": _SCHEMA, "path": path}
-    if isinstance(result, Exception):
-        return record | {"error": {"type": type(result).__name__, "message": _message(result)}}
-    record |= {"model": model, **result.to_dict()}
-    for entry in (*record.get("labels", ()), *record["top"]):
-        entry["label"] = score_format.label(entry["label"])
-        if score_format.logits:
-            del entry["probability"]
-            entry["logit"] = float(result.logits[entry["index"]])
-    return record
+    def record(self, path: str, result: Prediction | ImageError, *, model: str) -> dict[str, Any]:
+        """Return the content of one JSON line; messages of errors name flags."""
+        return json_record(
+            path, result, model=model, logits=self.logits, short_names=self.short_names, message_of=_message
+        )
 
 
 def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
@@ -69,7 +61,7 @@ def caption(prediction: Prediction, score_format: ScoreFormat) -> list[str]:
 
 def json_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
     """Return a function that prints a result as one JSON line."""
-    return lambda path, result: write_json(json_record(path, result, score_format, model=model))
+    return lambda path, result: write_json(score_format.record(path, result, model=model))
 
 
 def csv_writer(score_format: ScoreFormat) -> ResultWriter:
@@ -80,7 +72,7 @@ def csv_writer(score_format: ScoreFormat) -> ResultWriter:
         write(csv_line(cells))
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
-        record = json_record(path, result, score_format, model="")
+        record = score_format.record(path, result, model="")
         if "error" in record:
             write_row(path, None, None, None, None, record["error"]["message"])
         shown = record.get("top" if score_format.ranked or "labels" not in record else "labels", ())

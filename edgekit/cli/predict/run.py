@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.named_models import ready_model
 from edgekit.cli.predict.options import Options
-from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_record, json_writer, text_writer
+from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_writer, text_writer
 from edgekit.cli.render import write_message
 from edgekit.errors import DISTRIBUTION, EXIT_SOME_FAILED, ArtifactError, ImageError, SpecError, quote
 from edgekit.hub.model_files import SMALL_IMAGE_MODEL, default_model, is_model_pinned
@@ -197,7 +197,7 @@ def _score_format(options: Options) -> ScoreFormat:
 def _result_writer(options: Options, resume_file: ResumeFile | None) -> ResultWriter:
     score_format, model = _score_format(options), " + ".join(options.model)
     if resume_file is not None:
-        return lambda name, result: resume_file.write(json_record(name, result, score_format, model=model))
+        return lambda name, result: resume_file.write(score_format.record(name, result, model=model))
     if options.csv:
         return csv_writer(score_format)
     return json_writer(score_format, model) if options.json else text_writer(score_format, model)
