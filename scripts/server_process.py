@@ -57,6 +57,7 @@ class ServerProcess:
             stderr=self._log,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
             text=True,
+            start_new_session=True,  # Ctrl-C, or a signal to the group of its user, must not end it before the server
         )
         self.pid = int(self._keeper.stdout.readline())
         self._wait_until_ready(ready)

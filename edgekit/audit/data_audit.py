@@ -38,7 +38,7 @@ class Audit:
         duplicates: groups of equal or nearly equal images: those across splits first, then those across classes.
         label_issues: the images whose labels were judged, the most doubtful first; empty if none were.
         outliers: the images by how far they are from all classes, the farthest first; empty if none were judged.
-        unjudged: what was not judged, and why; empty if everything was.
+        unjudged: what was not judged, or not well, and why; empty if everything was.
         model: name of the network whose logits served as features; None without one.
     """
 

@@ -23,6 +23,7 @@ from edgekit.audit.outliers import Outlier, rank_outliers
 from edgekit.audit.survey import Survey
 from edgekit.dataset import ImageSet
 from edgekit.errors import listed, quote
+from edgekit.evaluate.intervals import wilson_interval
 
 _LEAST_IMAGES = 10  # from which labels and outliers are judged
 _MOST_NAMES = 3  # in one note
@@ -35,7 +36,7 @@ class Doubts:
     Attributes:
         label_issues: the images whose labels were judged, the most doubtful first.
         outliers: the judged images, the farthest from all classes first.
-        unjudged: what was not judged, and why.
+        unjudged: what was not judged, or not well, and why.
     """
 
     label_issues: tuple[LabelIssue, ...] = ()
@@ -58,7 +59,7 @@ def find_doubts(
     groups = _copies(len(images), duplicates)
     different = len(np.unique(groups))
     if features is None or different < _LEAST_IMAGES:
-        few = f"{different} different images are too few (at least {_LEAST_IMAGES})"
+        few = f"there are fewer than {_LEAST_IMAGES} different images ({different})"
         return Doubts(unjudged=(f"labels and outliers are not judged: {few}",))
     points = principal_components(features)
     if images.label_sets is not None:
@@ -82,12 +83,24 @@ def _doubts_of_classes(
         points[chosen], labels[chosen], folds[chosen], classes=len(images.classes), on_fold=on_fold
     )
     lonely = [quote(images.classes[c]) for c in np.unique(labels[~judged[labels]])]
-    note = f"not judged, because they have only one image: {listed(lonely, most=_MOST_NAMES)}"
+    note = f"classes with a single image (copies count once) are not judged: {listed(lonely, most=_MOST_NAMES)}"
+    notes = [note] if lonely else []
     return Doubts(
         label_issues=tuple(rank_classes(judgment.probabilities, labels[chosen], chosen)),
         outliers=tuple(rank_outliers(judgment.distances, chosen)),
-        unjudged=(note,) if lonely else (),
+        unjudged=(*notes, *_weak_features(judgment.probabilities, labels[chosen])),
     )
+
+
+def _weak_features(probabilities: Features, labels: Indexes) -> list[str]:
+    """A note if the features tell the classes apart no better than the name of the largest class does."""
+    right, largest = int((probabilities.argmax(axis=1) == labels).sum()), int(np.bincount(labels).max())
+    if wilson_interval(right, len(labels)).low * len(labels) > largest:
+        return []
+    return [
+        f"the model hardly sees the classes: it finds the given label of {right} of {len(labels)} images, and the "
+        f"largest class has {largest}; most suspicious labels may be right"
+    ]
 
 
 def _doubts_of_label_sets(
@@ -96,8 +109,9 @@ def _doubts_of_label_sets(
     truth = np.asarray(images.truth(), np.bool_)
     _, kind = np.unique(truth, axis=0, return_inverse=True)
     folds = assign_folds(groups, kind.reshape(-1), seed=seed)
-    if not truth.any():
-        return _distances_only(points, folds, on_fold, "labels are not judged: no image has one")
+    if not (truth.any(axis=0) & ~truth.all(axis=0)).any():
+        note = "labels are not judged: there is none that some images have and others do not"
+        return _distances_only(points, folds, on_fold, note)
     judgment = judge_labels(points, truth, folds, on_fold=on_fold)
     everyone = np.arange(len(images))
     return Doubts(

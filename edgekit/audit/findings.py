@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 
 import numpy as np
 
 from edgekit.audit.data_audit import Audit
 from edgekit.audit.near_duplicates import is_blank
+from edgekit.dataset.splits import ALL
 from edgekit.errors import listed, quote
 
 IMBALANCED = 10  # times as many images in the largest class as in the smallest
@@ -50,8 +52,7 @@ def _of_files(audit: Audit) -> Iterator[str]:
 
 
 def _of_duplicates(audit: Audit) -> Iterator[str]:
-    first, *others = audit.splits
-    for other in others:
+    for first, other in combinations(audit.splits, 2):
         total = len(audit.splits[other])
         copies, exact = (images_also_in(audit, other, first, exact=only) for only in (False, True))
         if exact:
@@ -78,14 +79,14 @@ def _of_classes(audit: Audit) -> Iterator[str]:
     for split, numbers in counts.items():
         absent = [quote(classes[n]) for n in np.flatnonzero(numbers == 0)]
         if absent:
-            yield f"no {split} images of {listed(absent, most=_MOST_NAMES)}"
+            yield f"no {_images_of(split)} of {listed(absent, most=_MOST_NAMES)}"
     first, numbers = next(iter(counts.items()))
     present = numbers[numbers > 0]
     if len(present) > 1 and present.max() >= IMBALANCED * present.min():
         most, least = int(numbers.argmax()), int(np.flatnonzero(numbers == present.min())[0])
         yield (
-            f"imbalanced classes: {quote(classes[most])} has {numbers[most]} {first} images, {quote(classes[least])} "
-            f"{numbers[least]}"
+            f"imbalanced classes: {quote(classes[most])} has {numbers[most]} {_images_of(first)}, "
+            f"{quote(classes[least])} {numbers[least]}"
         )
     elif len(classes) == 1:
         yield f"only one class: {quote(classes[0])}"
@@ -98,6 +99,10 @@ def _of_doubts(audit: Audit) -> Iterator[str]:
     if outliers:
         what = "no class" if len(audit.survey.images.classes) > 1 else "no other image"
         yield f"{_images(outliers)} {'looks' if outliers == 1 else 'look'} like {what}"
+
+
+def _images_of(split: str) -> str:
+    return "images" if split == ALL else f"{split} images"
 
 
 def _images(count: int) -> str:

@@ -86,7 +86,19 @@ def _table(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
         rows.append(
             f"| {path.name} | {info.precision} | {size} | {' | '.join(figures)} | {metrics.get('images', '-')} |"
         )
-    return "\n".join((*rows, "", "Measured from image file to label, on images that were not used for training."))
+    return "\n".join((*rows, "", _measured_on(models)))
+
+
+def _measured_on(models: Sequence[tuple[Path, ArtifactInfo]]) -> str:
+    text = "Measured from image file to label, on images that were not used for training"
+    choice = next((info.epoch_choice for _, info in models if info.epoch_choice is not None), None)
+    if choice is None:
+        return f"{text}."
+    epoch, epochs, monitor = (choice[name] for name in ("epoch", "epochs", "monitor"))
+    return (
+        f"{text}. If they are its validation images, they chose the epoch ({epoch} of {epochs}, best by {monitor}), "
+        "so the accuracy is optimistic."
+    )
 
 
 def _verdict(path: Path, info: ArtifactInfo) -> str:

@@ -43,7 +43,10 @@ _METRICS = {False: "top-1", True: "agreement"}  # the name of the metric, by --u
 def run(
     model: Annotated[str, Argument("Model file (.onnx) or name of a built-in model.")],
     data: Annotated[
-        Path, Argument("Labeled data set, whose val split is used if it has one; with --unlabeled, any images.")
+        Path,
+        Argument(
+            "Labeled data set: its val images, or all if it is not split. With --unlabeled, any folder of images."
+        ),
     ],
     unlabeled: Annotated[
         bool,
@@ -163,18 +166,13 @@ def _read_images(
     import numpy as np
 
     from edgekit import dataset
-    from edgekit.errors import DataError
     from edgekit.evaluate.accuracy import true_labels
 
     if unlabeled:
         sources = dataset.read_unlabeled(data)
         sample = np.random.default_rng(seed).permutation(len(sources))[:limit]
         return [sources[index] for index in sorted(sample)], None
-    try:
-        images = dataset.read(data, "val")
-    except DataError:  # it has no splits; if it cannot be read at all, this raises too
-        images = dataset.read(data, "all")
-    images = images.sample(limit, seed=seed)
+    images = dataset.read_held_out(data).sample(limit, seed=seed)
     return images.sources, true_labels(images, info)
 
 

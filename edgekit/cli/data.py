@@ -32,7 +32,11 @@ _NAMES_SHOWN = 4  # of one group of duplicates
 
 def run(
     data: Annotated[
-        Path, Argument("Data set: image folder, archive, idx files or CSV file of file,label; or a folder of images.")
+        Path,
+        Argument(
+            "Labeled images: class folders, an archive of them, idx files or a CSV file of file,label; or a folder of "
+            "unlabeled images."
+        ),
     ],
     model: Annotated[
         str | None,
@@ -54,7 +58,7 @@ def run(
     csv: Annotated[
         Path | None,
         Option(
-            "Also write a line for every image (.csv), the most doubtful label first.",
+            "Also write a table with a line for every image (.csv), the most doubtful label first.",
             default_text="none",
             writes=(".csv",),
         ),
@@ -120,8 +124,8 @@ def _write_audit(audit: Audit) -> None:
     from edgekit.audit.findings import findings
 
     total, classes = sum(map(len, audit.splits.values())), len(audit.survey.images.classes)
-    of_classes = f", {classes} classes" if classes else ""
-    write(printable(f"{audit.data}: {total} images{of_classes}"))
+    of_classes = f", {classes} class{'es' * (classes > 1)}" if classes else ""
+    write(printable(f"{audit.data}: {total} image{'s' * (total > 1)}{of_classes}"))
     write("")
     write(facts(_contents(audit), width=8))
     _write_classes(audit)

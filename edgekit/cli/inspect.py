@@ -187,12 +187,8 @@ def _file_lines(path: Path, info: ArtifactInfo, *, size_bytes: int) -> list[tupl
 
     try:
         return _info_lines(path, info, size_bytes=size_bytes)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-    ) as error:  # figures are free JSON: an untrusted file may contain anything
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        # Figures are free JSON: an untrusted file may contain anything.
         raise ArtifactError(f"{path}: malformed figures in the metadata: {quote(error)}") from None
 
 
@@ -232,8 +228,7 @@ def _verdict_lines(evidence: object) -> list[tuple[str, str]]:
     """What the quality gate found; nothing for a file without a verdict."""
     from edgekit.artifact.quality_verdict import interval_text, verdict_text
 
-    verdict = verdict_text(evidence) if isinstance(evidence, Mapping) else None
-    if verdict is None or not isinstance(evidence, Mapping):
+    if not isinstance(evidence, Mapping) or (verdict := verdict_text(evidence)) is None:
         return []
     lines = [] if "worse" in evidence else [("verdict", verdict)]  # that is the warning
     return [*lines, ("change", interval_text(evidence))]

@@ -103,7 +103,7 @@ def run(
         bool, Option("If no scheme passes, write the closest one; the file records that it failed.")
     ] = False,
     strict: Annotated[
-        bool, Option("Reject a scheme that is unproven: whose accuracy the images do not determine closely enough.")
+        bool, Option("Also reject unproven schemes, whose accuracy the images do not determine closely enough.")
     ] = False,
     no_temperature: Annotated[
         bool, shared.NO_TEMPERATURE._replace(help=f"{shared.NO_TEMPERATURE.help} MODEL's, if any, is kept.")

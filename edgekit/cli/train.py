@@ -66,7 +66,7 @@ def run(
     log: Annotated[
         str | None,
         Option(
-            "Also write event files: tensorboard, which needs that package. results.csv is always written.",
+            "Log to write besides results.csv: tensorboard (event files; needs the package tensorboard).",
             default_text="none",
         ),
     ] = None,

@@ -52,11 +52,13 @@ class Layout(NamedTuple):
         top: the folder that all images share.
         split_folders: the split of each folder that is used, by its path; empty if the data set has no splits.
         class_depths: the number of folders above the classes, by the folder of a split; without splits, by the root.
+        left_out: the folders of splits that are not used.
     """
 
     top: PurePosixPath
     split_folders: Mapping[PurePosixPath, Split]
     class_depths: Mapping[PurePosixPath, int]
+    left_out: tuple[PurePosixPath, ...] = ()
 
     def split_and_class(self, path: PurePosixPath) -> tuple[Split | None, str] | None:
         """Return the split and the class of an image; None if it is in no class folder of a split that is used."""
@@ -141,7 +143,8 @@ def list_by_folders(members: Sequence[Member], folders: Iterable[PurePosixPath],
             DataWarning,
             stacklevel=2,
         )
-    return Listing(entries=entries, empty_folders=_empty_class_folders(paths, folders, layout))
+    empty, left_out = _empty_class_folders(paths, folders, layout), tuple(map(str, layout.left_out))
+    return Listing(entries=entries, empty_folders=empty, left_out=left_out)
 
 
 def _shared_folder(paths: Sequence[PurePosixPath]) -> PurePosixPath:
@@ -185,7 +188,7 @@ def _layout_of_splits(
         inside = [path.relative_to(folder) for path in paths if path.is_relative_to(folder)]
         repeated = all(len(path.parts) > 2 and split_named(path.parts[0]) == used[folder] for path in inside)
         depths[folder] = len(folder.parts) + repeated  # some archives repeat it: seg_train/seg_train/CLASS/image
-    return Layout(top, used, depths)
+    return Layout(top, used, depths, tuple(sorted({top / name for name in splits}.difference(used))))
 
 
 def _refuse_two_readings(top: PurePosixPath, subfolders: Mapping[str, set[str]], splits: set[str], root: str) -> None:

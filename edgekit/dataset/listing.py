@@ -40,6 +40,7 @@ class Listing:
         class_order: keys of all classes in the order of their indexes, if the data set defines it; None to sort by key.
         class_names: display names by key, where they differ from the keys.
         empty_folders: class folders without images.
+        left_out: names of splits that are not read: test, if there is a val split.
         task: "multi-label" if an image may have any number of classes.
     """
 
@@ -47,4 +48,5 @@ class Listing:
     class_order: tuple[str, ...] | None = None
     class_names: Mapping[str, str] = field(default_factory=dict)
     empty_folders: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     task: Task = "single-label"

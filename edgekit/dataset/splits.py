@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 from edgekit.dataset.class_checks import check_names
 from edgekit.dataset.image_set import ImageSet
 from edgekit.dataset.reading import class_keys, image_set, is_bare_folder, list_by_truth, list_images, read_images
-from edgekit.errors import DataError, check_types
+from edgekit.errors import DataError, DataWarning, check_types, listed, quote
 
 ALL = "all"  # the name of the only split of a data set that has none
 
@@ -17,7 +18,8 @@ def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     """Read every split of a data set, all with the same classes: those of all images.
 
     What other functions refuse, because nobody can train on it, is read: a class that only validation images have, or a
-    data set with a single class.
+    data set with a single class. As everywhere, test images are the val split only if there are no others; a warning
+    states if they are left out.
 
     Args:
         path: a data set as in `read`, or a folder that directly contains images, which then have no classes.
@@ -42,6 +44,13 @@ def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     listing = list_images(root, ("train", "val", None)) if truth is None else list_by_truth(root, Path(truth))
     if not listing.entries:
         raise DataError(f"{root}: no images in class folders, no idx files and no labels.csv")
+    if listing.left_out:
+        warnings.warn(
+            f"{root}: {listed(map(quote, listing.left_out))} is left out, because there is a val split; to check it "
+            f"against train, pass a copy of the data without val",
+            DataWarning,
+            stacklevel=2,
+        )
     keys = class_keys(listing, listing.entries)
     splits = {
         split or ALL: image_set(listing, entries, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import warnings
@@ -64,13 +65,16 @@ def read_table(path: Path, *, folder: Path | None = None) -> Listing:
             entries.add(line, used[kind], _keys(row, column, class_columns), row[file])
     listed_entries = entries.finished()
     if column in _INDEX:
-        return _list_by_index(path, listed_entries)
-    if column in _CLASS:
+        listing = _list_by_index(path, listed_entries)
+    elif column in _CLASS:
         index = next((name for name in _INDEX if name in header), None)
         order = None if index is None else _order_by_index(path, rows, column, index)
-        return Listing(entries=listed_entries, class_order=order)
-    _check_separator(path, listed_entries)
-    return Listing(entries=listed_entries, class_order=class_columns or None, task="multi-label")
+        listing = Listing(entries=listed_entries, class_order=order)
+    else:
+        _check_separator(path, listed_entries)
+        listing = Listing(entries=listed_entries, class_order=class_columns or None, task="multi-label")
+    names = {row.get(_SPLIT, "") for _, row in rows}
+    return dataclasses.replace(listing, left_out=tuple(sorted(n for n in names if split_kind(n) not in used)))
 
 
 class _Entries:

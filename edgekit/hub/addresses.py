@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
+import time
 from typing import Any, TypeAlias
 
 from edgekit.errors import quote
@@ -11,7 +13,7 @@ from edgekit.errors import quote
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
-_WEB_PORTS, _FIRST_USER_PORT = (80, 443), 1024
+_WEB_PORTS, _FIRST_USER_PORT, _LAST_PORT = (80, 443), 1024, 65535
 
 
 class AddressRefused(OSError):  # noqa: N818  (named after the event)
@@ -27,10 +29,11 @@ class Reach:
     Args:
         public_only: also refuse private addresses at the start, and the ports of other services than the web: for
             addresses named by somebody who is not on this machine or in its network.
+        until: when to try no further address, as `time.monotonic` counts: a name may have hundreds.
     """
 
-    def __init__(self, *, public_only: bool = False) -> None:
-        self.public_only = public_only
+    def __init__(self, *, public_only: bool = False, until: float = math.inf) -> None:
+        self.public_only, self._until = public_only, until
         self._private_allowed = not public_only
 
     def connect(
@@ -41,16 +44,20 @@ class Reach:
         Resolving once is what makes the check hold: a name server may return another address to a second query.
 
         Raises:
-            AddressRefused: one of its addresses is private, or the port is refused.
+            AddressRefused: one of its addresses is private, or the port is refused or does not exist.
             OSError: no connection could be made.
         """
         host, port = address
+        if not 0 < port <= _LAST_PORT:  # `getaddrinfo` takes it modulo 65536: 65558 is 22
+            raise AddressRefused(f"port {port} does not exist; use one from 1 to {_LAST_PORT}")
         if self.public_only and port not in _WEB_PORTS and port < _FIRST_USER_PORT:
             raise AddressRefused(f"port {port} is refused; use 80, 443, or one from {_FIRST_USER_PORT}")
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         self._check(host, all(is_public(str(sockaddr[0])) for *_, sockaddr in found))
         failure = OSError("its name has no address")
         for family, kind, protocol, _, sockaddr in found:
+            if time.monotonic() > self._until:
+                raise TimeoutError
             connection = socket.socket(family, kind, protocol)
             try:
                 connection.settimeout(timeout)

@@ -86,7 +86,7 @@ def request(
     """
     opener = OpenerDirector()
     pace = _Pace(stall_s, time.monotonic() + total_s, total_s)
-    reach = Reach(public_only=public_only)
+    reach = Reach(public_only=public_only, until=pace.deadline)
     for handler in (
         ProxyHandler({} if public_only else None),
         _PacedHttpHandler(pace, reach),

@@ -47,8 +47,8 @@ def write_data_report(audit: Audit, path: Path) -> None:
 
 def data_page(audit: Audit) -> str:
     """The HTML of the report."""
-    total = sum(map(len, audit.splits.values()))
-    facts = [f"{total:,} images", *([f"{len(_classes(audit)):,} classes"] if _classes(audit) else [])]
+    total, classes = sum(map(len, audit.splits.values())), len(_classes(audit))
+    facts = [f"{total:,} image{'s' * (total > 1)}", *([f"{classes:,} class{'es' * (classes > 1)}"] * bool(classes))]
     header = element(
         "header",
         {},

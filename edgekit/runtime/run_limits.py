@@ -104,8 +104,8 @@ def run(
     """
     for attempt in _ATTEMPTS:
         try:
-            limit_s = min(limit_s, _deadline.get() - time.monotonic())
             with _runs.slot(alone=attempt["alone"]):
+                limit_s = min(limit_s, _deadline.get() - time.monotonic())  # now: waiting for the slot took time
                 return _timed(session, outputs, feed, limit_s, shrinking=attempt["shrinking"])
         except Exception as error:  # onnxruntime's own exception classes are not public
             if not _is_exhausted(error):

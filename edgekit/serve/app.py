@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edgekit.errors import SpecError, check_types, must_be, truncated
+from edgekit.errors import SpecError, check_types, must_be, printable, truncated
 from edgekit.serve import catalog, exposition, heat_map, inference_protocol, openapi, page, predictions
 from edgekit.serve.api_keys import ApiKeyCheck
 from edgekit.serve.hosts import HostCheck
@@ -149,7 +149,7 @@ class _Requests:
         except Exception as error:
             metrics.count_failure(kind_of(error))
             if kind_of(error) == INTERNAL:
-                request = f"{scope['method']} {truncated(scope['path'], _MAX_PATH)}"
+                request = f"{scope['method']} {printable(truncated(scope['path'], _MAX_PATH))}"
                 log(logging.ERROR, "request_failed", f"{request} failed: {type(error).__name__}", error=error)
             if not status:
                 await error_response(error)(scope, receive, send_and_note)

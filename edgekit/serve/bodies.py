@@ -52,7 +52,8 @@ def _check_headers(request: Request, services: Services) -> None:
 
 async def _received(request: Request, services: Services, share: Share) -> bytes:
     """Read the body; every piece is added to `share` and extends the time."""
-    settings, pieces, loop = services.settings, list[bytes](), asyncio.get_running_loop()
+    # One buffer: in a list, a body that arrives two bytes at a time would take 28 times its size.
+    settings, body, loop = services.settings, bytearray(), asyncio.get_running_loop()
     deadline, is_complete = loop.time() + settings.body_timeout_s, False
     try:
         async with asyncio.timeout_at(deadline) as timeout:
@@ -62,7 +63,7 @@ async def _received(request: Request, services: Services, share: Share) -> bytes
                     if message["type"] == "http.disconnect":
                         raise Disconnected
                     piece, is_complete = message.get("body", b""), not message.get("more_body", False)
-                    pieces.append(piece)
+                    body += piece
                     has_room = share.add(len(piece))
                     if share.held > settings.max_body_bytes:
                         raise _too_large(services)
@@ -78,7 +79,7 @@ async def _received(request: Request, services: Services, share: Share) -> bytes
         ) from None
     if not share.held:
         raise RequestError("the body is empty")
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return bytes(body)
 
 
 def memory_full(services: Services) -> Busy:

@@ -7,7 +7,6 @@ that nobody reads, responses that the client does not read, the number of connec
 from __future__ import annotations
 
 import asyncio
-import selectors
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,10 +21,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from edgekit.errors import truncated
+from edgekit.serve.listening import is_readable
 from edgekit.serve.responses import JSON, json_line
 
 _LINGER_S = 2.0
 _CLOSE_HEADER = (b"connection", b"close")
+_LENGTHS = {b"content-length", b"transfer-encoding"}
 _MAX_REASON = 200
 
 
@@ -155,7 +156,8 @@ class Connection(H11Protocol):
 
     def close_if_idle(self) -> None:
         """Close the connection unless a request is in work, or has arrived but was not read yet."""
-        if not (self.is_busy or self._is_lingering or self.transport.is_closing() or self._has_unread()):
+        number = self.transport.get_extra_info("socket").fileno()
+        if not (self.is_busy or self._is_lingering or self.transport.is_closing() or is_readable(number)):
             if self._has_partial():
                 self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
             else:
@@ -163,10 +165,15 @@ class Connection(H11Protocol):
                 self._watch_reader()
 
     async def _run_app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the app; while the server drains, let the client know that this response is the last."""
+        """Run the app; let the client know if this response is the last.
+
+        It is while the server drains, and if a request states the length of its body twice: a proxy in front may read
+        the end of such a body as the next request (RFC 9112, section 6.1).
+        """
+        is_ambiguous = {name for name, _ in scope["headers"]} >= _LENGTHS
 
         async def send_last(message: Message) -> None:
-            is_last = self.server_state.is_draining and not self._has_partial()
+            is_last = is_ambiguous or (self.server_state.is_draining and not self._has_partial())
             if is_last and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE_HEADER]}
             await send(message)
@@ -201,12 +208,6 @@ class Connection(H11Protocol):
         """Whether bytes were read that belong to a request which is not in work, or not all of a body was read."""
         their_state = self.conn.their_state
         return bool(self.conn.trailing_data[0]) or (not self.is_busy and their_state is h11.SEND_BODY)
-
-    def _has_unread(self) -> bool:
-        """Whether the system has bytes for this connection. Called again later, it has read them."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
-            return bool(selector.select(0))
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         """Send an error, in place of the app's response if one is due, and close the connection.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import json
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +22,7 @@ _UNNAMED = "-"  # as `edgekit predict -` names the image from stdin
 _KEYS = ("image", "images", "url")
 # Signs between the values of a JSON document. One for each image is enough; a text may contain some more.
 _MORE_SIGNS = 1000
+_QUICK_BYTES = 2**20  # a form of this size is parsed in at most 35 ms; other requests need not wait for a larger one
 
 
 class ImageFile(BytesIO):
@@ -61,7 +64,8 @@ async def images_of(body: bytes, content_type: str, services: Services, fetched:
     """
     kind, most = content_type.partition(";")[0].strip().lower(), services.settings.max_images
     if kind == "multipart/form-data":
-        files = form_files(body, content_type, most=most)
+        parse = partial(form_files, body, content_type, most=most)
+        files = parse() if len(body) <= _QUICK_BYTES else await asyncio.to_thread(parse)
         images = [NamedImage(file.name, ImageFile(file.name, file.content)) for file in files]
         return Images(images, is_list=len(images) > 1)
     if kind != "application/json":

@@ -93,11 +93,10 @@ def parse_request(
     if len(document["inputs"]) != 1:
         raise SpecError(f"`inputs` must be exactly one tensor (got {len(document['inputs'])})")
     binary = settings.pop("binary_data_output", False)
-    selected = document.get("outputs") or [{"name": name} for name in outputs]
     return InferRequest(
         identity,
         _input(document["inputs"][0], memoryview(body)[len(body) if json_bytes is None else json_bytes :]),
-        tuple(_output(output, f"outputs[{n}]", outputs, binary=binary) for n, output in enumerate(selected)),
+        _outputs(document.get("outputs") or [{"name": name} for name in outputs], outputs, binary=binary),
         settings,
     )
 
@@ -155,6 +154,17 @@ def _input(document: Any, rest: memoryview) -> Input:
     if len(rest) != (size or 0):
         raise SpecError(f"`{where}` has {size or 0} bytes of binary data, but {len(rest)} follow the JSON")
     return Input(document["name"], document["datatype"], tuple(shape), rest if data is None else data)
+
+
+def _outputs(documents: list[Any], known: tuple[str, ...], *, binary: bool) -> tuple[Output, ...]:
+    """Each of them once: a short request must not get the same tensor a million times."""
+    few = documents[: len(known) + 1]
+    selected = tuple(_output(output, f"outputs[{n}]", known, binary=binary) for n, output in enumerate(few))
+    names = [output.name for output in selected]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise SpecError(f"`outputs[{n}]` is {name!r} again; each output can be selected once")
+    return selected
 
 
 def _output(document: Any, where: str, known: tuple[str, ...], *, binary: bool) -> Output:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import selectors
 import socket
 import struct
 import sys
@@ -66,6 +67,13 @@ def url_of(sock: socket.socket) -> str:
     host, port = sock.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+def is_readable(number: int) -> bool:
+    """Whether something waits to be read from a socket, or to be accepted. number: its file descriptor."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(number, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def refuse_connections(sock: socket.socket) -> None:

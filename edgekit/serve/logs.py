@@ -86,7 +86,7 @@ class AccessLog:
 
 def _log_request(scope: Scope, status: int, sent_bytes: int, duration_ms: float) -> None:
     query = scope["query_string"].decode("latin-1")
-    target = truncated(scope["path"] + (f"?{query}" if query else ""), _MAX_TARGET)
+    target = printable(truncated(scope["path"] + (f"?{query}" if query else ""), _MAX_TARGET))
     client = (scope.get("client") or ("unknown",))[0]
     result = status or "no response"  # the client left
     log(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, product
 from typing import NamedTuple
 
+from edgekit.errors import SpecError
 from edgekit.serve.shared_values import SharedValues
 
 MAX_COLUMNS = 4096  # numbers of one process
@@ -61,7 +62,7 @@ class Metrics:
         worker: the row of this process there.
 
     Raises:
-        ValueError: the figures do not fit into `MAX_COLUMNS` columns.
+        SpecError: there are too many models for `MAX_COLUMNS` columns.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Metrics:
             ("process",),
         ]
         if len(series) > MAX_COLUMNS:
-            raise ValueError(f"{len(series)} figures for {len(self._models)} models; at most {MAX_COLUMNS} fit")
+            most = len(self._models) - (len(series) - MAX_COLUMNS + 1) // 2
+            raise SpecError(f"`models` must be at most {most} models (got {len(self._models)})")
         self._column = {key: column for column, key in enumerate(series)}
         self._is_own, self._process = values is None, os.getpid()
         self._values = SharedValues(1, MAX_COLUMNS) if values is None else values

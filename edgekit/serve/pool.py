@@ -169,8 +169,7 @@ class Pool:
                 with runs_until(job.deadline):
                     job.results[number] = job.function(job.items[number])
             except BaseException as error:
-                if time.monotonic() < job.deadline:  # else that is why, and the request is given up already
-                    job.finish(error)
+                job.finish(error if time.monotonic() < job.deadline else TimeoutError())  # the run was stopped
             spent = time.perf_counter() - begin
             with self._changed:
                 self._idle += 1

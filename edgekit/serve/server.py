@@ -21,21 +21,20 @@ from uvicorn.server import Server
 
 from edgekit.errors import EdgekitError, SpecError, check_types, listed, must_be
 from edgekit.serve.connections import Connection, ConnectionLimits, ConnectionState
-from edgekit.serve.listening import bind, cannot_listen, refuse_connections, url_of
+from edgekit.serve.listening import bind, cannot_listen, is_readable, refuse_connections, url_of
 from edgekit.serve.logs import log
 from edgekit.serve.metrics import MAX_COLUMNS
 from edgekit.serve.shared_values import SharedValues
-from edgekit.serve.supervisor import Supervisor, WorkerLink
+from edgekit.serve.supervisor import EXIT_INTERRUPTED, Supervisor, WorkerLink
 
 # Creates the app of a process, given where it counts and the number of its row.
 CreateApp: TypeAlias = Callable[[SharedValues, int], Starlette]
 
-EXIT_INTERRUPTED = 130
 _DEFAULT_LIMITS = ConnectionLimits()
 _MAX_WORKERS, _MAX_PORT = 256, 65535
 _BACKLOG = 1024  # connections that may wait to be accepted; the system's limit may be lower
 _ACCEPTED_AT_ONCE = 100
-_ACCEPT_S = 0.1  # in which what waits to be accepted is accepted
+_ACCEPT_S = 0.1  # in which handshakes that have begun are completed
 _SILENT_S = 1.0  # in which a request that is on its way may still arrive
 _TICK_S = 0.02
 
@@ -92,12 +91,12 @@ def serve(create: CreateApp, *, options: ServerOptions) -> None:
     with bind(options.host, options.port) as sock:
         if options.workers == 1:
             app = create(values, 0)
-            _run(app, sock, options, on_ready=lambda: _log_start(sock, _models_of(app), workers=1))
+            asyncio.run(_serve(app, sock, options, on_ready=lambda: _log_start(sock, _models_of(app), workers=1)))
             return
 
         def run_worker(number: int, link: WorkerLink) -> None:
             app = create(values, number)
-            _run(app, sock, options, on_ready=lambda: link.report_ready(_models_of(app)), link=link)
+            asyncio.run(_serve(app, sock, options, on_ready=lambda: link.report_ready(_models_of(app)), link=link))
 
         Supervisor(run_worker, workers=options.workers, grace_s=options.grace_s).run(
             on_ready=lambda models: _log_start(sock, models, workers=options.workers),
@@ -121,7 +120,7 @@ def _log_start(sock: socket, models: tuple[str, ...], *, workers: int) -> None:
     )
 
 
-def _run(
+async def _serve(
     app: Starlette,
     sock: socket,
     options: ServerOptions,
@@ -130,15 +129,6 @@ def _run(
     link: WorkerLink | None = None,
 ) -> None:
     """Run the app in this process until it is told to end. link: to the supervisor, if there is one."""
-    try:
-        asyncio.run(_serve(app, sock, options, on_ready=on_ready, link=link))
-    except OSError as error:  # of `listen`: another server has bound the address at the same moment
-        raise cannot_listen(options.host, options.port, error) from None
-
-
-async def _serve(
-    app: Starlette, sock: socket, options: ServerOptions, *, on_ready: Callable[[], None], link: WorkerLink | None
-) -> None:
     server = DrainingServer(
         app,
         options,
@@ -204,7 +194,8 @@ class DrainingServer(Server):
         super().__init__(config)
         self.server_state: ConnectionState = ConnectionState(limits, count_refusal)
         self.cut_off = 0
-        self._on_ready, self._grace_s, self._is_alone = on_ready, options.grace_s, is_alone
+        self._on_ready, self._is_alone = on_ready, is_alone
+        self._host, self._port, self._grace_s = options.host, options.port, options.grace_s
 
     def stop(self) -> None:
         """End soon."""
@@ -217,9 +208,12 @@ class DrainingServer(Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Listen."""
-        await super().startup(sockets)
-        for sock in sockets or ():
-            sock.listen(_BACKLOG)  # asyncio has set the number that it accepts at once
+        try:
+            await super().startup(sockets)
+            for sock in sockets or ():
+                sock.listen(_BACKLOG)  # asyncio has set the number that it accepts at once
+        except OSError as error:  # another server has bound the address at the same moment
+            raise cannot_listen(self._host, self._port, error) from None
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
@@ -230,6 +224,10 @@ class DrainingServer(Server):
             for sock in sockets or ():
                 refuse_connections(sock)
         await asyncio.sleep(_ACCEPT_S)
+        while (
+            any(is_readable(sock.fileno()) for sock in sockets or ()) and time.monotonic() < begin + self._grace_s / 2
+        ):
+            await asyncio.sleep(_TICK_S)
         for server in self.servers:
             server.close()
         silent_until = time.monotonic() + min(_SILENT_S, self._grace_s / 2)

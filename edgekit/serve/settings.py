@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from edgekit.errors import SpecError, check_types, must_be
 from edgekit.image.decode_limits import DEFAULT_LIMITS
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +78,10 @@ class ServeSettings:
             page=self.page,
             access_log=self.access_log,
         )
-        if self.hosts is not None and not _are_texts(self.hosts):
-            raise SpecError(must_be("hosts", "a tuple of texts that are not empty, or None", self.hosts))
+        check_types(tuple | None, hosts=self.hosts)
+        for host in self.hosts or ():
+            if not (isinstance(host, str) and _HOST_NAME.fullmatch(host)):  # no request would have it
+                raise SpecError(must_be("hosts", "host names without a port, such as edge.example", host))
         if not _are_texts(self.api_keys):  # without the value: keys belong in no message
             raise SpecError("`api_keys` must be a tuple of texts that are not empty")
 

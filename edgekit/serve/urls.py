@@ -35,20 +35,23 @@ class UrlFetcher:
         """Download an image.
 
         Raises:
-            Busy: too many downloads wait.
+            Busy: too many downloads wait, or this one has waited for as long as one may take.
             ImageError: it cannot be downloaded; the message is that of the command line.
         """
         if self._waiting >= _MAX_WAITING:
-            raise Busy("the server is busy: too many images are being fetched; try again later", retry_after_s=_RETRY_S)
+            raise _too_many()
         self._waiting += 1
         try:
-            await self._slots.acquire()
+            async with asyncio.timeout(self._timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise _too_many() from None
         finally:
             self._waiting -= 1
         loop = asyncio.get_running_loop()
         result: asyncio.Future[bytes] = loop.create_future()
 
-        def settle(content: bytes, error: ImageError | None) -> None:
+        def settle(content: bytes, error: BaseException | None) -> None:
             self._slots.release()  # only now: a client that leaves does not end the thread
             if not result.done():
                 result.set_result(content) if error is None else result.set_exception(error)
@@ -57,7 +60,7 @@ class UrlFetcher:
             content, error = b"", None
             try:
                 content = self._download(url)
-            except ImageError as problem:
+            except BaseException as problem:  # also a fault of ours: somebody waits for the result
                 error = problem
             with suppress(RuntimeError):  # the loop is closed: the server has ended
                 loop.call_soon_threadsafe(settle, content, error)
@@ -73,3 +76,7 @@ class UrlFetcher:
         if len(content) > self._max_bytes:
             raise ImageError(f"{truncated(url, _MAX_URL)}: more than the limit of {self._max_bytes} bytes")
         return content
+
+
+def _too_many() -> Busy:
+    return Busy("the server is busy: too many images are being fetched; try again later", retry_after_s=_RETRY_S)

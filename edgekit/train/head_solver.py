@@ -121,7 +121,7 @@ def _summary(trial: Trial, regression: TrainingSet, state: TrainingState) -> str
     images, features = regression.views[0].shape
     metric = "top-1" if state.task == "single-label" else "exact match"
     return (
-        f"cross-validation on {features:,} features of {images} images: penalty {trial.penalty:.2g}, "
+        f"cross-validation on {features:,} features of {images} images: penalty {trial.penalty:.3g}, "
         f"{_scale_text(trial)}, {_copies_text(trial, state.recipe)}; "
         f"loss {trial.log_loss:.4f}, {metric} {trial.accuracy:.2%} on held-out images"
     )

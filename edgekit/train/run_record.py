@@ -142,7 +142,7 @@ class RunRecord:
             self.callbacks.on_note(note)
         missed = None if confusion is None else never_predicted(confusion.cpu().numpy(), classes)
         if missed:
-            self.callbacks.on_note(f"warning: val images: {missed}")
+            self.callbacks.on_note(f"warning: on the val images, {missed}")
 
     def _load_best(self, epoch: int) -> None:
         """Replace the averaged weights by those of the best epoch, which the first process wrote."""

@@ -95,7 +95,7 @@ def test_audit_of_a_multi_label_table(tmp_path, tiny_artifact):
 def test_audit_of_very_few_images(tiny_artifact, count):
     found = audit(colored_images(count), model=tiny_artifact)
     assert len(found.survey.images) == count
-    assert "too few" in found.unjudged[0]
+    assert "fewer than 10 different images" in found.unjudged[0]
 
 
 def test_audit_of_equal_images(tiny_artifact):

@@ -31,6 +31,14 @@ def test_find_doubts_ranks_flipped_labels_first(survey_of):
     assert (len(doubts.label_issues), len(doubts.outliers), doubts.unjudged) == (160, 160, ())
 
 
+def test_features_that_do_not_tell_the_classes_apart_are_reported(survey_of):
+    survey = survey_of(colored_images(160))
+    noise = np.random.default_rng(1).normal(size=survey.features.shape).astype(np.float32)
+    (note,) = find_doubts(dataclasses.replace(survey, features=noise), (), seed=0).unjudged
+    assert note.startswith("the model hardly sees the classes: it finds the given label of ")
+    assert " of 160 images, and the largest class has 40; " in note
+
+
 def test_copies_of_a_wrongly_labeled_image_do_not_defend_its_label(survey_of):
     images = colored_images(60, flipped=(5,))
     order = [*range(60), *[5] * 6]
@@ -45,7 +53,7 @@ def test_a_class_with_one_image_is_named_and_not_judged(survey_of):
     images = colored_images(40)
     labels = tuple(4 if n == 7 else label for n, label in enumerate(images.labels))
     doubts = find_doubts(survey_of(dataclasses.replace(images, classes=(*LABELS, "rare"), labels=labels)), (), seed=0)
-    assert doubts.unjudged == ("not judged, because they have only one image: 'rare'",)
+    assert doubts.unjudged == ("classes with a single image (copies count once) are not judged: 'rare'",)
     assert 7 not in {issue.image for issue in doubts.label_issues}
     assert len(doubts.label_issues) == 39
 
@@ -63,7 +71,8 @@ def test_images_of_one_class_or_none_have_outliers_but_no_label_issues(survey_of
 
 
 def test_ten_images_are_needed(survey_of):
-    assert "too few" in find_doubts(survey_of(colored_images(9)), (), seed=0).unjudged[0]
+    few = find_doubts(survey_of(colored_images(9)), (), seed=0)
+    assert few.unjudged == ("labels and outliers are not judged: there are fewer than 10 different images (9)",)
     assert find_doubts(survey_of(colored_images(10)), (), seed=0).unjudged == ()
 
 
@@ -78,7 +87,9 @@ def test_missing_and_wrong_labels_of_sets_are_found(survey_of):
     assert all(issue.is_suspicious for issue in doubts.label_issues[:3])
 
 
-def test_sets_without_any_label_are_not_judged(survey_of):
-    tagged = dataclasses.replace(colored_images(20), labels=(), label_sets=((),) * 20)
+@pytest.mark.parametrize("labels", [(), (0,)])
+def test_sets_that_are_all_the_same_are_not_judged(survey_of, labels):
+    tagged = dataclasses.replace(colored_images(20), labels=(), label_sets=(labels,) * 20)
     doubts = find_doubts(survey_of(tagged), (), seed=0)
-    assert doubts.unjudged == ("labels are not judged: no image has one",)
+    assert doubts.label_issues == ()
+    assert doubts.unjudged == ("labels are not judged: there is none that some images have and others do not",)

@@ -31,8 +31,8 @@ def test_nothing_is_found_in_good_data():
         (((0, 0), (1, 1), (np.zeros((9, 9, 3), np.uint8), 1)), "1 image of a single color"),
         (((0, 0), (0, 1)), "1 group of duplicates with different labels: at most one can be right"),
         (((0, 0), (1, 1), (0, 0), (0, 0)), "1 group of duplicates with the same label, 3 images in all"),
-        (((0, 0), (1, 0)), "no all images of 'bee'"),
-        ([(n, n > 0) for n in range(11)], "imbalanced classes: 'bee' has 10 all images, 'ant' 1"),
+        (((0, 0), (1, 0)), "no images of 'bee'"),
+        ([(n, n > 0) for n in range(11)], "imbalanced classes: 'bee' has 10 images, 'ant' 1"),
     ],
 )
 def test_each_problem_is_a_sentence(pairs, sentence):
@@ -53,6 +53,14 @@ def test_copies_across_splits_are_counted_in_the_later_split():
     )
     assert images_also_in(found, "train", "val", exact=False) == 2
     assert images_also_in(found, "train", "val", exact=True) == 1
+
+
+def test_copies_across_any_two_splits_are_a_finding():
+    splits = {"train": images((0, 0), (1, 1)), "val": images((2, 0), (3, 1)), "test": images((3, 1), (4, 0), (0, 0))}
+    assert findings(audit(splits)) == (
+        "1 of 3 test images are also in train: the measured accuracy is too high",
+        "1 of 3 test images are also in val: the measured accuracy is too high",
+    )
 
 
 def test_one_class_is_a_finding():

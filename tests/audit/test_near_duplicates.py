@@ -54,6 +54,11 @@ def test_find_near_duplicates_finds_changed_copies_and_nothing_else(change, mirr
     assert all(0.88 <= link.similarity <= 1.00001 for link in links)
 
 
+def test_find_near_duplicates_expects_the_brightness_of_the_image_in_its_crop():
+    darker = [ImageEnhance.Brightness(cut(image, 0.1)).enhance(0.8) for image in DRAWINGS[:10]]
+    assert find_near_duplicates(thumbnails([*DRAWINGS, *darker])) == []
+
+
 def test_find_near_duplicates_marks_crops():
     links = find_near_duplicates(thumbnails([*DRAWINGS, *(cut(image, 0.1) for image in DRAWINGS[:10])]))
     assert len(links) >= 7

@@ -45,6 +45,17 @@ def test_write_card_states_the_verdict_of_the_quality_gate(tmp_path):
     assert f"\n\n`lenet5-mnist-int8` is unproven: {doubt}. Measured: {change}.\n" in write_card(folder).read_text()
 
 
+def test_write_card_states_that_the_images_chose_the_epoch(tmp_path):
+    folder = tmp_path / "lenet5-mnist"
+    shutil.copytree(MODELS / "lenet5-mnist", folder)
+    for path in folder.glob("*.onnx"):
+        info = dataclasses.replace(read_info(path), epoch_choice={"epoch": 7, "epochs": 12, "monitor": "top1"})
+        write_info(path.read_bytes(), info, path)
+    assert "they chose the epoch (7 of 12, best by top1), so the accuracy is optimistic." in " ".join(
+        write_card(folder).read_text().split()
+    )
+
+
 def test_write_card_raises_for_a_folder_without_about_toml_or_models(tmp_path):
     with pytest.raises(DataError, match=r"about\.toml"):
         write_card(tmp_path)

@@ -111,6 +111,13 @@ def test_crops_names_the_images_that_would_settle_it(edgekit, tiny_artifact, for
     assert f"about {document['images_needed']} images would settle it" in text
 
 
+def test_crops_refuses_data_that_only_has_training_images(mistake, tiny_artifact, photos, tmp_path):
+    (tmp_path / "data").mkdir()
+    photos.rename(tmp_path / "data" / "train")
+    code, line = mistake("crops", tiny_artifact, tmp_path / "data", *FAST)
+    assert (code, "no val images, only images in train/" in line) == (1, True)
+
+
 def test_crops_json_is_one_document(edgekit, tiny_artifact, photos):
     options = ("--plans", "", "--budgets", "1.5", "--halves", 2, "--json")
     code, out, err = edgekit("crops", tiny_artifact, photos, *options)

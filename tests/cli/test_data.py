@@ -70,7 +70,8 @@ def test_data_no_model_checks_files_and_duplicates(edgekit, photos):
     assert "note: labels and outliers are not judged, because no model was given" in out
 
 
-def test_data_without_features_names_what_to_install(edgekit, photos, monkeypatch):
+def test_data_without_features_names_what_to_install(edgekit, photos, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEKIT_HOME", str(tmp_path / "empty"))  # other tests may have built the model
     monkeypatch.setattr(model_files, "_PHOTO_PACKAGE", "not_installed_anywhere")
     code, out, err = edgekit("data", photos)
     assert code == 0

@@ -25,7 +25,6 @@ def folder(tmp_path, monkeypatch, tiny_artifact):
     [
         ("predict data --model model.onnx --save saved", "saved/1.jpg"),
         ("evaluate model.onnx data --report report.html", "report.html"),
-        ("crops model.onnx data --halves 1 -o crops.onnx", "crops.onnx"),
         ("crops model.onnx data --halves 1 --plot crops.svg", "crops.svg"),
         ("pull lenet5-mnist -o pulled.onnx", "pulled.onnx"),
         ("train data --model lenet5 --val-fraction 0.5 --allow-leaks --preview preview.png", "preview.png"),

@@ -192,7 +192,7 @@ def test_train_names_classes_that_are_never_predicted(train, bars, tmp_path):
     code, _, err = train(bars, *SMALL, "--epochs", "1", "--run", tmp_path / "run")
     assert code == 0, err
     lines = err.splitlines()
-    assert "warning: val images: never predicted: 'line' (10 images)" in lines
+    assert "warning: on the val images, never predicted: 'line' (10 images)" in lines
     assert (
         "warning: 'bar' has 30 train images, 'line' only 2; --balance loss or sampler gives small classes more weight"
     ) in lines

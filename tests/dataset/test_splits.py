@@ -49,6 +49,21 @@ def test_read_splits_with_a_table_elsewhere(tmp_path):
     assert {split: images.names for split, images in splits.items()} == {"train": ("1.png",), "val": ("2.png",)}
 
 
+def test_read_splits_warns_of_a_test_split_beside_val(tmp_path):
+    splits = ("train", "val", "test")
+    write(tmp_path / "folder", *(f"{split}/{label}/1.png" for split in splits for label in "ab"))
+    rows = "".join(f"{split}/a/1.png,a,{split}\n" for split in splits)
+    (tmp_path / "folder.csv").write_text(f"file,label,split\n{rows}")
+    for data in (tmp_path / "folder", tmp_path / "folder.csv"):
+        with pytest.warns(DataWarning, match=f"{data.name}: 'test' is left out, because there is a val split"):
+            assert list(read_splits(data)) == ["train", "val"]
+
+
+def test_read_splits_reads_test_as_val_without_a_warning(tmp_path):
+    write(tmp_path, "train/a/1.png", "train/b/2.png", "test/b/3.png")
+    assert read_splits(tmp_path)["val"].names == ("test/b/3.png",)
+
+
 def test_read_splits_warns_of_almost_equal_classes(tmp_path):
     write(tmp_path, "tabby cat/1.png", "Tabby_Cat/2.png")
     with pytest.warns(DataWarning, match="differ only in case"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import DataError
+from edgekit.evaluate import compare_crops
 from edgekit.evaluate.compare_crops import CropComparison, compare_plans
 from edgekit.evaluate.crop_predictions import CropPredictions
 from edgekit.evaluate.intervals import mean_interval
@@ -94,6 +95,21 @@ def test_compare_plans_never_judges_images_that_it_fitted_to():
     assert [score.right for score in comparison.scores] == pytest.approx([1 / CLASSES] * 5, abs=0.06)
 
 
+def test_compare_plans_chooses_on_the_half_that_does_not_judge(monkeypatch):
+    calls, judge = [], compare_crops._Judge.__call__
+
+    def recorded(self, images, *, fitted_to):
+        calls.append((set(images.tolist()), set(fitted_to.tolist())))
+        return judge(self, images, fitted_to=fitted_to)
+
+    monkeypatch.setattr(compare_crops._Judge, "__call__", recorded)
+    compared(random_views(0, images=40), halves=1)
+    assert all(images.isdisjoint(fitted_to) for images, fitted_to in calls)
+    for (judging, choosing), *nested in (calls[:3], calls[3:]):
+        assert judging | choosing == set(range(40))
+        assert [images | fitted_to for images, fitted_to in nested] == [choosing, choosing]
+
+
 def test_compare_plans_pairs_the_images_and_knows_what_a_plan_costs():
     predictions, _ = random_views(3, images=60)
     made = predictions, predictions.by_plan["all"]
@@ -155,6 +171,15 @@ def test_compare_plans_rejects_too_few_images():
     with pytest.raises(DataError, match="7 images are too few"):
         compared(random_views(0, images=7))
     assert compared(random_views(0, images=8)).recommended is None
+
+
+def test_no_plan_is_recommended_without_both_proofs():
+    comparison = compared(of_wins(200, wide=20))
+    gain = comparison.gain
+    assert comparison.recommended is comparison.choice
+    assert replace(comparison, gain=replace(gain, low=0.0)).recommended is None
+    choice = replace(comparison.choice, gain=replace(comparison.choice.gain, low=0.0))
+    assert replace(comparison, choice=choice).recommended is None
 
 
 def test_no_plan_is_recommended_without_labels():

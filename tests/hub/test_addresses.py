@@ -147,3 +147,29 @@ def test_reach_refuses_a_name_of_which_any_address_is_private(public_loopback, m
 def test_reach_for_public_addresses_refuses_ports_of_other_services(port):
     with pytest.raises(AddressRefused, match=f"port {port} is refused"):
         Reach(public_only=True).connect(("images.example", port))
+
+
+@pytest.mark.parametrize("port", [0, 65536 + 22, 2 * 65536 + 80])
+def test_reach_refuses_a_port_that_does_not_exist(port):
+    """`getaddrinfo` would take 65558 as 22."""
+    for public_only in (False, True):
+        with pytest.raises(AddressRefused, match=f"port {port} "):
+            Reach(public_only=public_only).connect(("127.0.0.1", port))
+
+
+def test_reach_tries_no_further_address_after_its_time(monkeypatch):
+    now, tried = [0.0], []
+
+    class Silent(socket.socket):
+        def connect(self, address):
+            tried.append(address)
+            now[0] += 10
+            raise TimeoutError
+
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"8.8.8.{last}", 80)) for last in range(200)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **named: found)
+    monkeypatch.setattr(socket, "socket", Silent)
+    monkeypatch.setattr(addresses.time, "monotonic", lambda: now[0])
+    with pytest.raises(TimeoutError):
+        Reach(until=25).connect(("example.org", 80), 10)
+    assert len(tried) == 3

@@ -27,7 +27,11 @@ SLOW_S = 0.3
 
 
 def simple_app() -> Starlette:
-    """An app without models: /fast, /slow, /echo (the size of the body), /large, /early (which reads no body)."""
+    """An app without models.
+
+    /fast, /slow, /held (until the event `app.state.go_on` is set), /echo (the size of the body), /large, and /early
+    (which reads no body).
+    """
 
     async def fast(request: Request) -> Response:
         return PlainTextResponse("fast")
@@ -35,6 +39,10 @@ def simple_app() -> Starlette:
     async def slow(request: Request) -> Response:
         await asyncio.sleep(SLOW_S)
         return PlainTextResponse("slow")
+
+    async def held(request: Request) -> Response:
+        await request.app.state.go_on.wait()
+        return PlainTextResponse("held")
 
     async def echo(request: Request) -> Response:
         try:
@@ -48,8 +56,10 @@ def simple_app() -> Starlette:
     async def early(request: Request) -> Response:
         return PlainTextResponse("too large", status_code=413)
 
-    handlers = {"/fast": fast, "/slow": slow, "/echo": echo, "/large": large, "/early": early}
-    return Starlette(routes=[Route(path, handler, methods=["GET", "POST"]) for path, handler in handlers.items()])
+    handlers = {"/fast": fast, "/slow": slow, "/held": held, "/echo": echo, "/large": large, "/early": early}
+    app = Starlette(routes=[Route(path, handler, methods=["GET", "POST"]) for path, handler in handlers.items()])
+    app.state.go_on = asyncio.Event()
+    return app
 
 
 class RunningServer:

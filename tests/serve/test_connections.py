@@ -7,7 +7,7 @@ import struct
 import time
 
 import pytest
-from made_connections import SLOW_S, is_closed, read_response, request_bytes, running, wait_until
+from made_connections import is_closed, read_response, request_bytes, running, simple_app, wait_until
 
 from edgekit.serve import connections
 
@@ -55,11 +55,13 @@ def test_connection_serves_pipelined_requests_in_order():
 
 @pytest.mark.parametrize("head", [b"GET /fast HT", b"GET /fast HTTP/1.1\r\nHost: local"])
 def test_connection_refuses_a_head_that_does_not_arrive(head):
-    with running(head_timeout_s=0.3) as server, server.connect() as sock:
+    with running(head_timeout_s=0.6) as server:
         begin = time.monotonic()
-        sock.sendall(head)
-        assert error_of(read_response(sock)) == (408, '{"error": "the head of the request took longer than 0.3 s"}\n')
-        assert 0.25 < time.monotonic() - begin < 10
+        with server.connect() as sock:
+            sock.sendall(head)
+            response = read_response(sock)
+        assert error_of(response) == (408, '{"error": "the head of the request took longer than 0.6 s"}\n')
+        assert 0.5 < time.monotonic() - begin < 10
         assert server.refusals == ["head_too_slow"]
 
 
@@ -79,10 +81,10 @@ def test_connection_refuses_a_head_that_arrives_byte_by_byte(monkeypatch):
 
 
 def test_connection_is_closed_if_it_stays_silent():
-    with running(head_timeout_s=0.3, keep_alive_s=0.2) as server, server.connect() as silent, server.connect() as idle:
+    with running(head_timeout_s=0.8, keep_alive_s=0.2) as server, server.connect() as silent, server.connect() as idle:
+        begin = time.monotonic()
         idle.sendall(FAST)
         assert read_response(idle)[0] == 200
-        begin = time.monotonic()
         assert is_closed(idle)
         assert 0.1 < time.monotonic() - begin < 10
         assert is_closed(silent)
@@ -90,8 +92,10 @@ def test_connection_is_closed_if_it_stays_silent():
 
 
 def test_connection_does_not_time_out_while_a_request_is_in_work():
-    with running(head_timeout_s=SLOW_S / 3, keep_alive_s=SLOW_S / 3) as server:
-        assert ask(server, request_bytes("/slow"))[2] == b"slow"
+    app = simple_app()
+    with running(app, head_timeout_s=0.6, keep_alive_s=0.6) as server:
+        server.loop.call_soon_threadsafe(server.loop.call_later, 1.5, app.state.go_on.set)
+        assert ask(server, request_bytes("/held"))[2] == b"held"
 
 
 def test_connection_delivers_a_response_to_a_body_that_it_does_not_read():
@@ -143,6 +147,16 @@ def test_connection_refuses_what_is_not_http(request_, status):
         assert error_of(response)[0] == status
         assert response[2].startswith(b'{"error": "not a valid HTTP request: ')
         assert server.refusals == ["malformed"]
+
+
+def test_connection_ends_after_a_body_with_two_lengths():
+    """What follows may be part of the body for a proxy in front of the server: it is not a request."""
+    lengths = "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with running() as server, server.connect() as sock:
+        sock.sendall(b"POST /fast HTTP/1.1\r\nHost: localhost\r\n" + lengths.encode() + FAST)
+        status, headers, body = read_response(sock)
+        assert (status, headers["connection"], body) == (200, "close", b"fast")
+        assert is_closed(sock)
 
 
 def test_connection_delivers_a_refusal_although_more_arrives():
@@ -201,14 +215,16 @@ def test_connections_beyond_the_limit_replace_the_one_that_was_silent_for_longes
 
 
 def test_connections_beyond_the_limit_are_refused_while_all_others_work():
-    with running(max_connections=2) as server, server.connect() as first, server.connect() as second:
+    app = simple_app()
+    with running(app, max_connections=2) as server, server.connect() as first, server.connect() as second:
         for sock in (first, second):
-            sock.sendall(request_bytes("/slow"))
+            sock.sendall(request_bytes("/held"))
         state = server.server.server_state
         wait_until(lambda: len(state.tasks) == 2)
         with server.connect() as third:
             assert error_of(read_response(third))[0] == 503
-        assert [read_response(sock)[2] for sock in (first, second)] == [b"slow"] * 2
+        server.loop.call_soon_threadsafe(app.state.go_on.set)
+        assert [read_response(sock)[2] for sock in (first, second)] == [b"held"] * 2
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ def test_parse_request_returns_outputs_as_binary_data_where_the_request_asks_for
         ({"inputs": [tensor()], "parameters": {"binary_data_output": 1}}, "must be true or false (got 1)"),
         ({"inputs": [tensor()], "outputs": [{"name": "x"}]}, "unknown `outputs[0]` 'x'; known: logits, probabilities"),
         ({"inputs": [tensor()], "outputs": [{}]}, "`outputs[0].name` is missing"),
+        ({"inputs": [tensor()], "outputs": [{"name": "logits"}] * 2}, "`outputs[1]` is 'logits' again; each output"),
+        ({"inputs": [tensor()], "outputs": [{"name": "logits"}] * 300}, "`outputs[1]` is 'logits' again"),
         (
             {"inputs": [tensor()], "outputs": [{"name": "logits", "parameters": {"classification": -1}}]},
             "`outputs[0].parameters.classification` must be an integer from 0 (got -1)",

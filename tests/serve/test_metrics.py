@@ -1,7 +1,9 @@
 import os
+import re
 
 import pytest
 
+from edgekit.errors import SpecError
 from edgekit.serve import metrics as module
 from edgekit.serve.metrics import MAX_COLUMNS, Metrics
 from edgekit.serve.request_errors import RequestError
@@ -81,8 +83,12 @@ def test_processes_are_summed_and_a_restarted_one_continues():
 
 
 def test_too_many_models_are_refused():
-    with pytest.raises(ValueError, match="at most 4096 fit"):
+    with pytest.raises(SpecError, match=r"at most \d+ models \(got 3000\)") as refused:
         Metrics(routes=[], models=map(str, range(3000)))
+    most = int(re.search(r"at most (\d+)", str(refused.value))[1])
+    Metrics(routes=[], models=map(str, range(most)))
+    with pytest.raises(SpecError):
+        Metrics(routes=[], models=map(str, range(most + 1)))
 
 
 def test_every_error_has_a_kind_that_is_counted():

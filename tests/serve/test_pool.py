@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+from made_connections import wait_until
 
 from edgekit.errors import ArtifactError
 from edgekit.serve.pool import Disconnected, Pool
@@ -145,6 +146,19 @@ def test_deadline_is_given_to_runs_of_the_network():
     pool.close()
 
 
+def test_run_that_is_stopped_at_its_deadline_is_late_even_if_the_event_loop_notices_later(monkeypatch):
+    def stopped(item):
+        time.sleep(0.15)
+        raise ValueError("the run was stopped")
+
+    timeout = asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", lambda seconds: timeout(seconds + 20))
+    pool = Pool(threads=1, queue=8, deadline_s=0.1)
+    with pytest.raises(DeadlineExceeded):
+        asyncio.run(pool.map(stopped, [1]))
+    pool.close()
+
+
 def test_client_that_leaves_drops_what_was_not_started(pool):
     started = []
 
@@ -154,9 +168,9 @@ def test_client_that_leaves_drops_what_was_not_started(pool):
 
     with pytest.raises(Disconnected):
         asyncio.run(pool.map(work, range(100), disconnected=lambda: asyncio.sleep(0.1)))
-    time.sleep(0.2)
+    assert pool.waiting == 0
+    wait_until(lambda: pool.running == 0)
     assert len(started) < 50
-    assert pool.waiting == pool.running == 0
 
 
 def test_threads_survive_the_end_of_the_event_loop(pool):

@@ -1,5 +1,6 @@
 """A server's end: nothing that was sent is lost. Its start, its signals, and what it refuses."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -8,20 +9,21 @@ import time
 
 import pytest
 from made_connections import (
-    SLOW_S,
     Load,
     is_closed,
     read_response,
     request_bytes,
     running,
     server_process,
+    simple_app,
     wait_until,
 )
 from made_images import encoded, quadrants
 
 from edgekit.errors import EdgekitError, SpecError
 from edgekit.serve import server as server_module
-from edgekit.serve.server import ServerOptions, serve
+from edgekit.serve.listening import bind
+from edgekit.serve.server import DrainingServer, ServerOptions, serve
 
 FAST, SLOW = request_bytes("/fast"), request_bytes("/slow")
 PREDICT = request_bytes("/predict", encoded(quadrants(), "PNG"))
@@ -43,6 +45,17 @@ def test_server_options_refuse_values_out_of_range(wrong, message):
     assert str(caught.value).startswith(message)
 
 
+def test_draining_server_refuses_an_address_that_another_server_has_taken_meanwhile():
+    with bind("127.0.0.1", 0) as taken, bind("127.0.0.1", taken.getsockname()[1]) as sock:
+        taken.listen()
+        options = ServerOptions(port=taken.getsockname()[1])
+        server = DrainingServer(
+            simple_app(), options, count_refusal=[].append, on_ready=lambda: pytest.fail("it listens"), is_alone=True
+        )
+        with pytest.raises(EdgekitError, match=r"cannot listen on '127\.0\.0\.1', port \d+: Address already in use"):
+            asyncio.run(server.serve([sock]))
+
+
 def test_draining_server_finishes_requests_in_work_and_announces_the_end():
     with running() as server, server.connect() as sock:
         sock.sendall(SLOW)
@@ -55,8 +68,9 @@ def test_draining_server_finishes_requests_in_work_and_announces_the_end():
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
-def test_draining_server_serves_requests_that_were_sent_before_they_could_be_read(is_alone):
-    """Connections that wait in the system's queue, and one that is kept alive."""
+def test_draining_server_serves_requests_that_were_sent_before_they_could_be_read(is_alone, monkeypatch):
+    """Connections that wait in the system's queue, however long accepting them takes, and one that is kept alive."""
+    monkeypatch.setattr(server_module, "_ACCEPT_S", 0)
     with running(is_alone=is_alone) as server:
         kept = server.connect()
         kept.sendall(FAST)
@@ -102,8 +116,8 @@ def test_draining_server_closes_idle_connections_and_refuses_unfinished_heads():
 
 
 def test_draining_server_cuts_off_what_takes_longer_than_its_grace_time():
-    with running(grace_s=SLOW_S / 3) as server, server.connect() as sock:
-        sock.sendall(SLOW)
+    with running(grace_s=0.1) as server, server.connect() as sock:
+        sock.sendall(request_bytes("/held"))
         wait_until(lambda: server.server.server_state.tasks)
         server.stop()
         assert server.server.cut_off == 1
@@ -160,7 +174,7 @@ def test_serve_ends_at_once_on_a_second_ctrl_c(tiny_artifact):
         assert server.process.poll() is None
         begin = time.monotonic()
         assert server.end(signal.SIGINT) == 130
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 30
 
 
 def test_serve_cuts_off_requests_after_the_grace_time(tiny_artifact):

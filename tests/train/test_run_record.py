@@ -87,6 +87,14 @@ def test_train_stops_after_patience_epochs_without_a_better_monitored_figure(
     assert (len(results), finished.state["epoch"]) == (4, 2)
 
 
+def test_train_with_patience_evaluates_every_epoch(tmp_path, lenet_recipe, training, validation, scored):
+    scored((0.5, 0.8, 0.5), (0.6, 0.7, 0.5), (0.7, 0.6, 0.5), (0.4, 0.9, 0.9))
+    recipe = lenet_recipe(optimize={"epochs": 4, "patience": 1})
+    epochs = []
+    run(tmp_path, recipe, training, validation, evaluate_every=4, on_epoch=epochs.append)
+    assert [result.val_accuracy for result in epochs] == [0.8, 0.7]
+
+
 @pytest.mark.parametrize("balance", ["loss", "sampler"])
 def test_train_with_balance_resumed_within_an_epoch_ends_in_the_same_bytes(
     tmp_path, lenet_recipe, training, validation, balance
@@ -168,6 +176,6 @@ def test_train_with_balance_recalls_a_class_that_is_never_predicted_without(tmp_
         notes = []
         finished = run(tmp_path / balance, recipe, training, validation, on_note=notes.append)
         recalls[balance] = finished.state["macro_recall"]
-        assert ("warning: val images: never predicted: 'scratch' (5 images)" in notes) == (balance == "none")
+        assert ("warning: on the val images, never predicted: 'scratch' (5 images)" in notes) == (balance == "none")
     assert recalls["none"] == 0.5
     assert min(recalls["loss"], recalls["sampler"]) > 0.9
