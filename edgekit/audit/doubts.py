@@ -9,6 +9,7 @@ import numpy as np
 
 from edgekit.audit.cross_validation import (
     Features,
+    Floats,
     Indexes,
     assign_folds,
     judge_classes,
@@ -92,7 +93,7 @@ def _doubts_of_classes(
     )
 
 
-def _weak_features(probabilities: Features, labels: Indexes) -> list[str]:
+def _weak_features(probabilities: Floats, labels: Indexes) -> list[str]:
     """A note if the features tell the classes apart no better than the name of the largest class does."""
     right, largest = int((probabilities.argmax(axis=1) == labels).sum()), int(np.bincount(labels).max())
     if wilson_interval(right, len(labels)).low * len(labels) > largest:

@@ -13,6 +13,7 @@ from made_javascript import (
     run_node,
     served,
     transparent_image,
+    write_drawings,
     write_web_bundle,
 )
 from made_models import write_tiny
@@ -45,13 +46,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawings(tmp_path_factory):
-    """Two PNG files, of which the tiny model has different predictions."""
-    folder = tmp_path_factory.mktemp("drawings")
-    paths = []
-    for name, scene in zip(("first.png", "second.png"), draw_scenes(2), strict=True):
-        scene.save(folder / name)
-        paths.append(str(folder / name))
-    return paths
+    return write_drawings(tmp_path_factory.mktemp("drawings"))
 
 
 def test_page_predicts_what_is_chosen_dropped_pasted_or_seen_by_the_camera(site, drawings):

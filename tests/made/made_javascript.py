@@ -13,6 +13,7 @@ from PIL import Image
 
 from edgekit.bundle.write import write_bundle
 from edgekit.image.load import load_image
+from edgekit.image.synthetic import draw_scenes
 
 SCRIPTS = Path(__file__).parents[1] / "javascript"
 PACKAGES = SCRIPTS / "node_modules"
@@ -67,6 +68,14 @@ def write_node_bundle(model: Path | str, folder: Path, *, linked: bool = True, *
     if linked:
         (folder.parent / "node_modules").symlink_to(PACKAGES)  # Node looks in every folder above a program
     return folder
+
+
+def write_drawings(folder: Path) -> list[str]:
+    """Write two PNG files, of which the tiny model has different predictions."""
+    paths = [str(folder / name) for name in ("first.png", "second.png")]
+    for path, scene in zip(paths, draw_scenes(2), strict=True):
+        scene.save(path)
+    return paths
 
 
 def photographs(shared: Path, count: int) -> list[Path]:

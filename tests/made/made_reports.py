@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,21 @@ from edgekit.preprocess.scores import softmax
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = (SCRIPT, '"><img src=x onerror=alert(2)>', "</style><script>alert(3)</script>", "\u202eevil\x1b[31m&amp;")
+
+
+class Reader(HTMLParser):
+    """Every element with its attributes, and all text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
 
 
 def evaluated_model(path: Path, crops: str = "center", name: str = "tiny") -> EvaluatedModel:

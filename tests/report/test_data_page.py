@@ -1,14 +1,13 @@
 """The report page of a data set: complete, escaped, and shown by a real browser."""
 
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from made_audits import colored_images, drawing
 from made_models import write_tiny
 from made_names import HOSTILE_NAMES
-from made_reports import HOSTILE, SCRIPT, opened
+from made_reports import HOSTILE, SCRIPT, Reader, opened
 from PIL import ImageOps
 
 from edgekit.audit import audit
@@ -16,21 +15,6 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import printable
 from edgekit.report import write_data_report
 from edgekit.report.data_page import data_page
-
-
-class Reader(HTMLParser):
-    """Every element with its attributes, and all text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.text = [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 import platform
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from made_models import LABELS, model_with_maps, tiny_model, write_tiny
 from made_names import HOSTILE_NAMES
-from made_reports import SCRIPT, hostile_evaluation, opened
+from made_reports import SCRIPT, Reader, hostile_evaluation, opened
 from made_tags import evaluated_tags, tagged_images, write_tags
 from onnx import numpy_helper
 
@@ -23,21 +22,6 @@ from edgekit.report import write_report
 from edgekit.report.class_table import class_table
 from edgekit.report.confusion import confusion_section
 from edgekit.report.page import page
-
-
-class Reader(HTMLParser):
-    """Every element with its attributes, and all text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.elements, self.text = [], ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
 
 
 @pytest.fixture(scope="module")

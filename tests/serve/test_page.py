@@ -3,12 +3,11 @@
 import re
 
 import pytest
-from made_javascript import run_browser_at
+from made_javascript import run_browser_at, write_drawings
 from made_models import model_with_maps, write_tiny
 from made_serve import call, serving
 
 from edgekit import Classifier
-from edgekit.image.synthetic import draw_scenes
 from edgekit.serve import ServeSettings, create_app
 from edgekit.serve.page import routes
 
@@ -25,13 +24,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawings(tmp_path_factory):
-    """Two PNG files, of which the tiny model has different predictions."""
-    folder = tmp_path_factory.mktemp("drawings")
-    paths = []
-    for name, scene in zip(("first.png", "second.png"), draw_scenes(2), strict=True):
-        scene.save(folder / name)
-        paths.append(str(folder / name))
-    return paths
+    return write_drawings(tmp_path_factory.mktemp("drawings"))
 
 
 @pytest.mark.slow
