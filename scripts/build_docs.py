@@ -127,10 +127,16 @@ def _command_section(command: CommandInfo) -> str:
         if info.rich_help_panel != panel:
             panel = info.rich_help_panel
             parts.append(f"### {panel} {{ #{command.name}-{panel.lower().replace(' ', '-')} }}")
-        flags = ", ".join(info.param_decls or (f"--{parameter.name.replace('_', '-')}",))
-        parts.append(_definition(f"{flags} {info.metavar}".strip(), info))
+        parts.append(_definition(f"{', '.join(_flags(parameter, info))} {info.metavar}".strip(), info))
     examples = inspect.cleandoc((command.epilog or "").removeprefix("Examples:\n"))
     return "\n\n".join((*parts, f"```sh\n{examples}\n```"))
+
+
+def _flags(parameter: inspect.Parameter, info: OptionInfo) -> tuple[str, ...]:
+    """The flags of an option; one that may be on, off or unset has a flag for each."""
+    name = parameter.name.replace("_", "-")
+    kinds = get_args(get_args(parameter.annotation)[0])
+    return tuple(info.param_decls or ((f"--{name}", f"--no-{name}") if bool in kinds else (f"--{name}",)))
 
 
 def _definition(term: str, declaration: OptionInfo | ArgumentInfo) -> str:

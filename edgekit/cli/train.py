@@ -162,7 +162,7 @@ def _train(
     from edgekit.train.distributed import is_first_process
     from edgekit.train.loop import train
 
-    with training_progress() as (on_step, on_stage), interrupts_acknowledged(lambda: _resume_advice(folder)):
+    with interrupts_acknowledged(lambda: _resume_advice(folder)), training_progress() as (on_step, on_stage):
         checkpoint = train(
             recipe,
             training,

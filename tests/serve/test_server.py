@@ -153,16 +153,14 @@ def test_serve_loses_nothing_on_sigterm_under_load(tiny_artifact, workers):
         loads = (kept, renewed)
         wait_until(lambda: all(len(load.statuses) > 50 for load in loads))
         begin = time.monotonic()
-        assert server.end() == 0
-        assert time.monotonic() - begin < 10
-        for load in loads:
-            load.stop()
+        code = server.end()
+        took_s = time.monotonic() - begin
+    events = [line["event"] for line in server.lines]
+    assert (code, kept.lost, renewed.lost, events, server.other_lines) == (0, [], [], ["started"], [])
+    assert took_s < 20
     for load in loads:
-        assert load.lost == []
         assert set(load.statuses) == {200}
         assert len(load.bodies) == 1
-    assert server.other_lines == []
-    assert [line["event"] for line in server.lines] == ["started"]
 
 
 def test_serve_ends_at_once_on_a_second_ctrl_c(tiny_artifact):
