@@ -47,7 +47,7 @@ class ServerOptions:
         host: name or IP address.
         port: 0 for a free one.
         workers: number of processes, each of which loads the models.
-        grace_s: seconds in which requests are finished when the server is told to end.
+        grace_s: seconds in which requests are finished when the server is asked to end.
         limits: of connections.
 
     Raises:
@@ -128,7 +128,7 @@ async def _serve(
     on_ready: Callable[[], None],
     link: WorkerLink | None = None,
 ) -> None:
-    """Run the app in this process until it is told to end. link: to the supervisor, if there is one."""
+    """Run the app in this process until it is asked to end. link: to the supervisor, if there is one."""
     server = DrainingServer(
         app,
         options,

@@ -101,7 +101,7 @@ class Supervisor:
 
         Args:
             on_ready: called once, when every process serves its models, with their names.
-            on_end: called before the processes are told to end.
+            on_end: called before the processes are asked to end.
 
         Raises:
             EdgekitError: a process could not start, or the processes ended again and again.

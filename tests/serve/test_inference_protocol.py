@@ -169,7 +169,7 @@ def test_infer_uses_sigmoids_for_multi_label_models(tmp_path):
 @pytest.mark.parametrize(
     ("document", "status", "reason"),
     [
-        ({"inputs": [pixels(name="picture")]}, 400, "unknown input 'picture'; known: image, pixels"),  # sic
+        ({"inputs": [pixels(name="photo")]}, 400, "unknown input 'photo'; known: image, pixels"),
         ({"inputs": [pixels(datatype="FP32")]}, 400, "`inputs[0].datatype` must be 'UINT8'"),
         ({"inputs": [pixels(BATCH[:, 1:])]}, 400, "must be [N, 8, 10, 3], with N from 1 to 4 (got [3, 7, 10, 3])"),
         ({"inputs": [pixels(np.zeros((5, 8, 10, 3), np.uint8))]}, 413, "more than the limit of 4 images"),

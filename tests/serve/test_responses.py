@@ -40,7 +40,9 @@ def test_error_has_status_and_kind(error, status, kind):
     assert response.headers.get("retry-after") == ("3" if kind == "busy" else None)
 
 
-@pytest.mark.parametrize("error", [ArtifactError("/home/me/model.onnx: broken"), KeyError("secret"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [ArtifactError("secret-folder/model.onnx: broken"), KeyError("secret"), MemoryError()]
+)
 def test_fault_of_the_server_reveals_nothing(error):
     response = error_response(error)
     assert (response.status_code, kind_of(error)) == (500, "internal")

@@ -20,7 +20,7 @@ IMAGE = encoded(quadrants(), "PNG")
 
 
 class Handler(QuietHandler):
-    """Sends the image at /image, redirects at /redirect, and waits at /slow until the server is told to go on."""
+    """Sends the image at /image, redirects at /redirect, and waits at /slow until a test lets it go on."""
 
     server: "Server"
 
