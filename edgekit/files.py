@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What pipes take in one piece on every POSIX system; Linux takes 4096.
 _ATOMIC_BYTES = 512
 _SECONDS_UNTIL_LOCKED = 10
+TEMPORARY_PREFIX = ".edgekit-"
 
 
 def check_regular_file(path: str | os.PathLike[str], *, error: type[EdgekitError], hint: str = "") -> None:
@@ -100,10 +101,7 @@ def _read_packaged(path: str) -> bytes | None:
 
 
 def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None:
-    """Write a file via a temporary one beside it, so that a crash leaves either the old file or the new one.
-
-    An existing file keeps its permissions, and a symbolic link keeps its target, which is written. Temporary files that
-    killed writers of this file left behind are removed.
+    """Write a file as `atomic_file` does.
 
     Args:
         path: of the file; its folder is created if necessary.
@@ -112,29 +110,55 @@ def write_atomically(path: Path, data: bytes | list[bytes | memoryview]) -> None
     Raises:
         EdgekitError: the file cannot be written, or the path is that of a folder or device.
     """
+    with atomic_file(path) as file:
+        file.writelines(data if isinstance(data, list) else [data])
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` that takes its place at the end: a crash leaves the old file or the new one.
+
+    If the block raises, the old one stays. An existing file keeps its permissions, and a symbolic link keeps its
+    target, which is written. Temporary files that killed writers of this file left behind are removed.
+
+    Args:
+        path: of the file; its folder is created if necessary.
+
+    Raises:
+        EdgekitError: the file cannot be written, or the path is that of a folder or device.
+    """
     try:
-        if path.is_symlink():
-            path = path.resolve()
-        if path.exists() and not path.is_file():  # renaming a file to /dev/null would replace the device
-            raise EdgekitError(f"{path}: cannot be written: it exists and is not a regular file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".edgekit-{zlib.crc32(os.fsencode(path.name)):08x}-"
-        _remove_abandoned(path.parent, prefix)
-        temporary = path.with_name(f"{prefix}{os.urandom(8).hex()}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                lock_file(file.fileno())
-                if path.exists():
-                    temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-                file.writelines(data if isinstance(data, list) else [data])
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        path = path.resolve() if path.is_symlink() else path
+        temporary = _temporary_beside(path)
+        file = temporary.open("xb")
     except (OSError, ValueError, RuntimeError) as reason:  # RuntimeError: a link to itself, before Python 3.13
+        if isinstance(reason, EdgekitError):
+            raise
         raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
+    try:
+        with file:
+            lock_file(file.fileno())
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as reason:
+        temporary.unlink(missing_ok=True)
+        if isinstance(reason, OSError | ValueError) and not isinstance(reason, EdgekitError):
+            raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
+        raise
+
+
+def _temporary_beside(path: Path) -> Path:
+    """The temporary file of a file to write, in its folder, which is created; those of killed writers are removed."""
+    if path.exists() and not path.is_file():  # renaming a file to /dev/null would replace the device
+        raise EdgekitError(f"{path}: cannot be written: it exists and is not a regular file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f"{TEMPORARY_PREFIX}{zlib.crc32(os.fsencode(path.name)):08x}-"
+    remove_abandoned(path.parent, prefix)
+    return path.with_name(f"{prefix}{os.urandom(8).hex()}.tmp")
 
 
 def write_new(path: Path, data: bytes | memoryview) -> None:
@@ -218,8 +242,13 @@ def lock_file(descriptor: int) -> bool:
     return True
 
 
-def _remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove temporary files whose writer was killed: old enough to be locked by it, but not locked."""
+def remove_abandoned(folder: Path, prefix: str = TEMPORARY_PREFIX) -> None:
+    """Remove temporary files whose writer was killed: old enough to be locked by it, but not locked.
+
+    Args:
+        folder: in which they lie.
+        prefix: with which their names begin; by default that of all temporary files.
+    """
     for file in folder.glob(f"{prefix}*.tmp"):
         with suppress(OSError), file.open("rb") as abandoned:
             if time.time() - os.fstat(abandoned.fileno()).st_mtime > _SECONDS_UNTIL_LOCKED and lock_file(

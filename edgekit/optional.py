@@ -26,7 +26,7 @@ def require(package: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != package.split(".")[0]:
             raise  # the package is installed, but one of its own dependencies is not: that message is the better one
-        raise MissingDependency(package, extra=extra) from None
+        raise MissingDependency(package.split(".")[0], extra=extra) from None
 
 
 def export_lazily(package: str, homes: Mapping[str, str], *, extra: str | None = None) -> None:

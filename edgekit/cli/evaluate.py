@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edgekit.evaluate.predictions import EvaluatedModel
     from edgekit.report.page import AnyEvaluation
     from edgekit.runtime.classifier import Classifier
+    from edgekit.shards import ShardLayout
 
 EXAMPLES = """Examples:
   edgekit evaluate model.onnx photos/
@@ -31,6 +32,7 @@ EXAMPLES = """Examples:
   edgekit evaluate model.onnx photos/ --truth truth.csv --map automobile=car
   edgekit evaluate model-crops.onnx photos/ --crops center --crops adaptive
   edgekit evaluate multi-label.onnx table.csv
+  edgekit evaluate model.onnx 'shards/val-{000..001}.tar'
 """
 _METRICS_HEADER = (
     *("model", "top-1", "95% interval", "top-5", "macro F1", "ECE", "uncalibrated ECE"),
@@ -44,7 +46,7 @@ def run(
         tuple[str, ...],
         Argument(
             "Model files (.onnx) or names of built-in models; last, the labeled data set: image folder, archive, idx "
-            "files or CSV file of file,label.",
+            "files, CSV file of file,label, or tar or Parquet shards (file, folder, pattern, s3:// address).",
             metavar="MODEL... DATA",
         ),
     ],
@@ -61,6 +63,9 @@ def run(
         str, Option("Images to use: train, val, all, or held-out (val if the data has splits, otherwise all).")
     ] = "held-out",
     truth: Annotated[Path | None, shared.TRUTH] = None,
+    image_column: Annotated[str | None, shared.IMAGE_COLUMN] = None,
+    label_column: Annotated[str | None, shared.LABEL_COLUMN] = None,
+    class_names: Annotated[Path | None, shared.CLASS_NAMES] = None,
     synonyms: Annotated[
         tuple[str, ...],
         Option(
@@ -90,6 +95,7 @@ def run(
     from edgekit.evaluate.multi_label_evaluation import evaluate_multi_label
     from edgekit.evaluate.predictions import predict_all
     from edgekit.label_files import read_synonyms
+    from edgekit.shards.stores import shown
 
     *models, data = models_and_data
     if not models or is_model_file(data):
@@ -99,20 +105,18 @@ def run(
     if report and report.is_dir():  # reported before minutes are spent
         raise SpecError(f"--report must be a file, e.g. {report / 'report.html'} (got the folder {quote(str(report))})")
     evaluated = _evaluated_models(models, crops or ("1",), threads=threads)
+    layout = _layout(image_column, label_column, class_names)
     with uncounted_stage("listing images"):
-        images = dataset.read(data, split, truth=truth)
-    name = Path(data).name or data
-    evaluation: AnyEvaluation
+        images = dataset.read(data, split, truth=truth, layout=layout)
+    name = Path(shown(data)).name or data
     with stage_progress() as progress:
         on_image = step_counter(progress, "evaluating", len(evaluated) * len(images))
         predictions = predict_all(
             evaluated, images, synonyms=read_synonyms(synonyms), calibrated=not no_calibration, on_image=on_image
         )
         progress("computing the metrics", 0, None)
-        is_multi_label = images.task == "multi-label"
-        evaluation = (
-            evaluate_multi_label(predictions, data=name) if is_multi_label else evaluate(predictions, data=name)
-        )
+        measure = evaluate_multi_label if images.task == "multi-label" else evaluate
+        evaluation: AnyEvaluation = measure(predictions, data=name)
     _write_evaluation(evaluation, json=json)
     if report:
         from edgekit.report import write_report
@@ -124,6 +128,14 @@ def run(
         write_message(f"error: {name}: {reason}")
     if evaluation.unreadable:
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _layout(image_column: str | None, label_column: str | None, class_names: Path | None) -> ShardLayout:
+    from edgekit.label_files import read_labels
+    from edgekit.shards import ShardLayout
+
+    names = None if class_names is None else read_labels(class_names)
+    return ShardLayout(image_column=image_column, label_column=label_column, class_names=names)
 
 
 def _evaluated_models(models: Sequence[str], plans: Sequence[str], *, threads: int | None) -> list[EvaluatedModel]:

@@ -11,6 +11,16 @@ PLOT = Option(
     "Also write a chart to this .png, .svg or .pdf file.", default_text="none", writes=(".png", ".svg", ".pdf")
 )
 TRUTH = Option("CSV file of file,label for a folder of unlabeled images.", default_text="none")
+IMAGE_COLUMN = Option(
+    "Column of the images in Parquet shards.", metavar="COLUMN", default_text="the only one that can be it"
+)
+LABEL_COLUMN = Option(
+    "Column of the labels in Parquet shards.", metavar="COLUMN", default_text="the only one that can be it"
+)
+CLASS_NAMES = Option(
+    "File with the names of the classes that have numbers in shards, one per line from 0.",
+    default_text="those in the shards or in classes.txt beside them",
+)
 MODEL_OUTPUT = Option("Model file to write (.onnx).", flags=("--output", "-o"), writes=(".onnx",))
 
 # How a network is built and what it expects of its input; by default as in `edgekit models`.

@@ -15,15 +15,19 @@ from edgekit.dataset.folders import Member, is_image_path, list_by_folders, spli
 from edgekit.dataset.listing import Listing, Splits
 from edgekit.dataset.table import TABLE_NAME
 from edgekit.errors import DataError, DataWarning, listed, quote
-from edgekit.image.source import error_text
+from edgekit.image.source import ImageSource, error_text
+from edgekit.shards.reader import ShardReader
+from edgekit.shards.record import ShardImage
+from edgekit.shards.shard import Shard
+from edgekit.shards.tar_members import TarFile
+from edgekit.shards.unpack_limits import check_growth
 
 try:
     from lzma import LZMAError
 except ImportError:  # a Python built without lzma cannot open such an archive anyway
     LZMAError = EOFError  # type: ignore[misc, assignment]
 
-# What may be unpacked into memory. Images hardly compress: an archive that grows a hundredfold is made to exhaust it.
-_MAX_BYTES, _UNSUSPICIOUS_BYTES, _MAX_RATIO = 4 * 2**30, 2**28, 100
+_MAX_BYTES = 4 * 2**30  # of what is unpacked into memory
 _MAX_MEMBERS = 2_000_000
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, zlib.error, LZMAError)
 _PADDING = 2**20
@@ -58,14 +62,30 @@ def read_archive(root: Path, splits: Splits) -> Listing | None:
 def _read(root: Path, splits: Splits | None, *, is_zip: bool) -> Listing:
     """List the archive, with the content of images that seem to be in one of the splits; None for all of them."""
     contents = _Contents(root, splits)
-    (_read_zip if is_zip else _read_tar)(root, contents)
+    read = _read_zip if is_zip else _list_tar if _is_plain_tar(root) else _read_tar
+    read(root, contents)
     contents.follow_links()
     members = [Member(path, data) for path, data in contents.images.items()]
     return list_by_folders(members, contents.folders, root=str(root))
 
 
+def _list_tar(root: Path, contents: _Contents) -> None:
+    """List an uncompressed tar; its images are read when they are needed."""
+    shard, reader = Shard(path=str(root), kind="tar", size_bytes=root.stat().st_size), ShardReader()
+    with root.open("rb") as file:
+        for number, member in enumerate(TarFile(file, str(root), size_bytes=shard.size_bytes).members()):
+            contents.count(member.size)
+            if member.kind == "folder":
+                contents.folders.append(PurePosixPath(member.name))
+            elif member.kind == "link":
+                contents.add_link(member.name, member.target)
+            elif member.kind == "file" and contents.wants(member.name, 0):
+                image = ShardImage(shard, number, member.name, (member.size, member.offset), reader)
+                contents.images[PurePosixPath(member.name)] = image
+
+
 def _read_tar(root: Path, contents: _Contents) -> None:
-    """Read a tar in one pass, because a compressed one cannot be read in any other order."""
+    """Read a compressed tar in one pass, because it cannot be read in any other order."""
     with tarfile.open(root) as archive:
         for info in archive:
             contents.count(info.size)
@@ -79,6 +99,15 @@ def _read_tar(root: Path, contents: _Contents) -> None:
                 contents.add(info.name, archive.extractfile(info))
         if archive.fileobj is not None:
             archive.fileobj.read(_PADDING)  # the checksum of a compressed stream is verified only at its very end
+
+
+def _is_plain_tar(root: Path) -> bool:
+    """Whether a tar is not compressed."""
+    try:
+        with tarfile.open(root, "r:"):
+            return True
+    except tarfile.ReadError:
+        return False
 
 
 def _read_zip(root: Path, contents: _Contents) -> None:
@@ -102,16 +131,16 @@ class _Contents:
     """The images and folders of an archive, collected within limits.
 
     Attributes:
-        images: content of each image by its path, None if it was not requested. Of two members with one path the last
+        images: source of each image by its path, None if it was not requested. Of two members with one path the last
             counts, as when the archive is unpacked.
         folders: the folders that the archive lists.
     """
 
     def __init__(self, root: Path, splits: Splits | None) -> None:
-        self.images: dict[PurePosixPath, bytes | None] = {}
+        self.images: dict[PurePosixPath, ImageSource | None] = {}
         self.folders: list[PurePosixPath] = []
         self._root, self._splits = root, splits
-        self._limit = max(_UNSUSPICIOUS_BYTES, _MAX_RATIO * root.stat().st_size)
+        self._packed = root.stat().st_size
         self._links: dict[PurePosixPath, PurePosixPath] = {}
         self._members = self._declared = self._kept = 0
 
@@ -119,8 +148,7 @@ class _Contents:
         """Count a member by its declared size, before anything of it is unpacked."""
         self._members += 1
         self._declared += size_bytes
-        if self._declared > self._limit:
-            raise DataError(f"{self._root}: unpacks to more than {_MAX_RATIO} times its size; refused")
+        check_growth(str(self._root), packed_bytes=self._packed, unpacked_bytes=self._declared)
         if self._members > _MAX_MEMBERS:
             raise DataError(f"{self._root}: has more than {_MAX_MEMBERS} members; unpack it and pass the folder")
 

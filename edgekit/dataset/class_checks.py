@@ -18,7 +18,7 @@ def present(entries: Iterable[Entry]) -> set[str]:
     return {key for entry in entries for key in entry.class_keys}
 
 
-def require_trainable(root: Path, listing: Listing, training: Sequence[Entry], keys: Sequence[str]) -> None:
+def require_trainable(root: Path | str, listing: Listing, training: Sequence[Entry], keys: Sequence[str]) -> None:
     """Raise DataError unless there are two classes or more, all of them with training images.
 
     Args:
@@ -38,7 +38,7 @@ def require_trainable(root: Path, listing: Listing, training: Sequence[Entry], k
         raise DataError(f"{root}: has only one class ({quote(name)}); a classifier needs at least two")
 
 
-def require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[str]) -> None:
+def require_known_classes(root: Path | str, entries: Iterable[Entry], keys: Sequence[str]) -> None:
     """Raise DataError if images have other classes than these; names that are almost equal are named together.
 
     Args:
@@ -55,7 +55,7 @@ def require_known_classes(root: Path, entries: Iterable[Entry], keys: Sequence[s
         )
 
 
-def check_names(root: Path, names: Sequence[str]) -> None:
+def check_names(root: Path | str, names: Sequence[str]) -> None:
     """Raise DataError for names that no file can store; warn of almost equal ones, which are probably meant to be one.
 
     Args:
@@ -76,7 +76,7 @@ def check_names(root: Path, names: Sequence[str]) -> None:
 
 
 def warn_of_classes_without_images(
-    root: Path, listing: Listing, validation: Sequence[Entry], keys: Sequence[str]
+    root: Path | str, listing: Listing, validation: Sequence[Entry], keys: Sequence[str]
 ) -> None:
     """Warn of classes that no accuracy says anything about.
 

@@ -15,10 +15,10 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from edgekit.dataset.listing import Entry, Listing, Split
-from edgekit.dataset.walk import is_system_name
 from edgekit.errors import DataError, DataWarning, listed, quote
 from edgekit.image.formats import is_image_name
 from edgekit.image.source import ImageSource
+from edgekit.walk import is_system_name
 
 # The kinds of parts that count as each split. If a data set has several of one split, the first in this order is used.
 SPLIT_KINDS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "test")}
@@ -92,6 +92,12 @@ def split_kind(name: str) -> str | None:
     words = _WORD.findall(re.sub("set$", "", name.lower()))
     named = [word for word in words if word in _KINDS]
     return _KINDS[named[0]] if len(named) == 1 and _AFFIXES.issuperset(w for w in words if w != named[0]) else None
+
+
+def split_kind_in(name: str) -> str | None:
+    """Return "train", "val" or "test" if exactly one word of a file name stands for it, whatever the others are."""
+    named = {_KINDS[word] for word in _WORD.findall(name.lower()) if word in _KINDS}
+    return next(iter(named)) if len(named) == 1 else None
 
 
 def find_layout(paths: Sequence[PurePosixPath], root: str = "") -> Layout:

@@ -15,8 +15,9 @@ from PIL import Image
 from edgekit.dataset.image_set import ImageSet
 from edgekit.errors import DataError, DataWarning, ImageError, listed, quote
 from edgekit.image.color_modes import Color
+from edgekit.image.decode_limits import DEFAULT_LIMITS
 from edgekit.image.load import load_image
-from edgekit.image.source import ImageSource
+from edgekit.image.source import ImageSource, StoredImage
 
 _PIECE_BYTES = 2**20
 # Pixels of a fingerprint in each direction: 0.010 ms for a photo of 500x375, which takes 1.4 ms to decode. All of its
@@ -141,6 +142,8 @@ def _size_bytes(source: ImageSource) -> int | None:
         return source.nbytes
     if isinstance(source, bytes):
         return len(source)
+    if isinstance(source, StoredImage):
+        return source.size_bytes
     try:
         return os.stat(source).st_size if isinstance(source, str | os.PathLike) else None  # noqa: PTH116
     except OSError:
@@ -155,6 +158,11 @@ def _digest(source: ImageSource) -> bytes | None:
         digest.update(np.ascontiguousarray(source).data)
     elif isinstance(source, bytes):
         digest.update(source)
+    elif isinstance(source, StoredImage):
+        try:
+            digest.update(source.read_bytes(max_bytes=DEFAULT_LIMITS.max_bytes))
+        except ImageError:
+            return None
     elif isinstance(source, str | os.PathLike):
         try:
             with open(source, "rb") as file:

@@ -6,11 +6,10 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from edgekit.dataset.archive import read_archive
 from edgekit.dataset.class_checks import (
     check_names,
     present,
@@ -18,17 +17,16 @@ from edgekit.dataset.class_checks import (
     require_trainable,
     warn_of_classes_without_images,
 )
-from edgekit.dataset.folders import Member, list_by_folders
-from edgekit.dataset.idx import read_idx
+from edgekit.dataset.forms import TRUTH_NEEDS_FOLDER, dataset_root, list_by_truth, list_images, shown_root
 from edgekit.dataset.image_set import ImageSet
-from edgekit.dataset.listing import Entry, Listing, Split, Splits
-from edgekit.dataset.table import TABLE_NAME, read_table
+from edgekit.dataset.listing import Entry, Listing, Split
+from edgekit.dataset.table import TABLE_NAME
 from edgekit.dataset.validation_split import draw_validation
-from edgekit.dataset.walk import walk
 from edgekit.errors import DataError, check_types, quote, unknown
 from edgekit.image.formats import is_image_name
+from edgekit.shards.layout import ShardLayout
+from edgekit.walk import walk
 
-_TRUTH_NEEDS_FOLDER = "{}: not a folder; `truth` can only be used with a folder of images"
 # Which entries belong to the requested split.
 _SPLITS: dict[str, tuple[Split | None, ...]] = {
     "train": ("train",),
@@ -38,7 +36,13 @@ _SPLITS: dict[str, tuple[Split | None, ...]] = {
 }
 
 
-def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
+def read(
+    path: str | os.PathLike[str],
+    split: str,
+    *,
+    truth: str | os.PathLike[str] | None = None,
+    layout: ShardLayout = ShardLayout(),  # noqa: B008  (frozen)
+) -> ImageSet:
     """Read one split of a data set.
 
     The classes are those of the training images if the data set has any, else those of all images: sorted by name (as
@@ -47,12 +51,14 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
     Args:
         path: a folder CLASS/image, or SPLIT/CLASS/image with splits train and val (or test); a tar, tar.gz or zip
             archive of such a folder; a folder of MNIST-style idx files; a CSV table of file,label, or file,labels for
-            several labels per image; or a folder that contains a table labels.csv.
+            several labels per image; a folder that contains a table labels.csv; or tar or Parquet shards by their file,
+            folder, pattern, numbers in braces ("train-{000..099}.tar") or URI ("s3://bucket/photos").
         split: "train", "val", "all" (every image), or "held-out" (val, or every image if the data has no splits).
         truth: a CSV table of file,label in another place, for the images in the folder `path`.
+        layout: which columns of Parquet shards are read, and names of classes that have numbers in shards.
 
     Returns:
-        The images of the split.
+        The images of the split. Those of shards are read when they are needed.
 
     Raises:
         DataError: the data set or the split does not exist, or the data set cannot be used.
@@ -65,11 +71,13 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
     """
     check_types(str | os.PathLike, path=path)
     check_types(str | os.PathLike | None, truth=truth)
-    root = Path(path)
+    check_types(ShardLayout, layout=layout)
+    root = dataset_root(path)
     if not isinstance(split, str) or split not in _SPLITS:
         raise DataError(unknown("split", split, _SPLITS))
     splits = _SPLITS[split]
-    listing = list_images(root, splits) if truth is None else list_by_truth(root, Path(truth))
+    listing = list_images(root, splits, layout) if truth is None else list_by_truth(root, Path(truth))
+    root = shown_root(root)
     if split == "held-out" and any(entry.split == "val" for entry in listing.entries):
         splits = ("val",)
     entries = [entry for entry in listing.entries if entry.split in splits]
@@ -83,12 +91,18 @@ def read(path: str | os.PathLike[str], split: str, *, truth: str | os.PathLike[s
     return images
 
 
-def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> ImageSet:
+def read_images(
+    path: str | os.PathLike[str],
+    *,
+    truth: str | os.PathLike[str] | None = None,
+    layout: ShardLayout = ShardLayout(),  # noqa: B008  (frozen)
+) -> ImageSet:
     """Read all images of a data set, or of a folder that directly contains images.
 
     Args:
         path: a data set as in `read`, or a folder of images.
         truth: a CSV table of file,label for the images in the folder `path`.
+        layout: as in `read`.
 
     Returns:
         The images. Those of a folder that directly contains images have no classes, unless `truth` is given: then
@@ -105,13 +119,13 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     """
     check_types(str | os.PathLike, path=path)
     check_types(str | os.PathLike | None, truth=truth)
-    root = Path(path)
+    root = dataset_root(path)
     if truth is not None:
         table = read(truth, "all")
-        if not root.is_dir():
-            raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
+        if isinstance(root, str) or not root.is_dir():
+            raise DataError(TRUTH_NEEDS_FOLDER.format(root))
         return dataclasses.replace(table, sources=[root / name for name in table.names])
-    if is_bare_folder(root):
+    if isinstance(root, Path) and is_bare_folder(root):
         files = sorted(map(Path, _images_in(root)))
         deeper = next((file for file in files if file.parent != root), None)
         if deeper is not None:
@@ -120,7 +134,7 @@ def read_images(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
                 f"pass a folder that has either images or class folders"
             )
         return ImageSet((), files, tuple(file.name for file in files), (0,) * len(files))
-    return read(root, "all")
+    return read(path, "all", layout=layout)
 
 
 def is_bare_folder(root: Path) -> bool:
@@ -128,13 +142,18 @@ def is_bare_folder(root: Path) -> bool:
     return root.is_dir() and not (root / TABLE_NAME).exists() and any(True for _ in _images_in(root, deepest=1))
 
 
-def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
+def read_held_out(
+    path: str | os.PathLike[str],
+    *,
+    layout: ShardLayout = ShardLayout(),  # noqa: B008  (frozen)
+) -> ImageSet:
     """Read the validation images of a data set, or all of them if it has no splits.
 
     Unlike `read(path, "held-out")`, this fails for a data set that has training images only.
 
     Args:
         path: a data set as in `read`.
+        layout: as in `read`.
 
     Raises:
         DataError: as in `read`.
@@ -145,11 +164,17 @@ def read_held_out(path: str | os.PathLike[str]) -> ImageSet:
         120
     """
     check_types(str | os.PathLike, path=path)
-    entries = list_images(Path(path), ()).entries
-    return read(path, "all" if entries and all(entry.split is None for entry in entries) else "val")
+    entries = list_images(dataset_root(path), (), layout).entries
+    return read(path, "all" if entries and all(entry.split is None for entry in entries) else "val", layout=layout)
 
 
-def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+def read_both(
+    path: str | os.PathLike[str],
+    *,
+    val_fraction: float = 0.0,
+    seed: int = 0,
+    layout: ShardLayout = ShardLayout(),  # noqa: B008  (frozen)
+) -> tuple[ImageSet, ImageSet]:
     """Read the training and the validation images of a data set, with the same classes.
 
     Args:
@@ -157,6 +182,7 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
         val_fraction: share of each class to use for validation, 0 to 1 (at least one image), for data without
             validation images of its own.
         seed: same seed, same validation images.
+        layout: as in `read`.
 
     Returns:
         The training and the validation images.
@@ -174,8 +200,9 @@ def read_both(path: str | os.PathLike[str], *, val_fraction: float = 0.0, seed: 
     check_types(str | os.PathLike, path=path)
     check_types(float | int, val_fraction=val_fraction)
     check_types(int | np.integer, seed=seed)
-    root = Path(path)
-    listing = list_images(root, _SPLITS["all"])
+    root = dataset_root(path)
+    listing = list_images(root, _SPLITS["all"], layout)
+    root = shown_root(root)
     training = [entry for entry in listing.entries if entry.split != "val"]
     validation = [entry for entry in listing.entries if entry.split == "val"]
     if not training:
@@ -224,45 +251,6 @@ def _images_in(folder: Path, *, deepest: float = inf) -> Iterator[str]:
     return (item.path for item in walk(str(folder), deepest=deepest) if not item.is_folder and is_image_name(item.path))
 
 
-def list_images(root: Path, splits: Splits) -> Listing:
-    """List the images of a data set in any form. Sources of splits that are not requested may be left out."""
-    if root.is_dir():
-        return read_idx(root, splits) or _list_folder(root)
-    if not root.exists():
-        raise DataError(f"{root}: no such folder or file")
-    if not root.is_file():
-        raise DataError(f"{root}: not a folder or a regular file")
-    if root.suffix.lower() == ".csv":
-        return read_table(root)
-    listing = read_archive(root, splits)
-    if listing is None:
-        raise DataError(f"{root}: not a folder, a tar or zip archive, or a .csv table")
-    return listing
-
-
-def list_by_truth(root: Path, truth: Path) -> Listing:
-    if not root.is_dir():
-        raise DataError(_TRUTH_NEEDS_FOLDER.format(root))
-    return read_table(truth, folder=root)
-
-
-def _list_folder(root: Path) -> Listing:
-    if (root / TABLE_NAME).exists():
-        return read_table(root / TABLE_NAME)
-    members, folders = [], []
-    for item in walk(str(root)):
-        relative = PurePosixPath(Path(item.path).relative_to(root).as_posix())
-        if item.error is not None:
-            raise DataError(f"{item.path}: the folder cannot be read: {item.error}")
-        if item.is_folder:
-            folders.append(relative)
-        elif relative.name == TABLE_NAME:
-            raise DataError(f"{item.path}: a table of labels inside of {root}; pass the table, or move it away")
-        elif is_image_name(item.path):
-            members.append(Member(relative, Path(item.path)))
-    return list_by_folders(members, folders, root=str(root))
-
-
 def class_keys(listing: Listing, entries: Iterable[Entry]) -> tuple[str, ...]:
     """Return the class keys in the order of their indexes."""
     return listing.class_order or tuple(sorted(present(entries)))
@@ -283,6 +271,6 @@ def image_set(listing: Listing, entries: Sequence[Entry], keys: Sequence[str]) -
 
 def _missing_split_message(listing: Listing, split: str) -> str:
     if not listing.entries:
-        return "no images in class folders, no idx files and no labels.csv"
+        return "no images in class folders, no shards, no idx files and no labels.csv"
     present = sorted({entry.split or "CLASS" for entry in listing.entries})
     return f"no {split} images, only images in {', '.join(f'{name}/' for name in present)}"

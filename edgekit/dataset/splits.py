@@ -7,14 +7,21 @@ import warnings
 from pathlib import Path
 
 from edgekit.dataset.class_checks import check_names
+from edgekit.dataset.forms import dataset_root, list_by_truth, list_images, shown_root
 from edgekit.dataset.image_set import ImageSet
-from edgekit.dataset.reading import class_keys, image_set, is_bare_folder, list_by_truth, list_images, read_images
+from edgekit.dataset.reading import class_keys, image_set, is_bare_folder, read_images
 from edgekit.errors import DataError, DataWarning, check_types, listed, quote
+from edgekit.shards.layout import ShardLayout
 
 ALL = "all"  # the name of the only split of a data set that has none
 
 
-def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] | None = None) -> dict[str, ImageSet]:
+def read_splits(
+    path: str | os.PathLike[str],
+    *,
+    truth: str | os.PathLike[str] | None = None,
+    layout: ShardLayout = ShardLayout(),  # noqa: B008  (frozen)
+) -> dict[str, ImageSet]:
     """Read every split of a data set, all with the same classes: those of all images.
 
     What other functions refuse, because nobody can train on it, is read: a class that only validation images have, or a
@@ -24,6 +31,7 @@ def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     Args:
         path: a data set as in `read`, or a folder that directly contains images, which then have no classes.
         truth: a CSV table of file,label for the images in the folder `path`.
+        layout: as in `read`.
 
     Returns:
         The images by the name of their split: "train" and "val", or "all" if the data set has no splits.
@@ -38,12 +46,13 @@ def read_splits(path: str | os.PathLike[str], *, truth: str | os.PathLike[str] |
     """
     check_types(str | os.PathLike, path=path)
     check_types(str | os.PathLike | None, truth=truth)
-    root = Path(path)
-    if truth is None and is_bare_folder(root):
+    root = dataset_root(path)
+    if truth is None and isinstance(root, Path) and is_bare_folder(root):
         return {ALL: read_images(root)}
-    listing = list_images(root, ("train", "val", None)) if truth is None else list_by_truth(root, Path(truth))
+    listing = list_images(root, ("train", "val", None), layout) if truth is None else list_by_truth(root, Path(truth))
+    root = shown_root(root)
     if not listing.entries:
-        raise DataError(f"{root}: no images in class folders, no idx files and no labels.csv")
+        raise DataError(f"{root}: no images in class folders, no shards, no idx files and no labels.csv")
     if listing.left_out:
         warnings.warn(
             f"{root}: {listed(map(quote, listing.left_out))} is left out, because there is a val split; to check it "

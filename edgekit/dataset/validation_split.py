@@ -10,15 +10,17 @@ import numpy as np
 
 from edgekit.dataset.listing import Entry, Listing
 from edgekit.errors import DataError, quote
+from edgekit.shards.record import ShardImage
 
 
 def draw_validation(
-    root: Path, listing: Listing, entries: Sequence[Entry], *, fraction: float, seed: int
+    root: Path | str, listing: Listing, entries: Sequence[Entry], *, fraction: float, seed: int
 ) -> tuple[list[Entry], list[Entry]]:
     """Split into training and validation images: the same share of each class, drawn from its images sorted by name.
 
     An image with several classes is drawn among those of the rarest of them, so that this one is in both halves; images
-    without a class are drawn among themselves.
+    without a class are drawn among themselves. Both halves are sorted by class and name, those of shards as they lie
+    there, so that one shard is read after the other.
 
     Args:
         root: the data set, for messages.
@@ -44,4 +46,8 @@ def draw_validation(
         drawn = set(np.random.default_rng((seed, number)).permutation(len(members))[:count].tolist())
         for position, entry in enumerate(members):
             (validation if position in drawn else training).append(entry)
+    if any(isinstance(entry.source, ShardImage) for entry in entries):
+        places = {entry.name: place for place, entry in enumerate(entries)}
+        for half in (training, validation):
+            half.sort(key=lambda entry: places[entry.name])
     return training, validation

@@ -15,6 +15,7 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, check_types
 from edgekit.evaluate.calibration import expected_calibration_error
 from edgekit.evaluate.multi_label import MultiLabelAccuracy
+from edgekit.evaluate.rows import RowCollector, blocks, of_rows
 from edgekit.labels import match_labels, rename_classes
 from edgekit.preprocess.crops import CropPlan
 from edgekit.preprocess.scores import with_temperature
@@ -58,12 +59,23 @@ class Accuracy:
         Args:
             k: number of classes; ties are broken by class index.
         """
-        order = np.argsort(-self.probabilities, axis=1, kind="stable")[:, :k]
-        return float((order == self.truth[:, None]).any(axis=1).mean())
+        hits = 0
+        for rows in blocks(self.probabilities):
+            order = np.argsort(-self.probabilities[rows], axis=1, kind="stable")[:, :k]
+            hits += int((order == self.truth[rows, None]).any(axis=1).sum())
+        return hits / len(self.truth)
+
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The index of the most probable class of each image: int64 (N,)."""
+        return of_rows(self.probabilities, lambda rows: rows.argmax(axis=1))
+
+    def confidence(self) -> npt.NDArray[np.float64]:
+        """The probability of the most probable class of each image: float64 (N,)."""
+        return of_rows(self.probabilities, lambda rows: rows.max(axis=1))
 
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether the predicted label of each image is the true one: bool (N,)."""
-        return np.asarray(self.probabilities.argmax(axis=1) == self.truth)
+        return np.asarray(self.predicted() == self.truth)
 
     def with_temperature(self, temperature: float) -> Accuracy:
         """The predictions of a model without a temperature, as it makes them with one.
@@ -135,28 +147,43 @@ def measure_accuracy(
     check_types(Classifier, classifier=classifier)
     check_types(ImageSet, images=images)
     truth = true_labels(images, classifier.info)
-    predictions = []
+    collected = CollectedScores(classifier.info)
     for prediction in classifier.predict_many(images.sources, on_error="raise", top=1, plan=plan):
-        predictions.append(prediction)
+        collected.append(prediction)
         on_image()
-    return accuracy_of(predictions, truth, classifier.info)
+    return collected.accuracy(truth)
 
 
-def accuracy_of(
-    predictions: Sequence[Prediction], truth: Truth, info: ArtifactInfo, *, calibrated: bool = True
-) -> AnyAccuracy:
-    """The accuracy of predictions.
+class CollectedScores:
+    """The probabilities of a model's predictions, added image by image.
 
     Args:
-        predictions: one for each image.
-        truth: from `true_labels`.
         info: the model's metadata.
         calibrated: scale the probabilities by the model's temperature, if it has one.
     """
-    uncalibrated = np.stack([prediction.uncalibrated for prediction in predictions])
-    if info.temperature is None or not calibrated:
-        return accuracy_from(truth, uncalibrated, info.scoring)
-    return Accuracy(truth, np.stack([prediction.probabilities for prediction in predictions]), uncalibrated)
+
+    def __init__(self, info: ArtifactInfo, *, calibrated: bool = True) -> None:
+        self._info = info
+        self._uncalibrated = RowCollector()
+        self._calibrated = None if info.temperature is None or not calibrated else RowCollector()
+
+    def append(self, prediction: Prediction) -> None:
+        """Add the prediction of an image."""
+        self._uncalibrated.append(prediction.uncalibrated)
+        if self._calibrated is not None:
+            self._calibrated.append(prediction.probabilities)
+
+    def accuracy(self, truth: Truth, *, kept: Sequence[int] | None = None) -> AnyAccuracy:
+        """The accuracy of the predictions, which are then forgotten.
+
+        Args:
+            truth: from `true_labels`, of the predictions that are kept.
+            kept: numbers of the predictions to use, ascending; all by default.
+        """
+        uncalibrated = self._uncalibrated.table(kept)
+        if self._calibrated is None:
+            return accuracy_from(truth, uncalibrated, self._info.scoring)
+        return Accuracy(truth, self._calibrated.table(kept), uncalibrated)
 
 
 def accuracy_from(truth: Truth, probabilities: npt.NDArray[np.float64], scoring: Scoring) -> AnyAccuracy:

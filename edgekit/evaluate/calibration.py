@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.evaluate.rows import blocks, mapped
 from edgekit.evaluate.temperature import fit_temperature
 from edgekit.preprocess.scores import with_temperature
 
@@ -73,18 +74,19 @@ def calibration(truth: Indexes, probabilities: Probabilities) -> Calibration:
         truth: int64 (N,) true class indexes.
         probabilities: float64 (N, classes).
     """
-    logs = np.log(np.maximum(probabilities, _TINY))
+    logs = mapped(probabilities, lambda rows: np.log(np.maximum(rows, _TINY)))
     temperature = fit_temperature(logs, logs[np.arange(len(truth)), truth])
-    scaled = with_temperature(probabilities, temperature)
-    before, after = (_bins(truth, p) for p in (probabilities, scaled))
+    before = _summary(truth, probabilities)
+    after = _summary(truth, probabilities, temperature)
+    bins, scaled_bins = _bins(before), _bins(after)
     return Calibration(
-        bins=before,
-        ece=_mean_gap(before),
-        nll=_nll(truth, probabilities),
+        bins=bins,
+        ece=_mean_gap(bins),
+        nll=_nll(before),
         temperature=temperature,
-        scaled_bins=after,
-        scaled_ece=_mean_gap(after),
-        scaled_nll=_nll(truth, scaled),
+        scaled_bins=scaled_bins,
+        scaled_ece=_mean_gap(scaled_bins),
+        scaled_nll=_nll(after),
     )
 
 
@@ -95,25 +97,43 @@ def expected_calibration_error(truth: Indexes, probabilities: Probabilities) -> 
         truth: int64 (N,) true class indexes.
         probabilities: float64 (N, classes).
     """
-    return _mean_gap(_bins(truth, probabilities))
+    return _mean_gap(_bins(_summary(truth, probabilities)))
 
 
-def _bins(truth: Indexes, probabilities: Probabilities) -> tuple[Bin, ...]:
-    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    bin_of = np.searchsorted(np.linspace(0, 1, _BIN_COUNT + 1)[1:-1], confidence)
-    counts = np.bincount(bin_of, minlength=_BIN_COUNT)
-    sums = [np.bincount(bin_of, weights=values, minlength=_BIN_COUNT) for values in (confidence, correct)]
-    means = [np.divide(s, counts, out=np.full(_BIN_COUNT, np.nan), where=counts > 0).tolist() for s in sums]
-    return tuple(
-        Bin(
-            low=number / _BIN_COUNT,
-            high=(number + 1) / _BIN_COUNT,
-            images=int(count),
-            confidence=means[0][number] if count else None,
-            accuracy=means[1][number] if count else None,
+class _Summary(NamedTuple):
+    """What calibration needs of each image: (N,) highest probability, whether it is the true class's, that of it."""
+
+    confidence: npt.NDArray[np.float64]
+    correct: npt.NDArray[np.bool_]
+    of_truth: npt.NDArray[np.float64]
+
+
+def _summary(truth: Indexes, probabilities: Probabilities, temperature: float | None = None) -> _Summary:
+    parts = []
+    for rows in blocks(probabilities):
+        block, labels = probabilities[rows], truth[rows]
+        block = block if temperature is None else with_temperature(block, temperature)
+        parts.append((block.max(axis=1), block.argmax(axis=1) == labels, block[np.arange(len(labels)), labels]))
+    return _Summary(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _bins(summary: _Summary) -> tuple[Bin, ...]:
+    """Divide the images by their confidence. The sums are exact, so that the order of the images does not matter."""
+    bin_of = np.searchsorted(np.linspace(0, 1, _BIN_COUNT + 1)[1:-1], summary.confidence)
+    bins = []
+    for number in range(_BIN_COUNT):
+        members = bin_of == number
+        count = int(members.sum())
+        bins.append(
+            Bin(
+                low=number / _BIN_COUNT,
+                high=(number + 1) / _BIN_COUNT,
+                images=count,
+                confidence=math.fsum(summary.confidence[members].tolist()) / count if count else None,
+                accuracy=int(summary.correct[members].sum()) / count if count else None,
+            )
         )
-        for number, count in enumerate(counts)
-    )
+    return tuple(bins)
 
 
 def _mean_gap(bins: tuple[Bin, ...]) -> float:
@@ -123,5 +143,6 @@ def _mean_gap(bins: tuple[Bin, ...]) -> float:
     return math.fsum(gaps) / sum(b.images for b in bins)
 
 
-def _nll(truth: Indexes, probabilities: Probabilities) -> float:
-    return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], _TINY)).mean())
+def _nll(summary: _Summary) -> float:
+    terms = -np.log(np.maximum(summary.of_truth, _TINY))
+    return math.fsum(terms.tolist()) / len(terms)

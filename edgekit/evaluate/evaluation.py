@@ -89,7 +89,7 @@ class ModelMetrics:
 
     def predicted_labels(self) -> list[str]:
         """The predicted label of each image."""
-        return [self.labels[index] for index in self.accuracy.probabilities.argmax(axis=1).tolist()]
+        return [self.labels[index] for index in self.accuracy.predicted().tolist()]
 
     def correct(self) -> npt.NDArray[np.bool_]:
         """Whether each image was predicted correctly: bool (N,)."""
@@ -182,7 +182,7 @@ def evaluate(predictions: Predictions, *, data: str | os.PathLike[str]) -> Evalu
 
 def _metrics(model: EvaluatedModel, accuracy: Accuracy) -> ModelMetrics:
     labels, count = model.classifier.info.labels, len(accuracy.truth)
-    confusion = confusion_matrix(accuracy.truth, accuracy.probabilities.argmax(axis=1), classes=len(labels))
+    confusion = confusion_matrix(accuracy.truth, accuracy.predicted(), classes=len(labels))
     classes = class_metrics(confusion, labels)
     return ModelMetrics(
         model=model,
@@ -205,7 +205,7 @@ def _uncalibrated_ece(accuracy: Accuracy) -> float | None:
 
 
 def _mistakes(accuracy: Accuracy) -> tuple[Mistake, ...]:
-    predicted, confidence = accuracy.probabilities.argmax(axis=1), accuracy.probabilities.max(axis=1)
+    predicted, confidence = accuracy.predicted(), accuracy.confidence()
     wrong = np.flatnonzero(predicted != accuracy.truth)
     most_confident = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_MISTAKES].tolist()
     return tuple(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.dataset import ImageSet, Unreadable
 from edgekit.errors import DataError, ImageError, check_types
-from edgekit.evaluate.accuracy import AnyAccuracy, accuracy_of, true_labels
+from edgekit.evaluate.accuracy import AnyAccuracy, CollectedScores, true_labels
 from edgekit.runtime.classifier import Classifier
 from edgekit.runtime.prediction import Prediction
 
@@ -83,21 +83,17 @@ def predict_all(
         check_types(EvaluatedModel, models=model)
     check_types(ImageSet, images=images)
     truths = [true_labels(images, model.classifier.info, synonyms=synonyms or {}) for model in models]
-    outcomes = [_outcomes(model, images, on_image) for model in models]
+    outcomes = [_outcomes(model, images, calibrated=calibrated, on_image=on_image) for model in models]
     unreadable = _unreadable(images, outcomes)
     readable = [number for number in range(len(images)) if number not in unreadable]
     if not readable:
         raise DataError(f"none of the {len(images)} images can be read; the first: {unreadable[0].reason}")
     accuracies = [
-        accuracy_of(
-            [p for n in readable if isinstance(p := predictions[n], Prediction)],
-            truth[readable],
-            model.classifier.info,
-            calibrated=calibrated,
-        )
-        for model, truth, predictions in zip(models, truths, outcomes, strict=True)
+        outcome.scores.accuracy(truth[readable], kept=outcome.rows_without(unreadable))
+        for truth, outcome in zip(truths, outcomes, strict=True)
     ]
-    return Predictions(tuple(models), images.subset(readable), tuple(accuracies), tuple(unreadable.values()))
+    readable_images = images.subset(readable) if unreadable else images
+    return Predictions(tuple(models), readable_images, tuple(accuracies), tuple(unreadable.values()))
 
 
 def bulk_predictions(model: EvaluatedModel, images: ImageSet) -> Iterator[Prediction | ImageError]:
@@ -105,19 +101,34 @@ def bulk_predictions(model: EvaluatedModel, images: ImageSet) -> Iterator[Predic
     return model.classifier.predict_many(images.sources, top=1, plan=model.crops)
 
 
-def _outcomes(model: EvaluatedModel, images: ImageSet, on_image: Callable[[], None]) -> list[Prediction | ImageError]:
-    outcomes = []
-    for outcome in bulk_predictions(model, images):
-        outcomes.append(outcome)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcomes:
+    """The predictions of a model: the scores of the images that it can read, and the errors of others by number."""
+
+    scores: CollectedScores
+    errors: dict[int, str]
+    images: int
+
+    def rows_without(self, unreadable: Collection[int]) -> list[int]:
+        """The rows of the scores of all images but some."""
+        predicted = (number for number in range(self.images) if number not in self.errors)
+        return [row for row, number in enumerate(predicted) if number not in unreadable]
+
+
+def _outcomes(model: EvaluatedModel, images: ImageSet, *, calibrated: bool, on_image: Callable[[], None]) -> _Outcomes:
+    outcomes = _Outcomes(CollectedScores(model.classifier.info, calibrated=calibrated), {}, len(images))
+    for number, outcome in enumerate(bulk_predictions(model, images)):
+        if isinstance(outcome, ImageError):
+            outcomes.errors[number] = str(outcome)
+        else:
+            outcomes.scores.append(outcome)
         on_image()
     return outcomes
 
 
-def _unreadable(images: ImageSet, outcomes: Sequence[Sequence[Prediction | ImageError]]) -> dict[int, Unreadable]:
+def _unreadable(images: ImageSet, outcomes: Sequence[_Outcomes]) -> dict[int, Unreadable]:
     """By the image's number, the first reason that any model had."""
-    unreadable: dict[int, Unreadable] = {}
-    for of_model in outcomes:
-        for number, outcome in enumerate(of_model):
-            if isinstance(outcome, ImageError):
-                unreadable.setdefault(number, Unreadable(images.names[number], str(outcome)))
-    return dict(sorted(unreadable.items()))
+    reasons: dict[int, str] = {}
+    for outcome in outcomes:
+        reasons = outcome.errors | reasons
+    return {number: Unreadable(images.names[number], reason) for number, reason in sorted(reasons.items())}

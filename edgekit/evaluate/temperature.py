@@ -22,7 +22,8 @@ from edgekit.artifact.info import ArtifactInfo
 from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, check_types, quote
 from edgekit.evaluate.intervals import Interval
-from edgekit.image.source import ImageSource
+from edgekit.evaluate.rows import blocks, of_rows
+from edgekit.image.source import ImageSource, StoredImage
 from edgekit.preprocess.scores import Floats
 from edgekit.runtime.classifier import Classifier
 
@@ -31,6 +32,7 @@ MAX_IMAGES = 1000  # their interval is about 6% wide on each side; more images m
 _FITTED_SHARE = 0.2
 _LIMITS = (0.05, 20.0)
 _STEPS = 40  # of a search: golden sections end narrower than 1e-7, halvings narrower than 1e-11
+_NAMED = (str, os.PathLike, bytes, StoredImage)  # sources that are equal if they are the same image
 _CHI_SQUARED_95 = 3.841458820694124  # with one degree of freedom
 
 
@@ -108,7 +110,7 @@ def require_disjoint(**images: ImageSet | None) -> None:
 def _members(images: ImageSet) -> list[tuple[str, ImageSource | None]]:
     """The images as hashable values. Arrays and open files go by their names alone."""
     pairs = zip(images.names, images.sources, strict=True)
-    return [(name, source if isinstance(source, str | os.PathLike | bytes) else None) for name, source in pairs]
+    return [(name, source if isinstance(source, _NAMED) else None) for name, source in pairs]
 
 
 def with_fitted_temperature(
@@ -198,14 +200,20 @@ def fit_temperature(logits: Floats, target_logits: Floats) -> float:
 
 
 def _nll_of(logits: Floats, target_logits: Floats) -> Callable[[float], float]:
-    """The mean negative log-likelihood as a function of the logarithm of the temperature."""
-    highest = logits.max(axis=1)
-    logits = np.asarray(logits - highest[:, None], np.float64)
-    target_logits = np.asarray(target_logits - highest, np.float64)
+    """The mean negative log-likelihood as a function of the logarithm of the temperature.
+
+    The sum over the images is exact, so that their order does not matter.
+    """
+    highest = of_rows(logits, lambda rows: rows.max(axis=1))
+    targets = np.asarray(target_logits - highest, np.float64)
 
     def nll(log_temperature: float) -> float:
         inverse = math.exp(-log_temperature)
-        return float((np.log(np.exp(logits * inverse).sum(axis=1)) - target_logits * inverse).mean())
+        terms: list[float] = []
+        for rows in blocks(logits):
+            shifted = np.asarray(logits[rows] - highest[rows, None], np.float64)
+            terms += (np.log(np.exp(shifted * inverse).sum(axis=1)) - targets[rows] * inverse).tolist()
+        return math.fsum(terms) / len(terms)
 
     return nll
 

@@ -1,8 +1,9 @@
-"""What an image can be read from, and how its encoded bytes are read: a path, bytes or a file object."""
+"""What an image can be read from, and how its encoded bytes are read: a path, bytes, a file object, part of a file."""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,7 +16,37 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"
-ImageSource: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | Pixels"
+ImageSource: TypeAlias = (
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | StoredImage | Image.Image | Pixels"
+)
+
+
+class StoredImage(ABC):
+    """An image inside of a larger file, or in an object store: read anew whenever it is needed, from any thread.
+
+    Unlike a file object it has no position, so that it may be read several times and sent to other processes.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the image."""
+
+    @property
+    @abstractmethod
+    def size_bytes(self) -> int | None:
+        """Size of the encoded image in bytes; None if it is not known before reading."""
+
+    @abstractmethod
+    def read_bytes(self, *, max_bytes: int) -> bytes:
+        """Read the encoded image.
+
+        Args:
+            max_bytes: largest accepted size in bytes.
+
+        Raises:
+            ImageError: it cannot be read, or is larger.
+        """
 
 
 class EncodedImage(NamedTuple):
@@ -31,12 +62,12 @@ class EncodedImage(NamedTuple):
 
 
 def read_encoded(
-    source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes], *, max_bytes: int
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | StoredImage, *, max_bytes: int
 ) -> EncodedImage:
     """Read the encoded bytes of an image.
 
     Args:
-        source: path to a regular file, bytes, or a file object opened in binary mode.
+        source: path to a regular file, bytes, a file object opened in binary mode, or a stored image.
         max_bytes: largest accepted file size in bytes.
 
     Raises:
@@ -47,6 +78,8 @@ def read_encoded(
     elif isinstance(source, str | os.PathLike):
         name = os.fsdecode(source)
         data = read_regular_file(name, max_bytes=max_bytes, error=ImageError, hint="; raise `max_bytes` to allow it")
+    elif isinstance(source, StoredImage):
+        name, data = source.name, source.read_bytes(max_bytes=max_bytes)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "file object"))
         data = _read_file_object(source, name, max_bytes)

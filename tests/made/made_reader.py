@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from made_micro_graphs import write_device
 from made_pages import ROOT, shell
+from made_shards import write_tar
 from PIL import Image, ImageDraw, ImageFilter
 
 from edgekit.hub.model_files import PHOTO_MODEL
@@ -49,11 +51,13 @@ torch.onnx.export(
 def write_readers_folder(folder: Path) -> None:
     """What the pages call yours.
 
-    photos/ (train/CLASS, val/CLASS), camera/ (unlabeled), far/ (CLASS; from a greater distance), photo.jpg, model.onnx
+    photos/ (train/CLASS, val/CLASS), shards/ (the same in tar files), camera/ (unlabeled), far/ (CLASS; from a greater
+    distance), photo.jpg, model.onnx
     (trained on photos/), plain.onnx with names.txt (the same network as another tool would write it), tools-classifier/
     (the same again, as exported from transformers), shapes/ (images of several colored shapes, with labels.csv),
-    two.png (one of them, red and blue), tags.onnx (trained on shapes/), and the repository's examples/. The default
-    model is built into EDGEKIT_HOME, because its first use prints a line that the pages leave out.
+    two.png (one of them, red and blue), tags.onnx (trained on shapes/), pi.json (as a bench kit writes it on another
+    device, with made times), and the repository's examples/. The default model is built into EDGEKIT_HOME, because its
+    first use prints a line that the pages leave out.
     """
     rng = np.random.default_rng(0)
     for split, count in _COUNTS.items():
@@ -61,6 +65,8 @@ def write_readers_folder(folder: Path) -> None:
             (folder / "photos" / split / kind).mkdir(parents=True)
             for number in range(count):
                 _photo(kind, rng).save(folder / "photos" / split / kind / f"{number:03}.jpg", quality=90)
+    write_device(folder / "pi.json")
+    _write_shards(folder)
     (folder / "camera").mkdir()
     for number in range(40):
         _photo(CLASSES[number % len(CLASSES)], rng).save(folder / "camera" / f"frame-{number:03}.jpg", quality=90)
@@ -86,6 +92,17 @@ def write_readers_folder(folder: Path) -> None:
     done = shell(f"{train} && edgekit export run/model.safetensors --images shapes/ -o tags.onnx", folder)
     assert done.returncode == 0, done.stdout
     shutil.rmtree(folder / "run")
+
+
+def _write_shards(folder: Path) -> None:
+    """The photos in tar files in WebDataset's layout: train in one, val in two."""
+    for split, shards in (("train", 1), ("val", 2)):
+        files = sorted((folder / "photos" / split).glob("*/*.jpg"), key=lambda path: (path.stem, path.parent.name))
+        for number in range(shards):
+            members = []
+            for key, path in enumerate(files[number::shards]):
+                members += [(f"{key:04}.jpg", path.read_bytes()), (f"{key:04}.cls", path.parent.name.encode())]
+            write_tar(folder / "shards" / f"{split}-{number:03}.tar", members)
 
 
 def write_shapes(folder: Path, counts: dict[str, int]) -> None:

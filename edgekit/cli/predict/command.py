@@ -12,6 +12,7 @@ EXAMPLES = """Examples:
   edgekit predict photos/ --top 3 --crops 10 --json
   cat image.jpg | edgekit predict -
   edgekit predict photos/ --resume predictions.jsonl
+  edgekit predict 'shards/{000..099}.tar' -o predictions.parquet
   edgekit predict photos/ --model a.onnx --model b.onnx --csv
 """
 

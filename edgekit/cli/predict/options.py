@@ -113,6 +113,56 @@ class Options(NamedTuple):
             default_text="none",
         ),
     ] = None
+    output: Annotated[
+        str | None,
+        Option(
+            "Folder of part files for the results of any number of images, NAME.parquet or NAME.jsonl; the images may "
+            "also be in tar or Parquet shards and in object stores. The same command continues an interrupted job.",
+            metavar="FOLDER",
+            flags=("--output", "-o"),
+            default_text="none",
+        ),
+    ] = None
+    shard_size: Annotated[
+        int | None,
+        Option(
+            "With --output: number of image files in a part. Tar and Parquet shards have a part each.",
+            least=1,
+            most=1_000_000,
+            default_text="1000",
+        ),
+    ] = None
+    image_column: Annotated[
+        str | None,
+        Option(
+            "With --output: column of the images in Parquet shards.",
+            metavar="COLUMN",
+            default_text="the only one that can be it",
+        ),
+    ] = None
+    key_column: Annotated[
+        str | None,
+        Option(
+            "With --output: column of the images' names in Parquet shards.",
+            metavar="COLUMN",
+            default_text="__key__ or key, else the path of the image, else its row",
+        ),
+    ] = None
+    engine: Annotated[
+        str | None,
+        Option(
+            "With --output: what predicts: local, or the engine of a cluster: ray or daft (pip install ray or daft).",
+            default_text="local",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        Option(
+            "With --engine: address of the Ray cluster, such as auto or HOST:6379; Daft runs on Ray, too.",
+            metavar="ADDRESS",
+            default_text="RAY_ADDRESS for ray; otherwise this machine",
+        ),
+    ] = None
     max_pixels: Annotated[
         int | None, Option("Largest height x width of an image, in pixels.", least=1, default_text="50 million")
     ] = None

@@ -46,7 +46,7 @@ class ScoreFormat(NamedTuple):
     def record(self, path: str, result: Prediction | ImageError, *, model: str) -> dict[str, Any]:
         """Return the content of one JSON line; messages of errors name flags."""
         return json_record(
-            path, result, model=model, logits=self.logits, short_names=self.short_names, message_of=_message
+            path, result, model=model, logits=self.logits, short_names=self.short_names, message_of=message_of
         )
 
 
@@ -94,7 +94,7 @@ def text_writer(score_format: ScoreFormat, model: str) -> ResultWriter:
 
     def write_result(path: str, result: Prediction | ImageError) -> None:
         if isinstance(result, Exception):
-            write_message(f"error: {_message(result)}")
+            write_message(f"error: {message_of(result)}")
         elif len(result.top) == 1 and result.assigned is None:
             value = score_format.value(result, result.top[0])
             write(f"{printable(path)}  {printable(score_format.label(result.label))}  {value}")
@@ -121,7 +121,8 @@ def _fitted(labels: list[str]) -> list[str]:
     return [label + " " * (width - text_width(label)) for label in labels]
 
 
-def _message(error: Exception) -> str:
+def message_of(error: Exception) -> str:
+    """Return the message of an error of an image, in which arguments are flags."""
     from edgekit.cli.flag_names import with_flags  # here, because most predictions succeed
 
     return with_flags(str(error), "predict")

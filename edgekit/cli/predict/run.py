@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.named_models import ready_model
+from edgekit.cli.options import flag_of
 from edgekit.cli.predict.options import Options
 from edgekit.cli.predict.output import ScoreFormat, caption, csv_writer, json_writer, text_writer
 from edgekit.cli.render import write_message
@@ -38,12 +39,22 @@ if TYPE_CHECKING:
     Results: TypeAlias = Generator[tuple[NamedSource, Prediction | ImageError], None, None]
 
 
+_FOR_OUTPUT = ("shard_size", "image_column", "key_column", "engine", "address")
+
+
 def predict(options: Options) -> None:
     """Predict every image in order. Ends the process with exit status 3 if some of them failed."""
     _check_options(options)
     is_default = not options.model
     options = options._replace(model=options.model or (default_model(),))
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # otherwise its log of broken files goes to stderr
+    if options.output is not None:
+        from edgekit.cli.predict.bulk import predict_in_bulk  # here, because its output needs much that others do not
+
+        if is_default:
+            _report_default_model(options, top=options.top or 1)
+        predict_in_bulk(options)
+        return
     names = [*options.images, *(read_list(options.list, stdin=sys.stdin.buffer) if options.list else ())]
     with ExitStack() as stack:
         stack.enter_context(interrupts_acknowledged(lambda: _advice(options)))
@@ -87,6 +98,12 @@ def _check_options(options: Options) -> None:
         raise SpecError("IMAGE... or --list is required; run `edgekit predict --help`")
     if options.json + options.csv + (options.resume is not None) > 1:
         raise SpecError("--json, --csv and --resume are mutually exclusive")
+    if options.output is None:
+        for_output = [flag_of(name) for name in _FOR_OUTPUT if getattr(options, name) is not None]
+        if for_output:
+            raise SpecError(f"{' and '.join(for_output)} need{'s' * (len(for_output) == 1)} --output")
+    elif options.json or options.csv or options.resume or options.save:
+        raise SpecError("--output excludes --json, --csv, --resume and --save")
 
 
 def _report_default_model(options: Options, *, top: int) -> None:
@@ -104,16 +121,16 @@ def _report_default_model(options: Options, *, top: int) -> None:
 def _images(names: list[str], options: Options) -> Iterator[NamedSource]:
     stdin: IO[bytes] = sys.stdin.buffer
     if options.save and STDIN in names:  # it is read a second time for annotation
-        stdin = BytesIO(stdin.read(_image_limits(options).max_bytes + 1))
+        stdin = BytesIO(stdin.read(image_limits(options).max_bytes + 1))
     return find_images(names, stdin=stdin, timeout_s=options.timeout, skipped=options.save)
 
 
 def _predict_one(name: str, source: ImageSource, options: Options) -> Results:
     """Predict one image with all threads."""
-    with _open_predictor(options, threads=options.threads) as predictor:
+    with open_predictor(options, threads=options.threads) as predictor:
         result: Prediction | ImageError
         try:
-            result = predictor.predict(source, **_arguments(options, top=5))
+            result = predictor.predict(source, **arguments(options, top=5))
         except ImageError as error:
             result = error
         yield NamedSource(name, source), result
@@ -122,16 +139,16 @@ def _predict_one(name: str, source: ImageSource, options: Options) -> Results:
 def _predict_many(images: Iterator[NamedSource], options: Options, *, advance: Callable[[], None]) -> Results:
     """Predict several images in parallel, each with one thread."""
     written, predicted = tee(images)
-    with _open_predictor(options, threads=1) as predictor:
+    with open_predictor(options, threads=1) as predictor:
         sources = (image.source for image in predicted)
-        predictions = predictor.predict_many(sources, workers=options.threads, **_arguments(options, top=1))
+        predictions = predictor.predict_many(sources, workers=options.threads, **arguments(options, top=1))
         with closing(predictions) as results:
             for pair in zip(written, results, strict=True):
                 yield pair
                 advance()
 
 
-def _arguments(options: Options, *, top: int) -> dict[str, Any]:
+def arguments(options: Options, *, top: int) -> dict[str, Any]:
     """Return what both ways to predict have in common; `top` is the default number of classes."""
     return {
         "top": options.top or top,
@@ -142,20 +159,21 @@ def _arguments(options: Options, *, top: int) -> dict[str, Any]:
     }
 
 
-def _open_predictor(options: Options, *, threads: int | None) -> Predictor:
+def open_predictor(options: Options, *, threads: int | None) -> Predictor:
     """Open the model, or an ensemble of several."""
     classifiers = [_open_classifier(model, options, threads=threads) for model in options.model]
     if len(classifiers) == 1 and options.model_weights is None:
         return classifiers[0]
     from edgekit.runtime.ensemble import Ensemble  # here, because most predictions need none
 
-    weights = None if options.model_weights is None else _parse_model_weights(options.model_weights)
-    return Ensemble(classifiers, weights=weights)
+    return Ensemble(classifiers, weights=model_weights(options))
 
 
-def _parse_model_weights(text: str) -> list[float]:
+def model_weights(options: Options) -> tuple[float, ...] | None:
+    """Return the weights of several models, or None for equal ones."""
+    text = options.model_weights
     try:
-        return [float(part) for part in text.split(",")]
+        return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         raise SpecError(
             f"--model-weights must be comma-separated numbers, one for each --model, e.g. 2,1 (got {quote(text)})"
@@ -167,7 +185,7 @@ def _open_classifier(model: str, options: Options, *, threads: int | None) -> Cl
         classifier = Classifier(
             ready_model(model),
             threads=threads,
-            limits=_image_limits(options),
+            limits=image_limits(options),
             exact=options.exact,
             provider=options.provider,
             trusted=options.trusted,
@@ -183,7 +201,8 @@ def _open_classifier(model: str, options: Options, *, threads: int | None) -> Cl
     return classifier
 
 
-def _image_limits(options: Options) -> ImageLimits:
+def image_limits(options: Options) -> ImageLimits:
+    """Return the largest image accepted."""
     return ImageLimits(
         max_bytes=options.max_bytes or DEFAULT_LIMITS.max_bytes,
         max_pixels=options.max_pixels or DEFAULT_LIMITS.max_pixels,
@@ -218,7 +237,7 @@ def _write_results(
         write_result(image.name, result)
         if folder is not None:
             lines = caption(result, _score_format(options))
-            failed |= not _save_annotated(image, lines, folder=folder, limits=_image_limits(options))
+            failed |= not _save_annotated(image, lines, folder=folder, limits=image_limits(options))
     return failed
 
 

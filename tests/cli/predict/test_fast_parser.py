@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 from unittest import mock
 
 import pytest
@@ -10,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.cli import app, main
-from edgekit.cli.options import flag_of
 from edgekit.cli.predict import run as predict_run
 from edgekit.cli.predict.fast_parser import parse
 from edgekit.cli.predict.options import Options
 
 COMMAND = typer.main.get_command(app.app).commands["predict"]
-DECLARED_FLAGS = [flag_of(field) for field in Options._fields if field != "images"]
+DECLARED_FLAGS = [
+    flag
+    for name, declared in get_type_hints(Options, include_extras=True).items()
+    if name != "images"
+    for flag in get_args(declared)[1].flags_of(name)
+]
 WORDS = st.sampled_from(["a.jpg", "-", "b c.png", "", "5", "0", "1.5", "-3", "x=y", "1_0", " 7", "٣", "1e3", "nan"])
 FLAGS = st.sampled_from([*DECLARED_FLAGS, "--help", "--nonsense", "-x", "--", "--js", "--no-json"])
 ARGUMENTS = st.lists(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.dataset import read, read_unlabeled
-from edgekit.dataset.walk import natural, walk
+from edgekit.walk import natural, walk
 
 
 def files(root, **options):
