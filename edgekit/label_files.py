@@ -12,7 +12,7 @@ from typing import Any
 from edgekit.errors import DataError, quote
 from edgekit.files import read_regular_file
 
-_MAX_LABELS_BYTES = 2**24
+MAX_LABELS_BYTES = 2**24
 _MAX_LITERAL = 2**20  # parsing Python's notation takes about 100 times the text's memory
 _DIGITS = re.compile("[0-9]{1,9}")
 _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*[:,;\t]\s*|\s+)(\S.*)")
@@ -42,8 +42,20 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
         >>> read_labels("names.txt")
         ('bolt', 'nut', 'washer')
     """
-    name = os.fspath(path)
-    data = read_regular_file(path, max_bytes=_MAX_LABELS_BYTES, error=DataError)
+    data = read_regular_file(path, max_bytes=MAX_LABELS_BYTES, error=DataError)
+    return parse_labels(data, os.fspath(path))
+
+
+def parse_labels(data: bytes, name: str) -> tuple[str, ...]:
+    """Parse the content of a file of class names.
+
+    Args:
+        data: the content, in one of the forms of `read_labels`.
+        name: of the file, by which YAML and JSON are recognized.
+
+    Raises:
+        DataError: it is in none of these forms.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -139,7 +151,7 @@ def _read_synonym_table(path: Path) -> dict[str, str]:
     import csv  # here, because few evaluations need it
     import io
 
-    data = read_regular_file(path, max_bytes=_MAX_LABELS_BYTES, error=DataError)
+    data = read_regular_file(path, max_bytes=MAX_LABELS_BYTES, error=DataError)
     try:
         lines = io.StringIO(data.decode("utf-8-sig"), newline="")
         rows = [row for row in csv.reader(lines, strict=True) if row]

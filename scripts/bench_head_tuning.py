@@ -30,8 +30,9 @@ from torch import Tensor
 
 from edgekit import dataset
 from edgekit.train.distributed import TrainingProcess
+from edgekit.train.epoch_order import epoch_order
 from edgekit.train.feeds import FeatureFeed
-from edgekit.train.loader import Batch, epoch_order
+from edgekit.train.loader import Batch
 from edgekit.train.metrics import batch_loss
 from edgekit.train.optimizer import set_learning_rate
 from edgekit.train.penalty_search import TrainingSet, cross_validate, fitted_layer, stratified_folds

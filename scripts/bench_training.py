@@ -1,174 +1,249 @@
-"""Compare training speed with a plain loop of torch and torchvision's transforms, for MobileNetV2 at 224 pixels.
+"""Compare an epoch of `edgekit train` with the fastest plain torch loop, fine-tuning all of MobileNetV2 at 224 pixels.
 
-    python scripts/bench_training.py IMAGES WEIGHTS [--rounds 3] [--images 64] [--epochs 20]
+    python scripts/bench_training.py IMAGES WEIGHTS [--images 600] [--rounds 3] [--workers 1]
 
-IMAGES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that load_weights accepts. Both loops use the
-same images, augmentation (random resized crop, horizontal flip), batch size, optimizer and number of loader workers, in
-turn within one process, so that other load on the machine affects both. Then head tuning with cached features is
-compared with running the backbone in every epoch. Prints one JSON document.
+IMAGES is an image folder with train/ and val/, WEIGHTS a MobileNetV2 file that `--weights` accepts. If there are fewer
+training images than --images, they are repeated. Three processes train one epoch each, in turn, so that other load on
+the machine affects all of them alike:
+
+- edgekit: `train` as users call it, without evaluation;
+- edgekit, memory returned: the same without the allocator's settings of edgekit/train/allocator.py;
+- plain: a loop over images that were decoded before, with the same augmentation, batches, worker processes, loss and
+  optimizer, channels_last. It does neither average weights nor record anything.
+
+After a first epoch that does not count, prints one JSON document: medians over the rounds of the wall, user and system
+seconds of an epoch, peak memory, the ratios to plain, and whether both trainings of edgekit ended in the same weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from edgekit import dataset
 from edgekit.dataset import ImageSet
-from edgekit.train.distributed import TrainingProcess
-from edgekit.train.feeds import ImageFeed
+from edgekit.files import sha256
+from edgekit.image.load import load_image
+from edgekit.train.augmentations.augment import augmented
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
-from edgekit.zoo.build import build
+from edgekit.train.setup import initial_state
+from edgekit.train.tune import set_training_mode
 
-BATCH, WORKERS = 32, 1
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BATCH, _RATE = 32, 0.01
+# What makes edgekit leave glibc's thresholds alone; the value sets nothing.
+_MEMORY_RETURNED = {"GLIBC_TUNABLES": ""}
+_FIGURES = ("wall_s", "user_s", "system_s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("weights", type=Path)
+    parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--loop", choices=("edgekit", "plain"), help="used by this script itself")
     options = parser.parse_args()
-    training = dataset.read(options.data, "train").sample(options.images, seed=0)
-    validation = dataset.read(options.data, "val").sample(options.images // 2, seed=0)
-    edgekit_rates, plain_rates = [], []
-    for _ in range(options.rounds):
-        edgekit_rates.append(edgekit_rate(training, validation))
-        plain_rates.append(plain_rate(training))
-    report = {
-        "images_per_s": {"edgekit": statistics.median(edgekit_rates), "plain": statistics.median(plain_rates)},
-        "ratio": statistics.median(a / b for a, b in zip(edgekit_rates, plain_rates, strict=True)),
-        "head_tuning": head_tuning(training, validation, options.weights, options.epochs),
-        "threads": torch.get_num_threads(),
+    if options.loop is not None:
+        run_loop(options)
+        return
+    contenders = {
+        "edgekit": start("edgekit", {}),
+        "edgekit, memory returned": start("edgekit", _MEMORY_RETURNED),
+        "plain": start("plain", {}),
     }
-    print(json.dumps(report, indent=2))
+    epochs: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
+    for _ in range(1 + options.rounds):
+        for name, process in contenders.items():
+            epochs[name].append(next_epoch(process))
+    weights = {name: finish(process) for name, process in contenders.items()}
+    print(json.dumps(report(epochs, weights), indent=2))
 
 
-def edgekit_rate(training: ImageSet, validation: ImageSet) -> float:
-    """Images per second of one epoch of `train` from scratch, without its checkpoint and evaluation."""
-    recipe = Recipe.from_dict(
-        {
-            "model": "mobilenet_v2",
-            "augment": {"crop_scale": [0.08, 1.0], "mirror": True},
-            "optimize": {"epochs": 1, "batch_size": BATCH, "warmup_epochs": 0, "learning_rate": 0.01},
-        }
+def start(loop: str, environment: dict[str, str]) -> subprocess.Popen[str]:
+    """Start this script as one of the contenders, which trains an epoch for each line that it reads."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--loop", loop]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    return subprocess.Popen(
+        command, env=own | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
-    rates: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        train(
-            recipe,
-            training,
-            validation,
-            run=Path(folder),
-            workers=WORKERS,
-            on_step=lambda progress: rates.append(progress.images_per_s),
-        )
-    return rates[-1]
 
 
-def plain_rate(training: ImageSet) -> float:
-    """Images per second of one epoch of a loop as in a tutorial."""
-    network = build("mobilenet_v2", classes=len(training.classes)).train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    loader = DataLoader(_TorchvisionDataset(training), batch_size=BATCH, shuffle=True, num_workers=WORKERS)
-    images, start = 0, time.perf_counter()
-    for pixels, labels in loader:
-        loss = nn.functional.cross_entropy(network(pixels), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        images += len(labels)
-    return images / (time.perf_counter() - start)
+def next_epoch(process: subprocess.Popen[str]) -> dict[str, float]:
+    """Let a contender train one epoch; its figures."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("go\n")
+    figures: dict[str, float] = json.loads(process.stdout.readline())
+    return figures
 
 
-class _TorchvisionDataset(Dataset[tuple[Tensor, int]]):
-    def __init__(self, images: ImageSet) -> None:
-        # The compiled part of torchvision's wheel may not load; its transforms only need these two to be declared.
-        self.library = torch.library.Library("torchvision", "FRAGMENT")
-        if not hasattr(torch.ops.torchvision, "nms"):
-            for operator in ("nms", "qnms"):
-                self.library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        from torchvision import transforms
-
-        self.images = images
-        self.transform = transforms.Compose(
-            [
-                transforms.RandomResizedCrop(224),
-                transforms.RandomHorizontalFlip(),
-                transforms.ToTensor(),
-                transforms.Normalize(MEAN, STD),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        from PIL import Image
-
-        with Image.open(self.images.sources[index]) as image:  # type: ignore[arg-type]
-            return self.transform(image.convert("RGB")), self.images.labels[index]
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a contender; the SHA-256 of its weights."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a contender ended with status {process.returncode}")
+    return output.strip()
 
 
-def head_tuning(training: ImageSet, validation: ImageSet, weights: Path, epochs: int) -> dict[str, float]:
-    """Seconds of head tuning, from start to checkpoint, and of as many epochs with the backbone run in each.
+def report(epochs: dict[str, list[dict[str, float]]], weights: dict[str, str]) -> dict[str, Any]:
+    """The medians over all epochs but the first, and of the ratios in each round."""
+    figures: dict[str, Any] = {}
+    for name, own in epochs.items():
+        figures[name] = {key: round(statistics.median(epoch[key] for epoch in own[1:]), 2) for key in _FIGURES}
+        figures[name]["peak_memory_mb"] = own[-1]["peak_memory_mb"]
+        for key, seconds in (("wall", wall), ("cpu", cpu)):
+            pairs = zip(own[1:], epochs["plain"][1:], strict=True)
+            ratios = [seconds(epoch) / seconds(plain) for epoch, plain in pairs]
+            figures[name][f"{key}_to_plain"] = [round(value, 3) for value in (statistics.median(ratios), *ratios)]
+    figures["same_weights"] = weights["edgekit"] == weights["edgekit, memory returned"]
+    figures["threads"] = torch.get_num_threads()
+    return figures
 
-    The latter is measured for one epoch, a forward pass over all images, and multiplied by the number of epochs.
-    """
+
+def wall(epoch: dict[str, float]) -> float:
+    return epoch["wall_s"]
+
+
+def cpu(epoch: dict[str, float]) -> float:
+    return epoch["user_s"] + epoch["system_s"]
+
+
+def run_loop(options: argparse.Namespace) -> None:
+    """Be one of the contenders: train an epoch for each line of stdin, and print its figures."""
+    training = dataset.read(options.data, "train")
+    repeated = np.resize(np.arange(len(training)), options.images).tolist()
+    training, validation = training.subset(repeated), dataset.read(options.data, "val").subset(range(2))
     recipe = Recipe.from_dict(
         {
             "model": "mobilenet_v2",
             "arguments": {"padding": "tf_same"},
             "preprocess": {"mean": [0.5], "std": [0.5]},
-            "weights": str(weights),
-            "tune": "head",
-            "optimize": {"epochs": epochs, "batch_size": BATCH},
+            "weights": str(options.weights),
+            "tune": "full",
+            "optimize": {"epochs": 1 + options.rounds, "batch_size": _BATCH, "learning_rate": _RATE},
         }
     )
-    start = time.perf_counter()
+    loop = train_by_edgekit if options.loop == "edgekit" else train_plainly
+    print(loop(recipe, training, validation, workers=options.workers))
+
+
+class Clock:
+    """Measures epochs, each from the moment at which it may begin."""
+
+    def __init__(self) -> None:
+        self._wall, self._usage = 0.0, self._used()
+        self._end = 0.0
+
+    def wait(self) -> None:
+        """Wait for a line on stdin, and start the epoch."""
+        sys.stdin.readline()
+        self._wall, self._usage = time.perf_counter(), self._used()
+
+    def stop(self) -> None:
+        """Note the end of the last step."""
+        self._end = time.perf_counter()
+
+    def write(self) -> None:
+        """Print the figures of the epoch; its worker processes have ended."""
+        user, system = (now - before for now, before in zip(self._used(), self._usage, strict=True))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        figures = {"wall_s": self._end - self._wall, "user_s": user, "system_s": system, "peak_memory_mb": peak}
+        print(json.dumps(figures), flush=True)
+
+    @staticmethod
+    def _used() -> tuple[float, float]:
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(usage.ru_utime for usage in usages), sum(usage.ru_stime for usage in usages)
+
+
+def train_by_edgekit(recipe: Recipe, training: ImageSet, validation: ImageSet, *, workers: int) -> str:
+    """Train with edgekit; the SHA-256 of the weights."""
+    clock, epochs = Clock(), recipe.optimize.epochs
+
+    def on_step(progress: Any) -> None:
+        if progress.step == progress.steps:
+            clock.stop()
+
+    def on_epoch(result: Any) -> None:
+        clock.write()
+        if result.epoch < epochs:
+            clock.wait()
+
     with tempfile.TemporaryDirectory() as folder:
-        train(recipe, training, validation, run=Path(folder), workers=WORKERS)
-    cached_s = time.perf_counter() - start
-    backbone_s = epochs * backbone_epoch(training, validation, recipe)
-    return {
-        "epochs": epochs,
-        "cached_s": cached_s,
-        "backbone_every_epoch_s": backbone_s,
-        "ratio": backbone_s / cached_s,
-    }
+        clock.wait()
+        train(
+            recipe,
+            training,
+            validation,
+            run=folder,
+            workers=workers,
+            evaluate_every=epochs,
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+        return sha256(Path(folder, "model.safetensors").read_bytes())
 
 
-@torch.inference_mode()
-def backbone_epoch(training: ImageSet, validation: ImageSet, recipe: Recipe) -> float:
-    """Seconds of a forward pass of all images through the frozen backbone."""
-    body = build("mobilenet_v2", **recipe.network_arguments).eval().to(memory_format=torch.channels_last).body
-    without_flips = dataclasses.replace(recipe, augment=dataclasses.replace(recipe.augment, mirror=False))
-    feed = ImageFeed(training, validation, without_flips, workers=WORKERS, process=TrainingProcess())
-    start = time.perf_counter()
-    for batch in _all_inputs(feed):
-        body(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
-    return time.perf_counter() - start
+def train_plainly(recipe: Recipe, training: ImageSet, validation: ImageSet, *, workers: int) -> str:
+    """Train with a loop as one writes it for speed."""
+    state = initial_state(recipe, training.classes, device="cpu")
+    network: nn.Module = state.network
+    optimizer = torch.optim.SGD(network.parameters(), lr=_RATE, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    images, clock = _DecodedImages(training, recipe), Clock()
+    for _ in range(recipe.optimize.epochs):
+        clock.wait()
+        set_training_mode(state.network, state.tuning)
+        for pixels, labels in _batches(images, workers):
+            inputs = pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)  # channels_last, as the weights are
+            loss = nn.functional.cross_entropy(network(inputs), labels, label_smoothing=0.1)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        clock.stop()
+        clock.write()
+    return sha256(b"".join(p.detach().numpy().tobytes() for p in network.parameters()))
 
 
-def _all_inputs(feed: ImageFeed) -> Iterator[Tensor]:
-    for batch in feed.training(0, 0):
-        yield batch.inputs
-    for batch in feed.evaluation():
-        yield batch.inputs
+class _DecodedImages(Dataset[tuple[Tensor, Tensor]]):
+    """Augmented batches of images that are decoded only once."""
+
+    def __init__(self, images: ImageSet, recipe: Recipe) -> None:
+        self.images, self.recipe = images, recipe
+        self.decoded = {source: load_image(source) for source in set(images.sources)}
+        self.rng = np.random.default_rng(0)
+
+    def __getitems__(self, indexes: list[int]) -> tuple[Tensor, Tensor]:
+        preprocess, augment = self.recipe.preprocess, self.recipe.augment
+        pixels = [
+            augmented(self.decoded[self.images.sources[index]], preprocess, augment, progress=0, rng=self.rng)
+            for index in indexes
+        ]
+        return torch.from_numpy(np.stack(pixels)), torch.tensor([self.images.labels[index] for index in indexes])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def _batches(images: _DecodedImages, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    unchanged: Callable[[Any], Any] = lambda batch: batch  # noqa: E731  (workers are forked)
+    return iter(DataLoader(images, batch_size=_BATCH, shuffle=True, num_workers=workers, collate_fn=unchanged))
 
 
 if __name__ == "__main__":

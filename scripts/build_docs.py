@@ -30,10 +30,12 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     "edgekit",
     "edgekit.dataset",
+    "edgekit.shards",
     "edgekit.train",
     "edgekit.export",
     "edgekit.quantize",
     "edgekit.evaluate",
+    "edgekit.fit",
     "edgekit.audit",
     "edgekit.serve",
 )

@@ -40,6 +40,10 @@ from edgekit.serve.server import CreateApp
 from edgekit.serve.shared_values import SharedValues
 from edgekit.zoo.build import build
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "made"))
+
+from made_micro_graphs import write_device
+
 # `bench` measures for 5 s of CPU time, everything else takes less. A minute passes only on very busy machines.
 LIMITS = Limits(seconds=60, cpu_seconds=8, megabytes=600)
 NUMBERS = ("0", "1", "-1", "3", "1e9", "nan", "inf", "0.5", ".5", "99999999999999999999", "1,2", "0.5,0.5,0.5", "x")
@@ -58,6 +62,11 @@ GOOD: dict[str, tuple[str, ...]] = {
         "data --recipe recipe.toml --tune head --weights weights.safetensors --epochs 1 --run made/head",
         "data --model lenet5 --tune head --weights weights.safetensors --run made/solved",
     ),
+    "fit": (
+        "data --latency 9ms --device device.json --network mobilenet_v1 --precision int8 --no-training -o made/fitted",
+        "--latency 9ms --size 4MB --device device.json --network mobilenet_v1 --precision int8",
+        "--explain mobilenet_v2-cifar10-int8 --device device.json --json",
+    ),
     "export": (
         "lenet5 --weights weights.safetensors --labels labels.txt -o made/exported.onnx",
         "run -o made/exported.onnx",
@@ -73,6 +82,7 @@ GOOD: dict[str, tuple[str, ...]] = {
         "photo.jpg --model model.onnx",
         "photo.jpg data --model model.onnx --resume results.jsonl --crops 5",
         "--list list.txt --model model.onnx --csv --save made/saved",
+        "data --model model.onnx --output made/predictions.jsonl --shard-size 2",
     ),
     "evaluate": (
         "model.onnx data --report made/report.html",
@@ -105,6 +115,7 @@ KINDS = {
     "list.txt": "text",
     "keys.txt": "text",
     "recipe.toml": "text",
+    "device.json": "text",
 }
 
 
@@ -279,6 +290,7 @@ def make_files(folder: Path) -> list[str]:
     (folder / "list.txt").write_text("data/train/0/0.png\ndata/val/1/13.png\n")
     (folder / "recipe.toml").write_text('model = "lenet5"\n[optimize]\nepochs = 1\n')
     (folder / "photo.jpg").write_bytes((folder / "data/train/0/0.png").read_bytes())
+    write_device(folder / "device.json")
     (folder / "empty").touch()
     (folder / "noise.pth").write_bytes(rng.randbytes(5000))
     train_once(folder)

@@ -15,8 +15,9 @@ import pytest
 from made_disk import full_disk
 
 import edgekit.files
-from edgekit.errors import ArtifactError, EdgekitError
+from edgekit.errors import ArtifactError, DataError, EdgekitError
 from edgekit.files import (
+    atomic_file,
     check_regular_file,
     lock_file,
     read_regular_file,
@@ -234,3 +235,19 @@ def test_read_regular_file_reads_the_archive_that_edgekit_is_imported_from(tmp_p
     for other in (archive / "edgekit/models/other.onnx", tmp_path / "other.onnx"):
         with pytest.raises(ArtifactError, match=r"cannot be opened: (Not a directory|No such file)"):
             read_regular_file(other, max_bytes=9, error=ArtifactError)
+
+
+def test_atomic_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "folder" / "file.bin"
+    with atomic_file(path) as file:
+        file.write(b"first")
+        assert not path.exists()
+        file.write(b" second")
+    assert path.read_bytes() == b"first second"
+    for error in (KeyboardInterrupt, DataError):
+        with pytest.raises(error), atomic_file(path) as file:  # noqa: PT012  (the block is what is tested)
+            file.write(b"half")
+            raise error("stopped")
+    with pytest.raises(EdgekitError, match=r"file\.bin: cannot be written: no space"), atomic_file(path):
+        raise OSError("no space")
+    assert [(entry.name, entry.read_bytes()) for entry in path.parent.iterdir()] == [("file.bin", b"first second")]

@@ -1,6 +1,6 @@
-"""What another device measured: the document that bench.pyz, bench.html and bench.mjs print, schema 1.
+"""What another device measured: the document that bench.pyz, bench.html and bench.mjs print, schema 2.
 
-    schema      1
+    schema      2; 1, which bench.html and bench.mjs print, has no micro_graphs
     edgekit     version that wrote the kit
     created     date and time (UTC) of the measurement, such as "2026-11-28T09:00:00Z"
     device      name (of the board), processor, architecture, cores, features (instructions), memory_bytes, system
@@ -15,6 +15,9 @@
         peak_memory_bytes  of that process
         network            one entry for each number of threads: threads, median_ms, low_ms and high_ms (quartiles of
                            all runs), runs, rounds_ms (the median of each round)
+    micro_graphs  one entry for each number of threads and precision: threads, precision, design (a digest of the
+                micro-graphs, see bench.micro_graphs), milliseconds (of the fastest run, by name); empty with
+                --no-micro-graphs
 
 Null is what the device cannot tell. A model that failed its golden vectors has no timings: session_ms, cold_start_ms
 and peak_memory_bytes are null, network is empty.
@@ -28,11 +31,13 @@ from dataclasses import dataclass
 
 from edgekit.artifact.json_document import parse_json_object
 from edgekit.bench.fields import Fields
+from edgekit.bench.micro_graph_times import MicroGraphTimes, micro_graph_times
 from edgekit.errors import ArtifactError, DataError, quote
 from edgekit.evaluate.intervals import Interval, median_interval
 from edgekit.files import read_regular_file
 
-SCHEMA = 1
+SCHEMA = 2
+_WITHOUT_MICRO_GRAPHS = 1
 _MAX_BYTES = 8 * 2**20
 _MAX_MODELS, _MAX_THREADS, _MAX_ROUNDS = 1000, 256, 1000
 _MAX_CORES = 2**16
@@ -154,6 +159,7 @@ class Device:
         created: date and time (UTC).
         conditions: what the figures were measured under.
         models: what was measured, in the order of the kit.
+        micro_graphs: what operators take there; empty if that was not measured.
     """
 
     name: str | None
@@ -167,6 +173,7 @@ class Device:
     created: str
     conditions: Conditions
     models: tuple[DeviceModel, ...]
+    micro_graphs: tuple[MicroGraphTimes, ...] = ()
 
     @property
     def thread_counts(self) -> list[int]:
@@ -199,12 +206,12 @@ def read_device(path: str | os.PathLike[str]) -> Device:
     schema = document.get("schema")
     if "device" not in document or isinstance(schema, bool) or not isinstance(schema, int):
         raise DataError(f"{name}: not a file that bench.pyz prints; run: python bench.pyz > device.json")
-    if schema != SCHEMA:
-        raise DataError(f"{name}: has schema {quote(schema)}; this edgekit reads {SCHEMA}")
-    return _device(Fields(document, name))
+    if schema not in (SCHEMA, _WITHOUT_MICRO_GRAPHS):
+        raise DataError(f"{name}: has schema {quote(schema)}; this edgekit reads {_WITHOUT_MICRO_GRAPHS} and {SCHEMA}")
+    return _device(Fields(document, name), has_micro_graphs=schema == SCHEMA)
 
 
-def _device(document: Fields) -> Device:
+def _device(document: Fields, *, has_micro_graphs: bool) -> Device:
     about = document.object("device")
     rounds = document.object("settings").integer("rounds", least=1, most=_MAX_ROUNDS)
     models = tuple(_model(entry, rounds) for entry in document.objects("models", most=_MAX_MODELS))
@@ -224,6 +231,9 @@ def _device(document: Fields) -> Device:
         created=document.text("created", pattern=_DATE, form="a date such as 2026-11-28T09:00:00Z"),
         conditions=_conditions(document.object("conditions")),
         models=models,
+        micro_graphs=tuple(map(micro_graph_times, document.objects("micro_graphs", most=2 * _MAX_THREADS)))
+        if has_micro_graphs
+        else (),
     )
 
 

@@ -91,6 +91,12 @@ class Fields:
         """All fields that are not null, which must be texts."""
         return {key: self.text(key) for key in self._document if self.has(key)}
 
+    def positive_values(self, *, most: int) -> dict[str, float]:
+        """All fields, which must be numbers above 0. most: how many there may be."""
+        if len(self._document) > most:
+            raise DataError(f"{self._file}: {self._path[:-1]} has {len(self._document)} fields, more than {most}")
+        return {key: self.number(key, positive=True) for key in self._document}
+
     def _value(self, key: str) -> Any:
         return self._document[key] if self.has(key) else None
 

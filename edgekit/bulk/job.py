@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit.artifact.info import read_model
@@ -146,7 +146,8 @@ class Job:
             "model": [model.sha256 for model in self.models],
             "format": self.format,
             **self.options(),
-            "layout": asdict(self.layout),
+            "image_column": self.layout.image_column,
+            "key_column": self.layout.key_column,
         }
 
     def options(self) -> dict[str, Any]:

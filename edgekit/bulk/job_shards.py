@@ -101,7 +101,8 @@ class JobShard(NamedTuple):
         """The shard in the manifest, by which a changed input is noticed."""
         if isinstance(self.source, ImageRange):
             return self.source._asdict()
-        return {"path": self.source.shown_path, "size_bytes": self.source.size_bytes}
+        shard = self.source
+        return {"path": shard.shown_path, "size_bytes": shard.size_bytes, "modified_ns": shard.modified_ns}
 
 
 class Plan(NamedTuple):

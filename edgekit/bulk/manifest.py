@@ -1,11 +1,14 @@
-"""Which shards of a job are finished: one document in the output folder, always whole, from which a rerun continues."""
+"""Which shards of a job are finished: documents in the output folder, always whole, from which a rerun continues.
+
+A document of 100,000 shards takes half a second to write, so those that were finished last are in a small one.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,11 +18,14 @@ from edgekit.files import lock_file
 from edgekit.shards import open_store
 from edgekit.shards.stores import join, local_path, shown
 
-_NAME, _LOCK = "_manifest.json", "_lock"
+_NAME, _RECENT, _LOCK = "_manifest.json", "_recent.json", "_lock"
 _SCHEMA = 1
 _MAX_BYTES = 2**30
-# Writing a document of ten thousand shards takes 50 ms: a cluster that finishes one every 50 ms must not wait for it.
-_LEAST_PAUSE = 20  # times as long as the last writing took
+DOCUMENTS = (_NAME, _RECENT, _LOCK)
+_MOST_RECENT = 256  # shards in the small document: 40 kB
+# Writing it takes 1 ms here and 50 ms in an object store, where a cluster that finishes more shards must not wait for
+# each: one that is finished so soon after another is recorded with the next.
+_QUICK_S = 0.01
 
 
 class ShardResult(NamedTuple):
@@ -42,20 +48,32 @@ class ShardResult(NamedTuple):
     error: str = ""
 
 
+_NEEDED = {"settings", "shard_size", "image_list"}
+_STORED = ("rows", "failed", "size_bytes", "sha256")
+
+
 class Manifest:
     """The document of one job in its output folder.
 
     Attributes:
         document: its content but for the parts: settings, sources, shard_size, and the plan of the shards.
-        parts: the results of the finished shards, by number.
+        parts: the results of the finished shards, by number. What is removed is forgotten at the next `write`.
     """
 
-    def __init__(self, job: Job, document: Mapping[str, Any], parts: Mapping[int, ShardResult] | None = None) -> None:
-        self.document, self.parts = document, dict(parts or {})
+    def __init__(
+        self,
+        job: Job,
+        document: Mapping[str, Any],
+        parts: Mapping[int, ShardResult] | None = None,
+        *,
+        recent: Iterable[int] = (),
+    ) -> None:
+        self.document, self.parts, self._recent = document, dict(parts or {}), list(recent)
         self._store, self._path = open_store(job.output), join(job.output, _NAME)
         self._shown_path = shown(self._path)
-        self._written_at = self._took = 0.0
+        self._recent_path = join(job.output, _RECENT)
         self._is_written = False
+        self._recorded_at = self._took = 0.0
 
     @classmethod
     def read(cls, job: Job) -> Manifest | None:
@@ -73,12 +91,18 @@ class Manifest:
                 raise DataError(
                     f"{shown(path)}: schema {quote(document['schema'])}, written by a later edgekit; update it"
                 )
-            parts = {int(number): ShardResult(int(number), **part) for number, part in document.pop("parts").items()}
+            parts, recent = _results(document.pop("parts")), {}
+            recent_path = join(job.output, _RECENT)
+            if store.size_bytes(recent_path) is not None:
+                recent = _results(json.loads(store.read(recent_path, max_bytes=_MAX_BYTES)))
+            shards = len(document["shards"])
+            if not document.keys() >= _NEEDED or not all(0 <= number < shards for number in (*parts, *recent)):
+                raise ValueError("incomplete, or with a part of no shard")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{shown(path)}: is not a manifest of edgekit; choose another output") from None
-        return cls(job, document, parts)
+        return cls(job, document, parts | recent, recent=recent)
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Check that the job is the one of the manifest.
@@ -95,41 +119,62 @@ class Manifest:
             changes = (f"`{name}` {_short(before.get(name))}, now {_short(settings[name])}" for name in differing[:3])
             raise DataError(f"{self._shown_path}: is of another job: {'; '.join(changes)}; choose another output")
 
-    def check_plan(self, plan: Mapping[str, Any]) -> None:
-        """Check that the sources have the images that they had when the job was started.
+    def update_plan(self, plan: Mapping[str, Any]) -> None:
+        """Check that the sources are those for which the job was started; unfinished input shards may have changed.
 
         Args:
             plan: the shards now, as `Plan.describe` returns them.
 
         Raises:
-            DataError: they have not.
+            DataError: the sources are others, or a finished input shard has another size or time.
         """
-        if plan["image_list"] == self.document["image_list"] and plan["shards"] == self.document["shards"]:
-            return
-        before, now = (_counts(shards) for shards in (self.document["shards"], plan["shards"]))
-        change = now if before != now else "with other names or sizes"
-        raise DataError(f"{self._shown_path}: was started for {before}, now {change}; choose another output")
-
-    def add(self, result: ShardResult) -> None:
-        """Record a finished shard. The document is written at once, unless it is large and was written just now."""
-        self.parts[result.number] = result
-        self._is_written = False
-        if time.monotonic() - self._written_at >= _LEAST_PAUSE * self._took:
+        before, now = self.document["shards"], plan["shards"]
+        if plan["image_list"] != self.document["image_list"] or list(map(_place, before)) != list(map(_place, now)):
+            counts = _counts(before), _counts(now)
+            change = counts[1] if counts[0] != counts[1] else "with other names"
+            raise DataError(f"{self._shown_path}: was started for {counts[0]}, now {change}; choose another output")
+        changed = [now[number]["path"] for number in sorted(self.parts) if before[number] != now[number]]
+        if changed:
+            raise DataError(
+                f"{self._shown_path}: {len(changed)} input shards were written anew after they were predicted, such as "
+                f"{quote(changed[0])}; choose another output"
+            )
+        if before != now:
+            self.document, self._is_written = {**self.document, "shards": now}, False
             self.write()
 
+    def add(self, result: ShardResult) -> None:
+        """Record a finished shard: at once, or where writing takes long, with the next one after so long a pause.
+
+        Raises:
+            DataError: it cannot be written, and so does EdgekitError.
+        """
+        self.parts[result.number] = result
+        self._is_written = False
+        self._recent.append(result.number)
+        if len(self._recent) > _MOST_RECENT:
+            self.write()
+        elif self._took < _QUICK_S or time.monotonic() - self._recorded_at >= self._took:
+            begin = time.monotonic()
+            self._store.write(self._recent_path, _document(self._parts(self._recent)))
+            self._recorded_at = time.monotonic()
+            self._took = self._recorded_at - begin
+
     def write(self) -> None:
-        """Write the document if it has changed.
+        """Write the whole document if it has changed.
 
         Raises:
             DataError: it cannot be written, and so does EdgekitError.
         """
         if self._is_written:
             return
-        begin = time.monotonic()
-        parts = {str(number): _part(self.parts[number]) for number in sorted(self.parts)}
-        self._store.write(self._path, f"{json.dumps({**self.document, 'parts': parts}, indent=1)}\n".encode())
-        self._written_at, self._is_written = time.monotonic(), True
-        self._took = self._written_at - begin
+        self._store.write(self._path, _document({**self.document, "parts": self._parts(sorted(self.parts))}))
+        self._store.remove(self._recent_path)
+        self._recent, self._is_written = [], True
+
+    def _parts(self, numbers: Iterable[int]) -> dict[str, dict[str, Any]]:
+        results = {str(number): self.parts[number]._asdict() for number in numbers}
+        return {number: {k: v for k, v in part.items() if k in _STORED} for number, part in results.items()}
 
 
 def new_document(job: Job, *, shard_size: int, plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,8 +225,17 @@ def locked(output: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _part(result: ShardResult) -> dict[str, Any]:
-    return {name: value for name, value in result._asdict().items() if name not in ("number", "error")}
+def _results(parts: dict[str, dict[str, Any]]) -> dict[int, ShardResult]:
+    return {int(number): ShardResult(int(number), **part) for number, part in parts.items()}
+
+
+def _document(content: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(content, indent=1)}\n".encode()
+
+
+def _place(shard: dict[str, Any]) -> object:
+    """What a shard of the plan is, apart from the state of its file."""
+    return shard.get("path", shard)
 
 
 def _counts(shards: list[dict[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from edgekit.bulk.job import Job
 from edgekit.bulk.job_shards import DEFAULT_SHARD_SIZE, IMAGE_LIST, Plan, plan_shards
-from edgekit.bulk.manifest import Manifest, locked, new_document
+from edgekit.bulk.manifest import DOCUMENTS, Manifest, locked, new_document
 from edgekit.bulk.predict_shards import Engine
 from edgekit.bulk.progress import OnProgress, ProgressCounter
 from edgekit.errors import DataError, listed
@@ -16,7 +16,7 @@ from edgekit.files import remove_abandoned
 from edgekit.shards import open_store
 from edgekit.shards.stores import StoredFile, join, local_path, shown, split_query
 
-_OURS = ("_lock", IMAGE_LIST)  # what a job that was interrupted before its first manifest leaves
+_WITHOUT_PARTS = (*DOCUMENTS, IMAGE_LIST)  # what a job leaves that has no part yet
 
 
 class JobTotals(NamedTuple):
@@ -86,10 +86,17 @@ def run_job(
 
 
 def _planned(job: Job, shard_size: int | None) -> tuple[Plan, Manifest]:
-    """The shards and the manifest: that of the job which is continued, or a new one."""
+    """The shards and the manifest: that of the job which is continued, or a new one if the output has no part."""
     manifest = Manifest.read(job)
     if manifest is None:
+        if others := _other_files(job):
+            raise DataError(
+                f"{job.shown_output}: has files, but no manifest of a job: {listed(others, most=3)}; choose another "
+                f"output"
+            )
         return _started(job, shard_size or DEFAULT_SHARD_SIZE)
+    if not manifest.parts and not _other_files(job):
+        return _started(job, shard_size or manifest.document["shard_size"])
     manifest.check_settings(job.settings())
     size = manifest.document["shard_size"]
     if shard_size not in (None, size):
@@ -97,18 +104,17 @@ def _planned(job: Job, shard_size: int | None) -> tuple[Plan, Manifest]:
             f"{job.shown_output}: was started with `shard_size` {size}; leave it out or choose another output"
         )
     plan = plan_shards(job, shard_size=size)
-    manifest.check_plan(plan.describe())
+    manifest.update_plan(plan.describe())
     return plan, manifest
 
 
+def _other_files(job: Job) -> list[str]:
+    """The files in the output that a job without any part does not have."""
+    return [shown(f.path) for f in open_store(job.output).files(job.output) if _name(f) not in _WITHOUT_PARTS]
+
+
 def _started(job: Job, shard_size: int) -> tuple[Plan, Manifest]:
-    store = open_store(job.output)
-    others = [shown(file.path) for file in store.files(job.output) if _name(file) not in _OURS]
-    if others:
-        raise DataError(
-            f"{job.shown_output}: has files, but no manifest of a job: {listed(others, most=3)}; choose another output"
-        )
-    with store.writing(join(job.output, IMAGE_LIST)) as file:
+    with open_store(job.output).writing(join(job.output, IMAGE_LIST)) as file:
         plan = plan_shards(job, shard_size=shard_size, write=file.write)
     manifest = Manifest(job, new_document(job, shard_size=shard_size, plan=plan.describe()))
     manifest.write()

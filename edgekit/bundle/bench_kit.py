@@ -7,12 +7,14 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from edgekit.bundle.contents import Bundle, sources
 from edgekit.bundle.description import batch_size
+from edgekit.bundle.program_modules import program_modules
 from edgekit.errors import SpecError
 from edgekit.runtime.requirements import installed_version
 
 PROGRAM, REQUIREMENTS = "bench.pyz", "requirements.txt"
 _PACKAGES = ("numpy", "onnxruntime")
 _PACKAGE = "bench_program"
+_MICRO_GRAPHS = "edgekit.bench.micro_graphs.rounds"  # what edgekit itself measures this machine with
 _README = """# Measure on a device
 
 bench.pyz times the models of this folder on the device that it is copied to. It needs Python 3.11 or later and the
@@ -23,7 +25,12 @@ packages in {requirements}, and sends nothing anywhere.
     python {program} > device.json
 
 Close other programs first, and give the device time to cool down. Each model must compute its golden vectors before it
-is timed. On the computer, show what was measured: edgekit bench --device device.json
+is timed. Small networks follow, whose times tell how long any other network takes on this device, two minutes for each
+number of threads; --no-micro-graphs leaves them out. On the computer, show what was measured, or find the network that
+fits the device:
+
+    edgekit bench --device device.json
+    edgekit fit photos/ --latency 5ms --device device.json -o fitted/
 """
 _MAIN = f"""import sys
 
@@ -61,6 +68,7 @@ def program() -> bytes:
     """The content of bench.pyz; the same bytes from the same sources."""
     content = BytesIO()
     members = {"__main__.py": _MAIN.encode()} | {f"{_PACKAGE}/{name}": data for name, data in sources(_PACKAGE).items()}
+    members |= program_modules(_MICRO_GRAPHS)
     with ZipFile(content, "w") as archive:
         for name, data in members.items():
             archive.writestr(ZipInfo(name), data, ZIP_DEFLATED)  # dated 1980

@@ -24,17 +24,17 @@ def write_next(wrote: str, *commands: Sequence[str]) -> None:
         write_message(f"then: {command}")
 
 
-def after_training(checkpoint: Path, *, data: Path, has_own_split: bool) -> list[list[str]]:
+def after_training(checkpoint: Path, *, data: Path | None, has_own_split: bool) -> list[list[str]]:
     """Export, quantize and predict.
 
     Args:
         checkpoint: the trained model.
-        data: the data set.
+        data: the data set; None for shards, which the next commands do not read.
         has_own_split: whether its val images are its own. Otherwise the next commands cannot know which of its images
             trained the model, so they neither measure the accuracy nor fit a temperature on them.
     """
     model = Path("model.onnx")
-    images = ["--images", str(data)] if has_own_split else []
+    images = ["--images", str(data or _DATA)] if has_own_split else []
     export = ["edgekit", "export", str(checkpoint), *images, "-o", str(model)]
     quantize, predict = after_export(model, data=data)
     return [export, [*quantize, *([] if has_own_split else ["--no-temperature"])], predict]
@@ -64,6 +64,21 @@ def after_quantizing(child: Path, *, parent: Path, data: Path, target: str) -> l
     """
     evaluate = ["edgekit", "evaluate", str(parent), str(child), str(data)]
     return [predict_command(child, data=data), evaluate, bundle_command(child, target=target)]
+
+
+def after_fitting(model: Path, *, data: Path) -> list[list[str]]:
+    """Predict, evaluate and make what measures it on its device.
+
+    Args:
+        model: the fitted model.
+        data: the data set.
+    """
+    report = ["--report", str(model.with_name("evaluation.html"))]
+    return [
+        predict_command(model, data=data),
+        ["edgekit", "evaluate", str(model), str(data), *report],
+        bench_command(model),
+    ]
 
 
 def bundle_command(model: Path, *, target: str) -> list[str]:

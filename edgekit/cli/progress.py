@@ -52,6 +52,16 @@ def progress_bar(title: str, total: int | None) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
+def image_progress() -> Iterator[Callable[[int, int | None, str], None]]:
+    """Yield a function to call with the number of predicted images, that of all, None if unknown, and current facts.
+
+    Until it is first called, the images are being listed.
+    """
+    with _meter("listing images") as show:
+        yield lambda done, total, facts: show(done, total, stage="predicting", facts=facts)
+
+
+@contextmanager
 def stage_progress() -> Iterator[StageProgress]:
     """Yield a function to call with the name of a stage, the number of finished steps and the total."""
     with _meter("starting") as show:

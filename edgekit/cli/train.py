@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.flag_names import with_flags
 from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.next_commands import after_training, write_next
@@ -21,6 +22,7 @@ from edgekit.errors import SpecError, truncated
 if TYPE_CHECKING:
     from edgekit.dataset import ImageSet
     from edgekit.preprocess.scores import Task
+    from edgekit.shards import ShardLayout
     from edgekit.train.callbacks import EpochResult
     from edgekit.train.recipe import Recipe
     from edgekit.train.screen_images import ScreenedImages
@@ -34,6 +36,7 @@ EXAMPLES = """Examples:
   edgekit train photos/ --model mobilenet_v2 --val-fraction 0.2 --run runs/first
   edgekit train mnist/ --recipe models/lenet5-mnist/recipe.toml --run runs/mnist
   edgekit train photos/ --recipe recipe.toml --run runs/first --resume
+  edgekit train s3://bucket/photos --recipe recipe.toml --shuffle-shards 32
   torchrun --nproc-per-node 2 -m -- \\
       edgekit train photos/ --recipe recipe.toml --run runs/first
 """
@@ -42,10 +45,11 @@ EXAMPLES = """Examples:
 @with_options_of(RecipeOptions)
 def run(
     data: Annotated[
-        Path,
+        str,
         Argument(
-            "Labeled images: a folder, a tar or zip archive, MNIST-style idx files, or a CSV file of file,label, or of "
-            "file,labels for several labels per image, separated by |."
+            "Labeled images: a folder, a tar or zip archive, MNIST-style idx files, a CSV file of file,label, or of "
+            "file,labels for several labels per image, separated by |, or tar or Parquet shards (file, folder, "
+            "pattern, s3:// address)."
         ),
     ],
     run: Annotated[
@@ -70,6 +74,9 @@ def run(
             default_text="none",
         ),
     ] = None,
+    image_column: Annotated[str | None, shared.IMAGE_COLUMN] = None,
+    label_column: Annotated[str | None, shared.LABEL_COLUMN] = None,
+    class_names: Annotated[Path | None, shared.CLASS_NAMES] = None,
     allow_leaks: Annotated[bool, Option("Train even if val images are also training images.")] = False,
     json: Annotated[bool, Option("Print one JSON line per epoch.")] = False,
     **options: Any,
@@ -83,6 +90,8 @@ def run(
     with uncounted_stage("loading PyTorch"):
         require("torch", extra="train")
     from edgekit.hub.imagenet_weights import weights_path
+    from edgekit.label_files import read_labels
+    from edgekit.shards import ShardLayout
     from edgekit.train.distributed import check_device, is_first_process
     from edgekit.train.events import check_log
 
@@ -94,7 +103,9 @@ def run(
     if preview is None and full_recipe.weights is not None:
         with download_progress() as on_bytes:
             weights_path(full_recipe.model, full_recipe.weights, on_bytes=on_bytes)
-    training, validation = _read_screened(data, full_recipe, allow_leaks=allow_leaks)
+    names = None if class_names is None else read_labels(class_names)
+    layout = ShardLayout(image_column=image_column, label_column=label_column, class_names=names)
+    training, validation = _read_screened(data, full_recipe, layout=layout, allow_leaks=allow_leaks)
     if folder is not None:
         _train(
             full_recipe,
@@ -108,8 +119,7 @@ def run(
             json=json,
         )
         if is_first_process():
-            model = folder / "model.safetensors"
-            write_next(str(model), *after_training(model, data=data, has_own_split=not full_recipe.val_fraction))
+            _write_next_commands(folder / "model.safetensors", data, has_own_split=not full_recipe.val_fraction)
     elif preview is not None:
         from edgekit.train.preview import write_preview
 
@@ -119,7 +129,14 @@ def run(
         _sweep_learning_rate(full_recipe, training, workers=workers, device=device, json=json)
 
 
-def _read_screened(data: Path, recipe: Recipe, *, allow_leaks: bool) -> tuple[ImageSet, ImageSet]:
+def _write_next_commands(model: Path, data: str, *, has_own_split: bool) -> None:
+    from edgekit.shards.find import is_shard_source
+
+    path = None if is_shard_source(data) else Path(data)
+    write_next(str(model), *after_training(model, data=path, has_own_split=has_own_split))
+
+
+def _read_screened(data: str, recipe: Recipe, *, layout: ShardLayout, allow_leaks: bool) -> tuple[ImageSet, ImageSet]:
     """Return the readable images for training and validation, after reporting the unreadable ones and leaks."""
     from edgekit import dataset
     from edgekit.dataset.leaks import check_leaks, find_leaks, find_pixel_leaks
@@ -127,7 +144,7 @@ def _read_screened(data: Path, recipe: Recipe, *, allow_leaks: bool) -> tuple[Im
     from edgekit.train.screen_images import screen_images
 
     with uncounted_stage("listing images"):
-        halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed)
+        halves = dataset.read_both(data, val_fraction=recipe.val_fraction, seed=recipe.seed, layout=layout)
         if not allow_leaks:
             check_leaks(find_leaks(*halves), count=len(halves[1]))  # takes less time than decoding: first
     screened = []

@@ -10,6 +10,7 @@ from edgekit.image.formats import is_image_name
 
 _CHECKPOINTS = (".safetensors", ".pth", ".pt", ".ckpt")
 _MODELS = (".onnx", ".ort")
+_SHARDS = (".tar", ".tar.gz", ".tgz", ".parquet")
 
 
 def check_model_files(*paths_or_names: str | os.PathLike[str]) -> None:
@@ -41,12 +42,15 @@ def is_model_file(name: str) -> bool:
 
 
 def error_of_image(name: str) -> ImageError | None:
-    """Return an error if what is given as an image is a model or a checkpoint."""
+    """Return an error if what is given as an image is a model, a checkpoint, or a file of many images."""
     if is_model_file(name):
         return ImageError(f"{name}: is a model, not an image; run `edgekit predict IMAGE --model {shlex.quote(name)}`")
     if _is_file(name, _CHECKPOINTS):
         command = f"edgekit export {shlex.quote(name)} -o model.onnx"
         return ImageError(f"{name}: is a PyTorch checkpoint, not an image; run `{command}` first")
+    if _is_file(name, _SHARDS):
+        command = f"edgekit predict {shlex.quote(name)} --output predictions.jsonl"
+        return ImageError(f"{name}: contains many images; run `{command}`")
     return None
 
 

@@ -82,18 +82,24 @@ def _filter(image: LoadedImage, preprocess: Preprocess, views: Sequence[View], w
     """Cut by Pillow's filter: out of the whole resized image, or only the box if no other view has its size."""
     resample = _FILTERS[preprocess.interpolation]
     whole = whole or preprocess.interpolation == "nearest"  # the box may choose other pixels, not a level more or less
-    shared = Counter(resize for resize, _ in {(view.resize, view.box) for view in views})
+    shared = _shared_sizes(views) if len(views) > 1 else frozenset()
     resized: dict[Size, Image.Image] = {}
 
     def cut(view: View, visible: Box) -> Pixels:
         large = view.resize.height * view.resize.width > _MAX_RESIZED_PIXELS
-        if large or not (whole or shared[view.resize] > 1):
+        if large or not (whole or view.resize in shared):
             return np.asarray(_resample_box(image, view.resize, visible, resample))
         if view.resize not in resized:
             resized[view.resize] = _resample_whole(image, view.resize, resample)
         return np.asarray(resized[view.resize].crop((visible.left, visible.top, visible.right, visible.bottom)))
 
     return cut
+
+
+def _shared_sizes(views: Sequence[View]) -> frozenset[Size]:
+    """The sizes that several boxes are cut from."""
+    counts = Counter(resize for resize, _ in {(view.resize, view.box) for view in views})
+    return frozenset(size for size, count in counts.items() if count > 1)
 
 
 def _resample_whole(image: LoadedImage, size: Size, resample: Image.Resampling) -> Image.Image:

@@ -51,9 +51,16 @@ def class_probabilities(logits: Floats, task: Task) -> npt.NDArray[np.float64]:
 
 def averaged(logits: Floats, average: Average, task: Task = "single-label") -> npt.NDArray[np.float64]:
     """Probabilities (classes,) from logits (views, classes): `average` names what is averaged over the views."""
+    if len(logits) == 1:
+        return class_probabilities(logits[0], task)
     if average == "logits":
-        return class_probabilities(logits.mean(axis=0, dtype=np.float64), task)
+        return class_probabilities(mean_logits(logits), task)
     return np.asarray(class_probabilities(logits, task).mean(axis=0))
+
+
+def mean_logits(logits: Floats) -> npt.NDArray[np.float64]:
+    """The mean (classes,) of logits (views, classes), in float64."""
+    return np.asarray(logits[0] if len(logits) == 1 else logits.mean(axis=0, dtype=np.float64), np.float64)
 
 
 def with_temperature(probabilities: Floats, temperature: float) -> npt.NDArray[np.float64]:
@@ -87,5 +94,5 @@ def best(
         tie_breaker: (classes,) values that order equally probable classes, highest first; then comes the index.
     """
     keys = (-probabilities,) if tie_breaker is None else (-tie_breaker, -probabilities)
-    order = np.lexsort(keys)[:top]
-    return tuple(Score(labels[index], int(index), float(probabilities[index])) for index in order)
+    order = np.lexsort(keys)[:top].tolist()
+    return tuple(Score(labels[index], index, float(probabilities[index])) for index in order)

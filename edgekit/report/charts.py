@@ -42,13 +42,13 @@ class Plot:
         bottom, left = self.height - _BOTTOM, _LEFT
         for y in ys:
             level = self.at(self._x[0], y)[1]
-            self._parts.append(_line((left, level), (_WIDTH - _RIGHT, level), "grid"))
-            self._parts.append(_text(f"{100 * y:.0f}", (left - 6, level + 3.5), "end"))
+            self._parts.append(svg_line((left, level), (_WIDTH - _RIGHT, level), "grid"))
+            self._parts.append(svg_text(f"{100 * y:.0f}", (left - 6, level + 3.5), "end"))
         for x in xs:
-            self._parts.append(_text(f"{100 * x:.0f}", (self.at(x, 0)[0], bottom + 14), "middle"))
-        self._parts.append(_text(x_title, ((left + _WIDTH - _RIGHT) / 2, self.height - 5), "middle", "title"))
+            self._parts.append(svg_text(f"{100 * x:.0f}", (self.at(x, 0)[0], bottom + 14), "middle"))
+        self._parts.append(svg_text(x_title, ((left + _WIDTH - _RIGHT) / 2, self.height - 5), "middle", "title"))
         rotation = f"rotate(-90 10 {(_TOP + bottom) / 2:.0f})"
-        self._parts.append(_text(y_title, (10, (_TOP + bottom) / 2), "middle", "title", transform=rotation))
+        self._parts.append(svg_text(y_title, (10, (_TOP + bottom) / 2), "middle", "title", transform=rotation))
 
     def bar(self, x: tuple[float, float], y: tuple[float, float], kind: str, tooltip: str) -> None:
         """Draw a bar between two x and two y values."""
@@ -130,17 +130,17 @@ def interval_whiskers(intervals: Sequence[Interval], number: int, *, metric: str
 
     kind = f"c{number % 6}"
     parts = [
-        _line((0, 12), (240, 12), "grid"),
+        svg_line((0, 12), (240, 12), "grid"),
         element("line", _ends((at(shown.low), 12), (at(shown.high), 12)) | {"class": f"whisker {kind}"}),
         element("circle", {"cx": f"{at(shown.value):.1f}", "cy": "12", "r": "6", "class": f"disk {kind}"}),
-        _text(f"{100 * low:.1f}%", (0, 33), "start"),
-        _text(f"{100 * high:.1f}%", (240, 33), "end"),
+        svg_text(f"{100 * low:.1f}%", (0, 33), "start"),
+        svg_text(f"{100 * high:.1f}%", (240, 33), "end"),
     ]
     return svg(240, 38, f"{metric} with its 95% interval", parts)
 
 
 def _coverage_points(metrics: ModelMetrics) -> list[tuple[float, float]]:
-    confidence = metrics.accuracy.probabilities.max(axis=1)
+    confidence = metrics.accuracy.confidence()
     correct = metrics.correct()[np.argsort(-confidence, kind="stable")]
     count = len(correct)
     shares = np.cumsum(correct) / np.arange(1, count + 1)
@@ -158,13 +158,15 @@ def _ends(start: tuple[float, float], end: tuple[float, float]) -> dict[str, obj
     return {"x1": f"{start[0]:.1f}", "y1": f"{start[1]:.1f}", "x2": f"{end[0]:.1f}", "y2": f"{end[1]:.1f}"}
 
 
-def _line(start: tuple[float, float], end: tuple[float, float], kind: str) -> Markup:
+def svg_line(start: tuple[float, float], end: tuple[float, float], kind: str) -> Markup:
+    """A line between two pixel positions; `kind` is its class."""
     return element("line", _ends(start, end) | {"class": kind})
 
 
-def _text(
+def svg_text(
     text: str, place: tuple[float, float], anchor: str, kind: str = "number", *, transform: str | None = None
 ) -> Markup:
+    """Text at a pixel position. anchor: "start", "middle" or "end"; transform: such as a rotation."""
     attributes: dict[str, object] = {
         "x": f"{place[0]:.1f}",
         "y": f"{place[1]:.1f}",

@@ -146,7 +146,7 @@ def _curves(evaluation: Evaluation) -> Markup:
 
 
 def _confidence_sentence(metrics: ModelMetrics) -> str:
-    confidence, accuracy = float(metrics.accuracy.probabilities.max(axis=1).mean()), metrics.top1.value
+    confidence, accuracy = float(metrics.accuracy.confidence().mean()), metrics.top1.value
     verdict = "underconfident" if accuracy > confidence else "overconfident"
     facts = f"Mean confidence {100 * confidence:.1f}%, accuracy {100 * accuracy:.1f}%"
     return f"{facts}." if abs(accuracy - confidence) < _CALIBRATED else f"{facts}: {verdict}."

@@ -16,7 +16,7 @@ from edgekit.image.decode_limits import DEFAULT_LIMITS, ImageLimits, check_limit
 from edgekit.image.load import Channels, LoadedImage
 from edgekit.image.source import ImageSource, Pixels
 from edgekit.preprocess.crops import CropPlan, View, plan_named
-from edgekit.preprocess.scores import Average
+from edgekit.preprocess.scores import Average, mean_logits
 from edgekit.preprocess.scoring import Scoring
 from edgekit.runtime.loaded_model import FEATURES, LOGITS, LoadedModel
 from edgekit.runtime.prediction import AnyPlan, ClassScores, Stopwatch
@@ -229,7 +229,7 @@ class Classifier(Predictor):
         return ClassScores(
             uncalibrated if temperature is None else plan.probabilities(logits, average, temperature=temperature),
             uncalibrated,
-            logits.mean(axis=0, dtype=np.float64),
+            mean_logits(logits),
             len(set(views)),
         )
 

@@ -27,6 +27,7 @@ Probabilities: TypeAlias = "npt.NDArray[np.float64]"
 UNKNOWN, NONE = "unknown", "none"
 ADAPTIVE = "adaptive"
 _SHOWN = 3  # classes in a repr
+_AVERAGES, _CHANNELS = get_args(Average), get_args(Channels)
 
 
 class Timings(NamedTuple):
@@ -41,14 +42,19 @@ class Stopwatch:
     """Measures the milliseconds of each stage, from the end of the stage before it."""
 
     def __init__(self) -> None:
-        self.timings = Timings()
+        self._spent_ms = dict.fromkeys(Timings._fields, 0.0)
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
         """Add the time since the last lap to `stage`, a field of Timings."""
         now = time.perf_counter()
-        spent = getattr(self.timings, stage) + (now - self._last) * 1e3
-        self.timings, self._last = self.timings._replace(**{stage: spent}), now
+        self._spent_ms[stage] += (now - self._last) * 1e3
+        self._last = now
+
+    @property
+    def timings(self) -> Timings:
+        """The milliseconds of all stages so far."""
+        return Timings(**self._spent_ms)
 
 
 class ClassScores(NamedTuple):
@@ -203,10 +209,7 @@ class Request:
             raise SpecError(must_be("unknown_below", "a probability from 0 to 1", self.unknown_below))
         if not isinstance(self.plan, str | int | CropPlan | AdaptivePlan):
             raise SpecError(must_be("plan", "a crop plan or its name", self.plan))
-        for kind, value, known in (
-            ("average", self.average, get_args(Average)),
-            ("channels", self.channels, get_args(Channels)),
-        ):
+        for kind, value, known in (("average", self.average, _AVERAGES), ("channels", self.channels, _CHANNELS)):
             if not isinstance(value, str) or value not in known:
                 raise SpecError(unknown(f"`{kind}`", value, known))
 

@@ -120,14 +120,32 @@ def _timed(
     options.log_severity_level = 4
     if shrinking:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    with _watch.limit(options, limit_s):
-        try:
-            values: list[npt.NDArray[Any]] = session.run(list(outputs), feed, options)
-        except Exception:
-            if options.terminate:
-                raise ArtifactError(f"inference took more than {max(0, limit_s):.0f} s and was stopped") from None
-            raise
+    _watch.begin(options, limit_s)
+    try:
+        values: list[npt.NDArray[Any]] = session.run(list(outputs), feed, options)
+    except Exception:
+        if options.terminate:
+            raise ArtifactError(f"inference took more than {max(0, limit_s):.0f} s and was stopped") from None
+        raise
+    finally:
+        _watch.end(options)
     return values
+
+
+class _Slot:
+    """Waits for one of the slots of `runs`, or for all of them, and holds it meanwhile.
+
+    A class, because a context manager made of a generator costs 50 microseconds after a run has emptied the caches.
+    """
+
+    def __init__(self, runs: _Runs, *, alone: bool) -> None:
+        self._runs, self._alone = runs, alone
+
+    def __enter__(self) -> None:
+        self._runs.acquire(alone=self._alone)
+
+    def __exit__(self, *_: object) -> None:
+        self._runs.release(alone=self._alone)
 
 
 class _Runs:
@@ -138,24 +156,28 @@ class _Runs:
         self._slots = self._free = available_threads()
         self._want_all = 0  # runs that wait for all slots; the others let them go first, or they would wait forever
 
-    @contextmanager
-    def slot(self, *, alone: bool) -> Iterator[None]:
-        """Wait for a slot, or for all of them, and hold it meanwhile."""
+    def slot(self, *, alone: bool) -> _Slot:
+        """A context that waits for a slot, or for all of them, and holds it."""
+        return _Slot(self, alone=alone)
+
+    def acquire(self, *, alone: bool) -> None:
+        """Wait for a slot, or for all of them."""
         slots = self._slots if alone else 1
         with self._changed:
             self._want_all += alone
             try:
-                self._changed.wait_for(lambda: self._free >= slots and (alone or not self._want_all))
+                while self._free < slots or (self._want_all and not alone):
+                    self._changed.wait()
             finally:
                 self._want_all -= alone
                 self._changed.notify_all()
             self._free -= slots
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += slots
-                self._changed.notify_all()
+
+    def release(self, *, alone: bool) -> None:
+        """Release what `acquire` waited for."""
+        with self._changed:
+            self._free += self._slots if alone else 1
+            self._changed.notify_all()
 
 
 class _Watch:
@@ -166,19 +188,18 @@ class _Watch:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    @contextmanager
-    def limit(self, options: ort.RunOptions, limit_s: float) -> Iterator[None]:
-        """Stop the run that has these options if it takes longer than limit_s."""
+    def begin(self, options: ort.RunOptions, limit_s: float) -> None:
+        """Stop the run that has these options if it takes longer than limit_s, until `end`."""
         self._deadlines[options] = time.monotonic() + limit_s
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._stop_overdue_runs, name="edgekit-watch", daemon=True)
                     self._thread.start()
-        try:
-            yield
-        finally:
-            del self._deadlines[options]
+
+    def end(self, options: ort.RunOptions) -> None:
+        """Forget the run."""
+        del self._deadlines[options]
 
     def _stop_overdue_runs(self) -> None:
         while True:

@@ -125,8 +125,9 @@ def run_batches(
 
     limit_s and errors: as for run_limits.run, for each run of the session.
     """
-    size, name = fixed_batch(session), session.get_inputs()[0].name
-    if size in (None, len(pixels)):
+    pixels_input = session.get_inputs()[0]
+    size, name = pixels_input.shape[0], pixels_input.name
+    if not isinstance(size, int) or size == len(pixels):
         return run(session, [output], {name: pixels}, limit_s=limit_s)[0]
     rows = []
     for start in range(0, max(len(pixels), 1), size):

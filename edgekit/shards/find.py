@@ -50,11 +50,11 @@ def find_shards(source: str, *, layout: ShardLayout = ShardLayout()) -> tuple[Sh
     elif _MAGIC.search(split_query(source)[0]) and store.size_bytes(source) is None:
         files = _matching(source, store)
     else:
-        size = store.size_bytes(source)
-        if size is None:
+        file = store.file(source)
+        if file is None:
             raise DataError(f"{shown(source)}: no such file or folder")
-        files = [StoredFile(source, size)]
-    return tuple(Shard(path=path, kind=kind_of(path), size_bytes=size, layout=layout) for path, size in files)
+        files = [file]
+    return tuple(Shard(kind=kind_of(file.path), layout=layout, **file._asdict()) for file in files)
 
 
 def is_shard_source(source: str) -> bool:
@@ -93,16 +93,16 @@ def _without_file_scheme(source: str) -> str:
 def _of_braces(source: str, store: Store) -> list[StoredFile]:
     """The named files, all of which must exist; of an object store, each folder is listed once."""
     names = _expanded(source)
-    sizes: dict[str, int | None] = {}
+    listed_files: dict[str, StoredFile] = {}
     if is_uri(source):
         folder, query = split_query(source[: source.index("{")].rpartition("/")[0])[0], split_query(source)[1]
-        sizes = {file.path: file.size_bytes for file in store.files(folder + query)}
+        listed_files = {file.path: file for file in store.files(folder + query)}
     files = []
     for name in names:
-        size = sizes.get(name) if is_uri(source) else store.size_bytes(name)
-        if size is None:
+        file = listed_files.get(name) if is_uri(source) else store.file(name)
+        if file is None:
             raise DataError(f"{shown(name)}: no such file, but {quote(shown(source))} names it")
-        files.append(StoredFile(name, size))
+        files.append(file)
     return files
 
 

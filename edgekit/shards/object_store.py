@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, BinaryIO, cast
 
-from edgekit.errors import DataError, truncated
+from edgekit.errors import DataError, EdgekitError, truncated
 from edgekit.optional import require
 from edgekit.shards.stores import StoredFile, in_natural_order, shown, split_query
 from edgekit.walk import is_system_name
 
 _EXTRA = "bulk"
-_ROOT = re.compile("([A-Za-z][A-Za-z0-9+.-]+://[^/]*)/*(.*)", re.DOTALL)
+_ROOT = re.compile("([A-Za-z][A-Za-z0-9+.-]+://(?:[^/@]*:(?!\\d+/)[^@]*@)?[^/]*)/*(.*)", re.DOTALL)
 # One upload becomes visible when it is complete. Files of others are written under another name and then renamed.
 _ATOMIC_UPLOADS = frozenset({"s3", "gcs", "abfs"})
 _GCS_RETRIES = "retry_limit_seconds=15"  # instead of 15 minutes, in which nothing is printed
@@ -72,13 +72,18 @@ class ObjectStore:
         for info in infos:
             below = info.path.removeprefix(base).strip("/")
             if info.type == arrow.FileType.File and not any(map(is_system_name, below.split("/"))):
-                found.append(StoredFile(self._uri(info.path), info.size))
+                found.append(_stored_file(self._uri(info.path), info))
         return in_natural_order(found)
+
+    def file(self, path: str) -> StoredFile | None:
+        """As in `Store`."""
+        info = self._info(path)
+        return _stored_file(path, info) if info.type.name == "File" else None
 
     def size_bytes(self, path: str) -> int | None:
         """As in `Store`."""
-        info = self._info(path)
-        return info.size if info.type.name == "File" else None
+        file = self.file(path)
+        return None if file is None else file.size_bytes
 
     def is_folder(self, path: str) -> bool:
         """As in `Store`."""
@@ -191,13 +196,13 @@ class ObjectStore:
         """Turn whatever a store's client raises into a DataError of one line."""
         try:
             yield
-        except (DataError, ImportError):
+        except EdgekitError:
             raise
         except FileNotFoundError as error:
             reason = "no such bucket" if re.search(_REASONS[0][0], str(error), re.IGNORECASE) else "no such file"
             raise DataError(f"{shown(path)}: {reason}") from None
         except Exception as error:  # clients have errors of their own: botocore's, gcsfs's, ...
-            text = _line(error)
+            text = _without_secrets(_line(error), self._root)
             meaning = next(
                 (f"{meaning} " for pattern, meaning in _REASONS if re.search(pattern, text, re.IGNORECASE)), ""
             )
@@ -205,6 +210,20 @@ class ObjectStore:
             raise DataError(
                 f"{shown(path)}: cannot be {verb}: {meaning}{f'({detail})' if meaning else detail}"
             ) from None
+
+
+def _stored_file(path: str, info: Any) -> StoredFile:
+    """What Arrow knows of a file. Its time in whole seconds, as of a single object; lists have more figures."""
+    return StoredFile(path, info.size, None if info.mtime_ns is None else info.mtime_ns // 10**9 * 10**9)
+
+
+def _without_secrets(text: str, root: str) -> str:
+    """What a client says, without a password in the URI and without URIs, which it repeats if it cannot parse them."""
+    password = re.fullmatch(r"[^:]+://[^@]*?:([^@]+)@.*", root, re.DOTALL)
+    text = text.replace(password[1], "...") if password else text
+    if text.startswith("Cannot parse URI"):
+        return "not a valid URI; write / in a secret as %2F, and other special characters alike"
+    return text
 
 
 def _line(error: Exception) -> str:

@@ -34,6 +34,7 @@ class Shard:
         kind: "tar" or "parquet".
         size_bytes: of the file.
         layout: which columns are read, and names of classes.
+        modified_ns: when the file was written, in nanoseconds since 1970; None if its store does not tell.
 
     Example:
         >>> from edgekit.shards import find_shards
@@ -47,6 +48,7 @@ class Shard:
     kind: Kind
     size_bytes: int
     layout: ShardLayout = field(default_factory=ShardLayout)
+    modified_ns: int | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,10 +25,12 @@ class StoredFile(NamedTuple):
     Attributes:
         path: local path or full URI.
         size_bytes: its size.
+        modified_ns: when it was written, in nanoseconds since 1970; None if the store does not tell.
     """
 
     path: str
     size_bytes: int
+    modified_ns: int | None = None
 
 
 class Store(Protocol):
@@ -38,6 +41,9 @@ class Store(Protocol):
 
     def files(self, folder: str) -> list[StoredFile]:
         """List the files in a folder and its subfolders, in natural order; hidden ones are left out."""
+
+    def file(self, path: str) -> StoredFile | None:
+        """Return what is known of a file, or None if there is no such file."""
 
     def size_bytes(self, path: str) -> int | None:
         """Return the size of a file, or None if there is no such file."""
@@ -139,7 +145,7 @@ def split_query(path: str) -> tuple[str, str]:
 
 def shown(path: str) -> str:
     """A path for messages and names: without the options of a URI and a password in it, which may be secret."""
-    return re.sub(r"(?<=://)[^/@]*:[^/@]*@", "", split_query(path)[0])
+    return re.sub(r"(?<=://)[^/@]*:(?!\d+/)[^@]*@", "", split_query(path)[0])  # digits: the port of a server
 
 
 def in_natural_order(files: Sequence[StoredFile]) -> list[StoredFile]:
@@ -156,17 +162,22 @@ class LocalStore:
         for item in walk(_local(folder)):
             if item.error is not None:
                 raise DataError(f"{item.path}: the folder cannot be read: {item.error}")
-            if not item.is_folder and (size := self.size_bytes(item.path)) is not None:
-                found.append(StoredFile(item.path, size))
+            if not item.is_folder and (file := self.file(item.path)) is not None:
+                found.append(file)
         return found
+
+    def file(self, path: str) -> StoredFile | None:
+        """As in `Store`."""
+        try:
+            state = Path(_local(path)).stat()
+        except (OSError, ValueError):
+            return None
+        return StoredFile(path, state.st_size, state.st_mtime_ns) if stat.S_ISREG(state.st_mode) else None
 
     def size_bytes(self, path: str) -> int | None:
         """As in `Store`."""
-        file = Path(_local(path))
-        try:
-            return file.stat().st_size if file.is_file() else None
-        except (OSError, ValueError):
-            return None
+        file = self.file(path)
+        return None if file is None else file.size_bytes
 
     def is_folder(self, path: str) -> bool:
         """As in `Store`."""

@@ -29,8 +29,9 @@ _CHECKSUM = "sha256"
 _FACT_TYPES = {"schema": int, "recipe": dict, "classes": list, "state": dict}
 # Enough for 100,000 classes.
 _MAX_CHARACTERS = 8 * 2**20
-SCHEMA = 3
-_READ_SCHEMAS = (2, SCHEMA)  # 2: before the best epoch was chosen by a figure, and classes were balanced
+SCHEMA = 4
+# 2: before the best epoch was chosen by a figure, and classes were balanced; 3: before images in shards
+_READ_SCHEMAS = (2, 3, SCHEMA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

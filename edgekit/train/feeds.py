@@ -16,7 +16,8 @@ from edgekit.stages import StageProgress, no_progress
 from edgekit.train.augmentations.color import ColorAxes, color_axes
 from edgekit.train.balance import sampling_weights
 from edgekit.train.distributed import TrainingProcess
-from edgekit.train.loader import Batch, epoch_order, evaluation_batches, targets, training_batches
+from edgekit.train.epoch_order import epoch_order, shard_numbers
+from edgekit.train.loader import Batch, evaluation_batches, targets, training_batches
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.network import Network, PixelNetwork
 
@@ -190,7 +191,8 @@ class _FeaturePass(NamedTuple):
         recipe, process = without_mixing(self.recipe), self.process
         axes = pca_axes(images, recipe)
         batches = training_batches(images, recipe, epoch=copy, workers=self.workers, axes=axes, process=process)
-        indexes = np.concatenate([process.share(step) for step in epoch_order(len(images), recipe, copy)])
+        steps = epoch_order(len(images), recipe, copy, shards=shard_numbers(images), world=process.world)
+        indexes = np.concatenate([process.share(step) for step in steps])
         stage = f"features of train images, copy {copy + 1} of {recipe.augment.feature_copies}"
         batches = counted_batches(batches, stage, len(indexes), on_stage=self.on_stage)
         return _gathered_features(self.body, batches, indexes=indexes, count=len(images), process=process)

@@ -1,4 +1,4 @@
-"""Checks that values which a user wrote have the types that a dataclass declares."""
+"""Checks of values which a user wrote: the types that a dataclass declares, ranges, and known names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, Literal
 
-from edgekit.errors import SpecError, quote
+from edgekit.errors import SpecError, quote, unknown
 
 _TYPE_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string", type(None): "None"}
 
@@ -28,6 +29,20 @@ def check_field_types(section: Any) -> None:
         value = getattr(section, name)
         if not _fits(value, kind):
             raise SpecError(f"`{name}` must be {_type_name(kind)} (got {quote(value)})")
+
+
+def check_each(section: object, names: tuple[str, ...], is_allowed: Callable[[Any], bool], bounds: str) -> None:
+    """Raise SpecError, which names the `bounds`, if the value of one of these fields is not allowed."""
+    for name in names:
+        value = getattr(section, name)
+        if not is_allowed(value):
+            raise SpecError(f"`{name}` must be {bounds} (got {quote(value)})")
+
+
+def check_name(kind: str, name: str, known: tuple[str, ...]) -> None:
+    """Raise SpecError if `name` is not one of `known`, with the closest known names; `kind` says what is named."""
+    if name not in known:
+        raise SpecError(unknown(kind, name, known))
 
 
 def _field_types(section: type) -> dict[str, Any]:

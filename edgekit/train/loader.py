@@ -17,12 +17,17 @@ from edgekit.errors import ImageError
 from edgekit.image.load import load_image
 from edgekit.image.source import Pixels
 from edgekit.preprocess.spec import Preprocess
+from edgekit.train.allocator import keep_freed_memory, return_freed_memory
 from edgekit.train.augmentations.augment import augmented
 from edgekit.train.augmentations.color import ColorAxes
 from edgekit.train.augmentations.mixing import MixedBatch, mixed
 from edgekit.train.distributed import TrainingProcess
+from edgekit.train.epoch_order import epoch_order, shard_numbers
 from edgekit.train.recipe import Recipe
+from edgekit.train.shard_copies import NoCopies, ShardCopies, local_copies
 
+_PREFETCHED = 2  # steps that each worker prepares ahead
+_EVALUATED_SHARDS = 4  # copied ahead of an evaluation, which reads one after the other
 # (epoch, index), or (epoch, index, 1 + n) if the epoch has drawn the image n times before: all that a worker needs, so
 # it keeps no state.
 _Key: TypeAlias = tuple[int, ...]
@@ -50,49 +55,6 @@ def targets(images: ImageSet) -> npt.NDArray[Any]:
     """The labels of all images, as in `Batch.labels`."""
     truth = images.truth()
     return truth if truth.ndim == 1 else truth.astype(np.float32)
-
-
-def epoch_order(
-    count: int, recipe: Recipe, epoch: int, *, weights: npt.NDArray[np.float64] | None = None
-) -> list[npt.NDArray[np.int64]]:
-    """Draw the order of an epoch from (seed, epoch).
-
-    Every image appears exactly once; with `weights`, as often as its weight says, rounded up or down at random so that
-    the epoch still has `count` images. The sizes of the steps differ by at most one, so that no step is a small
-    remainder, whose batch statistics would be noise.
-
-    Args:
-        count: number of images.
-        recipe: the recipe; its seed and batch size matter.
-        epoch: number of the epoch, from 0.
-        weights: float64 (count,), how often each image is drawn on average; their mean is 1.
-
-    Returns:
-        For every step, int64 (images of the step,) indexes of images.
-    """
-    rng = np.random.default_rng((recipe.seed, epoch))
-    order = rng.permutation(count)
-    if weights is not None:
-        order = rng.permutation(_drawn(order, weights, rng))
-    return np.array_split(order, steps_per_epoch(count, recipe))
-
-
-def _drawn(
-    order: npt.NDArray[np.int64], weights: npt.NDArray[np.float64], rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """Repeat or leave out entries of `order` by systematic sampling.
-
-    On a line on which each entry takes up its weight, a random point in [0, 1) and every 1 after it draws one.
-    """
-    ends = np.cumsum(weights[order])
-    ends[-1] = len(order)  # exact, so that as many are drawn as there are images
-    drawn_until = np.floor(ends + rng.random()).astype(np.int64)
-    return np.repeat(order, drawn_until - np.append(0, drawn_until[:-1]))
-
-
-def steps_per_epoch(count: int, recipe: Recipe) -> int:
-    """The number of steps of an epoch over `count` images."""
-    return -(-count // recipe.optimize.batch_size)
 
 
 def training_batches(
@@ -124,11 +86,13 @@ def training_batches(
     Raises:
         ImageError: an image cannot be read.
     """
-    steps = epoch_order(len(images), recipe, epoch, weights=weights)
-    keys = [step[process.rank :: process.world] for step in _keys(steps, epoch)]
-    batches = _load_batches(_AugmentedImages(images, recipe, axes), keys[first_step:], workers)
-    for step, (pixels, labels, partner_labels, share) in zip(steps[first_step:], batches, strict=True):
-        yield Batch(pixels, labels, partner_labels, share, len(step))
+    shards = shard_numbers(images)
+    steps = epoch_order(len(images), recipe, epoch, weights=weights, shards=shards, world=process.world)
+    keys = [step[process.rank :: process.world] for step in _keys(steps, epoch)][first_step:]
+    with local_copies(images, shards, most=2 * recipe.optimize.shuffle_shards) as copies:
+        batches = _load_batches(_AugmentedImages(copies.images, recipe, axes), keys, workers, copies)
+        for step, (pixels, labels, partner_labels, share) in zip(steps[first_step:], batches, strict=True):
+            yield Batch(pixels, labels, partner_labels, share, len(step))
 
 
 def _keys(steps: list[npt.NDArray[np.int64]], epoch: int) -> list[list[_Key]]:
@@ -166,8 +130,10 @@ def evaluation_batches(
     indexes = process.share(np.arange(len(images)))
     starts = range(0, len(indexes), batch_size)
     keys: list[list[_Key]] = [[(0, int(index)) for index in indexes[start : start + batch_size]] for start in starts]
-    for pixels, labels, partner_labels, share in _load_batches(_CenterCrops(images, preprocess), keys, workers):
-        yield Batch(pixels, labels, partner_labels, share, len(labels))
+    with local_copies(images, shard_numbers(images), most=_EVALUATED_SHARDS) as copies:
+        batches = _load_batches(_CenterCrops(copies.images, preprocess), keys, workers, copies)
+        for pixels, labels, partner_labels, share in batches:
+            yield Batch(pixels, labels, partner_labels, share, len(labels))
 
 
 class _AugmentedImages(Dataset[MixedBatch]):
@@ -211,22 +177,36 @@ class _CenterCrops(Dataset[MixedBatch]):
         return pixels
 
 
-def _load_batches(dataset: Dataset[MixedBatch], keys: list[list[_Key]], workers: int) -> Iterator[MixedBatch]:
+def _load_batches(
+    dataset: Dataset[MixedBatch], keys: list[list[_Key]], workers: int, copies: ShardCopies | NoCopies
+) -> Iterator[MixedBatch]:
     """Iterate over the dataset's batch for each list of keys, in order.
 
     A worker returns an ImageError instead of raising it, which would add the worker's traceback to its message.
     """
+    workers = min(workers, len(keys))
+    steps = [[index for _, index, *_ in step] for step in keys]
     loader = DataLoader(
         dataset,
-        batch_sampler=keys,
-        num_workers=min(workers, len(keys)),
+        # Taken from the list when a worker is given the step: before, the shards that it reads are copied.
+        batch_sampler=copies.before_each(keys, steps, unfinished=_PREFETCHED * workers),
+        num_workers=workers,
+        prefetch_factor=_PREFETCHED if workers else None,
         collate_fn=_identity,
+        worker_init_fn=_keep_freed_memory,
         generator=torch.Generator(),  # its own, so that loading draws nothing from the global generator
     )
+    if workers:
+        return_freed_memory()
     for batch in loader:
         if isinstance(batch, ImageError):
             raise batch
         yield batch
+
+
+def _keep_freed_memory(worker: int) -> None:
+    """A forked worker has the setting of this process; one that is started anew does not."""
+    keep_freed_memory()
 
 
 def _identity(batch: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, check_types
 from edgekit.plots.class_counts import write_class_counts
 from edgekit.stages import StageProgress, no_progress
+from edgekit.train.allocator import freed_memory_kept
 from edgekit.train.balance import check_balance, imbalance_warning, loss_weights
 from edgekit.train.callbacks import Callbacks, EpochResult, Progress
 from edgekit.train.checkpoint import Checkpoint
@@ -31,7 +32,8 @@ from edgekit.train.recipe import Recipe
 from edgekit.train.run_folder import RunFolder
 from edgekit.train.run_record import RunRecord
 from edgekit.train.schedule import learning_rate
-from edgekit.train.setup import check_same_kind, checked_steps, create_feed, initial_state
+from edgekit.train.setup import check_same_kind, check_whole_epoch, checked_steps, create_feed, initial_state
+from edgekit.train.shard_mixing import mixing_warning
 from edgekit.train.state import TrainingState
 from edgekit.zoo.network import AUXILIARY_WEIGHT
 
@@ -104,7 +106,7 @@ def train(
     monitored_figure(recipe, training.task)
     check_log(log)
     is_solved = recipe.solver == "lbfgs"  # otherwise trained
-    with torch_failures_explained(), training_process(device) as (process, process_device):
+    with torch_failures_explained(), freed_memory_kept(), training_process(device) as (process, process_device):
         steps, epochs = checked_steps(training, recipe, process), 1 if is_solved else recipe.optimize.epochs
         callbacks = Callbacks(on_step, on_stage, on_epoch, on_note) if process.writes else Callbacks()
         files = RunFolder(Path(run), writes=process.writes)
@@ -112,11 +114,12 @@ def train(
         state = initial_state(
             recipe, training.classes, device=process_device, task=training.task, on_note=callbacks.on_note
         )
-        if warning := imbalance_warning(training, recipe):
+        for warning in _data_warnings(state, training, process):
             callbacks.on_note(warning)
         state.position.images = training.fingerprint() + validation.fingerprint()
         if saved is not None:
             state.restore(saved)
+            check_whole_epoch(state.position, process)
             callbacks.on_note(f"resuming after {state.position.epoch} of {epochs} epochs")
         elif resume:
             callbacks.on_note(f"{run}: no checkpoint to resume from; starting from the beginning")
@@ -141,6 +144,14 @@ def train(
         return _Loop(
             state, feed, record=record, process=process, callbacks=callbacks, steps=steps, weights=weights
         ).run()
+
+
+def _data_warnings(state: TrainingState, training: ImageSet, process: TrainingProcess) -> Iterator[str]:
+    if warning := imbalance_warning(training, state.recipe):
+        yield warning
+    # If the body is frozen, the features of all images are in memory, and are shuffled together.
+    if not state.tuning.body_frozen and (warning := mixing_warning(training, state.recipe, world=process.world)):
+        yield warning
 
 
 def _plot_class_counts(path: Path, training: ImageSet, validation: ImageSet, *, callbacks: Callbacks) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from edgekit.dataset import ImageSet
 from edgekit.errors import EdgekitError, SpecError
+from edgekit.train.allocator import freed_memory_kept
 from edgekit.train.balance import check_balance, loss_weights
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import Feed
@@ -52,6 +53,7 @@ class Sweep:
         return self.rates[max(range(len(falls)), key=falls.__getitem__) + 1]
 
 
+@freed_memory_kept()
 @torch_failures_explained()
 def find_learning_rate(
     recipe: Recipe,

@@ -12,8 +12,9 @@ from edgekit.dataset import ImageSet
 from edgekit.files import write_atomically
 from edgekit.image.source import Pixels
 from edgekit.train.augmentations.color import ColorAxes
+from edgekit.train.epoch_order import epoch_order, shard_numbers
 from edgekit.train.feeds import pca_axes, without_mixing
-from edgekit.train.loader import epoch_order, evaluation_batches, training_batches
+from edgekit.train.loader import evaluation_batches, training_batches
 from edgekit.train.recipe import Recipe
 
 _ROWS, _COLUMNS = 8, 8
@@ -55,7 +56,7 @@ def _column(sample: ImageSet, recipe: Recipe, epoch: int, axes: ColorAxes | None
         recipe, epoch = without_mixing(recipe), epoch % copies
     batches = training_batches(sample, recipe, epoch=epoch, workers=0, axes=axes)
     pixels = np.concatenate([batch.inputs.numpy() for batch in batches])
-    order = np.concatenate(epoch_order(len(sample), recipe, epoch))
+    order = np.concatenate(epoch_order(len(sample), recipe, epoch, shards=shard_numbers(sample)))
     return pixels[np.argsort(order)]
 
 

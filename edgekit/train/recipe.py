@@ -14,7 +14,8 @@ from edgekit.errors import DataError, SpecError, check_types, listed, quote, unk
 from edgekit.files import read_regular_file
 from edgekit.hub.imagenet_weights import needed_arguments
 from edgekit.preprocess.spec import Preprocess
-from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize, check_name
+from edgekit.train.field_types import check_name
+from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize
 from edgekit.zoo.specs import check_free_arguments, spec_named
 
 _Section = TypeVar("_Section")

@@ -7,12 +7,12 @@ imported here, because `edgekit train --help` reads this module.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from edgekit.errors import SpecError, quote, unknown
-from edgekit.train.field_types import check_field_types
+from edgekit.errors import SpecError, quote
+from edgekit.train.field_types import check_each, check_field_types, check_name
 
 _Value = TypeVar("_Value")
 
@@ -119,9 +119,9 @@ class Choices:
         check_name("keep", self.keep, KEPT)
         if self.monitor is not None:
             check_name("monitor", self.monitor, MONITORS)
-        _check_each(self, ("balance_beta",), lambda value: 0 <= value <= 1, "from 0 to 1")
-        _check_each(self, ("val_fraction",), lambda value: 0 <= value < 1, "from 0 to below 1")
-        _check_each(self, ("max_bad", "seed"), lambda value: 0 <= value < 2**63, "from 0 to 2^63 - 1")
+        check_each(self, ("balance_beta",), lambda value: 0 <= value <= 1, "from 0 to 1")
+        check_each(self, ("val_fraction",), lambda value: 0 <= value < 1, "from 0 to below 1")
+        check_each(self, ("max_bad", "seed"), lambda value: 0 <= value < 2**63, "from 0 to 2^63 - 1")
         if self.tune != "scratch" and self.weights is None:
             raise SpecError(f"`tune` {self.tune!r} starts from pretrained weights; set `weights` to imagenet or a file")
         if self.tune == "scratch" and self.weights is not None:
@@ -152,6 +152,9 @@ class Optimize:
 
     epochs: int = setting(20, "Number of passes over the training images.")
     batch_size: int = setting(128, "Images per optimizer step, over all processes together.")
+    shuffle_shards: int = setting(
+        16, "Data in shards: number of tar shards or Parquet row groups whose images are shuffled together."
+    )
     optimizer: str = setting(
         "sgd", "Optimizer: sgd (Nesterov momentum), adamw or rmsprop (as in MobileNet and EfficientNet)."
     )
@@ -180,7 +183,7 @@ class Optimize:
     def __post_init__(self) -> None:
         check_field_types(self)
         object.__setattr__(self, "restarts", tuple(float(epoch) for epoch in self.restarts))
-        _check_each(self, ("epochs", "batch_size"), lambda value: value >= 1, "at least 1")
+        check_each(self, ("epochs", "batch_size", "shuffle_shards"), lambda value: value >= 1, "at least 1")
         bounds = [self.warmup_epochs, *self.restarts, self.epochs]
         if self.restarts and bounds != sorted(set(bounds)):
             raise SpecError(
@@ -188,11 +191,11 @@ class Optimize:
                 f"({self.epochs}) (got {quote(list(self.restarts))})"
             )
         positive = ("learning_rate", "step_every", "step_factor", "restart_factor", "backbone_rate", "layer_decay")
-        _check_each(self, positive, lambda value: value > 0, "above 0")
+        check_each(self, positive, lambda value: value > 0, "above 0")
         shares = ("momentum", "label_smoothing", "ema_decay")
-        _check_each(self, shares, lambda value: 0 <= value < 1, "from 0 to below 1")
+        check_each(self, shares, lambda value: 0 <= value < 1, "from 0 to below 1")
         not_negative = ("weight_decay", "warmup_epochs", "clip_norm", "patience")
-        _check_each(self, not_negative, lambda value: value >= 0, "at least 0")
+        check_each(self, not_negative, lambda value: value >= 0, "at least 0")
         check_name("optimizer", self.optimizer, OPTIMIZERS)
         check_name("schedule", self.schedule, SCHEDULES)
 
@@ -242,11 +245,11 @@ class Augment:
         object.__setattr__(self, "progressive", tuple((float(share), int(px)) for share, px in self.progressive))
         object.__setattr__(self, "crop_scale", tuple(float(share) for share in self.crop_scale))
         not_negative = ("crop_padding", "rotate", "pca_color", "mixup", "cutmix", "feature_copies")
-        _check_each(self, not_negative, lambda value: value >= 0, "at least 0")
-        _check_each(self, ("color",), lambda value: 0 <= value < 1, "from 0 to below 1")
-        _check_each(self, ("hue",), lambda value: 0 <= value <= 0.5, "from 0 to 0.5")
-        _check_each(self, ("erase",), lambda value: 0 <= value <= 1, "from 0 to 1")
-        _check_each(self, ("shear",), lambda value: 0 <= value < 90, "from 0 to below 90 degrees")
+        check_each(self, not_negative, lambda value: value >= 0, "at least 0")
+        check_each(self, ("color",), lambda value: 0 <= value < 1, "from 0 to below 1")
+        check_each(self, ("hue",), lambda value: 0 <= value <= 0.5, "from 0 to 0.5")
+        check_each(self, ("erase",), lambda value: 0 <= value <= 1, "from 0 to 1")
+        check_each(self, ("shear",), lambda value: 0 <= value < 90, "from 0 to below 90 degrees")
         if list(self.progressive) != sorted(self.progressive):
             raise SpecError(f"`progressive` must be sorted by its shares (got {quote(self.progressive)})")
         self._check_crops()
@@ -285,16 +288,3 @@ def _value_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value)) or "none"
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def check_name(kind: str, name: str, known: tuple[str, ...]) -> None:
-    """Raise SpecError if `name` is not one of `known`, with the closest known names; `kind` says what is named."""
-    if name not in known:
-        raise SpecError(unknown(kind, name, known))
-
-
-def _check_each(section: object, names: tuple[str, ...], is_allowed: Callable[[Any], bool], bounds: str) -> None:
-    for name in names:
-        value = getattr(section, name)
-        if not is_allowed(value):
-            raise SpecError(f"`{name}` must be {bounds} (got {quote(value)})")

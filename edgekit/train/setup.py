@@ -12,10 +12,10 @@ from edgekit.hub.imagenet_weights import weights_path
 from edgekit.preprocess.scores import Task
 from edgekit.stages import StageProgress, no_progress
 from edgekit.train.distributed import TrainingProcess, check_device
+from edgekit.train.epoch_order import steps_per_epoch
 from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
-from edgekit.train.loader import steps_per_epoch
 from edgekit.train.recipe import Recipe
-from edgekit.train.state import TrainingState
+from edgekit.train.state import Position, TrainingState
 from edgekit.train.tune import Tuning, choose_tuning, linear_head, named_parts
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
@@ -120,6 +120,18 @@ def checked_steps(training: ImageSet, recipe: Recipe, process: TrainingProcess) 
             f"images and `batch_size` {recipe.optimize.batch_size})"
         )
     return steps
+
+
+def check_whole_epoch(position: Position, process: TrainingProcess) -> None:
+    """Raise DataError if a run was stopped within an epoch and is continued by several processes.
+
+    Only a single process stops there. Several ones divide an epoch otherwise: images would be left out.
+    """
+    if position.step and process.world > 1:
+        raise DataError(
+            f"the run was stopped after step {position.step} of epoch {position.epoch + 1} by a single process, and "
+            f"{process.world} processes divide the images otherwise; continue it with one process until the next epoch"
+        )
 
 
 def _parameter_summary(network: Network, tuning: Tuning) -> str:

@@ -17,6 +17,7 @@ from edgekit.train.callbacks import EpochResult
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.optimizer import create_optimizer, optimizer_tensors, restore_optimizer
 from edgekit.train.recipe import Recipe
+from edgekit.train.schedule import extends
 from edgekit.train.tune import Tuning, freeze, parameter_groups, set_training_mode, trained_tensors
 from edgekit.zoo.network import Network, PixelNetwork
 
@@ -149,10 +150,11 @@ class TrainingState:
         """Return to the point where a checkpoint was saved.
 
         Raises:
-            DataError: the checkpoint is from a run with another recipe, other classes or other images.
+            DataError: the checkpoint is from a run with a recipe that this one does not extend, with other classes or
+                other images.
             WeightsError: it is not what `checkpoint` returns.
         """
-        if saved.recipe != self.recipe or saved.classes != self.classes:
+        if saved.classes != self.classes or not self._continues(saved):
             raise DataError(
                 f"the checkpoint to resume from has {_first_difference(saved, self.recipe)}; start a new run instead"
             )
@@ -167,6 +169,10 @@ class TrainingState:
             self.position = _restored_position(saved.state, images)
         except (KeyError, RuntimeError, TypeError) as error:  # only in files without a checksum
             raise WeightsError(f"the checkpoint to resume from does not fit its network: {quote(error)}") from None
+
+    def _continues(self, saved: Checkpoint) -> bool:
+        begun = saved.state.get("epoch", 0) + bool(saved.state.get("step", 0))
+        return saved.recipe == self.recipe or extends(self.recipe, saved.recipe, epoch=begun)
 
     def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:

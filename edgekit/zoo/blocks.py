@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError, must_be, unknown
+from edgekit.errors import SpecError, must_be, quote, unknown
 
 Padding: TypeAlias = Literal["symmetric", "tf_same"]
 Activation: TypeAlias = Callable[[], nn.Module]
@@ -20,6 +22,12 @@ Norm: TypeAlias = Callable[[int], nn.Module]
 
 relu6 = partial(nn.ReLU6, inplace=True)
 relu = partial(nn.ReLU, inplace=True)
+silu = partial(nn.SiLU, inplace=True)
+hard_swish = partial(nn.Hardswish, inplace=True)  # x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)
+# In int8, relu and relu6 cost nothing (they are the ends of the range), whereas silu costs as much as a convolution.
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
+    {"relu": relu, "relu6": relu6, "silu": silu, "hard_swish": hard_swish}
+)
 
 
 def named(modules: Mapping[str, nn.Module]) -> nn.Sequential:
@@ -132,6 +140,41 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def scaled_depth(layers: int, depth_mult: float) -> int:
+    """The number of layers of a stage, multiplied and rounded up: EfficientNet's rule, for every network here.
+
+    Example:
+        >>> from edgekit.zoo.blocks import scaled_depth
+        >>> scaled_depth(3, 1.2), scaled_depth(1, 0.5)
+        (4, 1)
+    """
+    return math.ceil(layers * depth_mult)
+
+
+def activation_named(name: str) -> Activation:
+    """Look up an activation by its name.
+
+    Raises:
+        SpecError: the name is unknown.
+    """
+    if name not in ACTIVATIONS:
+        raise SpecError(unknown("activation", str(name), ACTIVATIONS))
+    return ACTIVATIONS[name]
+
+
+def check_strides(stem_stride: int, stage_strides: Sequence[int], *, stages: int) -> None:
+    """Check the strides of a network with this many stages.
+
+    Raises:
+        SpecError: one is not 1 or 2, or their number is not that of the stages.
+    """
+    if len(stage_strides) != stages or not {stem_stride, *stage_strides} <= {1, 2}:
+        raise SpecError(
+            f"`stem_stride` must be 1 or 2 and `stage_strides` {stages} values of 1 or 2 "
+            f"(got {quote(stem_stride)} and {quote(list(stage_strides))})"
+        )
 
 
 def accepted_extents(grid: Callable[[int], int], extent: int) -> tuple[int, int]:

@@ -5,15 +5,23 @@ Also EfficientNet-Lite, which has no paper, from the same authors' code (github.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from torch import nn
 
-from edgekit.errors import SpecError, must_be, quote, unknown
-from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Norm, Padding, relu6, round_channels
+from edgekit.errors import SpecError, must_be
+from edgekit.zoo.blocks import (
+    ConvNormAct,
+    GlobalAveragePool,
+    Norm,
+    Padding,
+    activation_named,
+    check_strides,
+    round_channels,
+    scaled_depth,
+)
 from edgekit.zoo.mbconv import MBConv
 from edgekit.zoo.network import Network
 
@@ -35,10 +43,6 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 _STEM, _LAST, _RESOLUTION = 32, 1280, 224
 # Section 5, step 1: found by a grid search under alpha * beta^2 * gamma^2 = 2, so that each phi doubles the cost.
 _DEPTH, _WIDTH, _GAMMA = 1.2, 1.1, 1.15
-
-_silu = partial(nn.SiLU, inplace=True)
-# In int8, relu6 costs nothing (it is the end of the range), whereas silu costs as much as a convolution.
-_ACTIVATIONS: dict[str, Activation] = {"silu": _silu, "relu6": relu6}
 
 
 class Scaling(NamedTuple):
@@ -103,8 +107,8 @@ def efficientnet(
         phi: compound coefficient, -10 to 10, applied in addition to the multipliers.
         lite: build EfficientNet-Lite: no squeeze-and-excitation, ReLU6, and a fixed size of the stem, the first and
             last stage's depth and the last 1x1 convolution.
-        activation: "silu" or "relu6" for the whole network, or nine names for the stem, stages 1 to 7 and the last
-            convolution (default: silu, or relu6 if `lite`).
+        activation: "silu", "hard_swish", "relu6" or "relu" for the whole network, or nine names for the stem, stages 1
+            to 7 and the last convolution (default: silu, or relu6 if `lite`).
         padding: "symmetric", or "tf_same" for weights of the authors' TensorFlow code.
         stem_stride: stride of the stem, 1 or 2.
         stage_strides: stride of each of the seven stages, 1 or 2.
@@ -121,7 +125,9 @@ def efficientnet(
     """
     phi_width, phi_depth, _ = scaling(phi)
     width_mult, depth_mult = width_mult * phi_width, depth_mult * phi_depth
-    _check(drop_path, (stem_stride, *stage_strides))
+    if not 0 <= drop_path < 1:
+        raise SpecError(must_be("drop_path", "at least 0 and below 1", drop_path))
+    check_strides(stem_stride, stage_strides, stages=len(_STAGES))
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
     stem, *units, last = _units(activation or ("relu6" if lite else "silu"), padding=padding, norm=norm)
     ends_mult = 1.0 if lite else width_mult
@@ -172,7 +178,7 @@ def _layers(depth_mult: float, *, lite: bool) -> Iterator[int]:
     """The number of layers of each stage."""
     for number, (*_, layers) in enumerate(_STAGES):
         is_fixed = lite and number in (0, len(_STAGES) - 1)
-        yield layers if is_fixed else math.ceil(layers * depth_mult)
+        yield layers if is_fixed else scaled_depth(layers, depth_mult)
 
 
 def _units(names: str | Sequence[str], *, padding: Padding, norm: Norm) -> list[partial[ConvNormAct]]:
@@ -182,20 +188,8 @@ def _units(names: str | Sequence[str], *, padding: Padding, norm: Norm) -> list[
     if len(activations) != count:
         expected = f"one name, or {count} for the stem, stages 1 to 7 and the last convolution"
         raise SpecError(must_be("activation", expected, activations))
-    for name in activations:
-        if name not in _ACTIVATIONS:
-            raise SpecError(unknown("activation", str(name), _ACTIVATIONS))
-    return [partial(ConvNormAct, padding=padding, norm=norm, activation=_ACTIVATIONS[name]) for name in activations]
-
-
-def _check(drop_path: float, strides: Sequence[int]) -> None:
-    if not 0 <= drop_path < 1:
-        raise SpecError(must_be("drop_path", "at least 0 and below 1", drop_path))
-    if len(strides) != len(_STAGES) + 1 or not set(strides) <= {1, 2}:
-        raise SpecError(
-            f"`stem_stride` must be 1 or 2 and `stage_strides` {len(_STAGES)} values of 1 or 2 "
-            f"(got {quote(strides[0])} and {quote(list(strides[1:]))})"
-        )
+    unit = partial(ConvNormAct, padding=padding, norm=norm)
+    return [partial(unit, activation=activation_named(name)) for name in activations]
 
 
 def published_keys(*, depth_mult: float = 1.0, phi: float = 0.0, lite: bool = False) -> dict[str, str]:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from edgekit.errors import SpecError, must_be
-from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, round_channels
+from edgekit.zoo.blocks import (
+    ConvNormAct,
+    GlobalAveragePool,
+    Padding,
+    check_strides,
+    named,
+    round_channels,
+    scaled_depth,
+)
 from edgekit.zoo.network import Network
 
-# Table 1 of the paper: each row is a depthwise 3x3 convolution and the 1x1 convolution after it.
-#   stride of the depthwise, channels of the 1x1
-_BLOCKS = (
-    (1, 64),
-    (2, 128),
-    (1, 128),
-    (2, 256),
-    (1, 256),
-    (2, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (1, 512),
-    (2, 1024),
-    (1, 1024),
+# Table 1 of the paper: a block is a depthwise 3x3 convolution and the 1x1 convolution after it. Consecutive blocks of
+# one width are a stage, whose first depthwise convolution has the stride.
+#   channels of the 1x1, blocks
+_STAGES = (
+    (64, 1),
+    (128, 2),
+    (256, 2),
+    (512, 6),
+    (1024, 2),
 )
+# The default of an argument, because small images need some strides to be 1.
+_STRIDES = (1, 2, 2, 2, 2)
 _RESOLUTION = 224
 
 
@@ -33,7 +38,10 @@ def mobilenet_v1(
     classes: int = 1000,
     in_channels: int = 3,
     width_mult: float = 1.0,
+    depth_mult: float = 1.0,
     padding: Padding = "symmetric",
+    stem_stride: int = 2,
+    stage_strides: Sequence[int] = _STRIDES,
     dropout: float = 0.0,
 ) -> Network:
     """Build the network of table 1: stem, 13 depthwise separable blocks, average pooling.
@@ -47,18 +55,27 @@ def mobilenet_v1(
         classes: number of classes.
         in_channels: number of input channels.
         width_mult: the paper's alpha, multiplier of the channels of every layer (section 3.3).
+        depth_mult: multiplier of the blocks of each width (1, 2, 2, 6 and 2), which are rounded up.
         padding: "symmetric", or "tf_same" for weights of TensorFlow.
+        stem_stride: stride of the stem, 1 or 2.
+        stage_strides: stride of the first block of each of the five widths, 1 or 2.
         dropout: dropout probability before the last layer.
 
     Returns:
         The network in training mode, randomly initialized.
+
+    Raises:
+        SpecError: a stride is not 1 or 2, or there are not five stage strides.
     """
+    check_strides(stem_stride, stage_strides, stages=len(_STAGES))
     channels = round_channels(32 * width_mult)
-    body: dict[str, nn.Module] = {"stem": ConvNormAct(in_channels, channels, kernel=3, stride=2, padding=padding)}
-    for number, (stride, width) in enumerate(_BLOCKS, 1):
-        out = round_channels(width * width_mult)
-        body[f"block{number}"] = _depthwise_separable(channels, out, stride=stride, padding=padding)
-        channels = out
+    stem = ConvNormAct(in_channels, channels, kernel=3, stride=stem_stride, padding=padding)
+    body: dict[str, nn.Module] = {"stem": stem}
+    for (width, blocks), stage_stride in zip(_STAGES, stage_strides, strict=True):
+        out, stride = round_channels(width * width_mult), stage_stride
+        for _ in range(scaled_depth(blocks, depth_mult)):
+            body[f"block{len(body)}"] = _depthwise_separable(channels, out, stride=stride, padding=padding)
+            channels, stride = out, 1
     body["pool"] = GlobalAveragePool()
     return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(channels, classes)})
 

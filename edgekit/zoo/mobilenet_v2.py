@@ -6,8 +6,16 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError, quote
-from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, Padding, named, relu6, round_channels
+from edgekit.zoo.blocks import (
+    ConvNormAct,
+    GlobalAveragePool,
+    Padding,
+    check_strides,
+    named,
+    relu6,
+    round_channels,
+    scaled_depth,
+)
 from edgekit.zoo.network import Network
 
 # Table 2 of the paper, rows 2 to 8. The strides are an argument, because small images need some strides to be 1.
@@ -62,6 +70,7 @@ def mobilenet_v2(
     classes: int = 1000,
     in_channels: int = 3,
     width_mult: float = 1.0,
+    depth_mult: float = 1.0,
     padding: Padding = "symmetric",
     stem_stride: int = 2,
     stage_strides: Sequence[int] = _STRIDES,
@@ -76,6 +85,7 @@ def mobilenet_v2(
         in_channels: number of input channels.
         width_mult: multiplier of the channels of every layer, except that the last 1x1 convolution never has fewer than
             1280 channels (section 4.2).
+        depth_mult: multiplier of the blocks of each stage, which are rounded up.
         padding: "symmetric", or "tf_same" for weights of TensorFlow.
         stem_stride: stride of the stem, 1 or 2.
         stage_strides: stride of each of the seven stages, 1 or 2.
@@ -87,18 +97,14 @@ def mobilenet_v2(
     Raises:
         SpecError: a stride is not 1 or 2, or there are not seven stage strides.
     """
-    if len(stage_strides) != len(_STAGES) or not {stem_stride, *stage_strides} <= {1, 2}:
-        raise SpecError(
-            f"`stem_stride` must be 1 or 2 and `stage_strides` {len(_STAGES)} values of 1 or 2 "
-            f"(got {quote(stem_stride)} and {quote(list(stage_strides))})"
-        )
+    check_strides(stem_stride, stage_strides, stages=len(_STAGES))
     channels = round_channels(32 * width_mult)
     body: dict[str, nn.Module] = {
         "stem": ConvNormAct(in_channels, channels, kernel=3, stride=stem_stride, padding=padding, activation=relu6)
     }
     for number, ((expand_ratio, width, blocks), stride) in enumerate(zip(_STAGES, stage_strides, strict=True), 1):
         stage = nn.Sequential()
-        for block in range(blocks):
+        for block in range(scaled_depth(blocks, depth_mult)):
             out = round_channels(width * width_mult)
             block_stride = stride if block == 0 else 1
             stage.append(
@@ -112,12 +118,12 @@ def mobilenet_v2(
     return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(features, classes)})
 
 
-def published_keys() -> dict[str, str]:
+def published_keys(*, depth_mult: float = 1.0) -> dict[str, str]:
     """Map torchvision's module paths, the same at every width, to those of this network."""
     keys = {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
     number = 1
     for stage, (expand_ratio, _, blocks) in enumerate(_STAGES, 1):
-        for block in range(blocks):
+        for block in range(scaled_depth(blocks, depth_mult)):
             published, module = f"features.{number}.conv", f"body.stage{stage}.{block}.layers"
             layers = ["expand", "depthwise"] if expand_ratio != 1 else ["depthwise"]
             for index, layer in enumerate(layers):

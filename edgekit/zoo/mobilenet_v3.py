@@ -8,14 +8,24 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 
-from edgekit.errors import SpecError, quote, unknown
-from edgekit.zoo.blocks import Activation, ConvNormAct, GlobalAveragePool, Padding, named, relu, round_channels
+from edgekit.errors import SpecError, unknown
+from edgekit.zoo.blocks import (
+    Activation,
+    ConvNormAct,
+    GlobalAveragePool,
+    Padding,
+    activation_named,
+    check_strides,
+    hard_swish,
+    named,
+    relu,
+    round_channels,
+    scaled_depth,
+)
 from edgekit.zoo.mbconv import SqueezeExcite
 from edgekit.zoo.network import Network
 
 ModelSize: TypeAlias = Literal["large", "small"]
-
-_hard_swish = partial(nn.Hardswish, inplace=True)  # x * relu6(x + 3) / 6, section 5.2
 
 
 class _Stage(NamedTuple):
@@ -29,6 +39,11 @@ class _Stage(NamedTuple):
     channels: int
     squeeze_excite: bool
     activation: Activation
+
+    def blocks(self, depth_mult: float) -> tuple[int, ...]:
+        """`expanded` of a scaled number of blocks, rounded up: the last blocks are left out, or the last repeated."""
+        count = scaled_depth(len(self.expanded), depth_mult)
+        return self.expanded[:count] + self.expanded[-1:] * (count - len(self.expanded))
 
 
 class _Table(NamedTuple):
@@ -46,9 +61,9 @@ _TABLES = {
             _Stage(     3, (16,),                   16, False, relu),
             _Stage(     3, (64, 72),                24, False, relu),
             _Stage(     5, (72, 120, 120),          40,  True, relu),
-            _Stage(     3, (240, 200, 184, 184),    80, False, _hard_swish),
-            _Stage(     3, (480, 672),             112,  True, _hard_swish),
-            _Stage(     5, (672, 960, 960),        160,  True, _hard_swish),
+            _Stage(     3, (240, 200, 184, 184),    80, False, hard_swish),
+            _Stage(     3, (480, 672),             112,  True, hard_swish),
+            _Stage(     5, (672, 960, 960),        160,  True, hard_swish),
         ),
         strides=(1, 2, 2, 2, 1, 2),
         last=960,
@@ -58,9 +73,9 @@ _TABLES = {
         (
             _Stage(     3, (16,),                   16,  True, relu),
             _Stage(     3, (72, 88),                24, False, relu),
-            _Stage(     5, (96, 240, 240),          40,  True, _hard_swish),
-            _Stage(     5, (120, 144),              48,  True, _hard_swish),
-            _Stage(     5, (288, 576, 576),         96,  True, _hard_swish),
+            _Stage(     5, (96, 240, 240),          40,  True, hard_swish),
+            _Stage(     5, (120, 144),              48,  True, hard_swish),
+            _Stage(     5, (288, 576, 576),         96,  True, hard_swish),
         ),
         strides=(2, 2, 2, 1, 2),
         last=576,
@@ -119,6 +134,8 @@ def mobilenet_v3(
     classes: int = 1000,
     in_channels: int = 3,
     width_mult: float = 1.0,
+    depth_mult: float = 1.0,
+    activation: str = "",
     padding: Padding = "symmetric",
     stem_stride: int = 2,
     stage_strides: Sequence[int] = (),
@@ -135,6 +152,10 @@ def mobilenet_v3(
         classes: number of classes.
         in_channels: number of input channels.
         width_mult: multiplier of the channels of every layer, which are rounded to multiples of 8.
+        depth_mult: multiplier of the blocks of each stage, which are rounded up. Fewer blocks are the first of the
+            table, additional blocks repeat the last.
+        activation: "relu", "relu6", "silu" or "hard_swish" instead of each activation of the table (default: the
+            table's). Squeeze-and-excitation keeps its own.
         padding: "symmetric", or "tf_same" for weights of TensorFlow.
         stem_stride: stride of the stem, 1 or 2.
         stage_strides: stride of each of the six stages of "large" or five of "small", 1 or 2 (default: those of the
@@ -147,36 +168,42 @@ def mobilenet_v3(
         The network in training mode, randomly initialized.
 
     Raises:
-        SpecError: the size is unknown, a stride is not 1 or 2, or their number is not that of the stages.
+        SpecError: the size or the activation is unknown, a stride is not 1 or 2, or their number is not that of the
+            stages.
     """
     table = _table(size)
     strides = stage_strides or table.strides
-    if len(strides) != len(table.stages) or not {stem_stride, *strides} <= {1, 2}:
-        raise SpecError(
-            f"`stem_stride` must be 1 or 2 and `stage_strides` {len(table.stages)} values of 1 or 2 "
-            f"(got {quote(stem_stride)} and {quote(list(strides))})"
-        )
+    check_strides(stem_stride, strides, stages=len(table.stages))
+    override = activation_named(activation) if activation else None
+    swish = override or hard_swish
     norm = partial(nn.BatchNorm2d, eps=norm_eps, momentum=norm_momentum)
     unit = partial(ConvNormAct, padding=padding, norm=norm)
     channels = round_channels(16 * width_mult)
-    body: dict[str, nn.Module] = {
-        "stem": unit(in_channels, channels, kernel=3, stride=stem_stride, activation=_hard_swish)
-    }
+    body: dict[str, nn.Module] = {"stem": unit(in_channels, channels, kernel=3, stride=stem_stride, activation=swish)}
     for number, (stage, stride) in enumerate(zip(table.stages, strides, strict=True), 1):
-        body[f"stage{number}"] = _blocks(stage, channels, width_mult=width_mult, stride=stride, unit=unit)
+        stage_unit = partial(unit, activation=override or stage.activation)
+        body[f"stage{number}"] = _blocks(
+            stage, channels, width_mult=width_mult, depth_mult=depth_mult, stride=stride, unit=stage_unit
+        )
         channels = round_channels(stage.channels * width_mult)
     last, dense = (round_channels(width * width_mult) for width in (table.last, table.dense))
-    body["last"] = unit(channels, last, kernel=1, activation=_hard_swish)
+    body["last"] = unit(channels, last, kernel=1, activation=swish)
     body["pool"] = GlobalAveragePool()
-    body["dense"] = named({"fc": nn.Linear(last, dense), "act": _hard_swish()})
+    body["dense"] = named({"fc": nn.Linear(last, dense), "act": swish()})
     return Network(body, {"dropout": nn.Dropout(dropout), "fc": nn.Linear(dense, classes)})
 
 
 def _blocks(
-    stage: _Stage, in_channels: int, *, width_mult: float, stride: int, unit: partial[ConvNormAct]
+    stage: _Stage,
+    in_channels: int,
+    *,
+    width_mult: float,
+    depth_mult: float,
+    stride: int,
+    unit: partial[ConvNormAct],
 ) -> nn.Sequential:
     blocks, out_channels = nn.Sequential(), round_channels(stage.channels * width_mult)
-    for expanded in stage.expanded:
+    for expanded in stage.blocks(depth_mult):
         block = InvertedResidual(
             in_channels,
             round_channels(expanded * width_mult),
@@ -184,7 +211,7 @@ def _blocks(
             kernel=stage.kernel,
             stride=stride,
             squeeze_excite=stage.squeeze_excite,
-            unit=partial(unit, activation=stage.activation),
+            unit=unit,
         )
         blocks.append(block)
         in_channels, stride = out_channels, 1
@@ -197,12 +224,12 @@ def _table(size: str) -> _Table:
     return _TABLES[size]
 
 
-def published_keys(*, size: ModelSize = "large", width_mult: float = 1.0) -> dict[str, str]:
+def published_keys(*, size: ModelSize = "large", width_mult: float = 1.0, depth_mult: float = 1.0) -> dict[str, str]:
     """Map torchvision's module paths to those of this network."""
     table, keys = _table(size), {"features.0.0": "body.stem.conv", "features.0.1": "body.stem.norm"}
     number, in_channels = 1, round_channels(16 * width_mult)
     for position, stage in enumerate(table.stages, 1):
-        for block, expanded in enumerate(stage.expanded):
+        for block, expanded in enumerate(stage.blocks(depth_mult)):
             has_expansion = round_channels(expanded * width_mult) != in_channels
             layers = ["expand"] * has_expansion + ["depthwise"] + ["squeeze_excite"] * stage.squeeze_excite
             for index, layer in enumerate([*layers, "project"]):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgekit.errors import SpecError, must_be, unknown
-from edgekit.zoo.blocks import ConvNormAct, GlobalAveragePool, he_normal, named, relu
+from edgekit.zoo.blocks import (
+    ConvNormAct,
+    GlobalAveragePool,
+    check_strides,
+    he_normal,
+    named,
+    relu,
+    round_channels,
+    scaled_depth,
+)
 from edgekit.zoo.network import Network
 
 Shortcut: TypeAlias = Literal["projection", "zero_pad"]
@@ -22,6 +32,7 @@ _BLOCKS = {
     152: (3, 8, 36, 3),
 }
 _WIDTHS = (64, 128, 256, 512)
+_CIFAR_WIDTHS = (16, 32, 64)  # section 4.2
 _EXPANSION = 4  # ratio of a bottleneck's output channels to its width
 
 
@@ -86,6 +97,25 @@ def _shortcut(kind: Shortcut, in_channels: int, out_channels: int, *, stride: in
     return ZeroPad(in_channels, out_channels, stride=stride)
 
 
+def _stages(
+    widths: Sequence[int],
+    *,
+    blocks: Sequence[int],
+    strides: Sequence[int],
+    bottleneck: bool,
+    shortcut: Shortcut | None,
+) -> dict[str, nn.Module]:
+    """conv2_x and so on; the first accepts as many channels as it is wide."""
+    stages: dict[str, nn.Module] = {}
+    channels = widths[0]
+    for number, (width, count, stride) in enumerate(zip(widths, blocks, strides, strict=True), 2):
+        stages[f"conv{number}_x"] = _stage(
+            channels, width, blocks=count, stride=stride, bottleneck=bottleneck, shortcut=shortcut
+        )
+        channels = width * _EXPANSION if bottleneck else width
+    return stages
+
+
 def _stage(
     in_channels: int, width: int, *, blocks: int, stride: int, bottleneck: bool, shortcut: Shortcut | None
 ) -> nn.Sequential:
@@ -106,6 +136,10 @@ def resnet(
     depth: int,
     classes: int = 1000,
     in_channels: int = 3,
+    width_mult: float = 1.0,
+    depth_mult: float = 1.0,
+    stem_stride: int = 2,
+    stage_strides: Sequence[int] = (2, 2, 2, 2),
     skip: bool = True,
     shortcut: Shortcut = "projection",
 ) -> Network:
@@ -115,9 +149,14 @@ def resnet(
     first 1x1, which would discard three of four positions; the published weights were trained this way.
 
     Args:
-        depth: number of layers with weights: 18, 34, 50, 101 or 152.
+        depth: number of layers with weights, before `depth_mult`: 18, 34, 50, 101 or 152.
         classes: number of classes.
         in_channels: number of input channels.
+        width_mult: multiplier of the channels of every layer, which are rounded to multiples of 8.
+        depth_mult: multiplier of the blocks of each stage, which are rounded up.
+        stem_stride: stride of conv1, 1 or 2.
+        stage_strides: stride of each of the four stages conv2_x to conv5_x, 1 or 2. That of conv2_x belongs to its max
+            pooling, which 1 leaves out.
         skip: False builds the plain network with the same layers but no shortcuts (figure 3, middle).
         shortcut: "projection" or "zero_pad", for blocks that change the shape.
 
@@ -125,24 +164,25 @@ def resnet(
         The network in training mode, randomly initialized.
 
     Raises:
-        SpecError: `depth` or `shortcut` is unknown.
+        SpecError: `depth` or `shortcut` is unknown, a stride is not 1 or 2, or there are not four stage strides.
     """
     if depth not in _BLOCKS:
         raise SpecError(unknown("depth", str(depth), map(str, _BLOCKS)))
-    kind, bottleneck = _checked_shortcut(shortcut) if skip else None, _is_bottleneck(depth)
-    body: dict[str, nn.Module] = {
-        "conv1": ConvNormAct(in_channels, 64, kernel=7, stride=2),
-        "pool1": nn.MaxPool2d(3, stride=2, padding=1),
-    }
-    channels = 64
-    for number, (blocks, width) in enumerate(zip(_BLOCKS[depth], _WIDTHS, strict=True), 2):
-        stride = 1 if number == 2 else 2
-        body[f"conv{number}_x"] = _stage(
-            channels, width, blocks=blocks, stride=stride, bottleneck=bottleneck, shortcut=kind
-        )
-        channels = width * _EXPANSION if bottleneck else width
-    body["pool"] = GlobalAveragePool()
-    return he_normal(Network(body, {"fc": nn.Linear(channels, classes)}))
+    check_strides(stem_stride, stage_strides, stages=len(_WIDTHS))
+    pool_stride, *strides = stage_strides
+    widths, bottleneck = [round_channels(width * width_mult) for width in _WIDTHS], _is_bottleneck(depth)
+    body: dict[str, nn.Module] = {"conv1": ConvNormAct(in_channels, widths[0], kernel=7, stride=stem_stride)}
+    if pool_stride > 1:
+        body["pool1"] = nn.MaxPool2d(3, stride=pool_stride, padding=1)
+    stages = _stages(
+        widths,
+        blocks=[scaled_depth(blocks, depth_mult) for blocks in _BLOCKS[depth]],
+        strides=[1, *strides],
+        bottleneck=bottleneck,
+        shortcut=_checked_shortcut(shortcut) if skip else None,
+    )
+    features = widths[-1] * _EXPANSION if bottleneck else widths[-1]
+    return _with_head(body | stages, features, classes=classes)
 
 
 def cifar_resnet(
@@ -150,6 +190,10 @@ def cifar_resnet(
     depth: int,
     classes: int = 10,
     in_channels: int = 3,
+    width_mult: float = 1.0,
+    depth_mult: float = 1.0,
+    stem_stride: int = 1,
+    stage_strides: Sequence[int] = (1, 2, 2),
     skip: bool = True,
     shortcut: Shortcut = "zero_pad",
 ) -> Network:
@@ -158,9 +202,13 @@ def cifar_resnet(
     Accepts any input size.
 
     Args:
-        depth: number of layers with weights, 6n + 2: 20, 32, 44, 56 or 110 in the paper.
+        depth: number of layers with weights, 6n + 2, before `depth_mult`: 20, 32, 44, 56 or 110 in the paper.
         classes: number of classes.
         in_channels: number of input channels.
+        width_mult: multiplier of the channels of every layer, which are rounded to multiples of 8.
+        depth_mult: multiplier of the n blocks of each stage, which are rounded up.
+        stem_stride: stride of conv1, 1 or 2.
+        stage_strides: stride of each of the three stages, 1 or 2.
         skip: False builds the plain network with the same layers but no shortcuts.
         shortcut: "zero_pad" (the paper's option A) or "projection", for blocks that change the shape.
 
@@ -168,18 +216,27 @@ def cifar_resnet(
         The network in training mode, randomly initialized.
 
     Raises:
-        SpecError: `depth` is not 6n + 2, or `shortcut` is unknown.
+        SpecError: `depth` is not 6n + 2, `shortcut` is unknown, a stride is not 1 or 2, or there are not three stage
+            strides.
     """
     if depth < 8 or depth % 6 != 2:
         raise SpecError(must_be("depth", "6n + 2, such as 20, 32, 44 or 56", depth))
-    kind, blocks = _checked_shortcut(shortcut) if skip else None, (depth - 2) // 6
-    body: dict[str, nn.Module] = {"conv1": ConvNormAct(in_channels, 16, kernel=3)}
-    channels = 16
-    for number, (width, stride) in enumerate(((16, 1), (32, 2), (64, 2)), 2):
-        body[f"conv{number}_x"] = _stage(channels, width, blocks=blocks, stride=stride, bottleneck=False, shortcut=kind)
-        channels = width
-    body["pool"] = GlobalAveragePool()
-    return he_normal(Network(body, {"fc": nn.Linear(channels, classes)}))
+    check_strides(stem_stride, stage_strides, stages=len(_CIFAR_WIDTHS))
+    widths = [round_channels(width * width_mult) for width in _CIFAR_WIDTHS]
+    body: dict[str, nn.Module] = {"conv1": ConvNormAct(in_channels, widths[0], kernel=3, stride=stem_stride)}
+    stages = _stages(
+        widths,
+        blocks=[scaled_depth((depth - 2) // 6, depth_mult)] * len(widths),
+        strides=stage_strides,
+        bottleneck=False,
+        shortcut=_checked_shortcut(shortcut) if skip else None,
+    )
+    return _with_head(body | stages, widths[-1], classes=classes)
+
+
+def _with_head(body: dict[str, nn.Module], features: int, *, classes: int) -> Network:
+    """The initialized network with average pooling and a classifier after its stages."""
+    return he_normal(Network(body | {"pool": GlobalAveragePool()}, {"fc": nn.Linear(features, classes)}))
 
 
 def _checked_shortcut(shortcut: Shortcut) -> Shortcut:
@@ -188,14 +245,14 @@ def _checked_shortcut(shortcut: Shortcut) -> Shortcut:
     return shortcut
 
 
-def published_keys(*, depth: int, skip: bool = True) -> dict[str, str]:
+def published_keys(*, depth: int, depth_mult: float = 1.0, skip: bool = True) -> dict[str, str]:
     """Map torchvision's module paths to those of this network; empty for networks that torchvision does not have."""
     if depth not in _BLOCKS or not skip:
         return {}
     keys = {"conv1": "body.conv1.conv", "bn1": "body.conv1.norm", "fc": "head.fc"}
     convolutions = (1, 2, 3) if _is_bottleneck(depth) else (1, 2)
     for stage, blocks in enumerate(_BLOCKS[depth], 1):
-        for block in range(blocks):
+        for block in range(scaled_depth(blocks, depth_mult)):
             published, module = f"layer{stage}.{block}", f"body.conv{stage + 1}_x.{block}"
             for number in convolutions:
                 keys[f"{published}.conv{number}"] = f"{module}.layers.conv{number}.conv"

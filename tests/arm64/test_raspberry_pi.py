@@ -39,7 +39,8 @@ def test_commands_of_the_page_run_on_a_raspberry_pi(pi5, home):
     assert "largest difference 0," in done.stdout
     assert lines[lines.index("photo.jpg") + 1].split()[1:] == ["ship"]
 
-    done = pi5.shell(f". venv/bin/activate\n{measure}", cwd=home)
+    shorter = measure.replace("bench.pyz", "bench.pyz --no-micro-graphs")  # an emulated processor takes hours for them
+    done = pi5.shell(f". venv/bin/activate\n{shorter}", cwd=home)
     assert done.returncode == 0, done.stderr
     device = read_device(home / "device.json")
     assert (device.name, device.processor) == ("Raspberry Pi 5 Model B Rev 1.0", "Cortex-A76")

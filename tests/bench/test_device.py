@@ -91,7 +91,7 @@ def test_model_with_wrong_results_has_no_timings(read, document):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("schema",), 2, "has schema 2; this edgekit reads 1"),
+        (("schema",), 3, "has schema 3; this edgekit reads 1 and 2"),
         (("schema",), True, "not a file that bench.pyz prints"),
         (("device",), [], "device must be an object"),
         (("device", "cores"), 0, "device.cores must be an integer from 1 to 65536 (got 0)"),

@@ -14,7 +14,10 @@ from edgekit.bulk.manifest import Manifest, ShardResult, locked, new_document
 RESULT = ShardResult(number=0, rows=5, failed=1, size_bytes=99, sha256="ab")
 PLAN = {
     "image_list": "cd",
-    "shards": [{"begin": 0, "size_bytes": 9, "images": 5}, {"path": "s3://b/a.tar", "size_bytes": 7}],
+    "shards": [
+        {"begin": 0, "size_bytes": 9, "images": 5},
+        {"path": "s3://b/a.tar", "size_bytes": 7, "modified_ns": 1},
+    ],
 }
 
 
@@ -34,12 +37,14 @@ def path_of(job):
 
 def test_manifest_is_read_as_it_was_written(job, manifest):
     assert Manifest.read(job) is None
+    manifest.write()
     manifest.add(RESULT)
     again = Manifest.read(job)
     assert again.parts == {0: RESULT}
     assert again.document == manifest.document
     again.check_settings(job.settings())
-    again.check_plan(PLAN)
+    again.update_plan(PLAN)
+    again.write()
     document = json.loads(path_of(job).read_text())
     assert document["sources"] == ["photos"]
     assert document["models"] == ["tiny.onnx"]
@@ -57,18 +62,39 @@ def test_manifest_of_another_job_is_refused_by_what_differs(job, manifest):
 
 
 def test_manifest_of_other_images_is_refused(manifest):
-    with pytest.raises(DataError, match="for 5 image files and 1 input shards, now with other names or sizes; choose"):
-        manifest.check_plan({**PLAN, "image_list": "ef"})
+    with pytest.raises(DataError, match="for 5 image files and 1 input shards, now with other names; choose"):
+        manifest.update_plan({**PLAN, "image_list": "ef"})
     more = {**PLAN, "shards": [*PLAN["shards"], {"begin": 9, "size_bytes": 9, "images": 3}]}
     with pytest.raises(
         DataError, match="for 5 image files and 1 input shards, now 8 image files and 1 input shards; choose"
     ):
-        manifest.check_plan(more)
+        manifest.update_plan(more)
+
+
+@pytest.mark.parametrize("change", [{"size_bytes": 8}, {"modified_ns": 2}])
+def test_an_input_shard_may_change_until_it_is_predicted(job, manifest, change):
+    now = {**PLAN, "shards": [PLAN["shards"][0], {**PLAN["shards"][1], **change}]}
+    manifest.update_plan(now)
+    manifest.add(RESULT._replace(number=1))
+    again = Manifest.read(job)
+    again.update_plan(now)
+    with pytest.raises(DataError, match=r"1 input shards were written anew .*such as 's3://b/a\.tar'; choose another"):
+        again.update_plan(PLAN)
 
 
 def test_a_broken_document_is_refused(job, manifest):
     manifest.write()
-    for content in ("", "[]", "{}", '{"schema": 1}', '{"schema": 1, "parts": {"x": {}}}', "[" * 10**5):
+    foreign = '{"schema": 1, "shards": [], "parts": {"0": {}}}'
+    for content in (
+        "",
+        "[]",
+        "{}",
+        '{"schema": 1}',
+        '{"schema": 1, "shards": [], "parts": {}}',
+        '{"schema": 1, "parts": {"x": {}}}',
+        foreign,
+        "[" * 10**5,
+    ):
         path_of(job).write_text(content)
         with pytest.raises(DataError, match=r"_manifest\.json: is not a manifest of edgekit"):
             Manifest.read(job)
@@ -77,22 +103,48 @@ def test_a_broken_document_is_refused(job, manifest):
         Manifest.read(job)
 
 
-def test_a_large_document_is_not_written_after_each_of_many_shards(job, manifest, monkeypatch):
-    clock, written = 0.0, []
+def test_a_slow_store_is_written_at_most_half_of_the_time(job, manifest, monkeypatch):
+    clock, recorded = 0.0, []
     monkeypatch.setattr(manifest_module.time, "monotonic", lambda: clock)
 
     def write(path, data):
         nonlocal clock
-        clock += 0.5
-        written.append(len(json.loads(data)["parts"]))
+        clock += 0.05
+        recorded.append(len(json.loads(data)))
 
     monkeypatch.setattr(manifest._store, "write", write)
-    for number in range(100):
-        clock += 1.0
+    for number in range(12):
+        clock += 0.02
         manifest.add(RESULT._replace(number=number))
+    assert recorded == [1, 4, 7, 10]
     manifest.write()
+    assert set(manifest.parts) == set(range(12))
+
+
+def test_no_finished_shard_is_lost_while_the_document_is_written_rarely(job, manifest, monkeypatch):
+    document = {**manifest.document, "shards": [PLAN["shards"][1]] * 600}
+    monkeypatch.setattr(manifest_module, "_QUICK_S", 60)
+    manifest, writes = Manifest(job, document), 0
     manifest.write()
-    assert written == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 100]
+    write = manifest.write
+
+    def counted_write():
+        nonlocal writes
+        writes += 1
+        write()
+
+    monkeypatch.setattr(manifest, "write", counted_write)
+    for number in range(600):
+        manifest.add(RESULT._replace(number=number))
+        if number in (0, 255, 256, 257, 599):
+            assert Manifest.read(job).parts == manifest.parts
+    assert writes == 2
+    continued = Manifest.read(job)
+    continued.add(RESULT._replace(rows=1))
+    assert Manifest.read(job).parts == {**manifest.parts, 0: RESULT._replace(rows=1)}
+    continued.write()
+    assert Manifest.read(job).parts == continued.parts
+    assert not Path(job.output, "_recent.json").exists()
 
 
 def _lock(output, queue):

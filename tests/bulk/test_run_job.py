@@ -98,6 +98,19 @@ def test_a_job_killed_before_its_manifest_starts_anew(job):
     assert run_here(job) == JobTotals(1, 12, 1, ())
 
 
+def test_a_job_without_any_part_may_become_another_one(job):
+    with pytest.raises(DataError, match="the engine ended without"):
+        run_job(job, engine=lambda job, shards, on_image: (result for result in ()), shard_size=3)
+    other = changed(job, top=2)
+    assert run_here(other) == JobTotals(4, 12, 1, ())
+    assert {len(row["top"]) for row in rows(Path("out.jsonl")) if "error" not in row} == {2}
+    Path("out.jsonl/_manifest.json").write_text(
+        Path("out.jsonl/_manifest.json").read_text().split('"parts"')[0] + '"parts": {}}'
+    )
+    with pytest.raises(DataError, match="is of another job: `top` 2, now 1"):  # its parts would stay between ours
+        run_here(job)
+
+
 def test_an_unreadable_shard_is_reported_and_tried_again(job):
     photos = [f"photos/{number}.png" for number in (1, 2, 3)]
     for name in "ab":
@@ -109,8 +122,14 @@ def test_an_unreadable_shard_is_reported_and_tried_again(job):
     assert totals[:3] == (2, 3, 0)
     assert len(totals.unreadable) == 1
     assert "b.tar" in totals.unreadable[0]
-    Path("b.tar").write_bytes(whole)
-    assert run_here(job) == JobTotals(2, 6, 0, ())
+    write_tar("b.tar", photos[:2])
+    assert run_here(job) == JobTotals(2, 5, 0, ())
+    written = Path("a.tar").stat()
+    os.utime("a.tar", ns=(written.st_atime_ns, written.st_mtime_ns + 10**9))
+    with pytest.raises(
+        DataError, match=r"1 input shards were written anew after they were predicted, such as 'a\.tar'"
+    ):
+        run_here(job)
 
 
 def test_an_engine_that_loses_shards_is_noticed(job):

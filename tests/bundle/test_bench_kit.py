@@ -1,6 +1,7 @@
 """The kit that measures models on a device: it runs without edgekit, and times no model that computes wrong logits."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,15 +12,18 @@ import pytest
 from made_models import tiny_model, write_tiny
 
 from edgekit.bench.device import read_device
+from edgekit.bench.micro_graphs.designed import design
 from edgekit.bundle.bench_kit import program
+from edgekit.bundle.bench_program import main
 from edgekit.bundle.bench_program.kit import target_settings
+from edgekit.bundle.bench_program.progress import Progress
 from edgekit.bundle.write import write_bundle
 from edgekit.errors import SpecError
 from edgekit.files import sha256
 from edgekit.hub.model_files import model_path
 from edgekit.runtime.targets import TARGETS, session_settings
 
-_SHORT = ("--rounds", "3", "--seconds", "0.001", "--threads", "1")
+_SHORT = ("--rounds", "3", "--seconds", "0.001", "--threads", "1", "--no-micro-graphs")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,7 @@ def rewrite(path: Path, change) -> None:
 
 @pytest.mark.slow
 def test_kit_measures_each_model_with_each_number_of_threads(kit, tmp_path):
-    done = bench(kit, "--rounds", "6", "--seconds", "0.01", "--threads", "2,1")
+    done = bench(kit, "--rounds", "6", "--seconds", "0.01", "--threads", "2,1", "--no-micro-graphs")
     assert done.returncode == 0, done.stderr
     (tmp_path / "device.json").write_text(done.stdout, encoding="utf-8")
     device = read_device(tmp_path / "device.json")
@@ -126,13 +130,36 @@ def test_program_without_onnxruntime_names_the_command_that_installs_it(kit, tmp
     assert done.stderr == "error: no onnxruntime; run: pip install --requirement requirements.txt\n"
 
 
-def test_program_is_the_same_each_time_and_imports_nothing_of_edgekit(kit):
+def test_program_is_the_same_each_time_and_carries_what_it_imports_of_edgekit(kit):
     assert (kit / "bench.pyz").read_bytes() == program()
     with zipfile.ZipFile(kit / "bench.pyz") as archive:
-        sources = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
+        sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
     assert len(sources) > 5
-    assert not any("import edgekit" in source or "from edgekit" in source for source in sources)
+    del sources["edgekit/__init__.py"]  # it names modules of the whole package, which it imports when they are used
+    imports = re.compile(r"^ *from (edgekit\.[\w.]+) import", re.MULTILINE)
+    imported = {name for source in sources.values() for name in imports.findall(source)}
+    assert "edgekit.bench.micro_graphs.rounds" in imported
+    assert {f"{name.replace('.', '/')}.py" for name in imported} <= set(sources)
+    assert len(program()) < 40_000
     assert (kit / "requirements.txt").read_text(encoding="utf-8").splitlines()[1].startswith("onnxruntime==")
+
+
+def test_document_has_the_times_of_micro_graphs_for_each_number_of_threads_and_precision(monkeypatch, capsys):
+    def measured(threads, *, precision, on_graph):
+        on_graph()
+        return {f"{precision} micro-graph": 0.5 * threads}
+
+    monkeypatch.setattr(main, "measure_micro_graphs", measured)
+    entries = main._micro_graphs([1, 2], Progress(sys.stderr))
+    assert [(entry["threads"], entry["precision"]) for entry in entries] == [
+        (1, "float32"),
+        (1, "int8"),
+        (2, "float32"),
+        (2, "int8"),
+    ]
+    assert entries[3]["milliseconds"] == {"int8 micro-graph": 1.0}
+    assert entries[3]["design"] == design("int8")
+    assert "operators ..." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("features", [[], ["avx2"], ["avx2", "avx_vnni"], ["avx2", "avx512_vnni"], ["asimddp"]])

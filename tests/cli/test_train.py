@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from made_shards import write_tar
 from PIL import Image
 
 from edgekit import Classifier
@@ -307,3 +308,22 @@ def test_train_reports_a_mistake_in_one_line(train, bars, tmp_path, options, cod
     assert exit_code == code
     assert message in line
     assert line.splitlines()[-1].startswith("error: ")
+
+
+def test_train_on_shards_gives_the_weights_of_the_folder(train, bars, tmp_path):
+    shards = tmp_path / "shards"
+    for split in ("train", "val"):
+        images = sorted((bars / split).rglob("*.png"))
+        for number, first in enumerate(range(0, len(images), 25)):
+            members = []
+            for index, image in enumerate(images[first : first + 25], first):
+                members += [(f"{index:03}.png", image.read_bytes()), (f"{index:03}.cls", image.parent.name.encode())]
+            write_tar(shards / f"{split}-{number:03}.tar", members)
+    weights = []
+    for data, run in ((bars, tmp_path / "folder"), (f"{shards}/*-0*.tar", tmp_path / "run")):
+        code, _, err = train(data, *SMALL, "--run", run)
+        assert code == 0, err
+        weights.append((run / "model.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+    next_command = err.splitlines()[-3].partition("next: ")[2]
+    assert next_command == f"edgekit export {tmp_path / 'run' / 'model.safetensors'} --images DATA -o model.onnx"

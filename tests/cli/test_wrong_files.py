@@ -66,3 +66,11 @@ def test_predict_refuses_models_and_checkpoints_as_images_and_predicts_the_rest(
 def test_missing_file_is_not_called_a_checkpoint(mistake, files):
     code, err = mistake("inspect", "absent.pth")
     assert (code, "checkpoint" in err) == (4, False)
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.TGZ", "a.parquet"])
+def test_predict_points_files_of_many_images_to_output(edgekit, files, name):
+    Path(name).write_bytes(b"many")
+    code, _, err = edgekit("predict", name, "--model", "model.onnx")
+    assert code == 3
+    assert err == f"error: {name}: contains many images; run `edgekit predict {name} --output predictions.jsonl`\n"

@@ -57,5 +57,5 @@ def test_write_class_counts_names_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     message = write_class_counts(tmp_path / "counts.png", {"train": np.array([1, 2])}, classes=("a", "b"))
     assert message == (
-        "counts.png was not written: matplotlib.figure is not installed; run: pip install 'edgekit-onnx[report]'"
+        "counts.png was not written: matplotlib is not installed; run: pip install 'edgekit-onnx[report]'"
     )

@@ -2,12 +2,14 @@
 
 import io
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from edgekit.errors import DataError, ImageError
-from edgekit.runtime.image_sources import find_images, read_list
+from edgekit.runtime import image_sources
+from edgekit.runtime.image_sources import find_images, names_in_list, read_list
 
 
 @pytest.fixture
@@ -134,3 +136,29 @@ def test_read_list_refuses_a_longer_stdin_instead_of_cutting_it(monkeypatch):
     assert read_list("-", stdin=io.BytesIO(b"one.jpg\n")) == ["one.jpg"]
     with pytest.raises(DataError, match="-: more than the limit of 8 bytes"):
         read_list("-", stdin=io.BytesIO(b"one.jpg\ntwo.jpg\n"))
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 100])
+def test_a_list_read_piece_by_piece_has_the_same_names(tmp_path, monkeypatch, piece):
+    path = tmp_path / "names.txt"
+    for content in (b"", b"\n", b"a", b"a\nb b\r\n\n\xff.png\nlast\r", b"one\r\ntwo\r\n", b"x\n" * 99):
+        path.write_bytes(content)
+        monkeypatch.setattr(image_sources, "_PIECE_BYTES", piece)
+        assert list(names_in_list(str(path))) == read_list(str(path))
+        assert list(names_in_list("-", stdin=io.BytesIO(content))) == read_list(str(path))
+
+
+def test_a_long_list_of_find_print0_or_with_a_byte_order_mark_is_read(tmp_path):
+    path = tmp_path / "names.txt"
+    names = [f"folder with\nlines/{number}.png" for number in range(20_000)]
+    path.write_bytes(b"\0".join(name.encode() for name in names) + b"\0")
+    assert list(names_in_list(str(path))) == names
+    path.write_bytes(b"\xef\xbb\xbfa\nb\n")
+    assert list(names_in_list(str(path))) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["absent.txt", "."])
+def test_a_list_that_cannot_be_read_is_an_error(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=re.escape(name)):
+        list(names_in_list(name))

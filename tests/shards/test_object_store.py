@@ -106,7 +106,10 @@ def test_a_store_lists_reads_and_writes_objects_whatever_their_names(bucket):
     names = ("names/a b#c%41+é.tar", "names/10", "names/9", "names/.hidden")
     for name in names:
         store.write(bucket.format(name), name.encode())
-    found = [file.path for file in store.files(bucket.format("names"))]
+    files = store.files(bucket.format("names"))
+    assert [store.file(file.path) for file in files] == files
+    assert all(abs(file.modified_ns / 1e9 - time.time()) < 600 for file in files)
+    found = [file.path for file in files]
     assert found == [bucket.format(name) for name in ("names/9", "names/10", names[0])]
     assert [store.read(path, max_bytes=100).decode() for path in found] == ["names/9", "names/10", names[0]]
     assert store.read_range(found[1], 6, 100) == b"10"
@@ -201,13 +204,17 @@ def test_a_store_that_cannot_be_reached_is_one_line(monkeypatch):
     [
         ("s3://", "s3://: names no bucket; write s3://BUCKET/FOLDER"),
         ("gs:///x.tar", "gs:///x.tar: names no bucket; write gs://BUCKET/FOLDER"),
+        ("s3://k:hid/den@b/x.tar", "s3://b: cannot be opened: not a valid URI; write / in a secret as %2F"),
+        ("s3://k:hid den@b/x.tar?region=x", "s3://b: cannot be opened: not a valid URI; write / in a secret as %2F"),
+        ("strange://k:hidden@x/y.tar", "strange://x: no installed package reads strange: "),
         ("strange://x/y.tar", "strange://x: no installed package reads strange: Protocol not known: strange"),
         ("https://x/y.tar", "https://x/y.tar: shards cannot be read by https; download them, or use the scheme"),
     ],
 )
 def test_an_address_that_no_store_has_is_one_line(uri, message):
-    with pytest.raises(DataError, match=f"^{re.escape(message)}"):
+    with pytest.raises(DataError, match=f"^{re.escape(message)}") as raised:
         find_shards(uri)
+    assert "hid" not in str(raised.value)
 
 
 def test_other_stores_are_reached_by_fsspec(tmp_path):

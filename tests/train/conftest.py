@@ -1,14 +1,19 @@
 """Small drawn data sets on which a small network learns something within a second."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from made_shards import write_tar
 from PIL import Image
+from pyarrow import parquet
 
 from edgekit.dataset import ImageSet
 from edgekit.image.source import Pixels
+from edgekit.shards import ShardReader, find_shards
 from edgekit.train.loop import train
 from edgekit.train.recipe import Recipe
 
@@ -57,6 +62,45 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number:03}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def in_shards(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ImageSet]:
+    """A function of drawn images, `each` and `kind` that returns the same images in shards."""
+
+    def in_shards(images: ImageSet, *, each: int, kind: str = "tar") -> ImageSet:
+        folder = write_shards(tmp_path_factory.mktemp("shards"), images, each=each, kind=kind)
+        return read_shards(folder, images.classes)
+
+    return in_shards
+
+
+def write_shards(folder: Path, images: ImageSet, *, each: int, kind: str = "tar") -> Path:
+    """Write the images in order, as PNG files, to shards of `each` images with class names; Parquet: two row groups."""
+    for number, first in enumerate(range(0, len(images), each)):
+        rows = []
+        for index in range(first, min(first + each, len(images))):
+            data = io.BytesIO()
+            Image.fromarray(images.sources[index]).save(data, "PNG")
+            rows.append((f"{index:03}", data.getvalue(), images.classes[images.labels[index]]))
+        path = folder / f"train-{number:03}.{kind}"
+        if kind == "tar":
+            write_tar(path, ((f"{k}.{s}", d) for k, image, c in rows for s, d in (("png", image), ("cls", c.encode()))))
+        else:
+            table = pyarrow.table(dict(zip(("__key__", "image", "label"), zip(*rows, strict=True), strict=True)))
+            parquet.write_table(table, path, row_group_size=-(-len(rows) // 2))
+    return folder
+
+
+def read_shards(folder: Path, classes: tuple[str, ...]) -> ImageSet:
+    """All images of the shards in a folder, in order."""
+    reader, sources, names, labels = ShardReader(), [], [], []
+    for shard in find_shards(str(folder)):
+        index = shard.index()
+        sources += [index.image(number, reader) for number in range(len(index))]
+        names += index.keys
+        labels += [classes.index(label) for label in index.labels]
+    return ImageSet(classes, sources, tuple(names), tuple(labels))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from edgekit.train.distributed import TrainingProcess
-from edgekit.train.loader import epoch_order, training_batches
+from edgekit.train.loader import training_batches
 
 
 def test_training_batches_do_not_depend_on_the_number_of_workers(training, lenet_recipe):
@@ -16,21 +16,6 @@ def test_training_batches_do_not_depend_on_the_number_of_workers(training, lenet
         assert batch.inputs.equal(other.inputs)
         assert batch.labels.equal(other.labels)
         assert batch.share == other.share
-
-
-def test_epoch_order_with_weights_draws_each_image_as_often_as_its_weight_rounded_up_or_down(lenet_recipe):
-    weights = np.repeat([0.5, 3.2, 1.0], [60, 10, 20])
-    weights *= 90 / weights.sum()
-    orders = [np.concatenate(epoch_order(90, lenet_recipe(), epoch, weights=weights)) for epoch in range(200)]
-    counts = np.array([np.bincount(order, minlength=90) for order in orders])
-    assert (counts.sum(1) == 90).all()
-    assert (np.floor(weights) <= counts).all()
-    assert (counts <= np.ceil(weights)).all()
-    assert np.abs(counts.mean(0) - weights).max() < 0.15  # 4 standard errors of a share of 1/2 in 200 epochs
-    assert not np.array_equal(orders[0], orders[1])
-    again = epoch_order(90, lenet_recipe(), 1, weights=weights)
-    assert np.array_equal(np.concatenate(again), orders[1])
-    assert {len(step) for step in again} == {15}
 
 
 def test_training_batches_augment_an_image_anew_each_time_it_is_drawn(training, lenet_recipe):
@@ -56,8 +41,12 @@ def test_training_batches_of_two_processes_share_every_weighted_step(training, l
         assert whole[1::2] == second
 
 
-def test_epoch_order_has_every_image_once_in_steps_of_nearly_equal_size(lenet_recipe):
-    order = epoch_order(90, lenet_recipe(), 0)
-    assert sorted(np.concatenate(order).tolist()) == list(range(90))
-    assert {len(step) for step in order} == {15}
-    assert {len(step) for step in epoch_order(91, lenet_recipe(), 0)} == {15, 16}
+def test_training_batches_of_two_processes_divide_images_in_shards(training, in_shards, lenet_recipe):
+    images, recipe = in_shards(training, each=10, kind="parquet"), lenet_recipe(optimize={"shuffle_shards": 2})
+    shares = [
+        list(training_batches(images, recipe, epoch=0, workers=0, process=TrainingProcess(rank=rank, world=2)))
+        for rank in (0, 1)
+    ]
+    assert [(len(a.inputs), len(b.inputs), a.step_size) for a, b in zip(*shares, strict=True)] == [(8, 7, 15)] * 6
+    pixels = torch.cat([batch.inputs for share in shares for batch in share])
+    assert len({image.numpy().tobytes() for image in pixels}) == 90

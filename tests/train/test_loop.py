@@ -16,6 +16,7 @@ from edgekit.train.loader import evaluation_batches
 from edgekit.train.loop import train
 from edgekit.train.lr_finder import find_learning_rate
 from edgekit.train.metrics import ConfusionEvaluator
+from edgekit.train.recipe import Recipe
 from edgekit.zoo.network import PixelNetwork
 
 
@@ -52,6 +53,19 @@ def test_train_learns_and_writes_all_files_of_its_run_folder(tmp_path, lenet_rec
     assert scores.val_accuracy == finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
     assert scores.val_loss == pytest.approx(finished.state["val_loss"], rel=1e-5)
     assert notes[0].startswith("training 61,111 of 61,111 parameters")
+
+
+def test_train_of_a_finished_run_goes_on_with_more_epochs_after_a_restart(tmp_path, lenet_recipe, training, validation):
+    shorter, longer = (
+        lenet_recipe(keep="last", optimize={"epochs": epochs, "restarts": restarts})
+        for epochs, restarts in ((2, []), (4, [2]))
+    )
+    run(tmp_path / "extended", shorter, training, validation)
+    run(tmp_path / "extended", longer, training, validation, resume=True)
+    run(tmp_path / "whole", longer, training, validation)
+    assert digest(tmp_path / "extended") == digest(tmp_path / "whole")
+    with pytest.raises(DataError, match="another recipe: epochs was 4 and is now 6"):
+        run(tmp_path / "extended", lenet_recipe(keep="last", optimize={"epochs": 6}), training, validation, resume=True)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
@@ -213,3 +227,44 @@ def test_train_rejects_other_classes_for_validation(tmp_path, lenet_recipe, trai
     other = ImageSet(("a", "b", "c"), validation.sources, validation.names, validation.labels)
     with pytest.raises(DataError, match="must have the same classes"):
         run(tmp_path, lenet_recipe(), training, other)
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_train_on_few_shards_is_train_on_a_folder(tmp_path, lenet_recipe, in_shards, training, validation, kind):
+    """As long as the images of all shards are shuffled together, the order of an epoch is the same."""
+    recipe = lenet_recipe(optimize={"epochs": 2}, augment={"rotate": 10.0, "mixup": 0.2}, balance="sampler")
+    shards = [in_shards(images, each=20, kind=kind) for images in (training, validation)]
+    run(tmp_path / "folder", recipe, training, validation)
+    train(recipe, *shards, run=tmp_path / "shards", workers=2)
+    assert digest(tmp_path / "shards") == digest(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet"])
+def test_train_on_many_shards_resumes_within_an_epoch(tmp_path, lenet_recipe, in_shards, training, validation, kind):
+    recipe = lenet_recipe(arguments={"dropout": 0.3}, optimize={"epochs": 2, "shuffle_shards": 2})
+    images = in_shards(training, each=10, kind=kind)
+    train(recipe, images, validation, run=tmp_path / "whole", workers=1)
+
+    def interrupt(progress):
+        if (progress.epoch, progress.step) == (2, 2):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", recipe, images, validation, on_step=interrupt)
+    run(tmp_path / "cut", recipe, images, validation, resume=True)
+    assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
+
+
+def test_train_solves_the_same_head_for_shards(tmp_path, weights, task, in_shards):
+    recipe = Recipe.from_dict({"model": "lenet5", "weights": str(weights), "tune": "head"})
+    run(tmp_path / "folder", recipe, *task)
+    run(tmp_path / "shards", recipe, *(in_shards(images, each=12, kind="parquet") for images in task))
+    assert digest(tmp_path / "shards") == digest(tmp_path / "folder")
+
+
+def test_train_warns_of_shards_that_are_sorted_by_class(tmp_path, lenet_recipe, in_shards, training, validation):
+    by_class = training.subset(np.argsort(training.labels, kind="stable"))
+    notes = []
+    recipe = lenet_recipe(optimize={"epochs": 1, "shuffle_shards": 1})
+    run(tmp_path, recipe, in_shards(by_class, each=10), validation, on_note=notes.append)
+    assert sum("the 9 shards are sorted by class" in note for note in notes) == 1

@@ -4,7 +4,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgekit.train.setup import initial_state
+from edgekit.errors import DataError
+from edgekit.train.distributed import TrainingProcess
+from edgekit.train.setup import check_whole_epoch, initial_state
+from edgekit.train.state import Position
 from edgekit.zoo.build import build
 
 
@@ -21,3 +24,10 @@ def test_initial_state_replaces_a_head_for_other_classes_with_a_note(tmp_path, l
     loaded = initial.network.state_dict()
     assert torch.equal(loaded["body.f6.0.weight"], state["body.f6.0.weight"])
     assert loaded["head.fc.weight"].shape[0] == len(classes)
+
+
+def test_check_whole_epoch_refuses_several_processes_within_an_epoch_of_a_single_one():
+    check_whole_epoch(Position(epoch=2, step=5), TrainingProcess())
+    check_whole_epoch(Position(epoch=2), TrainingProcess(rank=1, world=2))
+    with pytest.raises(DataError, match="stopped after step 5 of epoch 3 by a single process, and 2 processes divide"):
+        check_whole_epoch(Position(epoch=2, step=5), TrainingProcess(rank=1, world=2))

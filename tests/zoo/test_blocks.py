@@ -6,7 +6,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from edgekit.errors import SpecError
-from edgekit.zoo.blocks import ConvNormAct, conv, he_normal, round_channels
+from edgekit.zoo.blocks import (
+    ACTIVATIONS,
+    ConvNormAct,
+    activation_named,
+    check_strides,
+    conv,
+    he_normal,
+    round_channels,
+    scaled_depth,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +43,31 @@ def test_conv_raises_for_an_unknown_padding_with_a_suggestion():
 )
 def test_round_channels_rounds_to_multiples_of_8_and_at_least_90_percent(channels, rounded):
     assert round_channels(channels) == rounded
+
+
+@pytest.mark.parametrize(("layers", "depth_mult", "scaled"), [(3, 1.0, 3), (3, 1.1, 4), (4, 0.5, 2), (1, 0.01, 1)])
+def test_scaled_depth_rounds_up(layers, depth_mult, scaled):
+    assert scaled_depth(layers, depth_mult) == scaled
+
+
+def test_activation_named_has_the_published_functions():
+    x = torch.linspace(-8, 8, 33)
+    expected = {
+        "relu": x.clamp(min=0),
+        "relu6": x.clamp(0, 6),
+        "silu": x * torch.sigmoid(x),
+        "hard_swish": x * (x + 3).clamp(0, 6) / 6,
+    }
+    assert expected.keys() == ACTIVATIONS.keys()
+    for name, values in expected.items():
+        torch.testing.assert_close(activation_named(name)()(x.clone()), values)
+
+
+def test_check_strides_refuses_other_strides_and_another_number_of_them():
+    check_strides(1, [2, 1], stages=2)
+    for stem_stride, stage_strides in ((0, [1, 2]), (1, [1, 3]), (1, [1]), (1, [1, 1, 1])):
+        with pytest.raises(SpecError, match="`stem_stride` must be 1 or 2 and `stage_strides` 2 values of 1 or 2"):
+            check_strides(stem_stride, stage_strides, stages=2)
 
 
 def test_conv_norm_act_has_a_bias_only_without_a_norm():

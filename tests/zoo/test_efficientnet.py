@@ -135,10 +135,10 @@ def test_efficientnet_is_deterministic_in_evaluation_only():
 
 
 def test_efficientnet_accepts_strides_and_activations_per_stage(hollow):
-    activation = ["relu6"] * 5 + ["silu"] * 4
+    activation = ["relu6"] * 5 + ["hard_swish"] * 4
     network = hollow("efficientnet_b0", stem_stride=1, stage_strides=[1, 1, 2, 2, 1, 2, 1], activation=activation)
     assert network.body[:-1](torch.empty((1, 3, 32, 32), device="meta")).shape == (1, 1280, 4, 4)
-    for name, expected in {"stem": nn.ReLU6, "stage4": nn.ReLU6, "stage5": nn.SiLU, "last": nn.SiLU}.items():
+    for name, expected in {"stem": nn.ReLU6, "stage4": nn.ReLU6, "stage5": nn.Hardswish, "last": nn.Hardswish}.items():
         modules = dict(network.body.named_children())[name].named_modules()
         assert {type(module) for path, module in modules if path.endswith("act")} == {expected}, name
 
@@ -154,7 +154,7 @@ def test_efficientnet_accepts_strides_and_activations_per_stage(hollow):
         ({"padding": "same"}, "did you mean tf_same"),
         ({"stage_strides": [1, 2]}, r"`stage_strides` 7 values of 1 or 2 \(got 2 and \[1, 2\]\)"),
         ({"stem_stride": 4}, r"`stem_stride` must be 1 or 2 .* \(got 4 and"),
-        ({"activation": "relu7"}, "did you mean relu6"),
+        ({"activation": "relu7"}, "unknown activation .relu7.; did you mean relu or relu6"),
         ({"activation": ["relu6", "silu"]}, r"one name, or 9 for .* \(got \['relu6', 'silu'\]\)"),
     ],
 )

@@ -41,6 +41,25 @@ def test_mobilenet_v1_has_13_depthwise_separable_blocks(hollow):
         assert pointwise.groups == 1
 
 
+@pytest.mark.parametrize(
+    ("depth_mult", "blocks"), [(0.5, [64, 128, 256, 512, 512, 512, 1024]), (0.1, [64, 128, 256, 512, 1024])]
+)
+def test_mobilenet_v1_depth_multiplier_rounds_the_blocks_of_each_width_up(depth_mult, blocks, hollow):
+    children = list(hollow("mobilenet_v1", depth_mult=depth_mult).body.named_children())[1:-1]
+
+    assert [block.pointwise.conv.out_channels for _, block in children] == blocks
+    assert [name for name, _ in children] == [f"block{number}" for number in range(1, len(blocks) + 1)]
+    assert sum(block.depthwise.conv.stride == (2, 2) for _, block in children) == 4
+
+
+def test_mobilenet_v1_accepts_strides_for_small_images(hollow):
+    network = hollow("mobilenet_v1", stem_stride=1, stage_strides=[1, 2, 1, 2, 2])
+
+    assert network.body[:-1](torch.empty(1, 3, 32, 32, device="meta")).shape == (1, 1024, 4, 4)
+    with pytest.raises(SpecError, match=r"`stage_strides` 5 values of 1 or 2 \(got 2 and \[1\]\)"):
+        build("mobilenet_v1", stage_strides=[1])
+
+
 def test_mobilenet_v1_with_tf_same_padding_has_the_same_weights_and_other_outputs():
     torch.manual_seed(0)
     symmetric = he_normal(build("mobilenet_v1", width_mult=0.25).eval())

@@ -104,12 +104,41 @@ def test_mobilenet_v3_accepts_strides_for_small_images(hollow):
 
 
 @pytest.mark.parametrize(
+    ("depth_mult", "expanded"),
+    [
+        (0.6, [[16], [72, 88], [96, 240], [120, 144], [288, 576]]),
+        (1.4, [[16, 16], [72, 88, 88], [96, 240, 240, 240, 240], [120, 144, 144], [288, 576, 576, 576, 576]]),
+    ],
+)
+def test_mobilenet_v3_depth_multiplier_cuts_or_repeats_the_last_blocks_of_a_stage(depth_mult, expanded, hollow):
+    network = hollow("mobilenet_v3_small", depth_mult=depth_mult)
+    stages = [stage for name, stage in network.body.named_children() if name.startswith("stage")]
+
+    assert [[block.layers.depthwise.conv.out_channels for block in stage] for stage in stages] == expanded
+    modules = {name.rpartition(".")[0] for name in network.state_dict()}
+    assert set(published_keys("mobilenet_v3_small", depth_mult=depth_mult).values()) == modules
+
+
+@each_size
+def test_mobilenet_v3_activation_replaces_all_but_those_of_the_gates(size, hollow):
+    network = hollow(f"mobilenet_v3_{size}", activation="relu6")
+    gates = [module.gate for module in network.modules() if isinstance(module, SqueezeExcite)]
+
+    assert {
+        type(module) for name, module in network.named_modules() if name.endswith("act") and "gate" not in name
+    } == {nn.ReLU6}
+    assert {type(gate.act) for gate in gates} == {nn.ReLU}
+    assert {type(gate.sigmoid) for gate in gates} == {nn.Hardsigmoid}
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"size": "smaller"}, "unknown size 'smaller'; did you mean small"),
         ({"stage_strides": [1, 2]}, r"`stage_strides` 6 values of 1 or 2 \(got 2 and \[1, 2\]\)"),
         ({"stem_stride": 4}, r"`stem_stride` must be 1 or 2 .* \(got 4 and"),
         ({"padding": "same"}, "did you mean tf_same"),
+        ({"activation": "swish"}, "unknown activation 'swish'; did you mean hard_swish"),
     ],
 )
 def test_mobilenet_v3_raises_for_impossible_arguments(arguments, message):

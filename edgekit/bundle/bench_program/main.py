@@ -16,12 +16,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.micro_graphs.designed import design, micro_graphs
+from edgekit.bench.micro_graphs.rounds import PASSES, PRECISIONS, measure_micro_graphs
+
 from . import facts, once, timing
 from .conditions import Conditions
 from .kit import KitError, Model, check_golden, read_kit
 from .progress import Progress
 
-SCHEMA = 1
+SCHEMA = 2
 ONCE = "--once"  # of a child process: open a model and predict once
 _MAX_THREADS = 256
 _WRONG = 1  # exit status if a model computes something wrong here
@@ -79,7 +82,24 @@ def measure(program: Path, options: argparse.Namespace, progress: Progress) -> d
             {**model.facts(), "golden": result, **timed.get(model.name, _NOT_TIMED)}
             for model, result in zip(models, golden, strict=True)
         ],
+        "micro_graphs": _micro_graphs(options.threads, progress) if options.micro_graphs else [],
     }
+
+
+def _micro_graphs(threads: Sequence[int], progress: Progress) -> list[dict[str, Any]]:
+    """What operators take on this device, from which `edgekit fit` predicts networks."""
+    total = sum(len(micro_graphs(precision)) for precision in PRECISIONS)
+    progress.begin("operators", len(threads) * PASSES * total)
+    return [
+        {
+            "threads": count,
+            "precision": precision,
+            "design": design(precision),
+            "milliseconds": measure_micro_graphs(count, precision=precision, on_graph=progress.step),
+        }
+        for count in threads
+        for precision in PRECISIONS
+    ]
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -92,6 +112,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--threads", type=_threads, default=_default_threads(), help="such as 1,2 (default: 1, 2, 4, ... all cores)"
+    )
+    parser.add_argument(
+        "--no-micro-graphs",
+        dest="micro_graphs",
+        action="store_false",
+        help="leave out what `edgekit fit` predicts from (two minutes for each number of threads)",
     )
     return parser.parse_args(arguments)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -148,11 +149,11 @@ def test_a_killed_job_is_continued_with_every_image_once(edgekit, many, tiny_art
             wait_for_parts(process, count)
             time.sleep(rng.uniform(0, 0.03))
             process.kill()
-    finished = len(json.loads(Path("out.jsonl/_manifest.json").read_text())["parts"])
+    finished = len(list(Path("out.jsonl").glob("part-*")))
     assert 0 < finished < 60
     code, _, err = edgekit("predict", *arguments, "--model", tiny_artifact)
     assert code == 3
-    assert err.startswith(f"out.jsonl: {finished} of 60 shards are finished\n")
+    assert re.match(rf"out\.jsonl: ({finished}|{finished - 1}) of 60 shards are finished\n", err)  # killed between both
     written = rows(Path("out.jsonl"))
     assert [row["path"] for row in written] == names
     classifier = Classifier(tiny_artifact, threads=1)

@@ -1,0 +1,1 @@
+"""Small networks whose times show what each operator of onnxruntime costs on a device; needs numpy and onnxruntime."""

@@ -1,0 +1,143 @@
+"""Which candidates a search trains: a shortlist is exported and measured, and what exceeds the budget is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from edgekit.artifact.sidecar import sidecar_path
+from edgekit.fit.front import Figures, FrontPoint
+from edgekit.fit.layers import Traces
+from edgekit.fit.measurements import ROUNDS, file_figures, training_speed, write_untrained
+from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, candidate_count
+from edgekit.fit.ranking import SLACK, infeasible, shortlist
+from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
+from edgekit.fit.search_task import SearchTask
+from edgekit.stages import step_counter
+from edgekit.train.recipe import Recipe
+
+# Candidates that turn out to exceed the budget are replaced by the next best ones, so many times.
+_ATTEMPTS = 3
+
+
+def preselect(task: SearchTask, traces: Traces) -> None:
+    """Choose the candidates to train, measure what their files cost, and how fast they train.
+
+    The state then has an entry for each: those with "images_per_s" are inside the budget as measured.
+
+    Args:
+        task: the search.
+        traces: where the layers of architectures are kept.
+
+    Raises:
+        SpecError: no measured candidate keeps the budget.
+    """
+    entries, wanted = task.state.entries, candidate_count(task.seconds)
+    macs = {name: traces.cost(point.candidate).macs for name, point in task.points.items()}
+    likely = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
+    most_macs = _most_macs(task, likely, macs)
+    for _ in range(_ATTEMPTS):
+        missing = wanted - len(_inside(task))
+        others = [point for name, point in likely.items() if name not in entries]
+        unmeasured = [name for name, entry in entries.items() if entry["measured"] is None]
+        if not unmeasured and missing > 0 and others:
+            chosen = shortlist(
+                others,
+                count=missing,
+                macs=lambda point: macs[point.name],
+                most_macs=most_macs,
+                is_transfer=bool(task.transfers),
+            )
+            unmeasured = [point.name for point in chosen]
+            entries |= {name: {"measured": None, "images_per_s": None, "results": {}} for name in unmeasured}
+            task.state.save()
+        if unmeasured:
+            _measure(task, unmeasured)
+    if not _inside(task):
+        raise infeasible([measured_point(task, name) for name in entries], task.budget)
+    for name in _inside(task):
+        if entries[name]["images_per_s"] is None:
+            entries[name]["images_per_s"] = _speed(task, name, macs[name])
+            task.state.save()
+
+
+def measured_point(task: SearchTask, name: str) -> FrontPoint:
+    """A candidate with its measured figures.
+
+    Args:
+        task: the search.
+        name: of the candidate.
+    """
+    measured = task.state.entries[name]["measured"]
+    return dataclasses.replace(
+        task.points[name], measured=measured and Figures(**measured), stage="measured" if measured else "ranked"
+    )
+
+
+def trial_recipe(task: SearchTask, name: str) -> Recipe:
+    """The recipe of a candidate's first training of all its layers, which its speed is measured by.
+
+    Args:
+        task: the search.
+        name: of the candidate.
+    """
+    candidate, transfer = task.points[name].candidate, task.transfer(name)
+    if transfer is None:
+        return rung_recipe(candidate, epochs=[1], seed=task.seed)
+    return transfer_recipe(candidate, transfer, tune="full", epochs=1, seed=task.seed)
+
+
+def _inside(task: SearchTask) -> list[str]:
+    """The candidates that keep the budget as measured."""
+    measured = {name: entry["measured"] for name, entry in task.state.entries.items() if entry["measured"]}
+    return [name for name, figures in measured.items() if task.budget.admits(Figures(**figures))]
+
+
+def _measure(task: SearchTask, names: Sequence[str]) -> None:
+    """Export candidates with random weights and measure them in turn."""
+    paths = [task.folder(name, "untrained").with_suffix(".onnx") for name in names]
+    for name, path in zip(names, paths, strict=True):
+        task.progress(f"exporting {name}", 0, None)
+        if not path.exists():
+            write_untrained(
+                trial_recipe(task, name),
+                task.images.learning,
+                path,
+                precision=task.points[name].candidate.precision,
+                target=task.device.target,
+            )
+        task.state.count_time()
+    figures = file_figures(
+        paths,
+        device=task.device,
+        predicted=[task.points[name].predicted for name in names],
+        on_round=step_counter(task.progress, "measuring candidates", ROUNDS),
+    )
+    for name, measured in zip(names, figures, strict=True):
+        task.state.entries[name]["measured"] = measured._asdict()
+    task.state.save()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            sidecar_path(path).unlink()
+
+
+def _speed(task: SearchTask, name: str, macs: int) -> float:
+    task.progress(f"measuring the speed of training {name}", 0, None)
+    return training_speed(trial_recipe(task, name), task.images.learning, macs=macs, workers=task.workers)
+
+
+def _most_macs(task: SearchTask, points: Mapping[str, FrontPoint], macs: Mapping[str, int]) -> float:
+    """The largest candidate that passes over the training images a few times in the time of its final training.
+
+    The speed of training is measured with the candidate in the middle and taken to be in proportion to the
+    multiply-accumulates.
+    """
+    by_macs = sorted(points, key=lambda name: (macs[name], name))
+    middle = by_macs[len(by_macs) // 2]
+    if task.state.macs_per_s is None:
+        task.state.macs_per_s = macs[middle] * _speed(task, middle, macs[middle])
+        task.state.save()
+    images = FINAL_SHARE * task.seconds * task.state.macs_per_s / (LEAST_PASSES * len(task.images.training))
+    return images / relative_cost(task.points[middle].candidate)

@@ -1,0 +1,114 @@
+"""Candidates with their predicted figures, and which of them are worth measuring and training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from edgekit.errors import SpecError
+from edgekit.fit.accuracy import family_of, prior_accuracy
+from edgekit.fit.cost_model import predict
+from edgekit.fit.figures_text import budget_text, figures_text
+from edgekit.fit.front import FrontPoint
+from edgekit.image.size import Size
+from edgekit.stages import StageProgress, no_progress, step_counter
+
+if TYPE_CHECKING:
+    from edgekit.fit.budget import Budget
+    from edgekit.fit.candidate import Candidate
+    from edgekit.fit.device import Device
+    from edgekit.fit.layers import Traces
+
+# Predictions are within 10% for most candidates: what is predicted to miss the latency by this share may keep it.
+SLACK = 0.1
+# Networks of a half and a quarter of the largest cost are tried as well: small ones see more images in the same time.
+_LEVELS = (1.0, 0.5, 0.25)
+
+
+def predicted_points(
+    candidates: Iterable[Candidate], *, device: Device, traces: Traces, progress: StageProgress = no_progress
+) -> tuple[FrontPoint, ...]:
+    """Predict what candidates cost on a device, and what networks like them reach on ImageNet.
+
+    Args:
+        candidates: of `space.candidates`.
+        device: the device.
+        traces: where the layers of architectures are kept.
+        progress: called after each candidate.
+    """
+    candidates, points = tuple(candidates), []
+    step = step_counter(progress, "predicting latencies", len(candidates))
+    for candidate in candidates:
+        layers, size = traces.layers(candidate), Size(candidate.resolution, candidate.resolution)
+        points.append(
+            FrontPoint(
+                candidate=candidate,
+                predicted=predict(layers, precision=candidate.precision, input=size, device=device),
+                prior=prior_accuracy(candidate, macs=traces.cost(candidate).macs),
+            )
+        )
+        step()
+    return tuple(points)
+
+
+def infeasible(points: Sequence[FrontPoint], budget: Budget) -> SpecError:
+    """The error for a budget that no candidate keeps: it names the one that misses it least, and by what.
+
+    Args:
+        points: at least one candidate.
+        budget: the limits.
+    """
+    nearest = min(points, key=lambda point: (budget.excess(point.figures), point.name))
+    missed = " and ".join(f"`{name}`" for name in budget.missed(nearest.figures))
+    return SpecError(
+        f"none of {len(points)} candidates keeps the budget of {budget_text(budget)}; the nearest is {nearest.name} "
+        f"with {figures_text(nearest.figures)}: raise {missed}"
+    )
+
+
+def shortlist(
+    points: Iterable[FrontPoint],
+    *,
+    count: int,
+    macs: Callable[[FrontPoint], int],
+    most_macs: float,
+    is_transfer: bool,
+) -> tuple[FrontPoint, ...]:
+    """Choose candidates to try: of several kinds and sizes, because published accuracies only tell so much.
+
+    Args:
+        points: candidates inside the budget, or one step outside of it.
+        count: how many to choose at most.
+        macs: the multiply-accumulates of a candidate, which its training time is in proportion to.
+        most_macs: those that the time of the search allows to train.
+        is_transfer: they start from pretrained weights: then every size is trained in no time.
+
+    Returns:
+        The best of each family by its prior among those up to `most_macs`, up to half and up to a quarter of the
+        largest one, in turn; then the best others.
+    """
+    ranked = sorted(points, key=lambda point: (-point.prior, point.name))
+    affordable = [point for point in ranked if macs(point) <= most_macs] or sorted(ranked, key=macs)[: 2 * count]
+    largest, chosen = max(map(macs, affordable)), list[FrontPoint]()
+    levels = (1.0,) if is_transfer else _LEVELS
+    for level in levels:
+        families = set[str]()
+        for point in affordable:
+            family = family_of(point.candidate.network)
+            is_new = family not in families and not _is_alike(point, chosen)
+            if is_new and macs(point) <= level * largest and len(families) < -(-count // len(levels)):
+                chosen.append(point)
+                families.add(family)
+    for point in affordable:
+        if not _is_alike(point, chosen):
+            chosen.append(point)
+    return tuple(chosen[:count])
+
+
+def _is_alike(point: FrontPoint, others: Iterable[FrontPoint]) -> bool:
+    """Whether one of the others is the same network at the same resolution, in another precision."""
+    return any(
+        (point.candidate.architecture, point.candidate.resolution)
+        == (other.candidate.architecture, other.candidate.resolution)
+        for other in others
+    )
