@@ -131,6 +131,7 @@ def plan_shards(job: Job, *, shard_size: int, write: Callable[[bytes], object] =
 
     Raises:
         DataError: a source has no images.
+        SpecError: the layout names a column, but no source is a Parquet file.
     """
     cutter = _Cutter(shard_size, write)
     for name in job.sources:
@@ -138,7 +139,9 @@ def plan_shards(job: Job, *, shard_size: int, write: Callable[[bytes], object] =
     for path in job.lists:
         for name in names_in_list(path, stdin=sys.stdin.buffer):
             _add(cutter, name, job, is_list=True)
-    return cutter.plan()
+    plan = cutter.plan()
+    job.layout.check_used(shard.source.kind for shard in plan.shards if isinstance(shard.source, Shard))
+    return plan
 
 
 def _add(cutter: _Cutter, name: str, job: Job, *, is_list: bool) -> None:

@@ -12,7 +12,7 @@ from edgekit.dataset.idx import read_idx
 from edgekit.dataset.listing import Listing, Splits
 from edgekit.dataset.shard_listing import list_shards
 from edgekit.dataset.table import TABLE_NAME, read_table
-from edgekit.errors import DataError
+from edgekit.errors import DataError, SpecError
 from edgekit.image.formats import is_image_name
 from edgekit.shards.find import find_shards, is_pattern, is_shard_source
 from edgekit.shards.layout import ShardLayout
@@ -39,6 +39,8 @@ def shown_root(root: Path | str) -> Path | str:
 
 def list_images(root: Path | str, splits: Splits, layout: ShardLayout) -> Listing:
     """List the images of a data set in any form. Sources of splits that are not requested may be left out."""
+    if layout != ShardLayout() and not _is_in_shards(root):
+        raise SpecError(f"{root}: columns and class names can be chosen for images in shards only, but it has none")
     if isinstance(root, str):
         return list_shards(root, splits, layout)
     if root.is_dir():
@@ -49,7 +51,7 @@ def list_images(root: Path | str, splits: Splits, layout: ShardLayout) -> Listin
         raise DataError(f"{root}: not a folder or a regular file")
     if root.suffix.lower() == ".csv":
         return read_table(root)
-    if suffix_of(str(root)) is not None and (kind_of(str(root)) == "parquet" or has_labels(root)):
+    if _is_shard(root):
         return list_shards(str(root), splits, layout)
     listing = read_archive(root, splits)
     if listing is not None and not listing.entries and suffix_of(str(root)) is not None:
@@ -59,6 +61,15 @@ def list_images(root: Path | str, splits: Splits, layout: ShardLayout) -> Listin
     if listing is None:
         raise DataError(f"{root}: not a folder, a tar or zip archive, a .parquet file or a .csv table")
     return listing
+
+
+def _is_in_shards(root: Path | str) -> bool:
+    return isinstance(root, str) or (is_shard_source(str(root)) if root.is_dir() else _is_shard(root))
+
+
+def _is_shard(file: Path) -> bool:
+    is_named_so = suffix_of(str(file)) is not None and file.is_file()
+    return is_named_so and (kind_of(str(file)) == "parquet" or has_labels(file))
 
 
 def list_by_truth(root: Path | str, truth: Path) -> Listing:

@@ -44,8 +44,10 @@ def list_shards(source: str, splits: Splits, layout: ShardLayout) -> Listing:
 
     Raises:
         DataError: there are no shards, one cannot be read, or splits or labels are not clear.
+        SpecError: the layout names a column, but no shard is a Parquet file.
     """
     shards = find_shards(source, layout=layout)
+    layout.check_used(shard.kind for shard in shards)
     folder = source if open_store(source).is_folder(source) else None
     source = shown(source)
     parts, left_out = _parts(shards, source)

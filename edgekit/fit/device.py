@@ -195,7 +195,7 @@ def _read_device(path: str, threads: int | None) -> Device:
         created=measured.created,
         runtime=f"onnxruntime {measured.versions.get('onnxruntime', '')}".strip(),
         target=_target(measured.architecture, measured.features),
-        models={key: fitted_model(times.milliseconds, precision=key) for key, times in chosen.items()},
+        models={key: fitted_model(chosen[key].milliseconds, precision=key) for key in PRECISIONS},
     )
 
 

@@ -23,7 +23,7 @@ _MEASURED_S = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplanationRow:
-    """All operators of one kind and one grid.
+    """All operators of one kind.
 
     Attributes:
         kind: such as "pointwise convolution", "depthwise 3x3, stride 2" or "pixels".

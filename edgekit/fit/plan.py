@@ -51,6 +51,14 @@ class Plan:
     images: Mapping[str, int]
     begun: float
 
+    def passes(self, training_images: int) -> float:
+        """How often the candidate in the middle sees every image in the first rung; below 1, chance decides.
+
+        Args:
+            training_images: number of images to learn from.
+        """
+        return self.epochs[0] * statistics.median(self.images.values()) / training_images
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON-ready values."""
         return asdict(self)

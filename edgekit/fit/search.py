@@ -264,5 +264,11 @@ class _Search:
             )
             state.plan = plan.to_dict()
             state.save()
+            if plan.passes(len(task.images.learning)) < 1:
+                self.on_note(
+                    f"{state.seconds / 60:.1f} of {task.seconds / 60:.1f} minutes passed before the first training: "
+                    f"what is left is not enough to see every image once, so the choice is little better than chance; "
+                    f"raise `hours`, with another `output` folder"
+                )
         run_rungs(task, Plan.from_dict(state.plan))
         finish(task)

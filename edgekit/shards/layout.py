@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from edgekit.errors import SpecError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +25,13 @@ class ShardLayout:
     label_column: str | None = None
     key_column: str | None = None
     class_names: tuple[str, ...] | None = None
+
+    def check_used(self, kinds: Iterable[str]) -> None:
+        """Raise SpecError if a column is chosen, but no shard is a Parquet file.
+
+        Args:
+            kinds: of the shards.
+        """
+        chosen = [name for name in ("image_column", "label_column", "key_column") if getattr(self, name) is not None]
+        if chosen and "parquet" not in kinds:
+            raise SpecError(f"`{chosen[0]}` names a column of Parquet files, but the images are in none")

@@ -58,8 +58,8 @@ def keep_freed_memory() -> ctypes.CDLL | None:
 def return_freed_memory() -> None:
     """Return freed memory to the system once, before a process is forked.
 
-    Otherwise the next step copies every page of it as soon as it writes there, because the child has it, too: 2 s of
-    system time for the 3 GB of MobileNetV2, against 0.6 s for new pages.
+    Otherwise the next step copies every page of it as soon as it writes there, because the child has it, too. An epoch
+    of three steps of MobileNetV2, with 3 GB, then took 2.8 s of system time instead of 1.9 s, most of it in the first.
     """
     library = _adjustable_library()
     if library is not None:

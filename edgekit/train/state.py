@@ -171,8 +171,12 @@ class TrainingState:
             raise WeightsError(f"the checkpoint to resume from does not fit its network: {quote(error)}") from None
 
     def _continues(self, saved: Checkpoint) -> bool:
-        begun = saved.state.get("epoch", 0) + bool(saved.state.get("step", 0))
-        return saved.recipe == self.recipe or extends(self.recipe, saved.recipe, epoch=begun)
+        if saved.recipe == self.recipe:
+            return True
+        epoch = saved.state.get("epoch")
+        return isinstance(epoch, int) and extends(
+            self.recipe, saved.recipe, epoch=epoch + bool(saved.state.get("step"))
+        )
 
     def _pair_averages(self) -> list[tuple[Tensor, Tensor]]:
         if self.averaged is self.network:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from made_jobs import make_job, write_photos, write_tar
 
-from edgekit import DataError, ImageError
+from edgekit import DataError, ImageError, SpecError
 from edgekit.bulk.job_shards import IMAGE_LIST, plan_shards
 from edgekit.image.load import load_image
+from edgekit.shards import ShardLayout
 
 
 @pytest.fixture
@@ -98,6 +99,13 @@ def test_the_output_is_never_an_input(photos, tiny_artifact):
     assert [shard.path for shard in plan_shards(job, shard_size=5).shards] == ["shards/a.tar"]
     Path("shards/a.tar").unlink()
     with pytest.raises(DataError, match=r"shards: has no shards but the parts in shards/out\.parquet"):
+        plan_shards(job, shard_size=5)
+
+
+def test_a_column_needs_a_parquet_file(photos, tiny_artifact):
+    write_tar("b.tar", photos[:2])
+    job = make_job(tiny_artifact, "photos", "b.tar", output="out.parquet", layout=ShardLayout(key_column="id"))
+    with pytest.raises(SpecError, match="`key_column` names a column of Parquet files, but the images are in none"):
         plan_shards(job, shard_size=5)
 
 

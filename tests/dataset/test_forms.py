@@ -6,8 +6,8 @@ from made_shards import encoded, web_dataset, write_tar
 
 from edgekit.dataset import read
 from edgekit.dataset.forms import dataset_root
-from edgekit.errors import DataError
-from edgekit.shards import ShardImage
+from edgekit.errors import DataError, SpecError
+from edgekit.shards import ShardImage, ShardLayout
 
 
 def test_a_tar_of_an_image_folder_is_read_like_the_folder_but_only_when_needed(tmp_path):
@@ -32,6 +32,16 @@ def test_a_folder_with_images_stays_an_image_folder_whatever_else_lies_in_it(tmp
     folder = make_folder(tmp_path / "pets", ("val",))
     write_tar(folder / "backup.tar", [("a.png", encoded(1))])
     assert_cats_and_dogs(read(folder, "val"))
+
+
+@pytest.mark.parametrize("layout", [ShardLayout(label_column="label"), ShardLayout(class_names=("cat", "dog"))])
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_read_refuses_choices_of_a_layout_for_images_that_are_not_in_shards(form, layout, tmp_path):
+    path = make_folder(tmp_path / "pets", ("val",))
+    if form == "archive":
+        path = pack(path, tmp_path / "pets.tar")
+    with pytest.raises(SpecError, match=r"pets.*for images in shards only"):
+        read(path, "val", layout=layout)
 
 
 def test_dataset_root_is_text_only_for_what_is_no_path(tmp_path):

@@ -13,7 +13,11 @@ def everything() -> Chain:
     chain = Chain("pixels", 3, 16).conv(16, kernel=3, stride=2, activation="hard_swish").max_pool()
     chain.depthwise(kernel=5, activation="silu").gate(8, inner="relu", outer="hard_sigmoid")
     start = chain.position
-    return chain.conv(16, activation="relu6").add(start).mean().linear(8).activation("hard_swish").linear(5)
+    chain.conv(16, activation="relu6").add(start)
+    start = chain.position
+    chain.conv(24, kernel=3, stride=2)
+    main = chain.position
+    return chain.pad_of(start, 24).add(main).activation("relu").mean().linear(8).activation("hard_swish").linear(5)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

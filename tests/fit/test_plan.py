@@ -39,6 +39,12 @@ def test_plan_of_a_time_that_is_over_still_trains_something():
     plan = divide(10, SPEEDS, begun=60, training_images=50_000, held_out_images=2000)
     assert all(count >= 1 for count in plan.images.values())
     assert plan.epochs[0] == 2
+    assert plan.passes(50_000) < 0.1
+
+
+def test_passes_of_a_plan_are_those_of_the_candidate_in_the_middle():
+    plan = Plan(epochs=(4, 9), survivors=(2, 1), images={"a": 10, "b": 50, "c": 100}, begun=0.0)
+    assert plan.passes(100) == 2
 
 
 def test_plan_survives_json():

@@ -64,5 +64,5 @@ def test_published_weights_are_those_that_can_be_had(monkeypatch):
     assert tried[0] == "efficientnet_lite0"
     assert len(tried) == 2  # without a connection, one attempt is enough
     assert "no connection" in notes[0]
-    with pytest.raises(WeightsError, match="no published weights can be had: .*no connection"):
+    with pytest.raises(WeightsError, match=r"no published weights can be had: .*no connection"):
         transfers(_candidates("resnet18"), ["imagenet"])
