@@ -16,8 +16,8 @@ def learning_rate(optimize: Optimize, epoch: float) -> float:
     """The learning rate at an epoch: linear warmup from 0 to the peak, then the schedule.
 
     cosine falls to 0 by half a cosine wave, and again from each restart, whose peak is `restart_factor` times the one
-    before (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5). The step that ends at a restart is the last of the
-    cycle before it. step multiplies the rate by `step_factor` every `step_every` epochs, counted from the start.
+    before (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5). The step that ends at a restart is the last of
+    the cycle before it. step multiplies the rate by `step_factor` every `step_every` epochs, counted from the start.
     constant stays at the peak.
 
     Args:

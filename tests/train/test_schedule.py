@@ -21,7 +21,7 @@ def test_learning_rate_restarts_the_cosine():
     optimize = Optimize(epochs=15, warmup_epochs=1, learning_rate=0.4, restarts=(11,), restart_factor=0.25)
     for epoch in (0.5, 1, 6, 10.9):
         assert learning_rate(optimize, epoch) == learning_rate(plain, epoch)
-    assert learning_rate(optimize, 11) == learning_rate(plain, 11) == 0  # the step that ends there ends the first cosine
+    assert learning_rate(optimize, 11) == learning_rate(plain, 11) == 0  # the last step of the first cosine
     assert [learning_rate(optimize, epoch) for epoch in (11 + 1e-9, 13, 15)] == pytest.approx([0.1, 0.05, 0.0])
 
 
