@@ -130,13 +130,12 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     try:
         path = path.resolve() if path.is_symlink() else path
         temporary = _temporary_beside(path)
-        file = temporary.open("xb")
     except (OSError, ValueError, RuntimeError) as reason:  # RuntimeError: a link to itself, before Python 3.13
         if isinstance(reason, EdgekitError):
             raise
         raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
     try:
-        with file:
+        with temporary.open("xb") as file:
             lock_file(file.fileno())
             if path.exists():
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -172,18 +171,16 @@ def write_new(path: Path, data: bytes | memoryview) -> None:
         FileExistsError: something with this path exists; it is not changed.
         EdgekitError: the file cannot be written.
     """
+    file: IO[bytes] | None = None
     try:
-        file = path.open("xb")
-    except FileExistsError:
-        raise
-    except (OSError, ValueError) as reason:
-        raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
-    try:
+        with _interrupts_deferred():  # in between, a file would exist that is not removed below
+            file = path.open("xb")
         with file:  # closing it writes too
             file.write(data)
     except BaseException as reason:
-        path.unlink(missing_ok=True)
-        if isinstance(reason, OSError):
+        if file is not None:
+            path.unlink(missing_ok=True)
+        if isinstance(reason, OSError | ValueError) and not isinstance(reason, FileExistsError):
             raise EdgekitError(f"{path}: cannot be written: {_reason(reason)}") from None
         raise
 

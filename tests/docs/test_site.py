@@ -12,7 +12,7 @@ from made_pages import PAGES, ROOT
 
 # Tags that load what they name. A link (<a>) loads nothing until it is followed.
 _LOADS = {**dict.fromkeys(("img", "script", "iframe", "source", "video", "audio"), "src"), "link": "href"}
-_OTHER_OPTIONS = ("--help", "--version")  # of every command
+_OTHER_OPTIONS = ("--help", "--version", "--no-micro-graphs")  # of every command, and of bench.pyz
 # What would let the theme's script load something: elements with these classes.
 _LOADING_CLASSES = {"mermaid", "glightbox", "arithmatex", "pyodide"}
 

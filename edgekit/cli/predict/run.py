@@ -272,7 +272,8 @@ def _open_resume_file(options: Options) -> ResumeFile:
 
     sources = [ready_model(model) for model in options.model]
     models = [sha256(source if isinstance(source, bytes) else read_model(source)) for source in sources]
-    left_out = {"images", "list", "model", "model_weights", "threads", "save", "resume", "timeout"}
+    of_bulk = {"output", "shard_size", "image_column", "key_column", "engine", "address"}
+    left_out = {"images", "list", "model", "model_weights", "threads", "save", "resume", "timeout"} | of_bulk
     settings: dict[str, object] = {"weights": options.model_weights}  # its former name, so that older files are resumed
     settings |= {name: value for name, value in options._asdict().items() if name not in left_out}
     return ResumeFile(options.resume or "", sha256(f"{models} {settings}".encode())[:16])

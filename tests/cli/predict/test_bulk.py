@@ -173,7 +173,7 @@ def test_ctrl_c_states_how_to_continue_and_leaves_whole_parts(edgekit, many, tin
     assert process.returncode == 130
     assert "interrupted; to continue: edgekit predict --list names.txt -o out.jsonl --shard-size 20" in err
     kept = json.loads(Path("out.jsonl/_manifest.json").read_text())["parts"]
-    assert len(kept) >= 3
+    assert len(kept) >= 2  # the third part may be there, but not recorded yet
     assert not list(Path("out.jsonl").glob(".edgekit-*"))
     assert edgekit("predict", *arguments, "--model", tiny_artifact)[0] == 3
     assert [row["path"] for row in rows(Path("out.jsonl"))] == names
