@@ -37,11 +37,13 @@ def preselect(task: SearchTask, traces: Traces) -> None:
     macs = {name: traces.cost(point.candidate).macs for name, point in task.points.items()}
     likely = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
     most_macs = _most_macs(task, likely, macs)
-    for _ in range(_ATTEMPTS):
-        missing = wanted - len(_inside(task))
-        others = [point for name, point in likely.items() if name not in entries]
+    while True:
         unmeasured = [name for name, entry in entries.items() if entry["measured"] is None]
-        if not unmeasured and missing > 0 and others:
+        if not unmeasured:
+            missing = wanted - len(_inside(task))
+            others = [point for name, point in likely.items() if name not in entries]
+            if missing <= 0 or not others or task.state.attempts == _ATTEMPTS:
+                break
             chosen = shortlist(
                 others,
                 count=missing,
@@ -51,9 +53,9 @@ def preselect(task: SearchTask, traces: Traces) -> None:
             )
             unmeasured = [point.name for point in chosen]
             entries |= {name: {"measured": None, "images_per_s": None, "results": {}} for name in unmeasured}
+            task.state.attempts += 1
             task.state.save()
-        if unmeasured:
-            _measure(task, unmeasured)
+        _measure(task, unmeasured)
     if not _inside(task):
         raise infeasible([measured_point(task, name) for name in entries], task.budget)
     for name in _inside(task):

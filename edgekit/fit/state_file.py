@@ -5,6 +5,7 @@ settings    of the command: a search with others is refused
 images      fingerprint of the images, what the search depends on of them (`images.SearchImages`)
 seconds     that the search took so far, all its sessions together
 macs_per_s  multiply-accumulates of the forward pass that a training step gets through, per second
+attempts    how often candidates were chosen to be measured
 entries     of the candidates that are measured and trained, by name: measured (latency_ms, size_bytes,
             memory_bytes), images_per_s, results of its trainings by the number of the rung
 plan        how the time is divided (`plan.Plan`)
@@ -42,6 +43,7 @@ class SearchState:
         images: empty until the images have been read.
         seconds: up to the last save.
         macs_per_s: None until it is measured.
+        attempts: 0 at first.
         entries: by the name of the candidate.
         plan: None until the candidates' speeds are known.
         rungs: empty at first.
@@ -53,6 +55,7 @@ class SearchState:
     images: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     macs_per_s: float | None = None
+    attempts: int = 0
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     plan: dict[str, Any] | None = None
     rungs: list[dict[str, Any]] = field(default_factory=list)

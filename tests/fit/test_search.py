@@ -211,6 +211,28 @@ def _predicted_as_measured(task, names):
         task.state.entries[name]["measured"] = task.points[name].predicted._asdict()
 
 
+def test_search_that_is_continued_measures_no_more_candidates_than_an_uninterrupted_one(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("edgekit.fit.preselection._speed", lambda *_: 100.0)
+    shortlists = []
+
+    def measure(task, names):
+        shortlists.append(names)
+        if len(shortlists) == 2:
+            raise KeyboardInterrupt
+        for name in names:
+            task.state.entries[name]["measured"] = task.points[name].predicted._replace(latency_ms=60)._asdict()
+
+    monkeypatch.setattr("edgekit.fit.preselection._measure", measure)
+    with pytest.raises(KeyboardInterrupt):
+        search(data, tmp_path / "out")
+    for _ in range(2):
+        with pytest.raises(SpecError, match="keeps the budget"):
+            search(data, tmp_path / "out")
+    first, second, again, third = shortlists
+    assert second == again
+    assert not {*first} & {*second} | {*second} & {*third}
+
+
 def test_impossible_budget_names_the_nearest_candidate_and_writes_nothing(data, tmp_path):
     with pytest.raises(
         SpecError, match=r"none of \d+ candidates keeps the budget .*the nearest is mobilenet_v1 .*raise `size`"
