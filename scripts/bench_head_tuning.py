@@ -8,16 +8,17 @@ split draws SIZE images of each class to fit to, and tests on up to --test other
 nothing else. The other heads are scikit-learn's LogisticRegressionCV with its defaults and 5 folds, on standardized and
 on raw features of the images themselves, and SGD with the defaults of `--solver sgd`. Differences are paired by split,
 with 95% intervals. `--solver-seeds` repeats the solver with other folds. Prints a line for each set and size, and at
-the end the means over all of them.
+the end the means over all of them. With --cache, finished splits are kept there too, and a rerun goes on after them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,7 +85,8 @@ def main() -> None:
                 print(f"{name} {size}: too few images")
                 continue
             splits = [split_of(pool, size, options.test, seed) for seed in seeds]
-            accuracies = compared(splits, recipe_of(options), options.solver_seeds)
+            record = None if options.cache is None else options.cache / f"{name}-{options.model}-{size}.jsonl"
+            accuracies = compared(splits, recipe_of(options), options.solver_seeds, seeds=seeds, record=record)
             report(f"{name} {size}", accuracies, differences)
     for head, values in differences.items():
         print(f"all sets: solved - {head}: mean {statistics.mean(values):+.2f}, lowest {min(values):+.2f}")
@@ -136,9 +138,21 @@ def split_of(pool: Pool, size: int, test: int, seed: int) -> Split:
     return Split(*(Pool(pool.features[part], pool.labels[part]) for part in chosen))
 
 
-def compared(splits: list[Split], recipe: Recipe, solver_seeds: int) -> dict[str, npt.NDArray[np.float64]]:
+def compared(
+    splits: list[Split], recipe: Recipe, solver_seeds: int, *, seeds: Iterable[int], record: Path | None
+) -> dict[str, npt.NDArray[np.float64]]:
     """The accuracies of all heads, in percent: (splits,); of "solved" the mean over the seeds. Also seconds."""
-    rows = [[*accuracies_of(split, recipe, solver_seeds)] for split in splits]
+    settings = [len(splits[0].fitted.labels), len(splits[0].tested.labels), solver_seeds]
+    finished = {} if record is None or not record.exists() else dict(map(json.loads, record.read_text().splitlines()))
+    rows = []
+    for seed, split in zip(seeds, splits, strict=True):
+        key = json.dumps([seed, *settings])
+        if key not in finished:
+            finished[key] = [*accuracies_of(split, recipe, solver_seeds)]
+            if record is not None:
+                with record.open("a") as file:
+                    print(json.dumps([key, finished[key]]), file=file)
+        rows.append(finished[key])
     names = (*_HEADS, "seconds", "spread over seeds")
     return dict(zip(names, np.array(rows).T, strict=True))
 
