@@ -177,7 +177,11 @@ class _Writer:
                 if name in self.dequantized:
                     written += self._qdq_pair(name)
         self._restore_outputs(written)
-        replace_nodes(self.graph, written)
+        read = {name for node in written for name in node.input}.union(self.graph.outputs)
+        # A HardSigmoid reads the integers behind the DequantizeLinear, which onnxruntime would compute for nobody.
+        replace_nodes(
+            self.graph, [node for node in written if node.op_type != "DequantizeLinear" or node.output[0] in read]
+        )
 
     def _qdq_pair(self, name: str) -> list[NodeProto]:
         """The QuantizeLinear and DequantizeLinear of a tensor."""

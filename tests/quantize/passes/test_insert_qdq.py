@@ -88,6 +88,8 @@ def test_insert_qdq_computes_hard_swish_and_hard_sigmoid_in_integers(activation,
     assert operators["QLinearAdd"] == 3 + 1  # one for each activation, and the residual
     assert operators["QLinearMul"] == (3 if activation == "HardSwish" else 0)
     assert not operators.keys() & {"Conv", "Clip", "Gemm", "HardSwish", "HardSigmoid", "Add"}
+    read = {name for node in int8.graph.node for name in node.input}.union(output.name for output in int8.graph.output)
+    assert all(read & set(node.output) for node in int8.graph.node)
 
 
 def test_insert_qdq_saturates_a_hard_sigmoid_beyond_the_calibration_images():
