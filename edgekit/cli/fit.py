@@ -42,7 +42,11 @@ def run(
     ] = None,
     latency: Annotated[
         str | None,
-        Option("Most time that the network may take for one image, e.g. 5ms or 800us.", metavar="TIME"),
+        Option(
+            "Most time that the network may take for one image, e.g. 5ms or 800us.",
+            metavar="TIME",
+            default_text="required, except with --explain",
+        ),
     ] = None,
     size: Annotated[
         str | None, Option("Largest model file, e.g. 4MB or 900kB.", metavar="SIZE", default_text="any size")
@@ -118,7 +122,12 @@ def run(
     seed: Annotated[int, Option("Random seed.", least=0)] = 0,
     output: Annotated[
         Path | None,
-        Option("Folder to write; a search in it is continued.", flags=("--output", "-o"), metavar="FOLDER"),
+        Option(
+            "Folder to write; a search in it is continued.",
+            flags=("--output", "-o"),
+            metavar="FOLDER",
+            default_text="required with DATA",
+        ),
     ] = None,
     explain: Annotated[
         str | None,

@@ -27,7 +27,7 @@ def test_check_up_finds_no_problem_here(tmp_path, monkeypatch):
     }
     assert "CPUExecutionProvider" in checkup.facts["providers"]
     assert checkup.facts["default_model"]["first_prediction_ms"] > 0
-    assert set(checkup.facts["extras"]) == {"train", "onnx", "export", "report", "heif", "imagenet", "serve"}
+    assert set(checkup.facts["extras"]) == {"train", "onnx", "export", "report", "heif", "imagenet", "serve", "bulk"}
     assert checkup.facts["installation"] == {"location": str(Path(edgekit.__file__).parent), "kind": "folder"}
 
 
