@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -193,7 +195,7 @@ def _load_batches(
         num_workers=workers,
         prefetch_factor=_PREFETCHED if workers else None,
         collate_fn=_identity,
-        worker_init_fn=_keep_freed_memory,
+        worker_init_fn=partial(_start_worker, os.getpid()),
         generator=torch.Generator(),  # its own, so that loading draws nothing from the global generator
     )
     if workers:
@@ -204,8 +206,14 @@ def _load_batches(
         yield batch
 
 
-def _keep_freed_memory(worker: int) -> None:
-    """A forked worker has the setting of this process; one that is started anew does not."""
+def _start_worker(parent: int, worker: int) -> None:
+    """Called in a worker. One that is started anew, not forked, has no settings of the allocator yet.
+
+    torch's workers end with the process whose child they are when they begin to look, and so would outlive one that
+    was killed before that.
+    """
+    if os.getppid() != parent:
+        os._exit(1)
     keep_freed_memory()
 
 

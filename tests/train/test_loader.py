@@ -1,10 +1,12 @@
 """Batches: their order, their sizes, and their independence of the number of workers."""
 
+import multiprocessing
+
 import numpy as np
 import torch
 
 from edgekit.train.distributed import TrainingProcess
-from edgekit.train.loader import training_batches
+from edgekit.train.loader import _start_worker, training_batches
 
 
 def test_training_batches_do_not_depend_on_the_number_of_workers(training, lenet_recipe):
@@ -50,3 +52,10 @@ def test_training_batches_of_two_processes_divide_images_in_shards(training, in_
     assert [(len(a.inputs), len(b.inputs), a.step_size) for a, b in zip(*shares, strict=True)] == [(8, 7, 15)] * 6
     pixels = torch.cat([batch.inputs for share in shares for batch in share])
     assert len({image.numpy().tobytes() for image in pixels}) == 90
+
+
+def test_worker_whose_parent_is_gone_ends():
+    worker = multiprocessing.get_context("spawn").Process(target=_start_worker, args=(-1, 0))
+    worker.start()
+    worker.join(60)
+    assert worker.exitcode == 1
