@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgekit.bulk.predict_shards import OnImage
 
 _REQUIREMENT = "daft"
-_BATCH_ROWS = 32  # images: so many encoded ones are in memory for each thread
+_BATCH_ROWS = 32  # encoded images in memory for each thread
 
 
 class Predictor(RowPredictor):

@@ -144,7 +144,7 @@ def _integer_work(step: Step) -> Iterator[tuple[str, float]]:
 
 
 def _plain_work(step: Step, width: int) -> Iterator[tuple[str, float]]:
-    """What is no convolution. width: bytes of a value."""
+    """The work of operators other than convolutions. width: bytes of a value."""
     read, written = (
         _positions(size) * channels for size, channels in ((step.input, step.in_channels), (step.output, step.channels))
     )

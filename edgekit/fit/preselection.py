@@ -17,7 +17,7 @@ from edgekit.fit.search_task import SearchTask
 from edgekit.stages import step_counter
 from edgekit.train.recipe import Recipe
 
-# Candidates that turn out to exceed the budget are replaced by the next best ones, so many times.
+# How often candidates that turn out to exceed the budget are replaced by the next best ones.
 _ATTEMPTS = 3
 
 

@@ -66,7 +66,7 @@ def names(name: str, values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _number(value: object) -> float:
-    """The value as a float; NaN, which no comparison accepts, for what is no number or too large for one."""
+    """The value as a float; NaN, which no comparison accepts, if it is not a number or is too large."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         return math.nan
     return float(value)

@@ -82,7 +82,7 @@ def _published(networks: Iterable[str], on_note: Callable[[str], None]) -> dict[
 
 def _of_file(path: str, networks: Iterable[str]) -> dict[str, Transfer]:
     file, networks, found = str(weights_path("", path)), tuple(networks), {}
-    read_tensors(file)  # raises its own error for what is no weights file
+    read_tensors(file)  # raises its own error if it is not a weights file
     for network in networks:
         with suppress(WeightsError):
             load_weights(build(network, classes=2), file, model=network, replace_head=True)

@@ -1,4 +1,4 @@
-"""Which candidates are tried, and what is said if none keeps the budget."""
+"""Which candidates are tried, and the error if none keeps the budget."""
 
 import pytest
 
