@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgekit.bulk.job import Job
@@ -156,6 +157,8 @@ def _add(cutter: _Cutter, name: str, job: Job, *, is_list: bool) -> None:
     first = next(images)
     if not is_list and first.name == name and isinstance(first.source, ImageError):
         raise DataError(str(first.source))
+    if not is_list and isinstance(first.source, str) and not Path(first.source).exists():
+        raise DataError(f"{shown(name)}: no such file or folder")
     cutter.add_images(chain([first], images))
 
 

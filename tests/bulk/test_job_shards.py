@@ -83,7 +83,9 @@ def test_a_folder_that_cannot_be_read_is_an_error_in_its_place(photos, tiny_arti
     assert len(records) == 8
 
 
-@pytest.mark.parametrize("source", ["empty", "photos/*.gif", "ftp://host/a.jpg", "no.tar", "x-{0..2}.tar"])
+@pytest.mark.parametrize(
+    "source", ["empty", "photos/*.gif", "ftp://host/a.jpg", "no.tar", "x-{0..2}.tar", "nowhere/", "no.jpg"]
+)
 def test_a_source_without_images_is_an_error(photos, tiny_artifact, source):
     Path("empty").mkdir()
     with pytest.raises(DataError):
