@@ -13,7 +13,7 @@ their ratio to the loop, CPU seconds per image of all processes, and the peak me
 that --json already has are not measured again, so an interrupted run continues.
 
 With --kill N, each engine predicts the first number of images N times for each victim, which is killed (SIGKILL) at a
-random moment: the driver, after which the same command runs again; and a worker, if the engine has processes for them.
+random moment: the driver, after which the same command runs again; and a worker, if the engine has processes of its own.
 The output must then have every image once, predicted as a single process does.
 
 Exits with status 1 if an output lacks an image, has one twice, or has another prediction.
@@ -47,8 +47,8 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("EDGEKIT_SHARED", ROOT.parent / "shared"))
 PER_SHARD = 1000
 LOOP, LOCAL = "predict_many loop", "local"
-# What the command lines of an engine's workers contain.
-WORKERS = {"ray": "ray::", "daft": "daft", "spark": "pyspark.daemon"}
+# What the command lines of the processes of an engine that predict contain; Daft predicts in threads of the driver.
+WORKERS = {"ray": "ray::predict_shard"}
 LOOP_PROGRAM = """
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """What a network costs on a device: its latency from micro-graphs, its memory and the size of its file from shapes.
 
 The time of a network is a weighted sum of amounts of work (`operator_work`). The weights, none of them negative, are
-those that explain the times of the micro-graphs best, by the relative error.
+those that explain the times of the micro-graphs best, by the relative error; whole networks among them count more.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def fitted_model(times: Mapping[str, float], *, precision: str) -> CostModel:
     measured = np.array([times[graph.name] for graph in graphs])
     names = sorted({name for work in works for name, amount in work.items() if amount})
     amounts = np.array([[work.get(name, 0.0) for name in names] for work in works]) / measured[:, None]
-    units = nonnegative_least_squares(amounts, np.ones(len(graphs)))
+    weights = np.array([graph.weight for graph in graphs])
+    units = nonnegative_least_squares(amounts * weights[:, None], weights)
     errors = amounts @ units - 1
     return CostModel(
         precision=precision,

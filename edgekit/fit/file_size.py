@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from edgekit.fit.network_memory import weight_bytes
+from edgekit.fit.network_memory import quantized_channels, weight_bytes
 from edgekit.fit.operators import Network
 
 # Bytes beside the tensors, fitted to the files of 60 exported networks: names of nodes, values and constants.
@@ -33,4 +33,5 @@ def file_size_bytes(network: Network) -> int:
     others = sum(_INTEGER_ACTIVATIONS.get(kind, _INTEGER_OTHER) * count for kind, count in kinds.items())
     normalization = 2 * 4 * steps[0].channels * steps[0].output[1]  # a factor and an offset for each value of a row
     graph = _INTEGER_GRAPH + _INTEGER_LAYER * len(layers) + others + normalization
-    return weight_bytes(network) + described + _METADATA_INT8 + graph
+    # The file also has a scale and a zero point of each bias.
+    return weight_bytes(network) + 8 * quantized_channels(network) + described + _METADATA_INT8 + graph

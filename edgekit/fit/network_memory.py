@@ -7,6 +7,8 @@ from edgekit.fit.operators import Network
 
 _BLOCK = 16  # channels; onnxruntime's float32 tensors have whole blocks of them
 _FLOAT_BYTES = 4
+_POINTER_BYTES = 8  # integer convolutions have a pointer to each value's place in each window
+_GATED = frozenset({"silu", "hard_swish"})  # in int8, the product of the value and of a gate beside it
 
 
 def peak_memory_bytes(network: Network) -> int:
@@ -40,23 +42,37 @@ def weight_bytes(network: Network) -> int:
     parameters = sum(operator.parameters for operator in network.operators)
     if network.precision == "float32":
         return _FLOAT_BYTES * parameters
-    channels = sum(operator.channels for operator in network.operators if operator.parameters)
-    # A weight has one byte; a channel has a bias and its scale and zero point, a scale and a zero point of its weights.
-    return parameters - channels + 17 * channels
+    # A weight has one byte; a channel has a bias, and a scale and a zero point of its weights.
+    return parameters + 8 * quantized_channels(network)
+
+
+def quantized_channels(network: Network) -> int:
+    """The number of channels whose weights have a scale of their own.
+
+    Args:
+        network: of `operators` or `operators_of`.
+    """
+    return sum(operator.channels for operator in network.operators if operator.parameters)
 
 
 def _tensor_bytes(operator: Step, precision: str) -> int:
+    """What an operator writes."""
     rows, columns = operator.output
-    if operator.kind == "pixels":  # in float32 before they are quantized
-        return _FLOAT_BYTES * rows * columns * operator.channels
     if precision == "int8":
         return rows * columns * operator.channels
+    if operator.kind == "pixels":
+        return _FLOAT_BYTES * rows * columns * operator.channels
     return _FLOAT_BYTES * rows * columns * -(-operator.channels // _BLOCK) * _BLOCK
 
 
 def _scratch_bytes(operator: Step, precision: str) -> int:
-    """What an operator needs while it runs: integer convolutions copy their windows."""
-    is_copied = operator.kind == "conv" and not operator.is_depthwise and operator.kernel != (1, 1)
-    if precision == "float32" or not is_copied:
-        return 0
-    return operator.output[0] * operator.output[1] * operator.in_channels * operator.kernel[0] * operator.kernel[1]
+    """What an operator needs beside that while it runs."""
+    positions = operator.output[0] * operator.output[1]
+    written = _tensor_bytes(operator, precision)
+    if operator.kind == "pixels":  # two steps of the normalization, in float32
+        return 2 * _FLOAT_BYTES * positions * operator.channels - written
+    if precision == "int8" and operator.activation in _GATED:
+        return written
+    if precision == "int8" and operator.kind == "conv" and (operator.kernel != (1, 1) or operator.stride != (1, 1)):
+        return _POINTER_BYTES * positions * operator.kernel[0] * operator.kernel[1]
+    return 0

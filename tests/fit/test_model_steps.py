@@ -17,7 +17,7 @@ def everything() -> Chain:
     start = chain.position
     chain.conv(24, kernel=3, stride=2)
     main = chain.position
-    return chain.pad_of(start, 24).add(main).activation("relu").mean().linear(8).activation("hard_swish").linear(5)
+    return chain.at(start).pad(24).add(main).activation("relu").mean().linear(8).activation("hard_swish").linear(5)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

@@ -26,8 +26,21 @@ def test_shortcut_keeps_its_tensor_alive():
     assert memory(shortcut=True) - memory(shortcut=False) == extra
 
 
-def test_int8_counts_bytes_scales_and_copied_windows():
+def test_int8_counts_bytes_scales_and_pointers_to_windows():
     made = network(Chain("pixels", 3, 8).conv(16, kernel=3).conv(8), "int8")
-    weights = 16 * 27 + 17 * 16 + 8 * 16 + 17 * 8
+    weights = 16 * (27 + 9) + 8 * (16 + 9)
     assert weight_bytes(made) == weights
-    assert peak_memory_bytes(made) == weights + 4 * 64 * 3 + 64 * 16 + 64 * 27
+    assert peak_memory_bytes(made) == weights + 64 * 3 + 64 * 16 + 8 * 64 * 9
+    pointwise = network(Chain("input", 32, 8).conv(64).conv(32), "int8")
+    assert peak_memory_bytes(pointwise) == weight_bytes(pointwise) + 64 * (32 + 64)
+
+
+def test_normalization_of_pixels_has_two_float32_tensors():
+    for precision in ("float32", "int8"):
+        made = network(Chain("pixels", 3, 64).conv(8, kernel=3, stride=4), precision)
+        assert peak_memory_bytes(made) == weight_bytes(made) + 2 * 4 * 3 * 64 * 64
+
+
+def test_int8_gate_of_silu_is_a_third_tensor():
+    made = network(Chain("input", 16, 8).conv(16).activation("silu"), "int8")
+    assert peak_memory_bytes(made) == weight_bytes(made) + 3 * 16 * 64

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
+from edgekit.bench.micro_graphs.small_networks import small_networks
 from edgekit.bench.micro_graphs.steps import Chain, MicroGraph
 
 # Rows and columns, channels of the narrow side, channels of the wide side.
@@ -53,7 +54,7 @@ def micro_graphs(precision: str) -> tuple[MicroGraph, ...]:
         precision: "float32" or "int8".
     """
     convolutions = (_pointwise(), _one_way(), _depthwise(), _dense(), _stems(precision))
-    parts = (*convolutions, _gates(), _small_gates(), _heads(), _curves(), _others())
+    parts = (*convolutions, _gates(), _small_gates(), _heads(), _curves(), _others(), small_networks())
     return tuple(graph for part in parts for graph in part)
 
 
@@ -174,9 +175,9 @@ def _others() -> Iterator[MicroGraph]:
     for side, channels in ((32, 16), (16, 32), (56, 64)):  # shortcuts without weights
         chain = Chain("input", channels, side).conv(channels)
         start = chain.position
-        chain.conv(2 * channels, kernel=3, stride=2)
-        main = chain.position
-        yield chain.pad_of(start, 2 * channels).add(main).activation("relu").mean().graph(f"pad-{side}-{channels}")
+        main = chain.conv(2 * channels, kernel=3, stride=2).position
+        chain.at(start).pad(2 * channels).add(main).activation("relu")
+        yield chain.mean().graph(f"pad-{side}-{channels}")
     for side, channels in ((56, 24), (28, 40), (14, 96), (14, 112), (7, 160)):  # sums beside the convolution
         chain = Chain("input", channels, side).conv(channels)
         for _ in range(3):

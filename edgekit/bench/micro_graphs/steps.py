@@ -64,10 +64,12 @@ class MicroGraph:
     Attributes:
         name: what the figures of a device call it; it changes if the steps change.
         steps: what it computes.
+        weight: how much its relative error counts when a cost model is fitted.
     """
 
     name: str
     steps: tuple[Step, ...]
+    weight: float = 1.0
 
     @property
     def output(self) -> tuple[str, str, tuple[int, ...]]:
@@ -78,16 +80,22 @@ class MicroGraph:
 
 
 class Chain:
-    """Builds a micro-graph step by step; each method appends a step that reads the last one."""
+    """Builds a micro-graph step by step; each method appends a step that reads the last one, or that of `at`."""
 
     def __init__(self, kind: str, channels: int, rows: int, columns: int | None = None) -> None:
         size = (rows, rows if columns is None else columns)
         self._steps = [Step(kind=kind, inputs=(), in_channels=channels, channels=channels, input=size, output=size)]
+        self._position = 0
 
     @property
     def position(self) -> int:
-        """The index of the last step."""
-        return len(self._steps) - 1
+        """The index of the step that the next one reads."""
+        return self._position
+
+    def at(self, position: int) -> Chain:
+        """Go on from an earlier step."""
+        self._position = position
+        return self
 
     def conv(self, channels: int, *, kernel: int | Pair = 1, stride: int | Pair = 1, activation: str = "") -> Chain:
         """A convolution with a border of half its kernel."""
@@ -95,27 +103,27 @@ class Chain:
 
     def depthwise(self, *, kernel: int = 3, stride: int = 1, activation: str = "") -> Chain:
         """A convolution of each channel by itself."""
-        channels = self._steps[-1].channels
+        channels = self._last.channels
         return self._conv(channels, _pair(kernel), _pair(stride), channels, activation)
 
     def _conv(self, channels: int, kernel: Pair, stride: Pair, groups: int, activation: str) -> Chain:
-        rows, columns = (-(-extent // step) for extent, step in zip(self._steps[-1].output, stride, strict=True))
+        rows, columns = (-(-extent // step) for extent, step in zip(self._last.output, stride, strict=True))
         self._append("conv", channels, (rows, columns), kernel=kernel, stride=stride, groups=groups)
         return self.activation(activation) if activation else self
 
     def activation(self, name: str) -> Chain:
         """An activation, which onnxruntime may compute with the operator before it."""
-        last = self._steps[-1]
+        last = self._last
         return self._append("activation", last.channels, last.output, activation=name)
 
     def max_pool(self) -> Chain:
         """The largest of 3x3, at every other position."""
-        rows, columns = self._steps[-1].output
-        return self._append("max_pool", self._steps[-1].channels, (-(-rows // 2), -(-columns // 2)), (3, 3), (2, 2))
+        rows, columns = self._last.output
+        return self._append("max_pool", self._last.channels, (-(-rows // 2), -(-columns // 2)), (3, 3), (2, 2))
 
     def mean(self) -> Chain:
         """The mean over the grid."""
-        return self._append("mean", self._steps[-1].channels, (1, 1))
+        return self._append("mean", self._last.channels, (1, 1))
 
     def linear(self, channels: int) -> Chain:
         """A fully connected layer on a grid of 1x1."""
@@ -123,47 +131,28 @@ class Chain:
 
     def add(self, other: int) -> Chain:
         """The sum with the output of an earlier step."""
-        last = self._steps[-1]
+        last = self._last
         return self._append("add", last.channels, last.output, other=other)
 
     def regroup(self, channels: int) -> Chain:
         """Neighboring columns of a row as channels of one, or the reverse."""
-        last = self._steps[-1]
+        last = self._last
         return self._append("regroup", channels, (last.output[0], last.output[1] * last.channels // channels))
 
-    def pad_of(self, source: int, channels: int) -> Chain:
-        """Every other position of an earlier step, with channels of zeros added."""
-        step = self._steps[source]
-        rows, columns = (-(-extent // 2) for extent in step.output)
-        self._steps.append(
-            Step(
-                kind="pad",
-                inputs=(source,),
-                in_channels=step.channels,
-                channels=channels,
-                input=step.output,
-                output=(rows, columns),
-                stride=(2, 2),
-            )
-        )
-        return self
+    def pad(self, channels: int) -> Chain:
+        """Every other position, with channels of zeros added."""
+        rows, columns = self._last.output
+        return self._append("pad", channels, (-(-rows // 2), -(-columns // 2)), stride=(2, 2))
 
     def gate(self, reduced: int, *, inner: str, outer: str) -> Chain:
         """Squeeze and excitation: each channel times a factor that the means of all channels give."""
-        gated, channels = self.position, self._steps[-1].channels
-        self.mean().conv(reduced, activation=inner).conv(channels, activation=outer)
-        factors = self.position
-        source = self._steps[gated]
-        size = source.output
-        step = Step(
-            kind="mul", inputs=(gated, factors), in_channels=channels, channels=channels, input=size, output=size
-        )
-        self._steps.append(step)
-        return self
+        gated, channels = self.position, self._last.channels
+        factors = self.mean().conv(reduced, activation=inner).conv(channels, activation=outer).position
+        return self.at(gated)._append("mul", channels, self._last.output, other=factors)
 
-    def graph(self, name: str) -> MicroGraph:
+    def graph(self, name: str, *, weight: float = 1.0) -> MicroGraph:
         """The micro-graph of the steps so far."""
-        return MicroGraph(name=name, steps=tuple(self._steps))
+        return MicroGraph(name=name, steps=tuple(self._steps), weight=weight)
 
     def _append(
         self,
@@ -177,7 +166,7 @@ class Chain:
         activation: str = "",
         other: int | None = None,
     ) -> Chain:
-        last = self._steps[-1]
+        last = self._last
         step = Step(
             kind=kind,
             inputs=(self.position,) if other is None else (self.position, other),
@@ -191,7 +180,12 @@ class Chain:
             activation=activation,
         )
         self._steps.append(step)
+        self._position = len(self._steps) - 1
         return self
+
+    @property
+    def _last(self) -> Step:
+        return self._steps[self._position]
 
 
 def _pair(value: int | Pair) -> Pair:

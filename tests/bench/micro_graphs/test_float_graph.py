@@ -51,7 +51,7 @@ def test_activation_is_fused_as_in_exported_networks(tmp_path, activation, kinds
 
 
 def test_shortcut_without_weights_appends_zero_channels():
-    content = float_graph(Chain("input", 2, 4).pad_of(0, 6).graph("name"))
+    content = float_graph(Chain("input", 2, 4).pad(6).graph("name"))
     session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
     source = np.arange(32, dtype=np.float32).reshape(1, 2, 4, 4)
     (output,) = session.run(None, {"source": source})

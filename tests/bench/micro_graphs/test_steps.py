@@ -40,5 +40,5 @@ def test_gate_multiplies_each_channel_by_a_factor_of_the_means():
 def test_regroup_turns_columns_into_channels_and_pad_takes_every_other_position():
     steps = Chain("pixels", 3, 8).regroup(12).graph("name").steps
     assert (steps[1].channels, steps[1].output) == (12, (8, 2))
-    padded = Chain("input", 4, 7).pad_of(0, 8).graph("name").steps[-1]
+    padded = Chain("input", 4, 7).pad(8).graph("name").steps[-1]
     assert (padded.channels, padded.output, padded.inputs) == (8, (4, 4), (0,))
