@@ -13,8 +13,8 @@ their ratio to the loop, CPU seconds per image of all processes, and the peak me
 that --json already has are not measured again, so an interrupted run continues.
 
 With --kill N, each engine predicts the first number of images N times for each victim, which is killed (SIGKILL) at a
-random moment: the driver, after which the same command runs again; and a worker, if the engine has processes of its own.
-The output must then have every image once, predicted as a single process does.
+random moment: the driver, after which the same command runs again; and a worker, if the engine has processes of
+its own. The output must then have every image once, predicted as a single process does.
 
 Exits with status 1 if an output lacks an image, has one twice, or has another prediction.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -84,25 +85,22 @@ def shortlist(
         is_transfer: they start from pretrained weights: then every size is trained in no time.
 
     Returns:
-        The best of each family by its prior among those up to `most_macs`, up to half and up to a quarter of the
-        largest one, in turn; then the best others.
+        In turn the best by its prior up to `most_macs`, up to half and up to a quarter of the largest one, each of the
+        families that were chosen least often so far.
     """
     ranked = sorted(points, key=lambda point: (-point.prior, point.name))
     affordable = [point for point in ranked if macs(point) <= most_macs] or sorted(ranked, key=macs)[: 2 * count]
-    largest, chosen = max(map(macs, affordable)), list[FrontPoint]()
+    largest, chosen, families = max(map(macs, affordable)), list[FrontPoint](), Counter[str]()
     levels = (1.0,) if is_transfer else _LEVELS
-    for level in levels:
-        families = set[str]()
-        for point in affordable:
-            family = family_of(point.candidate.network)
-            is_new = family not in families and not _is_alike(point, chosen)
-            if is_new and macs(point) <= level * largest and len(families) < -(-count // len(levels)):
-                chosen.append(point)
-                families.add(family)
-    for point in affordable:
-        if not _is_alike(point, chosen):
-            chosen.append(point)
-    return tuple(chosen[:count])
+    for number in range(count):
+        waiting = [point for point in affordable if not _is_alike(point, chosen)]
+        small = [point for point in waiting if macs(point) <= levels[number % len(levels)] * largest] or waiting
+        if not small:
+            break
+        point = min(small, key=lambda point: families[family_of(point.candidate.network)])
+        families[family_of(point.candidate.network)] += 1
+        chosen.append(point)
+    return tuple(chosen)
 
 
 def _is_alike(point: FrontPoint, others: Iterable[FrontPoint]) -> bool:

@@ -44,15 +44,19 @@ def _shortlist(count, **options):
 
 
 def test_shortlist_has_several_families_and_sizes_and_no_network_in_two_precisions():
-    chosen = _shortlist(6)
-    assert _names(chosen) == [
+    assert _names(_shortlist(6)) == [
         "efficientnet_b0 @192 int8",
-        "mobilenet_v2 @224 float32",
         "mobilenet_v2 @192 int8",  # up to half of the largest
-        "efficientnet_b0 @128 int8",
-        "mobilenet_v2 @128 int8",  # up to a quarter
-        "resnet18 @128 int8",  # the best of the others
+        "efficientnet_b0 @128 int8",  # up to a quarter
+        "resnet18 @128 int8",
+        "mobilenet_v2 @128 int8",
+        "mobilenet_v2 @96 int8",
     ]
+
+
+def test_shortlist_does_not_take_one_family_on_each_level():
+    assert len({point.candidate.network for point in _shortlist(2)}) == 2
+    assert len({point.candidate.network for point in _shortlist(4)}) == 3
 
 
 def test_shortlist_has_no_network_that_cannot_be_trained_in_time():

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from edgekit.bench.micro_graphs.steps import Chain, MicroGraph
 
-
 _WEIGHT = 3.0  # there are few of them, and they are what is predicted
 
 
@@ -36,17 +35,18 @@ class _Blocks(NamedTuple):
     gate: tuple[str, str] | None = None
 
 
+_SIGMOID, _HARD = ("silu", "sigmoid"), ("relu", "hard_sigmoid")
 _INVERTED = {
     "inverted-160": _Blocks(160, (32, 2), ((24, 2), (40, 2), (80, 2), (112, 1), (192, 2)), 6, 3, "relu6"),
     "inverted-224": _Blocks(224, (16, 2), ((16, 2), (24, 2), (32, 2), (48, 1), (80, 2)), 6, 5, "relu6"),
     "inverted-96": _Blocks(96, (16, 2), ((16, 2), (24, 2), (56, 2), (96, 2)), 6, 5, "relu"),
     "inverted-32": _Blocks(32, (16, 1), ((24, 1), (32, 2), (64, 2)), 4, 3, "relu6"),
-    "gated-160": _Blocks(160, (24, 2), ((24, 2), (32, 2), (56, 2), (88, 1), (144, 2)), 6, 5, "relu6", ("relu6", "sigmoid")),
-    "gated-192": _Blocks(192, (16, 2), ((16, 2), (24, 2), (40, 2), (56, 1), (96, 2)), 6, 5, "hard_swish", ("relu", "hard_sigmoid")),
-    "gated-128": _Blocks(128, (32, 2), ((24, 2), (40, 2), (80, 2), (112, 1)), 6, 5, "silu", ("silu", "sigmoid")),
-    "gated-64": _Blocks(64, (16, 2), ((24, 2), (40, 2), (64, 2)), 4, 5, "hard_swish", ("relu", "hard_sigmoid")),
-    "gated-24": _Blocks(24, (32, 1), ((24, 1), (40, 2), (80, 2), (192, 2)), 6, 5, "silu", ("silu", "sigmoid")),
-}  # fmt: skip
+    "gated-160": _Blocks(160, (24, 2), ((24, 2), (32, 2), (56, 2), (88, 1), (144, 2)), 6, 5, "relu6", _SIGMOID),
+    "gated-192": _Blocks(192, (16, 2), ((16, 2), (24, 2), (40, 2), (56, 1), (96, 2)), 6, 5, "hard_swish", _HARD),
+    "gated-128": _Blocks(128, (32, 2), ((24, 2), (40, 2), (80, 2), (112, 1)), 6, 5, "silu", _SIGMOID),
+    "gated-64": _Blocks(64, (16, 2), ((24, 2), (40, 2), (64, 2)), 4, 5, "hard_swish", _HARD),
+    "gated-24": _Blocks(24, (32, 1), ((24, 1), (40, 2), (80, 2), (192, 2)), 6, 5, "silu", _SIGMOID),
+}
 # Rows and columns of the pixels, channels of the stem, channels and stride of each block.
 _SEPARABLE = {
     "separable-128": (128, 24, ((48, 1), (96, 2), (192, 2), (384, 2), (384, 1), (768, 2))),
