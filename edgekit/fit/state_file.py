@@ -96,7 +96,7 @@ def open_state(folder: Path, settings: Mapping[str, Any]) -> SearchState:
             raise DataError(f"{folder}: exists and has no fit to continue; choose another `output` folder")
         return SearchState(path=path, settings=dict(settings))
     document = _document(path)
-    before, now = document["settings"], json.loads(json.dumps(settings))
+    before, now = _flat(document["settings"]), _flat(json.loads(json.dumps(settings)))
     for name in [*now, *before]:
         if before.get(name) != now.get(name):
             raise DataError(
@@ -104,6 +104,14 @@ def open_state(folder: Path, settings: Mapping[str, Any]) -> SearchState:
                 f"the same to continue it, or choose another `output` folder"
             )
     return SearchState(path=path, **{name: value for name, value in document.items() if name != "schema"})
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of settings beside the others, such as "budget latency_ms"."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= {f"{name} {part}": inner for part, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _document(path: Path) -> dict[str, Any]:

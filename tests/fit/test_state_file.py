@@ -42,6 +42,8 @@ def test_folder_with_another_search_or_anything_else_is_refused(tmp_path):
     _saved(tmp_path / "out")
     with pytest.raises(DataError, match="has a fit with seed 0, now it is 1; give the same to continue it, or choose"):
         open_state(tmp_path / "out", {**SETTINGS, "seed": 1})
+    with pytest.raises(DataError, match=r"has a fit with budget latency_ms 5.0, now it is 4.0; give the same"):
+        open_state(tmp_path / "out", {**SETTINGS, "budget": {"latency_ms": 4.0}})
     with pytest.raises(DataError, match="has a fit with networks"):
         open_state(tmp_path / "out", {**SETTINGS, "networks": ("a",)})
     (tmp_path / "photos").mkdir()
