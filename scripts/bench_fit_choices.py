@@ -4,8 +4,9 @@
 
 By hand: MobileNetV2 of width 0.25, 0.5 and 1.0 and EfficientNet-Lite0, each in the form (resolution, strides,
 precision) with the best prior that keeps the budget as measured. At random: candidates that keep it. The minutes are
-divided equally among the choices; each is trained from random weights, exported, quantized and verified as `edgekit fit` does
-with the one that it chooses. FOLDER keeps what was done; the same call continues it. Prints a row for each choice.
+divided equally among the choices; each is trained from random weights, exported, quantized and verified as `edgekit
+fit` does with the one that it chooses. FOLDER keeps what was done; the same call continues it. Prints a row for each
+choice.
 """
 
 from __future__ import annotations

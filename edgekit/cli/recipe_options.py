@@ -12,6 +12,7 @@ from edgekit.cli import shared_options as shared
 from edgekit.cli.option_values import composite, named_values
 from edgekit.cli.options import Option, flag_of
 from edgekit.train.settings import Augment, Choices, Optimize, default_text
+from edgekit.train.teacher_settings import Distill
 
 if TYPE_CHECKING:
     from edgekit.train.recipe import Recipe
@@ -79,6 +80,7 @@ _SETTINGS = (
     *_settings_of(Choices, "", _PANEL),
     *_settings_of(Optimize, "optimize", "Optimization"),
     *_settings_of(Augment, "augment", "Augmentation"),
+    *_settings_of(Distill, "distill", "Knowledge distillation"),
 )
 _SECTIONS = dict.fromkeys(_PREPROCESS, "preprocess") | {setting.name: setting.section for setting in _SETTINGS}
 _COMPOSITES = {"mean", "std", "resize", "fill", "crop"}

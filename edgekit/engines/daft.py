@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgekit.bulk.manifest import ShardResult
+from edgekit.c_allocator import limit_arenas
 from edgekit.engines.packages import import_engine
 from edgekit.engines.ray_cluster import connected
 from edgekit.engines.rows import RowPredictor
@@ -124,6 +125,8 @@ class DaftEngine:
             if self.address is not None:
                 stack.enter_context(connected(import_engine("ray", requirement="daft[ray]"), self.address))
                 module.set_runner_ray(self.address, noop_if_initialized=True)
+            else:  # each shard starts threads in this process
+                limit_arenas()
             frame = module.from_pydict({"shard": [pickle.dumps(shard) for shard in shards]})
             if self.address is not None:
                 frame = frame.into_partitions(len(shards))  # what Daft sends to a machine at a time

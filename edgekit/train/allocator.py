@@ -9,10 +9,10 @@ grew from 3.2 to 3.9 GB, because freed blocks of other sizes lie between those i
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from edgekit.c_allocator import adjustable_library
 
 # Parameters of mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -20,7 +20,6 @@ _KEEP_BYTES = 2**30  # of one block; the largest of a batch have some hundred me
 _KEEP_TOTAL_BYTES = 2**31 - 1  # at the end of the heap; the largest int
 # What glibc itself raises its thresholds to when large blocks are freed (DEFAULT_MMAP_THRESHOLD_MAX, and twice that).
 _USUAL_MMAP_BYTES, _USUAL_TRIM_BYTES = 2**25, 2**26
-_TUNED_BY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES")
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def keep_freed_memory() -> ctypes.CDLL | None:
     Returns:
         The C library, or None if nothing was changed.
     """
-    library = _adjustable_library()
+    library = adjustable_library()
     if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, _KEEP_TOTAL_BYTES)
@@ -61,37 +60,6 @@ def return_freed_memory() -> None:
     Otherwise the next step copies every page of it as soon as it writes there, because the child has it, too. An epoch
     of three steps of MobileNetV2, with 3 GB, then took 2.8 s of system time instead of 1.9 s, most of it in the first.
     """
-    library = _adjustable_library()
+    library = adjustable_library()
     if library is not None:
         library.malloc_trim(0)
-
-
-def _adjustable_library() -> ctypes.CDLL | None:
-    """The C library of this process, if it is glibc, its own allocator is in use, and nobody else has set it up."""
-    if sys.platform != "linux" or any(name in os.environ for name in _TUNED_BY):
-        return None
-    process = ctypes.CDLL(None)
-    try:
-        functions = [getattr(process, name) for name in ("malloc", "mallopt", "malloc_trim", "gnu_get_libc_version")]
-    except AttributeError:  # musl
-        return None
-    return process if len(set(map(_library_of, functions))) == 1 else None
-
-
-class _SymbolInfo(ctypes.Structure):
-    """Dl_info of dladdr(3)."""
-
-    _fields_ = (
-        ("file", ctypes.c_char_p),
-        ("base", ctypes.c_void_p),
-        ("name", ctypes.c_char_p),
-        ("address", ctypes.c_void_p),
-    )
-
-
-def _library_of(function: object) -> int | None:
-    """The address at which the library that defines a function is loaded."""
-    info = _SymbolInfo()
-    ctypes.CDLL(None).dladdr(function, ctypes.byref(info))
-    base: int | None = info.base
-    return base

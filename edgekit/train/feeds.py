@@ -17,8 +17,9 @@ from edgekit.train.augmentations.color import ColorAxes, color_axes
 from edgekit.train.balance import sampling_weights
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.epoch_order import epoch_order, shard_numbers
-from edgekit.train.loader import Batch, evaluation_batches, targets, training_batches
+from edgekit.train.loader import Batch, WorkerPool, evaluation_batches, targets, training_batches
 from edgekit.train.recipe import Recipe
+from edgekit.train.teacher import Teacher
 from edgekit.zoo.network import Network, PixelNetwork
 
 _EVALUATION_BATCH = 64
@@ -43,15 +44,24 @@ class ImageFeed:
         recipe: the recipe; its preprocessing and augmentation matter.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
+        teacher: whose predictions are learned as well.
     """
 
     def __init__(
-        self, training: ImageSet, validation: ImageSet, recipe: Recipe, *, workers: int, process: TrainingProcess
+        self,
+        training: ImageSet,
+        validation: ImageSet,
+        recipe: Recipe,
+        *,
+        workers: int,
+        process: TrainingProcess,
+        teacher: Teacher | None = None,
     ) -> None:
         self._training, self._validation, self._recipe = training, validation, recipe
-        self._workers, self._process = workers, process
+        self._workers, self._process, self._teacher = workers, process, teacher
         self._axes = pca_axes(training, recipe)
         self._weights = sampling_weights(training, recipe)
+        self._training_pool, self._evaluation_pool = WorkerPool(), WorkerPool()
 
     def training(self, epoch: int, first_step: int) -> Iterator[Batch]:
         return training_batches(
@@ -63,6 +73,8 @@ class ImageFeed:
             axes=self._axes,
             process=self._process,
             weights=self._weights,
+            teacher=self._teacher,
+            pool=self._training_pool,
         )
 
     def evaluation(self) -> Iterator[Batch]:
@@ -72,6 +84,7 @@ class ImageFeed:
             batch_size=_EVALUATION_BATCH,
             workers=self._workers,
             process=self._process,
+            pool=self._evaluation_pool,
         )
 
 
@@ -88,6 +101,7 @@ class FeatureFeed:
         recipe: the recipe; its preprocessing and augmentation matter.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
+        teacher: whose predictions are learned as well.
         on_stage: called after each batch: stage, finished images, all images.
 
     Attributes:
@@ -108,12 +122,13 @@ class FeatureFeed:
         *,
         workers: int,
         process: TrainingProcess,
+        teacher: Teacher | None = None,
         on_stage: StageProgress = no_progress,
     ) -> None:
         preprocess = recipe.preprocess
         body = PixelNetwork(network.body, mean=preprocess.mean, std=preprocess.std)
         body.to(next(network.parameters()).device)
-        self._recipe, self._process = recipe, process
+        self._recipe, self._process, self._teacher = recipe, process, teacher
         self._weights = sampling_weights(training, recipe)
         self.labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
         features = _FeaturePass(body, recipe, workers, process, on_stage)
@@ -128,8 +143,11 @@ class FeatureFeed:
         features = self.copies[epoch % len(self.copies)]
         for step in epoch_order(len(features), self._recipe, epoch, weights=self._weights)[first_step:]:
             indexes = torch.from_numpy(self._process.share(step))
-            labels = self.labels[indexes]
-            yield Batch(features[indexes], labels, labels, 1.0, len(step))
+            labels, soft_targets = (
+                self.labels[indexes],
+                (self._teacher.targets(indexes, indexes, 1.0) if self._teacher else None),
+            )
+            yield Batch(features[indexes], labels, labels, 1.0, len(step), soft_targets)
 
     def evaluation(self) -> Iterator[Batch]:
         own_share = slice(self._process.rank, None, self._process.world)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,6 +27,7 @@ from edgekit.train.distributed import TrainingProcess
 from edgekit.train.epoch_order import epoch_order, shard_numbers
 from edgekit.train.recipe import Recipe
 from edgekit.train.shard_copies import NoCopies, ShardCopies, local_copies
+from edgekit.train.teacher import SoftTargets, Teacher
 
 _PREFETCHED = 2  # steps that each worker prepares ahead
 _EVALUATED_SHARDS = 4  # copied ahead of an evaluation, which reads one after the other
@@ -44,6 +45,7 @@ class Batch(NamedTuple):
         partner_labels: the same of the images mixed in with weight 1 - share.
         share: weight of `labels`, 0 to 1; 1 without mixing.
         step_size: number of images of the step in all processes together.
+        soft_targets: what a teacher says about the images; None without one.
     """
 
     inputs: Tensor
@@ -51,6 +53,7 @@ class Batch(NamedTuple):
     partner_labels: Tensor
     share: float
     step_size: int
+    soft_targets: SoftTargets | None = None
 
 
 def targets(images: ImageSet) -> npt.NDArray[Any]:
@@ -69,6 +72,8 @@ def training_batches(
     first_step: int = 0,
     process: TrainingProcess = TrainingProcess(),  # noqa: B008  (frozen)
     weights: npt.NDArray[np.float64] | None = None,
+    teacher: Teacher | None = None,
+    pool: WorkerPool | None = None,
 ) -> Iterator[Batch]:
     """Iterate over the augmented batches of one epoch in random order.
 
@@ -84,6 +89,8 @@ def training_batches(
         first_step: step to start at.
         process: this process, which gets its share of every step.
         weights: how often each image is drawn on average, as for `epoch_order`.
+        teacher: whose predictions are learned as well.
+        pool: of the processes, which the next epoch uses as well; by default they end with this one.
 
     Raises:
         ImageError: an image cannot be read.
@@ -92,9 +99,11 @@ def training_batches(
     steps = epoch_order(len(images), recipe, epoch, weights=weights, shards=shards, world=process.world)
     keys = [step[process.rank :: process.world] for step in _keys(steps, epoch)][first_step:]
     with local_copies(images, shards, most=2 * recipe.optimize.shuffle_shards) as copies:
-        batches = _load_batches(_AugmentedImages(copies.images, recipe, axes), keys, workers, copies)
-        for step, (pixels, labels, partner_labels, share) in zip(steps[first_step:], batches, strict=True):
-            yield Batch(pixels, labels, partner_labels, share, len(step))
+        batches = _batches(_AugmentedImages(copies.images, recipe, axes), keys, workers, copies, pool)
+        labels = torch.from_numpy(targets(images))
+        for step, (pixels, indexes, partners, share) in zip(steps[first_step:], batches, strict=True):
+            soft_targets = teacher.targets(indexes, partners, share) if teacher else None
+            yield Batch(pixels, labels[indexes], labels[partners], share, len(step), soft_targets)
 
 
 def _keys(steps: list[npt.NDArray[np.int64]], epoch: int) -> list[list[_Key]]:
@@ -116,6 +125,7 @@ def evaluation_batches(
     batch_size: int,
     workers: int,
     process: TrainingProcess = TrainingProcess(),  # noqa: B008  (frozen)
+    pool: WorkerPool | None = None,
 ) -> Iterator[Batch]:
     """Iterate over the center crops of this process's share of the images, in order.
 
@@ -125,32 +135,32 @@ def evaluation_batches(
         batch_size: number of images in a batch.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process, which gets its share of the images.
+        pool: of the processes, as for `training_batches`.
 
     Raises:
         ImageError: an image cannot be read.
     """
-    indexes = process.share(np.arange(len(images)))
-    starts = range(0, len(indexes), batch_size)
-    keys: list[list[_Key]] = [[(0, int(index)) for index in indexes[start : start + batch_size]] for start in starts]
+    own = process.share(np.arange(len(images))).tolist()
+    keys: list[list[_Key]] = [
+        [(0, index) for index in own[start : start + batch_size]] for start in range(0, len(own), batch_size)
+    ]
     with local_copies(images, shard_numbers(images), most=_EVALUATED_SHARDS) as copies:
-        batches = _load_batches(_CenterCrops(copies.images, preprocess), keys, workers, copies)
-        for pixels, labels, partner_labels, share in batches:
-            yield Batch(pixels, labels, partner_labels, share, len(labels))
+        labels = torch.from_numpy(targets(images))
+        for pixels, indexes, _, share in _batches(_CenterCrops(copies.images, preprocess), keys, workers, copies, pool):
+            yield Batch(pixels, labels[indexes], labels[indexes], share, len(indexes))
 
 
 class _AugmentedImages(Dataset[MixedBatch]):
     def __init__(self, images: ImageSet, recipe: Recipe, axes: ColorAxes | None) -> None:
         self.images, self.recipe, self.axes = images, recipe, axes
-        self.targets = targets(images)
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
             pixels = np.stack([self._pixels(key) for key in keys])
         except ImageError as error:
             return error
-        labels = self.targets[[index for _, index, *_ in keys]]
-        rng = np.random.default_rng((self.recipe.seed, *keys[0], 1))
-        return mixed(pixels, labels, self.recipe.augment, rng)
+        indexes = np.array([index for _, index, *_ in keys])
+        return mixed(pixels, indexes, self.recipe.augment, np.random.default_rng((self.recipe.seed, *keys[0], 1)))
 
     def _pixels(self, key: _Key) -> Pixels:
         recipe, (epoch, index, *_) = self.recipe, key
@@ -163,15 +173,14 @@ class _AugmentedImages(Dataset[MixedBatch]):
 class _CenterCrops(Dataset[MixedBatch]):
     def __init__(self, images: ImageSet, preprocess: Preprocess) -> None:
         self.images, self.preprocess = images, preprocess
-        self.targets = targets(images)
 
     def __getitems__(self, keys: list[_Key]) -> MixedBatch | ImageError:
         try:
             pixels = np.stack([self._pixels(index) for _, index, *_ in keys])
         except ImageError as error:
             return error
-        labels = torch.from_numpy(self.targets[[index for _, index, *_ in keys]])
-        return torch.from_numpy(pixels), labels, labels, 1.0
+        indexes = torch.tensor([index for _, index, *_ in keys])
+        return torch.from_numpy(pixels), indexes, indexes, 1.0
 
     def _pixels(self, index: int) -> Pixels:
         image = load_image(self.images.sources[index], color=self.preprocess.color)
@@ -179,31 +188,76 @@ class _CenterCrops(Dataset[MixedBatch]):
         return pixels
 
 
-def _load_batches(
-    dataset: Dataset[MixedBatch], keys: list[list[_Key]], workers: int, copies: ShardCopies | NoCopies
-) -> Iterator[MixedBatch]:
-    """Iterate over the dataset's batch for each list of keys, in order.
+class WorkerPool:
+    """The processes that prepare images. They stay from one pass over the same images to the next.
 
-    A worker returns an ImageError instead of raising it, which would add the worker's traceback to its message.
+    Starting them anew would cost each epoch the memory that its last step has freed: see `return_freed_memory`.
     """
+
+    def __init__(self) -> None:
+        self._steps = _Steps()
+        self._images: ImageSet | None = None
+        self._loader: DataLoader[MixedBatch] | None = None
+
+    def batches(
+        self, dataset: _AugmentedImages | _CenterCrops, steps: Iterable[list[_Key]], *, workers: int
+    ) -> Iterator[MixedBatch]:
+        """Iterate over the data set's batch for each list of keys, in order.
+
+        Args:
+            dataset: the images; of one kind in all calls.
+            steps: the keys of each step, taken when a process is given the step.
+            workers: number of processes; 0 prepares images in this process.
+
+        Raises:
+            ImageError: an image cannot be read. A process returns it instead of raising it, which would add the
+                process's traceback to its message.
+        """
+        if self._loader is None or self._images is not dataset.images or self._loader.num_workers != workers:
+            self._loader, self._images = self._started(dataset, workers), dataset.images
+        self._steps.keys = steps
+        for batch in self._loader:
+            if isinstance(batch, ImageError):
+                raise batch
+            yield batch
+
+    def _started(self, dataset: Dataset[MixedBatch], workers: int) -> DataLoader[MixedBatch]:
+        if workers:
+            return_freed_memory()
+        return DataLoader(
+            dataset,
+            batch_sampler=self._steps,
+            num_workers=workers,
+            prefetch_factor=_PREFETCHED if workers else None,
+            persistent_workers=workers > 0,
+            collate_fn=_identity,
+            worker_init_fn=partial(_start_worker, os.getpid()),
+            generator=torch.Generator(),  # its own, so that loading draws nothing from the global generator
+        )
+
+
+class _Steps:
+    """The keys of each step of the pass that begins next."""
+
+    def __init__(self) -> None:
+        self.keys: Iterable[list[_Key]] = ()
+
+    def __iter__(self) -> Iterator[list[_Key]]:
+        return iter(self.keys)
+
+
+def _batches(
+    dataset: _AugmentedImages | _CenterCrops,
+    keys: list[list[_Key]],
+    workers: int,
+    copies: ShardCopies | NoCopies,
+    pool: WorkerPool | None,
+) -> Iterator[MixedBatch]:
+    """The batch of each list of keys. Before a process is given a step, the shards that it reads are copied."""
     workers = min(workers, len(keys))
     steps = [[index for _, index, *_ in step] for step in keys]
-    loader = DataLoader(
-        dataset,
-        # Taken from the list when a worker is given the step: before, the shards that it reads are copied.
-        batch_sampler=copies.before_each(keys, steps, unfinished=_PREFETCHED * workers),
-        num_workers=workers,
-        prefetch_factor=_PREFETCHED if workers else None,
-        collate_fn=_identity,
-        worker_init_fn=partial(_start_worker, os.getpid()),
-        generator=torch.Generator(),  # its own, so that loading draws nothing from the global generator
-    )
-    if workers:
-        return_freed_memory()
-    for batch in loader:
-        if isinstance(batch, ImageError):
-            raise batch
-        yield batch
+    upcoming = copies.before_each(keys, steps, unfinished=_PREFETCHED * workers)
+    yield from (pool or WorkerPool()).batches(dataset, upcoming, workers=workers)
 
 
 def _start_worker(parent: int, worker: int) -> None:

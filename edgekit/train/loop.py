@@ -35,6 +35,7 @@ from edgekit.train.schedule import learning_rate
 from edgekit.train.setup import check_same_kind, check_whole_epoch, checked_steps, create_feed, initial_state
 from edgekit.train.shard_mixing import mixing_warning
 from edgekit.train.state import TrainingState
+from edgekit.train.teacher import read_teacher
 from edgekit.zoo.network import AUXILIARY_WEIGHT
 
 
@@ -126,7 +127,23 @@ def train(
         files.write_start(recipe, {"device": process_device, "processes": process.world, "workers": workers})
         if process.writes:
             _plot_class_counts(files.folder / "images_per_class.png", training, validation, callbacks=callbacks)
-        feed = create_feed(state, training, validation, workers=workers, process=process, on_stage=callbacks.on_stage)
+        teacher = read_teacher(
+            recipe.distill,
+            training,
+            cache=files.teacher,
+            process=process,
+            device=process_device,
+            on_stage=callbacks.on_stage,
+        )
+        feed = create_feed(
+            state,
+            training,
+            validation,
+            workers=workers,
+            process=process,
+            teacher=teacher,
+            on_stage=callbacks.on_stage,
+        )
         record = RunRecord(
             state,
             feed,

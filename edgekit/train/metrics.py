@@ -22,7 +22,7 @@ def batch_loss(logits: Tensor, batch: Batch, *, smoothing: float, weights: Tenso
     """The sum of the images' losses; for mixed images, of those with both labels, weighted by their shares.
 
     The loss of an image is its cross-entropy; of a multi-label image, the mean over the classes of the binary
-    cross-entropy.
+    cross-entropy. A teacher's predictions decide their share of it.
 
     Args:
         logits: (N, classes).
@@ -46,9 +46,10 @@ def batch_loss(logits: Tensor, batch: Batch, *, smoothing: float, weights: Tenso
         smoothed = labels * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(values, smoothed, reduction="sum") / labels.shape[1]
 
-    if batch.share == 1.0:
-        return loss(batch.labels)
-    return batch.share * loss(batch.labels) + (1 - batch.share) * loss(batch.partner_labels)
+    total, soft = loss(batch.labels), batch.soft_targets
+    if batch.share < 1.0:
+        total = batch.share * total + (1 - batch.share) * loss(batch.partner_labels)
+    return total if soft is None else (1 - soft.share) * total + soft.share * soft.divergence(logits)
 
 
 def correct_images(logits: Tensor, labels: Tensor) -> int:

@@ -16,11 +16,12 @@ from edgekit.hub.imagenet_weights import needed_arguments
 from edgekit.preprocess.spec import Preprocess
 from edgekit.train.field_types import check_name
 from edgekit.train.settings import TUNE_DEFAULTS, TUNES, Augment, Choices, Optimize
+from edgekit.train.teacher_settings import Distill
 from edgekit.zoo.specs import check_free_arguments, spec_named
 
 _Section = TypeVar("_Section")
 _MAX_BYTES = 2**20
-_SECTIONS = ("arguments", "preprocess", "augment", "optimize")
+_SECTIONS = ("arguments", "preprocess", "augment", "optimize", "distill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Recipe(Choices):
         preprocess: how an image becomes the network's input.
         augment: random changes of training images.
         optimize: optimizer, schedule, weight average, early stopping.
+        distill: another model to learn from.
 
     Raises:
         SpecError: a value has the wrong type or is out of range, or two values contradict each other.
@@ -65,6 +67,7 @@ class Recipe(Choices):
     preprocess: Preprocess
     augment: Augment = field(default_factory=Augment)
     optimize: Optimize = field(default_factory=Optimize)
+    distill: Distill = field(default_factory=Distill)
 
     def __post_init__(self) -> None:
         Choices.__post_init__(self)  # not super(): a slotted dataclass is a second class, which super does not know
@@ -83,6 +86,7 @@ class Recipe(Choices):
         ]
         changed += ["monitor"] if self.monitor is not None else []
         changed += ["keep"] if self.keep != "best" else []
+        changed += ["teacher"] if self.distill.teacher is not None else []
         if changed:
             raise SpecError(_unused_message(changed))
 
@@ -104,10 +108,15 @@ class Recipe(Choices):
         return self.arguments | {"in_channels": self.preprocess.channels}
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON-ready values; `from_dict` is the inverse. A head that is solved for has no "optimize"."""
+        """The recipe as JSON-ready values; `from_dict` is the inverse.
+
+        A head that is solved for has no "optimize", and without a teacher there is no "distill".
+        """
         values = dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
         if self.solver == "lbfgs":
             del values["optimize"]
+        if self.distill.teacher is None:
+            del values["distill"]
         return values
 
     @classmethod
@@ -119,8 +128,8 @@ class Recipe(Choices):
         `tune` "head", the solver is "lbfgs", unless there are entries of "optimize", which only "sgd" uses.
 
         Args:
-            values: entries as in recipe.toml: "model" is required; "arguments", "preprocess", "augment" and
-                "optimize" are mappings.
+            values: entries as in recipe.toml: "model" is required; "arguments", "preprocess", "augment",
+                "optimize" and "distill" are mappings.
 
         Raises:
             DataError: an entry is unknown, missing, or not a section where one is expected.
@@ -153,6 +162,7 @@ class Recipe(Choices):
             "optimize": _build_section(
                 Optimize, "optimize", {**TUNE_DEFAULTS[tune]["optimize"], **values.get("optimize", {})}
             ),
+            "distill": _build_section(Distill, "distill", dict(values.get("distill", {}))),
         }
         return cls(**{**values, **sections})
 
@@ -217,7 +227,7 @@ def _check_structure(values: Mapping[str, Any]) -> None:
     """Raise DataError for an unknown entry, and for a value that should be a [section]."""
     known = _field_names(Recipe)
     for name, value in values.items():
-        for section, kind in (("optimize", Optimize), ("augment", Augment)):
+        for section, kind in (("optimize", Optimize), ("augment", Augment), ("distill", Distill)):
             if name not in known and name in _field_names(kind):
                 raise DataError(f"recipe: {name!r} belongs under [{section}]")
         if name not in known:

@@ -36,12 +36,14 @@ class RunFolder:
         previous: the checkpoint before it.
         best: model of the best epoch.
         model: the finished model.
+        teacher: the predictions of a teacher for the training images.
     """
 
     def __init__(self, folder: Path, *, writes: bool = True) -> None:
         self.folder, self.writes = folder, writes
         self.last, self.previous = folder / "last.safetensors", folder / "previous.safetensors"
         self.best, self.model = folder / "best.safetensors", folder / "model.safetensors"
+        self.teacher = folder / "teacher.npz"
         self._saved_at = -_SAVE_EVERY_S
 
     def checkpoint_to_resume(self, *, resume: bool) -> Checkpoint | None:

@@ -16,6 +16,7 @@ from edgekit.train.epoch_order import steps_per_epoch
 from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
 from edgekit.train.recipe import Recipe
 from edgekit.train.state import Position, TrainingState
+from edgekit.train.teacher import Teacher
 from edgekit.train.tune import Tuning, choose_tuning, linear_head, named_parts
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
@@ -74,6 +75,7 @@ def create_feed(
     *,
     workers: int,
     process: TrainingProcess,
+    teacher: Teacher | None = None,
     on_stage: StageProgress = no_progress,
 ) -> Feed:
     """Create the source of batches: cached features if the body is frozen, otherwise images.
@@ -84,6 +86,7 @@ def create_feed(
         validation: images to evaluate on.
         workers: number of processes that prepare images; 0 prepares them in this process.
         process: this process's share of the images.
+        teacher: whose predictions are learned as well.
         on_stage: called while features are computed: stage, finished images, all images.
 
     Raises:
@@ -91,9 +94,16 @@ def create_feed(
     """
     if state.tuning.body_frozen:
         return FeatureFeed(
-            state.network, training, validation, state.recipe, workers=workers, process=process, on_stage=on_stage
+            state.network,
+            training,
+            validation,
+            state.recipe,
+            workers=workers,
+            process=process,
+            teacher=teacher,
+            on_stage=on_stage,
         )
-    return ImageFeed(training, validation, state.recipe, workers=workers, process=process)
+    return ImageFeed(training, validation, state.recipe, workers=workers, process=process, teacher=teacher)
 
 
 def check_same_kind(training: ImageSet, validation: ImageSet) -> None:

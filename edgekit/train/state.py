@@ -226,11 +226,16 @@ def _with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
 def _first_difference(saved: Checkpoint, recipe: Recipe) -> str:
     """Describe the first setting that differs."""
-    before, now = saved.recipe.to_dict(), recipe.to_dict()
-    for name, value in now.items():
-        for key in value if isinstance(value, dict) else ():
-            if value[key] != before[name].get(key):
-                return f"another recipe: {key} was {quote(before[name].get(key))} and is now {quote(value[key])}"
-        if value != before[name]:
-            return f"another recipe: {name} was {quote(before[name])} and is now {quote(value)}"
+    before, now = _settings(saved.recipe), _settings(recipe)
+    for name in [*now, *before]:
+        if before.get(name) != now.get(name):
+            return f"another recipe: {name} was {quote(before.get(name))} and is now {quote(now.get(name))}"
     return f"other classes: {listed(saved.classes)}"
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """All settings of a recipe by name, whichever section they are in."""
+    settings: dict[str, Any] = {}
+    for name, value in recipe.to_dict().items():
+        settings |= value if isinstance(value, dict) else {name: value}
+    return settings

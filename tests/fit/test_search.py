@@ -113,9 +113,16 @@ def test_search_killed_at_several_moments_makes_the_same_choice(searched, data, 
     shutil.copytree(searched.begun, output)
     state = json.loads((output / "state.json").read_text())
     second = list(state["entries"])[1]
-    for stage in (f"rung 1 of 1: {second}", "exporting"):
-        done = subprocess.run([sys.executable, SCRIPT, data, output, stage], check=False, capture_output=True)
-        assert done.returncode == -9, done.stderr
+    for stage, name, status in (
+        (f"rung 1 of 1: {second}", "SIGKILL", -9),
+        (f"rung 1 of 1: {second}", "SIGINT", 1),
+        ("training", "SIGINT", 1),
+        ("training", "SIGKILL", -9),
+    ):
+        command = [sys.executable, SCRIPT, data, output, stage, name]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+        assert (done.stderr == "interrupted\n") == (status == 1)
     finished = subprocess.run([sys.executable, SCRIPT, data, output], check=True, capture_output=True, text=True)
     assert finished.stdout.strip() == fitted.chosen.name
     assert load_checkpoint(next(output.glob("candidates/*-final/model.safetensors"))).recipe == read_recipe(

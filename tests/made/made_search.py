@@ -91,12 +91,15 @@ def search(
     )
 
 
-def _main(data: str, output: str, last_stage: str = "") -> None:
+def _main(data: str, output: str, last_stage: str = "", signal_name: str = "SIGKILL") -> None:
     def progress(stage: str, done: int, total: int | None) -> None:
-        if last_stage and stage.startswith(last_stage):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if last_stage and stage.startswith(last_stage) and done == 1:
+            os.kill(os.getpid(), signal.Signals[signal_name])
 
-    fitted = search(Path(data), Path(output), progress=progress)
+    try:
+        fitted = search(Path(data), Path(output), progress=progress)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
     print(fitted.chosen.name if fitted.chosen else None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,32 +12,33 @@ from torch import Tensor
 from edgekit.image.source import Pixels
 from edgekit.train.settings import Augment
 
-MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]  # pixels, labels, partner labels, share of `labels`
+# Pixels, indexes of the images, indexes of those that are mixed in, share of the first ones.
+MixedBatch: TypeAlias = tuple[Tensor, Tensor, Tensor, float]
 
 
-def mixed(pixels: Pixels, labels: npt.NDArray[Any], augment: Augment, rng: np.random.Generator) -> MixedBatch:
+def mixed(pixels: Pixels, indexes: npt.NDArray[np.int64], augment: Augment, rng: np.random.Generator) -> MixedBatch:
     """Combine each image of a batch with another image of it, if the recipe has mixup or CutMix.
 
     If it has both, each batch gets one of them at random.
 
     Args:
         pixels: uint8 (N, height, width, channels).
-        labels: int64 (N,) class indexes, or float32 (N, classes) of multi-label images.
+        indexes: int64 (N,), of the images in their set.
         augment: the [augment] section of the recipe.
         rng: source of all draws.
 
     Returns:
-        Pixels, labels, labels of the images mixed in, and the share (0 to 1) of the first labels.
+        Pixels, indexes, indexes of the images that are mixed in, and the share (0 to 1) of the first ones.
     """
     methods = [m for m, alpha in ((_mixup, augment.mixup), (_cutmix, augment.cutmix)) if alpha]
     if not methods:
-        own_labels = torch.from_numpy(labels)
-        return torch.from_numpy(pixels), own_labels, own_labels, 1.0
+        own = torch.from_numpy(indexes)
+        return torch.from_numpy(pixels), own, own, 1.0
     method = methods[int(rng.integers(len(methods)))]
     alpha = augment.mixup if method is _mixup else augment.cutmix
     order = rng.permutation(len(pixels))
     combined, share = method(pixels, pixels[order], float(rng.beta(alpha, alpha)), rng)
-    return torch.from_numpy(combined), torch.from_numpy(labels), torch.from_numpy(labels[order]), share
+    return torch.from_numpy(combined), torch.from_numpy(indexes), torch.from_numpy(indexes[order]), share
 
 
 def _mixup(pixels: Pixels, others: Pixels, share: float, rng: np.random.Generator) -> tuple[Pixels, float]:
