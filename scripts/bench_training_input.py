@@ -1,11 +1,13 @@
 """Compare how fast training reads an image folder, tar shards and Parquet shards of the same images.
 
     python scripts/bench_training_input.py FOLDER [--rounds 5] [--shard-size 50] [--together 2] [--workers 1]
+        [--cold]
 
 FOLDER has train/CLASS/*.jpg. Its images are written, as they are, to shards of --shard-size images in a temporary
 folder. An epoch of augmented 224-pixel batches (random resized crop, horizontal flip) of each is then read in turn,
-without a network, in rounds; at most --together shards are shuffled together. Prints one JSON document: images per
-second and CPU milliseconds an image (with worker processes), medians over the rounds, and the ratio to the folder.
+without a network, in rounds; at most --together shards are shuffled together. With --cold (Linux, as root), the kernel
+forgets before each epoch what it has read, as with sets that are larger than memory. Prints one JSON document: images
+per second and CPU milliseconds an image (with worker processes), medians over the rounds, and the ratio to the folder.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import resource
 import statistics
 import tarfile
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("--shard-size", type=int, default=50)
     parser.add_argument("--together", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
     images = dataset.read(options.folder, "train")
     recipe = Recipe.from_dict(
@@ -54,6 +58,9 @@ def main() -> None:
         epochs: dict[str, list[tuple[float, float]]] = {name: [] for name in sets}
         for number in range(options.rounds):
             for name, input_images in sets.items():
+                if options.cold:
+                    os.sync()
+                    Path("/proc/sys/vm/drop_caches").write_text("3")
                 epochs[name].append(measure_epoch(input_images, recipe, epoch=number, workers=options.workers))
     print(json.dumps(report(epochs, images=len(images)), indent=2))
 
