@@ -96,6 +96,7 @@ TESTED_IN = {
     "shards/test_shard.py": ("shards/layout", "shards/parquet_shard", "shards/record", "shards/unpack_limits"),
     "train/test_faults.py": ("train/distributed", "train/run_folder"),
     "train/test_recipe.py": ("train/field_types", "train/settings"),
+    "train/test_teacher.py": ("train/teacher_settings",),
     "zoo/test_googlenet.py": ("zoo/inception_v1",),
     "zoo/test_specs.py": ("zoo/build",),
     "zoo/test_stages.py": ("zoo/alexnet_owt", "zoo/lenet5", "zoo/network", "zoo/nin", "zoo/vgg"),
