@@ -23,7 +23,7 @@ from edgekit.fit import Budget, device_named
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.images import read_search_images
 from edgekit.fit.layers import Traces
-from edgekit.fit.measurements import file_figures, training_speed, write_untrained
+from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
 from edgekit.fit.preselection import trial_recipe
 from edgekit.fit.ranking import SLACK, predicted_points
 from edgekit.fit.search_task import SearchTask
@@ -152,7 +152,7 @@ class Comparison:
             write_untrained(
                 recipe, self.images.learning, path, precision=point.candidate.precision, target=self.device.target
             )
-            (figures,) = file_figures([path], device=self.device, predicted=[point.predicted])
+            (figures,) = quiet_figures([path], device=self.device, expected=[point.predicted])
             entry["measured"] = figures._asdict()
             task.state.save()
         return Figures(**entry["measured"])

@@ -16,15 +16,15 @@ from typing import Any
 
 # Shares of the time that is left after the candidates have been measured. The rest, a tenth, is for the export, the
 # quantization and the verification of the chosen one.
-_RUNG_SHARES = (0.15, 0.2)
-FINAL_SHARE = 0.55
+_RUNG_SHARES, _ONLY_RUNG_SHARE = (0.2, 0.2), 0.3
+FINAL_SHARE = 0.5
 _REDUCTION = 3  # one of three candidates goes on
-_SECONDS_FOR_CANDIDATE = 180  # of the search, for each candidate that is tried
+_SECONDS_FOR_CANDIDATE = 240  # of the search, for each candidate that is tried
 _FEWEST, _MOST = 3, 8
 _FEWEST_EPOCHS, _MOST_EPOCHS = 2, 20  # of the first rung
 _MOST_FINAL_EPOCHS = 200
 # A final training of fewer passes over the images than this leaves a large network behind a smaller one.
-LEAST_PASSES = 2.0
+LEAST_PASSES = 4.0
 _START_S = 3.0  # to build a network and to start the process that reads images
 _EVALUATION = 1 / 3  # of the time that training takes, for each image: there is no backward pass
 _MARGIN = 0.9  # of the time that is planned for; the machine may have other work
@@ -82,7 +82,8 @@ def divide(
         held_out_images: number of images that a rung is judged by.
     """
     count, seconds = len(speeds), max(seconds - begun, 0.0)
-    first = _seconds_each(seconds * _RUNG_SHARES[0], count)
+    survivors = math.ceil(count / _REDUCTION)
+    first = _seconds_each(seconds * (_RUNG_SHARES[0] if survivors > 1 else _ONLY_RUNG_SHARE), count)
     passes = {
         name: max(first - _EVALUATION * held_out_images / speed, 1.0) * speed / training_images
         for name, speed in speeds.items()
@@ -92,7 +93,6 @@ def divide(
         name: min(max(math.ceil(training_images * share / epochs), 1), training_images)
         for name, share in passes.items()
     }
-    survivors = math.ceil(count / _REDUCTION)
     if survivors == 1:
         return Plan(epochs=(epochs,), survivors=(1,), images=images, begun=begun)
     second = _seconds_each(seconds * _RUNG_SHARES[1], survivors)

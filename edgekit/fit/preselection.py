@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 
 from edgekit.artifact.sidecar import sidecar_path
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.layers import Traces
-from edgekit.fit.measurements import ROUNDS, file_figures, training_speed, write_untrained
+from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
 from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, candidate_count
 from edgekit.fit.ranking import SLACK, infeasible, shortlist
 from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask
-from edgekit.stages import step_counter
 from edgekit.train.recipe import Recipe
 
 # How often candidates that turn out to exceed the budget are replaced by the next best ones.
@@ -35,13 +35,13 @@ def preselect(task: SearchTask, traces: Traces) -> None:
     """
     entries, wanted = task.state.entries, candidate_count(task.seconds)
     macs = {name: traces.cost(point.candidate).macs for name, point in task.points.items()}
-    likely = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
-    most_macs = _most_macs(task, likely, macs)
+    near = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
+    most_macs = _most_macs(task, near, macs)
     while True:
         unmeasured = [name for name, entry in entries.items() if entry["measured"] is None]
         if not unmeasured:
             missing = wanted - len(_inside(task))
-            others = [point for name, point in likely.items() if name not in entries]
+            others = _likely(task, near)
             if missing <= 0 or not others or task.state.attempts == _ATTEMPTS:
                 break
             chosen = shortlist(
@@ -96,6 +96,24 @@ def _inside(task: SearchTask) -> list[str]:
     return [name for name, figures in measured.items() if task.budget.admits(Figures(**figures))]
 
 
+def _likely(task: SearchTask, points: Mapping[str, FrontPoint]) -> list[FrontPoint]:
+    """Candidates that are not measured yet and keep the budget, by what was measured so far.
+
+    What all predictions were off by is corrected. If nothing keeps the budget, all points are returned.
+    """
+    entries = task.state.entries
+    factors = [
+        entry["measured"]["latency_ms"] / task.points[name].predicted.latency_ms
+        for name, entry in entries.items()
+        if entry["measured"]
+    ]
+    factor = statistics.median(factors) if factors else 1.0
+    others = [point for name, point in points.items() if name not in entries]
+    figures = [point.predicted._replace(latency_ms=factor * point.predicted.latency_ms) for point in others]
+    inside = [point for point, one in zip(others, figures, strict=True) if task.budget.admits(one)]
+    return inside or others
+
+
 def _measure(task: SearchTask, names: Sequence[str]) -> None:
     """Export candidates with random weights and measure them in turn."""
     paths = [task.folder(name, "untrained").with_suffix(".onnx") for name in names]
@@ -110,11 +128,12 @@ def _measure(task: SearchTask, names: Sequence[str]) -> None:
                 target=task.device.target,
             )
         task.state.count_time()
-    figures = file_figures(
+    figures = quiet_figures(
         paths,
         device=task.device,
-        predicted=[task.points[name].predicted for name in names],
-        on_round=step_counter(task.progress, "measuring candidates", ROUNDS),
+        expected=[task.points[name].predicted for name in names],
+        progress=task.progress,
+        on_note=task.on_note,
     )
     for name, measured in zip(names, figures, strict=True):
         task.state.entries[name]["measured"] = measured._asdict()

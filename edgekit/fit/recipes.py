@@ -22,6 +22,9 @@ _SCRATCH: Mapping[str, Any] = {
 # Crops of the final training of small images: the first half at about two thirds of the side, which costs half as much.
 _GROWTH = ((0.0, 0.7), (0.5, 0.85), (0.75, 1.0))
 _BLOCK_PX = 4  # sides of such crops are multiples of this
+# These networks' running statistics are made for hundreds of epochs: after a short training they are still those of the
+# random weights. All others have 0.1.
+_SLOW_NORMS, _NORM_MOMENTUM = ("mobilenet_v3", "efficientnet_lite"), 0.1
 
 
 def rung_recipe(candidate: Candidate, *, epochs: Sequence[int], seed: int) -> Recipe:
@@ -103,13 +106,14 @@ def _recipe(
     seed: int,
     val_fraction: float = 0.0,
 ) -> Recipe:
+    norm = {"norm_momentum": _NORM_MOMENTUM} if candidate.network.startswith(_SLOW_NORMS) else {}
     return Recipe.from_dict(
         {
             "seed": seed,
             "val_fraction": val_fraction,
             "keep": "last",  # no epoch is chosen by the images that judge it
             "model": candidate.network,
-            "arguments": dict(candidate.arguments),
+            "arguments": {**candidate.arguments, **norm},
             "preprocess": candidate.preprocess.to_dict(),
             "augment": dict(augment),
             "optimize": dict(optimize),

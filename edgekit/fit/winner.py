@@ -14,7 +14,8 @@ from edgekit.export.networks import network_from_checkpoint
 from edgekit.export.pipeline import convert
 from edgekit.files import write_atomically
 from edgekit.fit.figures_text import figures_text
-from edgekit.fit.measurements import file_figures
+from edgekit.fit.front import Figures
+from edgekit.fit.measurements import quiet_figures
 from edgekit.fit.plan import FINAL_SHARE, final_epochs
 from edgekit.fit.recipes import final_recipe, relative_cost, transfer_recipe
 from edgekit.fit.rungs import by_result
@@ -132,7 +133,7 @@ def _outcome(task: SearchTask, final: Mapping[str, Any]) -> dict[str, Any]:
         verified = _written(task, name, folder=folder, model=model)
     except QualityGateError as error:
         return {"rejected": str(error)}
-    (figures,) = file_figures([model], device=task.device, predicted=[task.points[name].predicted])
+    (figures,) = quiet_figures([model], device=task.device, expected=[_expected(task, name)], on_note=task.on_note)
     outcome = {"rejected": None, "figures": figures._asdict(), **verified}
     if not task.budget.admits(figures, slack=NOISE if task.device.is_here else 0.0):
         missed = " and ".join(f"`{limit}`" for limit in task.budget.missed(figures))
@@ -142,6 +143,12 @@ def _outcome(task: SearchTask, final: Mapping[str, Any]) -> dict[str, Any]:
     text = _recipe_text(task, final["name"], recipe, scheme=verified["scheme"])
     write_atomically(task.output / "recipe.toml", text.encode())
     return outcome
+
+
+def _expected(task: SearchTask, name: str) -> Figures:
+    """What a candidate cost with random weights; of one that was not measured, its predicted figures."""
+    measured = task.state.entries.get(name, {}).get("measured")
+    return Figures(**measured) if measured else task.points[name].predicted
 
 
 def _written(task: SearchTask, name: str, *, folder: Path, model: Path) -> dict[str, Any]:

@@ -201,7 +201,10 @@ class _Loop:
             self.requested = requested if self.process.world == 1 else lambda: False
             while not self.record.is_finished():
                 self._run_epoch()
-        return self.record.finish()
+            finished = self.record.finish()
+            if self.requested():  # in the last step: all is written, but what would come next must not begin
+                raise KeyboardInterrupt
+        return finished
 
     def _run_epoch(self) -> None:
         position, begin = self.state.position, time.perf_counter()

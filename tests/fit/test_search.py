@@ -117,7 +117,7 @@ def test_search_killed_at_several_moments_makes_the_same_choice(searched, data, 
         (f"rung 1 of 1: {second}", "SIGKILL", -9),
         (f"rung 1 of 1: {second}", "SIGINT", 1),
         ("training", "SIGINT", 1),
-        ("training", "SIGKILL", -9),
+        ("export", "SIGKILL", -9),
     ):
         command = [sys.executable, SCRIPT, data, output, stage, name]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -155,7 +155,7 @@ def _finish_at_once(monkeypatch, figures):
     monkeypatch.setattr("edgekit.fit.search_task.SearchTask.train", lambda *_, **__: None)
     verified = {"val_accuracy": 0.5, "quantized_accuracy": None, "verdict": None, "scheme": None}
     monkeypatch.setattr("edgekit.fit.winner._written", lambda task, name, **_: verified)
-    monkeypatch.setattr("edgekit.fit.winner.file_figures", lambda paths, **_: [figures.pop(0)])
+    monkeypatch.setattr("edgekit.fit.winner.quiet_figures", lambda paths, **_: [figures.pop(0)])
 
 
 def test_candidate_that_exceeds_the_budget_at_its_end_is_replaced_by_the_next(searched, data, tmp_path, monkeypatch):

@@ -93,7 +93,7 @@ def search(
 
 def _main(data: str, output: str, last_stage: str = "", signal_name: str = "SIGKILL") -> None:
     def progress(stage: str, done: int, total: int | None) -> None:
-        if last_stage and stage.startswith(last_stage) and done == 1:
+        if last_stage and stage.startswith(last_stage) and (done or total is None):
             os.kill(os.getpid(), signal.Signals[signal_name])
 
     try:

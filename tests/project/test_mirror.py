@@ -61,7 +61,6 @@ TESTED_IN = {
     "export/test_pipeline.py": ("export/finalize", "export/parity_inputs"),
     "fit/test_search.py": (
         "fit/assembly",
-        "fit/measurements",
         "fit/preselection",
         "fit/rungs",
         "fit/search_settings",
