@@ -152,13 +152,18 @@ def _speed(task: SearchTask, name: str, macs: int) -> float:
 def _most_macs(task: SearchTask, points: Mapping[str, FrontPoint], macs: Mapping[str, int]) -> float:
     """The largest candidate that passes over the training images a few times in the time of its final training.
 
-    The speed of training is measured with the candidate in the middle and taken to be in proportion to the
-    multiply-accumulates.
+    The time that training takes for an image is a constant plus a part in proportion to the multiply-accumulates, which
+    are measured with the candidate in the middle and with the largest one.
     """
-    by_macs = sorted(points, key=lambda name: (macs[name], name))
-    middle = by_macs[len(by_macs) // 2]
-    if task.state.macs_per_s is None:
-        task.state.macs_per_s = macs[middle] * _speed(task, middle, macs[middle])
-        task.state.save()
-    images = FINAL_SHARE * task.seconds * task.state.macs_per_s / (LEAST_PASSES * len(task.images.training))
-    return images / relative_cost(task.points[middle].candidate)
+    by_macs, speeds = sorted(points, key=lambda name: (macs[name], name)), task.state.speeds
+    middle, largest = by_macs[len(by_macs) // 2], by_macs[-1]
+    for name in (middle, largest):
+        if name not in speeds:
+            speeds[name] = _speed(task, name, macs[name])
+            task.state.save()
+    slope = (1 / speeds[largest] - 1 / speeds[middle]) / max(macs[largest] - macs[middle], 1)
+    images = LEAST_PASSES * len(task.images.training) * relative_cost(task.points[middle].candidate)
+    seconds = FINAL_SHARE * task.seconds / images
+    if slope <= 0:  # also if they are the same
+        return macs[largest] * seconds * speeds[largest]
+    return macs[middle] + (seconds - 1 / speeds[middle]) / slope

@@ -4,7 +4,7 @@ schema      1
 settings    of the command: a search with others is refused
 images      fingerprint of the images, what the search depends on of them (`images.SearchImages`)
 seconds     that the search took so far, all its sessions together
-macs_per_s  multiply-accumulates of the forward pass that a training step gets through, per second
+speeds      images that some candidates train in a second, by name, from which those of others are estimated
 attempts    how often candidates were chosen to be measured
 entries     of the candidates that are measured and trained, by name: measured (latency_ms, size_bytes,
             memory_bytes), images_per_s, results of its trainings by the number of the rung
@@ -42,7 +42,7 @@ class SearchState:
         settings: as in the document, as all that follows.
         images: empty until the images have been read.
         seconds: up to the last save.
-        macs_per_s: None until it is measured.
+        speeds: empty at first.
         attempts: 0 at first.
         entries: by the name of the candidate.
         plan: None until the candidates' speeds are known.
@@ -54,7 +54,7 @@ class SearchState:
     settings: Mapping[str, Any]
     images: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    macs_per_s: float | None = None
+    speeds: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     plan: dict[str, Any] | None = None
