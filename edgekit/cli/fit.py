@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from edgekit.cli import shared_options as shared
 from edgekit.cli.flag_names import with_flags
 from edgekit.cli.interruption import interrupts_acknowledged, this_command
 from edgekit.cli.named_models import build_models
 from edgekit.cli.next_commands import after_fitting, write_next
+from edgekit.cli.option_values import composite
 from edgekit.cli.options import Argument, Option, flag_of
 from edgekit.cli.progress import stage_progress, uncounted_stage
 from edgekit.cli.render import write_json, write_message
@@ -27,9 +29,13 @@ EXAMPLES = """Examples:
 _HOURS, _MAX_DROP, _WORKERS = 2.0, 1.0, 1
 _BUDGET = ("latency", "size", "memory", "network", "precision")
 _SEARCH = (
-    *("hours", "minutes", "weights", "no_training", "val_fraction"),
+    *("hours", "minutes", "weights", "padding", "mean", "std", "no_training", "val_fraction"),
     *("max_drop", "allow_leaks", "workers", "seed", "output"),
 )
+
+
+def _of_weights(option: Option) -> Option:
+    return option._replace(help=f"Of a FILE in --weights: {option.help[0].lower()}{option.help[1:]}")
 
 
 def run(
@@ -87,6 +93,9 @@ def run(
             default_text="none: train from scratch",
         ),
     ] = (),
+    padding: Annotated[str | None, _of_weights(shared.PADDING)] = None,
+    mean: Annotated[str | None, _of_weights(shared.MEAN)] = None,
+    std: Annotated[str | None, _of_weights(shared.STD)] = None,
     network: Annotated[
         tuple[str, ...],
         Option(
@@ -156,6 +165,8 @@ def run(
         _show_scalings(budget, device, threads=threads, networks=network, precisions=precisions, json=json)
         return
     folder, limit = _folder(output), _hours(hours, minutes)
+    if all(entry == "imagenet" for entry in weights):
+        _refuse(given, ("padding", "mean", "std"), "describes a weights file; name one with --weights FILE")
     from edgekit.fit import fit
 
     found = _device(device, threads)
@@ -167,6 +178,8 @@ def run(
             device=found,
             hours=limit,
             weights=weights,
+            arguments={"padding": padding} if padding else {},
+            preprocess={name: composite(value) for name, value in (("mean", mean), ("std", std)) if value},
             networks=network,
             precisions=precisions,
             training=not no_training,

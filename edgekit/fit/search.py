@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgekit.errors import DataError, SpecError, check_types, must_be
@@ -42,6 +43,8 @@ def fit(
     device: Device,
     hours: float = 2.0,
     weights: Sequence[str] = (),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    preprocess: Mapping[str, Any] = MappingProxyType({}),
     networks: Sequence[str] = (),
     precisions: Sequence[str] = PRECISIONS,
     training: bool = True,
@@ -72,6 +75,8 @@ def fit(
         hours: length of the search, on this machine; above 0.
         weights: pretrained weights to start from: "imagenet" for the published ones, or weights files. Only networks
             that they fit are candidates then.
+        arguments: arguments of the network that a weights file belongs to, e.g. {"padding": "tf_same"}.
+        preprocess: fields of the preprocessing that it was trained with, e.g. {"mean": 0.5, "std": 0.5}.
         networks: names of the networks that are candidates; all of the space by default.
         precisions: "float32", "int8" or both.
         training: whether to train; otherwise candidates are only ranked.
@@ -116,6 +121,8 @@ def fit(
         data=os.fspath(data),
         hours=hours,
         weights=names("weights", weights),
+        arguments=arguments if not isinstance(arguments, Mapping) else dict(arguments),
+        preprocess=preprocess if not isinstance(preprocess, Mapping) else dict(preprocess),
         networks=names("networks", networks),
         precisions=names("precisions", precisions),
         val_fraction=val_fraction,
@@ -222,7 +229,13 @@ class _Search:
             raise infeasible(points, self.budget)
         if not settings.weights:
             return points, {}
-        weights = transfers([point.candidate for point in near], settings.weights, on_note=self.on_note)
+        weights = transfers(
+            [point.candidate for point in near],
+            settings.weights,
+            arguments=settings.arguments,
+            preprocess=settings.preprocess,
+            on_note=self.on_note,
+        )
         return tuple(point for point in points if point.candidate.network in weights), weights
 
     def _task(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import SpecError, check_types, must_be
 from edgekit.fit.space import candidates
+from edgekit.hub.imagenet_weights import IMAGENET
+from edgekit.preprocess.spec import Preprocess
 
 _MOST_HOURS = 1000
 _ANY_PX = 224
@@ -28,6 +30,8 @@ class SearchSettings:
     data: str
     hours: float
     weights: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    preprocess: Mapping[str, Any]
     networks: tuple[str, ...]
     precisions: tuple[str, ...]
     val_fraction: float
@@ -43,10 +47,18 @@ class SearchSettings:
         is_seed = isinstance(self.seed, int) and not isinstance(self.seed, bool) and 0 <= self.seed < 2**63
         if not is_seed:
             raise SpecError(must_be("seed", "an integer from 0 to 2^63 - 1", self.seed))
+        self._check_weights()
         if not self.precisions:
             raise SpecError(must_be("precisions", "float32, int8 or both", self.precisions))
         # Names that are unknown are found before any image is read.
         candidates(classes=2, image_size=_ANY_PX, networks=self.networks, precisions=self.precisions)
+
+    def _check_weights(self) -> None:
+        check_types(Mapping, arguments=self.arguments, preprocess=self.preprocess)
+        given = [name for name in ("arguments", "preprocess") if getattr(self, name)]
+        if given and not any(entry != IMAGENET for entry in self.weights):
+            raise SpecError(f"`{given[0]}` describes a weights file; name one with `weights`")
+        Preprocess().with_changes(self.preprocess)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values."""

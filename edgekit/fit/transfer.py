@@ -33,13 +33,20 @@ class Transfer:
 
 
 def transfers(
-    candidates: Iterable[Candidate], weights: Sequence[str], *, on_note: Callable[[str], None] = lambda note: None
+    candidates: Iterable[Candidate],
+    weights: Sequence[str],
+    *,
+    arguments: Mapping[str, Any] = MappingProxyType({}),
+    preprocess: Mapping[str, Any] = MappingProxyType({}),
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> dict[str, Transfer]:
     """Find the networks among the candidates that weights fit, at their full width and depth.
 
     Args:
         candidates: of `space.candidates`.
         weights: "imagenet" or weights files.
+        arguments: what the networks of the files were built with, if not as by default.
+        preprocess: fields of the preprocessing that they were trained with, if not those of the network's spec.
         on_note: called with a message for each network whose published weights cannot be had.
 
     Returns:
@@ -47,11 +54,15 @@ def transfers(
 
     Raises:
         WeightsError: a file cannot be read, or fits none of the networks; no published weights can be had.
+        SpecError: a network does not accept the arguments.
     """
     networks = {candidate.network: candidate for candidate in candidates if is_plain(candidate)}
     found: dict[str, Transfer] = {}
     for entry in weights:
-        fitting = _published(networks, on_note) if entry == IMAGENET else _of_file(entry, networks)
+        if entry == IMAGENET:
+            fitting = _published(networks, on_note)
+        else:
+            fitting = _of_file(Transfer(weights=entry, arguments=arguments, preprocess=preprocess), networks)
         found = fitting | found
     return found
 
@@ -80,13 +91,14 @@ def _published(networks: Iterable[str], on_note: Callable[[str], None]) -> dict[
     return found
 
 
-def _of_file(path: str, networks: Iterable[str]) -> dict[str, Transfer]:
-    file, networks, found = str(weights_path("", path)), tuple(networks), {}
+def _of_file(transfer: Transfer, networks: Iterable[str]) -> dict[str, Transfer]:
+    file, networks, found = str(weights_path("", transfer.weights)), tuple(networks), {}
     read_tensors(file)  # raises its own error if it is not a weights file
     for network in networks:
         with suppress(WeightsError):
             load_weights(build(network, classes=2), file, model=network, replace_head=True)
-            found[network] = Transfer(weights=path)
+            build(network, classes=2, **transfer.arguments)  # not before: only a network that fits needs them
+            found[network] = transfer
     if not found:
-        raise WeightsError(f"{path}: fits none of the networks {listed(networks)} at full width")
+        raise WeightsError(f"{transfer.weights}: fits none of the networks {listed(networks)} at full width")
     return found

@@ -63,11 +63,14 @@ def test_fit_hands_options_to_the_library(edgekit, fake_fit, tmp_path):
         *("fit", tmp_path, "--latency", "5ms", "--memory", "60MB", "--device", "pi.json", "--minutes", 30, "--seed", 7),
         *("--weights", "imagenet", "--weights", "w.pth", "--network", "mobilenet_v2", "--precision", "int8"),
         *("--val-fraction", 0.2, "--max-drop", 2, "--workers", 0, "--allow-leaks", "-o", "fitted"),
+        *("--padding", "tf_same", "--mean", "0.5", "--std", "0.5,0.4,0.5"),
     )
     (call,) = fake_fit
     assert call["budget"] == Budget(latency_ms=5.0, memory_bytes=60_000_000)
     assert (call["device"].source, call["hours"], call["seed"]) == ("pi.json", 0.5, 7)
     assert (call["weights"], call["networks"]) == (("imagenet", "w.pth"), ("mobilenet_v2",))
+    assert call["arguments"] == {"padding": "tf_same"}
+    assert call["preprocess"] == {"mean": 0.5, "std": [0.5, 0.4, 0.5]}
     assert (call["precisions"], call["val_fraction"], call["max_drop"]) == (("int8",), 0.2, 2)
     assert (call["workers"], call["allow_leaks"], call["training"]) == (0, True, True)
 
@@ -171,6 +174,10 @@ def test_fit_interrupt_states_how_to_go_on(edgekit, replaced, tmp_path, has_stat
         (("--explain", "model.onnx", "--latency", "5ms"), "--latency is not for --explain"),
         (("photos", "--latency", "5ms", "--precision", "int4", "-o", "x"), "--precision must be float32 or int8"),
         (("--latency", "5ms", "--weights", "imagenet"), "--weights requires DATA"),
+        (
+            ("photos", "--latency", "5ms", "--weights", "imagenet", "--mean", "0.5", "-o", "x"),
+            "--mean describes a weights file; name one with --weights FILE",
+        ),
         (("--latency", "5ms", "--no-training"), "--no-training requires DATA"),
         (("--latency", "5ms", "--hours", "1"), "--hours requires DATA"),
     ],

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgekit.errors import WeightsError
+from edgekit.errors import SpecError, WeightsError
 from edgekit.fit.candidate import Candidate
 from edgekit.fit.transfer import is_plain, transfers
 from edgekit.zoo.build import build
@@ -27,6 +27,15 @@ def weights(tmp_path_factory):
 def test_file_fits_the_network_whose_tensors_it_has(weights):
     found = transfers(_candidates("resnet18", "mobilenet_v2", "mobilenet_v3_small"), [weights])
     assert {network: transfer.weights for network, transfer in found.items()} == {"mobilenet_v2": weights}
+
+
+def test_file_is_described_by_its_arguments_and_preprocessing(weights):
+    description = {"arguments": {"padding": "tf_same"}, "preprocess": {"mean": 0.5}}
+    found = transfers(_candidates("resnet18", "mobilenet_v2"), [weights], **description)["mobilenet_v2"]
+    assert {"arguments": found.arguments, "preprocess": found.preprocess} == description
+    for arguments, message in (({"padding": "none"}, "padding"), ({"paddings": "tf_same"}, "unknown argument")):
+        with pytest.raises(SpecError, match=message):
+            transfers(_candidates("mobilenet_v2"), [weights], arguments=arguments)
 
 
 def test_file_that_fits_no_candidate_is_an_error(weights, tmp_path):
