@@ -94,6 +94,7 @@ def run(
     from edgekit.shards import ShardLayout
     from edgekit.train.distributed import check_device, is_first_process
     from edgekit.train.events import check_log
+    from edgekit.train.teacher import check_teacher
 
     full_recipe = recipe_of(recipe, options)
     check_device(device)
@@ -103,6 +104,7 @@ def run(
     if preview is None and full_recipe.weights is not None:
         with download_progress() as on_bytes:
             weights_path(full_recipe.model, full_recipe.weights, on_bytes=on_bytes)
+    check_teacher(full_recipe.distill)
     names = None if class_names is None else read_labels(class_names)
     layout = ShardLayout(image_column=image_column, label_column=label_column, class_names=names)
     training, validation = _read_screened(data, full_recipe, layout=layout, allow_leaks=allow_leaks)

@@ -81,6 +81,26 @@ class Teacher:
         return SoftTargets(probabilities, self._settings.teacher_share, self._settings.teacher_temperature)
 
 
+def check_teacher(settings: Distill) -> None:
+    """Check that the teacher of a recipe, if it has one, is a model: reading the images first may take long.
+
+    Args:
+        settings: the [distill] section of the recipe.
+
+    Raises:
+        DataError: the file cannot be read.
+        ArtifactError: it is not a model.
+    """
+    if settings.teacher is not None:
+        _model_bytes(settings)  # its own error for a missing file
+        Classifier(settings.teacher).close()
+
+
+def _model_bytes(settings: Distill) -> bytes:
+    assert settings.teacher is not None
+    return read_regular_file(settings.teacher, max_bytes=_MAX_MODEL_BYTES, error=DataError)
+
+
 def read_teacher(
     settings: Distill,
     images: ImageSet,
@@ -110,8 +130,7 @@ def read_teacher(
         return None
     if images.task == "multi-label":
         raise DataError("a teacher needs images with one label each; these have several")
-    model = read_regular_file(settings.teacher, max_bytes=_MAX_MODEL_BYTES, error=DataError)
-    key = sha256((sha256(model) + images.fingerprint()).encode())
+    key = sha256((sha256(_model_bytes(settings)) + images.fingerprint()).encode())
     if cache.exists():
         return Teacher(_read(cache, key), settings)
     with Classifier(settings.teacher) as classifier:

@@ -273,6 +273,8 @@ def test_train_starts_from_a_checkpoint(train, bars, tmp_path):
         (("--model", "lenet5", "--tune", "head"), 2, "weights"),
         (("--model", "lenet5", "--weights", "nowhere.pth", "--tune", "head"), 4, "no such file"),
         (("--model", "lenet5", "--unfreeze", "2"), 2, "--unfreeze requires --tune partial (got scratch)"),
+        (("--model", "lenet5", "--teacher-share", "0.5"), 2, "--teacher-share requires --teacher"),
+        (("--model", "lenet5", "--teacher", "missing.onnx"), 1, "missing.onnx: cannot be opened"),
         (("--model", "lenet5", "--feature-copies", "2"), 2, "--feature-copies requires --tune head"),
         (
             ("--model", "lenet5", "--weights", "w", "--tune", "head", "--solver", "lbfgs", "--epochs", "3"),
