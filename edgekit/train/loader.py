@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
+from types import TracebackType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -268,7 +270,17 @@ def _start_worker(parent: int, worker: int) -> None:
     """
     if os.getppid() != parent:
         os._exit(1)
+    sys.excepthook = _report_in_worker
     keep_freed_memory()
+
+
+def _report_in_worker(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an exception that nothing handled, unless it only says that the parent process has hung up.
+
+    The thread that hands batches over reports so. The parent hangs up when it ends early, with a message of its own.
+    """
+    if not isinstance(error, EOFError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _identity(batch: Any) -> Any:

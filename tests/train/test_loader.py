@@ -1,12 +1,15 @@
 """Batches: their order, their sizes, and their independence of the number of workers."""
 
 import multiprocessing
+import os
+import sys
 
 import numpy as np
+import pytest
 import torch
 
 from edgekit.train.distributed import TrainingProcess
-from edgekit.train.loader import _start_worker, training_batches
+from edgekit.train.loader import _report_in_worker, _start_worker, training_batches
 
 
 def test_training_batches_do_not_depend_on_the_number_of_workers(training, lenet_recipe):
@@ -59,3 +62,21 @@ def test_worker_whose_parent_is_gone_ends():
     worker.start()
     worker.join(60)
     assert worker.exitcode == 1
+
+
+@pytest.mark.parametrize("error", [EOFError(), ConnectionResetError(), BrokenPipeError()])
+def test_worker_says_nothing_when_its_parent_hangs_up(error, capsys):
+    _report_in_worker(type(error), error, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_worker_reports_any_other_exception(capsys):
+    _report_in_worker(ValueError, ValueError("something else"), None)
+    assert capsys.readouterr().err == "ValueError: something else\n"
+
+
+def test_worker_reports_with_that_function(monkeypatch):
+    monkeypatch.setattr("edgekit.train.loader.keep_freed_memory", lambda: None)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    _start_worker(os.getppid(), 0)
+    assert sys.excepthook is _report_in_worker
