@@ -4,7 +4,9 @@
 
 Exports random networks of the space with random weights, in float32 and int8, into FOLDER, which a later call
 continues; measures them in turn on this machine, and prints how far the predictions of latency, file size and memory
-are off, for one number of threads and for another one.
+are off, for one number of threads and for another one. Latencies are related to the reference network of the
+micro-graphs, which is timed in turn with each network: between the two measurements, the machine may have become
+faster or slower.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,11 +25,13 @@ import onnxruntime as ort
 import torch
 
 from edgekit.artifact.info import parse_info, write_info
+from edgekit.bench.micro_graphs.designed import micro_graphs
+from edgekit.bench.micro_graphs.rounds import PRECISIONS, REFERENCE, open_micro_graph
 from edgekit.bench.subject import noise_feed
 from edgekit.export.pipeline import to_onnx
 from edgekit.fit.candidate import Candidate
 from edgekit.fit.cost_model import predict
-from edgekit.fit.device import device_named
+from edgekit.fit.device import Device, device_named
 from edgekit.fit.layers import Traces
 from edgekit.fit.space import candidates
 from edgekit.image.size import Size
@@ -142,7 +147,7 @@ def report(chosen: Sequence[Candidate], paths: Sequence[Path], *, threads: int, 
     start = time.perf_counter()
     device = device_named("this", threads=threads, on_note=print)
     seconds = time.perf_counter() - start
-    measured = latencies(paths, threads=threads, rounds=rounds)
+    measured = latencies(chosen, paths, device=device, rounds=rounds)
     rows = []
     for candidate, path, latency in zip(chosen, paths, measured, strict=True):
         size = Size(candidate.resolution, candidate.resolution)
@@ -182,22 +187,33 @@ def summarize(rows: Sequence[Row], *, threads: int, seconds: float) -> None:
         print(f"{what}: median error {np.median(error):.2%}, largest {error.max():.2%}")
 
 
-def latencies(paths: Sequence[Path], *, threads: int, rounds: int) -> list[float]:
-    """The shortest run of each model in milliseconds, all of them in turn."""
-    options = SessionOptions(threads=threads)
+def latencies(chosen: Sequence[Candidate], paths: Sequence[Path], *, device: Device, rounds: int) -> list[float]:
+    """Milliseconds of each model at the speed at which the device was measured, all of them in turn."""
+    options = SessionOptions(threads=device.threads)
+    (reference,) = (graph for graph in micro_graphs("float32") if graph.name == REFERENCE)
+    references = {precision: open_micro_graph(reference, precision, device.threads) for precision in PRECISIONS}
     runs = []
     for path in paths:
         session = open_session(path, name=str(path), options=options, target=this_machine().name)
         runs.append((session, noise_feed(session, str(path))))
-    best = [float("inf")] * len(runs)
+    ratios: list[list[float]] = [[] for _ in runs]
     for _ in range(rounds):
-        for index, (session, feed) in enumerate(runs):
-            end, count = time.perf_counter() + _ROUND_S, 0
-            while count < 3 or time.perf_counter() < end:
-                start = time.perf_counter()
-                session.run(None, feed)
-                best[index] = min(best[index], (time.perf_counter() - start) * 1e3)
-                count += 1
+        for candidate, own, found in zip(chosen, runs, ratios, strict=True):
+            found.append(shortest_ms(*own) / shortest_ms(*references[candidate.precision]))
+    return [
+        statistics.median(found) * device.models[candidate.precision].reference_ms
+        for candidate, found in zip(chosen, ratios, strict=True)
+    ]
+
+
+def shortest_ms(session: ort.InferenceSession, feed: dict[str, Any]) -> float:
+    """The shortest run within a short time."""
+    best, end, count = math.inf, time.perf_counter() + _ROUND_S, 0
+    while count < 3 or time.perf_counter() < end:
+        start = time.perf_counter()
+        session.run(None, feed)
+        best = min(best, (time.perf_counter() - start) * 1e3)
+        count += 1
     return best
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekit.bench.micro_graphs.designed import micro_graphs
+from edgekit.bench.micro_graphs.rounds import REFERENCE
 from edgekit.bench.micro_graphs.steps import Step
 from edgekit.errors import ArtifactError, quote
 from edgekit.fit.file_size import file_size_bytes
@@ -37,11 +38,13 @@ class CostModel:
         precision: "float32" or "int8".
         milliseconds: of one unit of each amount of work.
         micro_graph_error: relative error of the micro-graphs that it was fitted to, root mean square.
+        reference_ms: milliseconds of the network that micro-graphs were timed with (`bench.micro_graphs.rounds`).
     """
 
     precision: str
     milliseconds: Mapping[str, float]
     micro_graph_error: float
+    reference_ms: float
 
     def latency_ms(self, network: Sequence[Step]) -> float:
         """Predict the latency of a network.
@@ -96,6 +99,7 @@ def fitted_model(times: Mapping[str, float], *, precision: str) -> CostModel:
         precision=precision,
         milliseconds=dict(zip(names, units.tolist(), strict=True)),
         micro_graph_error=float(np.sqrt(np.mean(errors**2))),
+        reference_ms=times[REFERENCE],
     )
 
 

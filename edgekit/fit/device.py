@@ -17,7 +17,7 @@ from edgekit.artifact.json_document import parse_json_object
 from edgekit.bench.device import read_device
 from edgekit.bench.micro_graph_times import MicroGraphTimes
 from edgekit.bench.micro_graphs.designed import design, micro_graphs
-from edgekit.bench.micro_graphs.rounds import PASSES, PRECISIONS, measure_pass
+from edgekit.bench.micro_graphs.rounds import PASSES, PRECISIONS, measure_pass, median_times, reference_times
 from edgekit.errors import ArtifactError, DataError, SpecError, check_types, quote
 from edgekit.files import sha256, write_atomically
 from edgekit.fit.cost_model import CostModel, fitted_model
@@ -120,11 +120,13 @@ class _Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.created = ""
+        self.references: dict[str, float] = {}  # milliseconds of the reference network by precision
         self.passes: list[dict[str, dict[str, float]]] = [{name: {} for name in PRECISIONS} for _ in range(PASSES)]
         try:
             document = parse_json_object(path.read_text(encoding="utf-8"), what="the file")
             passes = [{name: _milliseconds(part[name]) for name in PRECISIONS} for part in document["passes"]]
             if len(passes) == PASSES:
+                self.references = {name: _milliseconds(document["references"])[name] for name in PRECISIONS}
                 self.passes, self.created = passes, str(document["created"])
         except (OSError, ValueError, KeyError, TypeError, ArtifactError):
             pass  # absent or damaged: measured again
@@ -142,12 +144,12 @@ class _Store:
         self.passes[number][precision] |= times
         self.created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, json.dumps({"created": self.created, "passes": self.passes}).encode())
+        document = {"created": self.created, "references": self.references, "passes": self.passes}
+        write_atomically(self.path, json.dumps(document).encode())
 
     def times(self, precision: str) -> dict[str, float]:
-        """The shortest time of each micro-graph."""
-        names = self.passes[0][precision]
-        return {name: min(part[precision][name] for part in self.passes) for name in names}
+        """The median time of each micro-graph."""
+        return median_times([part[precision] for part in self.passes])
 
 
 def _milliseconds(values: Any) -> dict[str, float]:
@@ -161,6 +163,7 @@ def _milliseconds(values: Any) -> dict[str, float]:
 def _measure(store: _Store, threads: int, progress: StageProgress) -> None:
     """Measure what the store lacks."""
     everything = {name: micro_graphs(name) for name in PRECISIONS}
+    store.references = store.references or reference_times(threads)
     step = step_counter(progress, _STAGE, PASSES * sum(map(len, everything.values())))
     for number in range(PASSES):
         for precision, graphs in everything.items():
@@ -168,7 +171,10 @@ def _measure(store: _Store, threads: int, progress: StageProgress) -> None:
             for _ in range(len(graphs) - len(missing)):
                 step()
             waiting = [graph for graph in graphs if graph.name in missing]
-            for times in measure_pass(waiting, precision=precision, threads=threads, on_graph=step):
+            reference_ms = store.references[precision]
+            for times in measure_pass(
+                waiting, precision=precision, threads=threads, reference_ms=reference_ms, on_graph=step
+            ):
                 store.add(number, precision, times)
 
 

@@ -145,9 +145,9 @@ def test_program_is_the_same_each_time_and_carries_what_it_imports_of_edgekit(ki
 
 
 def test_document_has_the_times_of_micro_graphs_for_each_number_of_threads_and_precision(monkeypatch, capsys):
-    def measured(threads, *, precision, on_graph):
+    def measured(threads, *, on_graph):
         on_graph()
-        return {f"{precision} micro-graph": 0.5 * threads}
+        return {precision: {f"{precision} micro-graph": 0.5 * threads} for precision in ("float32", "int8")}
 
     monkeypatch.setattr(main, "measure_micro_graphs", measured)
     entries = main._micro_graphs([1, 2], Progress(sys.stderr))

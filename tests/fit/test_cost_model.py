@@ -45,7 +45,7 @@ def test_error_of_the_micro_graphs_is_reported_and_no_price_is_negative():
 
 
 def test_operator_without_a_micro_graph_is_refused():
-    model = CostModel(precision="int8", milliseconds={"run": 1.0}, micro_graph_error=0.0)
+    model = CostModel(precision="int8", milliseconds={"run": 1.0}, micro_graph_error=0.0, reference_ms=1.0)
     step = Step(kind="tanh", inputs=(), in_channels=1, channels=1, input=(2, 2), output=(2, 2))
     with pytest.raises(ArtifactError, match="no micro-graph stands for its tanh calls in int8"):
         model.latency_ms([step])
@@ -54,7 +54,7 @@ def test_operator_without_a_micro_graph_is_refused():
 def test_size_beyond_all_micro_graphs_continues_the_line_of_smaller_ones():
     model = CostModel(
         precision="float32", milliseconds={"run": 1.0, "mul values": 1e-6, "mul calls": 0.0, "mul positions": 0.0},
-        micro_graph_error=0.0,
+        micro_graph_error=0.0, reference_ms=1.0,
     )  # fmt: skip
     step = Step(kind="mul", inputs=(), in_channels=512, channels=512, input=(64, 64), output=(64, 64))
     assert model.operator_ms(step) == pytest.approx(512 * 64 * 64 * 1e-6)

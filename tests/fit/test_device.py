@@ -16,7 +16,8 @@ def measured(monkeypatch, tmp_path):
     names, limit = [], [10**9]
     times = {precision: micro_graph_times(precision) for precision in ("float32", "int8")}
 
-    def measure_pass(graphs, *, precision, threads, on_graph):
+    def measure_pass(graphs, *, precision, threads, reference_ms, on_graph):
+        assert reference_ms == {"float32": 2.0, "int8": 1.0}[precision] * threads
         for start in range(0, len(graphs), 50):
             if limit[0] == 0:
                 raise KeyboardInterrupt
@@ -27,7 +28,12 @@ def measured(monkeypatch, tmp_path):
             names.extend(group)
             yield {name: times[precision][name] * threads for name in group}
 
+    def reference_times(threads):
+        names.append(f"reference, {threads} threads")
+        return {"float32": 2.0 * threads, "int8": 1.0 * threads}
+
     monkeypatch.setattr(module, "measure_pass", measure_pass)
+    monkeypatch.setattr(module, "reference_times", reference_times)
     return names, limit
 
 
@@ -55,7 +61,8 @@ def test_interrupted_measurement_is_continued(measured):
     limit[0] = 10**9
     device_named("this", threads=1, progress=lambda stage, done, total: steps.append((done, total)))
     done, total = steps[-1]
-    assert done == total == len(names)
+    assert done == total == len(names) - 1
+    assert names.count("reference, 1 threads") == 1
 
 
 def test_damaged_file_of_the_cache_is_measured_again(measured, tmp_path):

@@ -35,7 +35,10 @@ class _EveryWork(dict[str, float]):
 def made_device(*, is_here: bool = False) -> Device:
     """A device on which everything costs the same. If it is not here, a search does not depend on timings."""
     names = ("float32", "int8")
-    models = {name: CostModel(precision=name, milliseconds=_EveryWork(), micro_graph_error=0.0) for name in names}
+    models = {
+        name: CostModel(precision=name, milliseconds=_EveryWork(), micro_graph_error=0.0, reference_ms=1.0)
+        for name in names
+    }
     return Device(
         name="made",
         threads=1,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from edgekit.bench.micro_graphs.small_networks import small_networks
+from edgekit.bench.micro_graphs.networks import networks
 from edgekit.bench.micro_graphs.steps import Chain, MicroGraph
 
 # Rows and columns, channels of the narrow side, channels of the wide side.
@@ -54,7 +54,7 @@ def micro_graphs(precision: str) -> tuple[MicroGraph, ...]:
         precision: "float32" or "int8".
     """
     convolutions = (_pointwise(), _one_way(), _depthwise(), _dense(), _stems(precision))
-    parts = (*convolutions, _gates(), _small_gates(), _heads(), _curves(), _others(), small_networks())
+    parts = (*convolutions, _gates(), _small_gates(), _heads(), _curves(), _others(), networks())
     return tuple(graph for part in parts for graph in part)
 
 

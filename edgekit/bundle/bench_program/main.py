@@ -95,10 +95,10 @@ def _micro_graphs(threads: Sequence[int], progress: Progress) -> list[dict[str, 
             "threads": count,
             "precision": precision,
             "design": design(precision),
-            "milliseconds": measure_micro_graphs(count, precision=precision, on_graph=progress.step),
+            "milliseconds": milliseconds,
         }
         for count in threads
-        for precision in PRECISIONS
+        for precision, milliseconds in measure_micro_graphs(count, on_graph=progress.step).items()
     ]
 
 
