@@ -137,7 +137,12 @@ def run_loop(options: argparse.Namespace) -> None:
             "preprocess": {"mean": [0.5], "std": [0.5]},
             "weights": str(options.weights),
             "tune": "full",
-            "optimize": {"epochs": 1 + options.rounds, "batch_size": _BATCH, "learning_rate": _RATE},
+            "optimize": {
+                "epochs": 1 + options.rounds,
+                "batch_size": _BATCH,
+                "learning_rate": _RATE,
+                "head_start": False,
+            },
         }
     )
     loop = train_by_edgekit if options.loop == "edgekit" else train_plainly

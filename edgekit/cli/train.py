@@ -282,7 +282,8 @@ def _write_epoch(result: EpochResult, *, recipe: Recipe, task: Task) -> None:
         figures.append(f"macro recall {percent(result.macro_recall)}")
     if result.never_predicted:
         figures.append(f"{result.never_predicted} never predicted")
-    done = "head solved" if recipe.solver == "lbfgs" else f"epoch {result.epoch}/{result.epochs}"
+    is_solved = recipe.solver == "lbfgs" or result.epoch == 0
+    done = "head solved" if is_solved else f"epoch {result.epoch}/{result.epochs}"
     write_message("  ".join((done, *figures, f"{result.seconds:.1f} s")))
 
 

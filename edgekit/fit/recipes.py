@@ -94,7 +94,8 @@ def transfer_recipe(
         "preprocess": {**candidate.preprocess.to_dict(), **transfer.preprocess},
     }
     if tune != "head":
-        values |= {"keep": "last", "optimize": {"epochs": epochs}}
+        # The head was solved for before, to rank the candidates; here, its pass over the images is not in the plan.
+        values |= {"keep": "last", "optimize": {"epochs": epochs, "head_start": False}}
     return Recipe.from_dict(values)
 
 

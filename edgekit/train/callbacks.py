@@ -38,10 +38,11 @@ class EpochResult:
     """The result of one epoch: a row of results.csv.
 
     Attributes:
-        epoch: number of the epoch, from 1.
+        epoch: number of the epoch, from 1; 0 is the solved head that fine-tuning starts from.
         epochs: number of epochs.
         loss: mean training loss: what is minimized, with the label smoothing and the class weights of the recipe.
-        train_accuracy: accuracy on the augmented training images, as in `Progress`, 0 to 1.
+        train_accuracy: accuracy on the augmented training images, as in `Progress`, 0 to 1; of a solved head, on the
+            images themselves.
         val_loss: mean cross-entropy on the validation images, without smoothing and weights; None if this epoch was not
             evaluated.
         val_accuracy: accuracy on the validation images (multi-label: mAP), 0 to 1; None as above.

@@ -125,13 +125,10 @@ class FeatureFeed:
         teacher: Teacher | None = None,
         on_stage: StageProgress = no_progress,
     ) -> None:
-        preprocess = recipe.preprocess
-        body = PixelNetwork(network.body, mean=preprocess.mean, std=preprocess.std)
-        body.to(next(network.parameters()).device)
         self._recipe, self._process, self._teacher = recipe, process, teacher
         self._weights = sampling_weights(training, recipe)
         self.labels, self._val_labels = (torch.from_numpy(targets(images)) for images in (training, validation))
-        features = _FeaturePass(body, recipe, workers, process, on_stage)
+        features = _FeaturePass(_features_of(network, recipe), recipe, workers, process, on_stage)
         augmented = [features.augmented(training, copy=copy) for copy in range(recipe.augment.feature_copies)]
         if recipe.solver == "lbfgs":
             self.copies = [*features.center_crops(training, name="train", mirrored=recipe.augment.mirror), *augmented]
@@ -153,6 +150,35 @@ class FeatureFeed:
         own_share = slice(self._process.rank, None, self._process.world)
         labels = self._val_labels[own_share]
         yield Batch(self._val_features[own_share], labels, labels, 1.0, len(labels))
+
+
+def head_features(
+    network: Network,
+    training: ImageSet,
+    recipe: Recipe,
+    *,
+    workers: int,
+    process: TrainingProcess,
+    on_stage: StageProgress = no_progress,
+) -> tuple[Tensor, ...]:
+    """Features to solve for a head by: of the training images, and of their mirror images if the recipe mirrors.
+
+    Args:
+        network: the network, whose body computes the features.
+        training: images to train on.
+        recipe: the recipe; its preprocessing and `augment.mirror` matter.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        process: this process's share of the images.
+        on_stage: called after each batch: stage, finished images, all images.
+
+    Returns:
+        float32 (images, features) for each.
+
+    Raises:
+        ImageError: an image cannot be read.
+    """
+    features = _FeaturePass(_features_of(network, recipe), recipe, workers, process, on_stage)
+    return features.center_crops(training, name="train", mirrored=recipe.augment.mirror)
 
 
 def without_mixing(recipe: Recipe) -> Recipe:
@@ -180,6 +206,12 @@ def counted_batches(batches: Iterable[Batch], stage: str, images: int, *, on_sta
         yield batch
         done += len(batch.labels)
         on_stage(stage, done, images)
+
+
+def _features_of(network: Network, recipe: Recipe) -> nn.Module:
+    """The body of a network, on pixels."""
+    body = PixelNetwork(network.body, mean=recipe.preprocess.mean, std=recipe.preprocess.std)
+    return body.to(next(network.parameters()).device)
 
 
 class _FeaturePass(NamedTuple):

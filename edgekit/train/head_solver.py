@@ -1,9 +1,10 @@
-"""Solves for the head of a network whose body is frozen, instead of training it over epochs."""
+"""Solves for the head of a network on the features of its body, instead of training it over epochs."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from math import nan
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgekit.train.balance import class_weights
 from edgekit.train.callbacks import Callbacks
 from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.feeds import FeatureFeed
+from edgekit.train.loader import targets
 from edgekit.train.penalty_search import (
     DEFAULT_PENALTY,
     FOLDS,
@@ -63,26 +65,49 @@ def solve_head(
     """
     if not record.is_finished():
         begin = time.perf_counter()
-        regression = _training_set(state, feed, training)
-        trial = _chosen_trial(regression, state, files, callbacks)
-        callbacks.on_stage("fitting the head to all images", 0, None)
-        layer = linear_head(state.network, state.recipe.model)
-        with torch.no_grad():
-            for parameter, value in zip((layer.weight, layer.bias), fitted_layer(regression, trial), strict=True):
-                parameter.copy_(value)
-            logits = nn.functional.linear(feed.copies[0], layer.weight.cpu(), layer.bias.cpu())
-        loss, accuracy = scores(logits, regression.labels, regression.image_weights)
+        loss, accuracy = fit_head(state, feed.copies, training, files=files, callbacks=callbacks)
         record.finish_epoch(loss=loss, train_accuracy=accuracy, learning_rate=None, begin=begin)
     return record.finish()
 
 
-def _training_set(state: TrainingState, feed: FeatureFeed, training: ImageSet) -> TrainingSet:
-    if not all(bool(torch.isfinite(features).all()) for features in feed.copies):
+def fit_head(
+    state: TrainingState, views: Sequence[Tensor], training: ImageSet, *, files: RunFolder, callbacks: Callbacks
+) -> tuple[float, float]:
+    """Choose the penalty by cross-validation, and fit the head to all training images.
+
+    Args:
+        state: the network, whose head is replaced, that of its average too.
+        views: float32 (images, features) features of the training images, and then of each kind of copy of them.
+        training: the images.
+        files: the folder of the run; penalties.csv and penalties.png are written there.
+        callbacks: where the run reports to.
+
+    Returns:
+        Mean loss and accuracy (0 to 1) on the training images.
+
+    Raises:
+        EdgekitError: a feature is not finite.
+    """
+    regression = _training_set(state, views, training)
+    trial = _chosen_trial(regression, state, files, callbacks)
+    callbacks.on_stage("fitting the head to all images", 0, None)
+    layer = linear_head(state.network, state.recipe.model)
+    with torch.no_grad():
+        for parameter, value in zip((layer.weight, layer.bias), fitted_layer(regression, trial), strict=True):
+            parameter.copy_(value)
+        logits = nn.functional.linear(views[0], layer.weight.cpu(), layer.bias.cpu())
+    state.averaged.head.load_state_dict(state.network.head.state_dict())
+    return scores(logits, regression.labels, regression.image_weights)
+
+
+def _training_set(state: TrainingState, views: Sequence[Tensor], training: ImageSet) -> TrainingSet:
+    if not all(bool(torch.isfinite(features).all()) for features in views):
         raise EdgekitError("a feature of a train image is not finite; check the pretrained `weights` and `std`")
     weights, recipe = np.ones(len(training)), state.recipe
     if recipe.balance != "none":
         weights = class_weights(training.class_counts(), beta=recipe.balance_beta)[training.truth()]
-    return TrainingSet(feed.copies, feed.labels, len(training.classes), torch.from_numpy(weights))
+    labels = torch.from_numpy(targets(training))
+    return TrainingSet(views, labels, len(training.classes), torch.from_numpy(weights))
 
 
 def _chosen_trial(regression: TrainingSet, state: TrainingState, files: RunFolder, callbacks: Callbacks) -> Trial:

@@ -23,6 +23,7 @@ from edgekit.train.distributed import TrainingProcess, training_process
 from edgekit.train.events import check_log
 from edgekit.train.feeds import FeatureFeed, Feed
 from edgekit.train.head_solver import solve_head
+from edgekit.train.head_start import start_from_solved_head
 from edgekit.train.interrupt import stop_requests, torch_failures_explained
 from edgekit.train.loader import Batch
 from edgekit.train.metrics import batch_loss, correct_images
@@ -73,7 +74,7 @@ def train(
         log: "tensorboard" also writes event files to run/tensorboard, if that package is installed.
         on_step: called after every step.
         on_stage: called during other passes over the images: name of the pass, finished images, all images.
-        on_epoch: called after every epoch.
+        on_epoch: called after every epoch, and with epoch 0 if fine-tuning starts from a solved head.
         on_note: called with each message for the user.
 
     Returns:
@@ -157,6 +158,15 @@ def train(
         )
         if is_solved and isinstance(feed, FeatureFeed):
             return solve_head(state, feed, training, record=record, files=files, callbacks=callbacks)
+        start_from_solved_head(
+            state,
+            training,
+            workers=workers,
+            process=process,
+            record=record,
+            files=files,
+            callbacks=callbacks,
+        )
         weights = loss_weights(training, recipe)
         return _Loop(
             state, feed, record=record, process=process, callbacks=callbacks, steps=steps, weights=weights

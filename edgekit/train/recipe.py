@@ -75,6 +75,8 @@ class Recipe(Choices):
             object.__setattr__(self, "solver", "lbfgs")
         if self.solver == "lbfgs":
             self._check_unused()
+        if self.optimize.head_start and self.tune not in ("partial", "full"):
+            raise SpecError(f"`head_start` needs `tune` partial or full (got {quote(self.tune)})")
         check_free_arguments(self.arguments, channels=self.preprocess.channels)
         self._check_crops()
 

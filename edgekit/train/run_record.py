@@ -81,16 +81,40 @@ class RunRecord:
         Raises:
             EdgekitError: the loss on the validation images is not finite.
         """
-        position = self.state.position
-        epoch = position.epoch + 1
+        epoch = self.state.position.epoch + 1
         self._collected = self._evaluate() if self._is_evaluation_due(epoch) else None
+        result = self._result(epoch, loss, train_accuracy, learning_rate, begin)
+        self.state.position.history.append(dataclasses.asdict(result))
+        self.state.position.finish_epoch()
+        self._save(result, force=self.is_finished())
+
+    def keep_start(self, *, loss: float, train_accuracy: float, begin: float) -> None:
+        """Evaluate and save the weights that training starts from, as epoch 0, which may turn out to be the best one.
+
+        Args:
+            loss: mean training loss.
+            train_accuracy: training accuracy, 0 to 1.
+            begin: when they began to be computed, as by `time.perf_counter`.
+
+        Raises:
+            EdgekitError: the loss on the validation images is not finite.
+        """
+        self._collected = self._evaluate()
+        result = self._result(0, loss, train_accuracy, None, begin)
+        self.state.position.history.append(dataclasses.asdict(result))
+        self._save(result, force=True)
+
+    def _result(
+        self, epoch: int, loss: float, train_accuracy: float, learning_rate: float | None, begin: float
+    ) -> EpochResult:
+        """The row of an epoch whose network has been evaluated, if that is due."""
         scores = None if self._collected is None else self.evaluator.scores(self._collected)
         if scores is not None and not math.isfinite(scores.val_loss):
             raise EdgekitError(
                 f"the val loss is {scores.val_loss} after epoch {epoch}; lower `learning_rate` "
                 f"({self.state.recipe.optimize.learning_rate:g}) or set `clip_norm`"
             )
-        result = EpochResult(
+        return EpochResult(
             epoch=epoch,
             epochs=self.epochs,
             loss=loss,
@@ -99,14 +123,16 @@ class RunRecord:
             learning_rate=learning_rate,
             seconds=time.perf_counter() - begin,
         )
-        position.history.append(dataclasses.asdict(result))
-        position.finish_epoch()
-        if epoch == best_epoch(position.history, self.monitor):
-            self.files.save_model(self.files.best, self.state.model_checkpoint(epoch))
-        self.files.write_results(position.history)
+
+    def _save(self, result: EpochResult, *, force: bool) -> None:
+        """Write what an epoch changed, and report it. force: also the whole state, if that was saved shortly before."""
+        history = self.state.position.history
+        if result.epoch == best_epoch(history, self.monitor):
+            self.files.save_model(self.files.best, self.state.model_checkpoint(result.epoch))
+        self.files.write_results(history)
         if self._events is not None:
             self._events.write(result)
-        self.files.save_last(self.state.checkpoint(), force=self.is_finished())
+        self.files.save_last(self.state.checkpoint(), force=force)
         self.callbacks.on_epoch(result)
 
     def finish(self) -> Checkpoint:
@@ -123,10 +149,10 @@ class RunRecord:
         collected = self._collected if epoch == position.epoch else None
         collected = self._evaluate() if collected is None else collected
         if is_chosen:
-            self.callbacks.on_note(
-                f"best epoch {best} of {position.epoch} by {self.monitor}, chosen on the val images: their figures are "
-                f"optimistic"
-            )
+            found = f"best epoch {best} of {position.epoch} by {self.monitor}"
+            if best == 0:
+                found = f"no epoch was better by {self.monitor} than the solved head, which is kept"
+            self.callbacks.on_note(f"{found}, chosen on the val images: their figures are optimistic")
         if self.process.writes:
             self._write_figures(collected, epoch)
         if self._events is not None:

@@ -48,6 +48,7 @@ _FINE_TUNING: dict[str, Any] = {
     "weight_decay": 1e-4,
     "label_smoothing": 0.1,
     "ema_decay": 0.9,  # averages over some ten steps: fine-tuning has few
+    "head_start": True,
 }
 # What `tune` changes in the defaults of [optimize] and [augment].
 TUNE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -176,6 +177,11 @@ class Optimize:
         0.0, "Decay of the moving average of the weights (EMA) that is evaluated and exported; 0 disables it."
     )
     clip_norm: float = setting(0.0, "Gradient clipping: largest norm of all gradients together; 0 disables it.")
+    head_start: bool = setting(
+        False,
+        "With --tune partial or full: start from the head that --tune head would find; it counts as epoch 0.",
+        default_text="on with --tune partial and full",
+    )
     patience: int = setting(
         0, "Early stopping after N epochs that --monitor finds no better than the best one; 0 disables it."
     )

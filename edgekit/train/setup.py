@@ -51,10 +51,12 @@ def initial_state(
     network.check_input(recipe.preprocess.crop)
     if recipe.solver == "lbfgs":
         linear_head(network, recipe.model)
+    head_is_new = False
     if recipe.weights is not None:
         path = weights_path(recipe.model, recipe.weights)
         arguments = recipe.network_arguments
-        if load_weights(network, path, model=recipe.model, replace_head=True, **arguments):
+        head_is_new = load_weights(network, path, model=recipe.model, replace_head=True, **arguments)
+        if head_is_new:
             on_note(f"pretrained head has different classes; initializing a new head for {len(classes)} classes")
     network = network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tuning = choose_tuning(network, recipe)
@@ -65,7 +67,7 @@ def initial_state(
         on_note("the head is trained by the optimizer; `solver` lbfgs would solve for it, without epochs")
     if task == "multi-label":
         on_note("several labels per image: training with binary cross-entropy, judged by mAP")
-    return TrainingState(recipe, network, tuning, classes=classes, task=task)
+    return TrainingState(recipe, network, tuning, classes=classes, task=task, head_is_new=head_is_new)
 
 
 def create_feed(

@@ -74,6 +74,7 @@ class TrainingState:
         network: the network whose weights are trained.
         averaged: its exponential moving average; `network` itself if the recipe has no `ema_decay`.
         tuning: which parts are trained, and how fast.
+        head_is_new: whether the head has random weights, while the body has pretrained ones.
         optimizer: the optimizer of the trained parameters.
         position: how far the run has progressed.
         training_network: maps the inputs of a batch to (logits, auxiliary logits).
@@ -89,8 +90,10 @@ class TrainingState:
         *,
         classes: tuple[str, ...],
         task: Task = "single-label",
+        head_is_new: bool = False,
     ) -> None:
         self.recipe, self.network, self.tuning, self.classes, self.task = recipe, network, tuning, classes, task
+        self.head_is_new = head_is_new
         self.position = Position()
         freeze(network, tuning)
         self.averaged = copy.deepcopy(network).eval() if recipe.optimize.ema_decay else network

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import cast
 
 import torch
 from torch import nn
@@ -130,11 +131,15 @@ def linear_head(network: Network, model: str) -> nn.Linear:
     Raises:
         SpecError: the head is of another form, so that no logistic regression is the optimum.
     """
-    layers = dict(network.head.named_children())
-    fc = layers.pop("fc")
-    if not isinstance(fc, nn.Linear) or not all(isinstance(layer, nn.Dropout) for layer in layers.values()):
+    if not has_linear_head(network):
         raise SpecError(f"the head of {model} is more than a linear layer; set `solver` to sgd")
-    return fc
+    return cast(nn.Linear, network.head.fc)
+
+
+def has_linear_head(network: Network) -> bool:
+    """Whether a network's head is a linear layer, apart from dropout."""
+    layers = dict(network.head.named_children())
+    return isinstance(layers.pop("fc"), nn.Linear) and all(isinstance(layer, nn.Dropout) for layer in layers.values())
 
 
 def _trained_stages(network: Network, recipe: Recipe) -> list[str]:
