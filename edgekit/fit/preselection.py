@@ -11,7 +11,7 @@ from edgekit.artifact.sidecar import sidecar_path
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.layers import Traces
 from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
-from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, candidate_count
+from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, affordable_macs, candidate_count
 from edgekit.fit.ranking import SLACK, infeasible, shortlist
 from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask
@@ -150,20 +150,13 @@ def _speed(task: SearchTask, name: str, macs: int) -> float:
 
 
 def _most_macs(task: SearchTask, points: Mapping[str, FrontPoint], macs: Mapping[str, int]) -> float:
-    """The largest candidate that passes over the training images a few times in the time of its final training.
-
-    The time that training takes for an image is a constant plus a part in proportion to the multiply-accumulates, which
-    are measured with the candidate in the middle and with the largest one.
-    """
+    """Of the largest candidate that passes over the training images a few times in the time of its final training."""
     by_macs, speeds = sorted(points, key=lambda name: (macs[name], name)), task.state.speeds
     middle, largest = by_macs[len(by_macs) // 2], by_macs[-1]
     for name in (middle, largest):
         if name not in speeds:
             speeds[name] = _speed(task, name, macs[name])
             task.state.save()
-    slope = (1 / speeds[largest] - 1 / speeds[middle]) / max(macs[largest] - macs[middle], 1)
     images = LEAST_PASSES * len(task.images.training) * relative_cost(task.points[middle].candidate)
-    seconds = FINAL_SHARE * task.seconds / images
-    if slope <= 0:  # also if they are the same
-        return macs[largest] * seconds * speeds[largest]
-    return macs[middle] + (seconds - 1 / speeds[middle]) / slope
+    middle_one, largest_one = ((macs[name], speeds[name]) for name in (middle, largest))
+    return affordable_macs(FINAL_SHARE * task.seconds / images, middle=middle_one, largest=largest_one)

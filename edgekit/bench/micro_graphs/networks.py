@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from edgekit.bench.micro_graphs.steps import Chain, MicroGraph
 
-_WEIGHT = 10.0  # there are few of them, and they are what is predicted
+_WEIGHT = 6.0  # there are few of them, and they are what is predicted
 _CLASSES = 10
 
 
@@ -119,8 +119,11 @@ _INVERTED = (
     ("mobilenet-v3-large", 112, 0.75, 1.0, 32, "hard_swish"),
     ("mobilenet-v3-large", 40, 0.35, 1.0, 8, "hard_swish"),
 )
-# Rows and columns of the pixels, width, blocks between the second and the last width.
-_SEPARABLE = ((192, 0.25, 6), (128, 0.5, 3), (32, 0.75, 6))
+# Rows and columns of the pixels, width, depth, product of all strides.
+_SEPARABLE = (
+    (224, 0.5, 1.0, 32), (192, 0.25, 1.0, 32), (128, 0.5, 0.5, 32), (48, 1.0, 0.5, 16), (32, 0.75, 1.0, 4),
+    (32, 0.25, 0.5, 8),
+)  # fmt: skip
 _SEPARABLE_STRIDES = (2, 1, 2, 2, 2, 2)  # of the stem and the stages
 # Rows and columns of the pixels, channels of the first stage, blocks of each, whether they are bottlenecks.
 _RESIDUAL = (
@@ -138,8 +141,9 @@ def networks() -> Iterator[MicroGraph]:
     for family, side, width, depth, total_stride, activation in _INVERTED:
         chain = _inverted(_FAMILIES[family], side, width, depth, total_stride, activation)
         yield _classified(chain, f"{family}-{side}-{width:g}-{depth:g}-{total_stride}-{activation}")
-    for side, width, middle in _SEPARABLE:
-        yield _classified(_separable(side, width, middle), f"mobilenet-v1-{side}-{width:g}-{middle}")
+    for side, width, depth, total_stride in _SEPARABLE:
+        chain = _separable(side, width, depth, total_stride)
+        yield _classified(chain, f"mobilenet-v1-{side}-{width:g}-{depth:g}-{total_stride}")
     for side, channels, blocks, is_wide in _RESIDUAL:
         widths = [channels * 2**number for number in range(len(blocks))]
         chain = Chain("pixels", 3, side).conv(channels, kernel=7, stride=2, activation="relu").max_pool()
@@ -177,12 +181,12 @@ def _inverted(family: _Family, side: int, width: float, depth: float, total_stri
     return chain
 
 
-def _separable(side: int, width: float, middle: int) -> Chain:
+def _separable(side: int, width: float, depth: float, total_stride: int) -> Chain:
     """Depthwise and pointwise convolutions in turn, as in MobileNetV1."""
-    stem_stride, *strides = _strides(_SEPARABLE_STRIDES, 32 if side > 64 else 4)
+    stem_stride, *strides = _strides(_SEPARABLE_STRIDES, total_stride)
     chain = Chain("pixels", 3, side).conv(_rounded(32 * width), kernel=3, stride=stem_stride, activation="relu")
-    for channels, blocks, stride in zip((64, 128, 256, 512, 1024), (1, 2, 2, middle, 2), strides, strict=True):
-        for number in range(blocks):
+    for channels, blocks, stride in zip((64, 128, 256, 512, 1024), (1, 2, 2, 6, 2), strides, strict=True):
+        for number in range(math.ceil(depth * blocks)):
             chain.depthwise(stride=1 if number else stride, activation="relu")
             chain.conv(_rounded(channels * width), activation="relu")
     return chain.mean()
