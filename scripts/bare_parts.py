@@ -94,6 +94,8 @@ def bare_predictor(model: str, *, threads: int) -> Callable[[str], int]:
     spec = Classifier(model).info.preprocess
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    # By default its threads spin on after a run, and so would take a core from the side whose turn is next.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session, resample = ort.InferenceSession(model, options), Image.Resampling[spec.interpolation.upper()]
     resize, (height, width) = spec.resize, spec.crop
     assert isinstance(resize, int)

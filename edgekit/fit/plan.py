@@ -114,25 +114,5 @@ def final_epochs(seconds: float, speed: float, *, images: int, val_images: int, 
     return min(max(int(usable * speed / (images * relative_cost)), 1), _MOST_FINAL_EPOCHS)
 
 
-def affordable_macs(seconds: float, *, middle: tuple[int, float], largest: tuple[int, float]) -> float:
-    """The multiply-accumulates of a network that an image can be trained on in this time.
-
-    Above the network in the middle, the time that training takes is a line through that one and the largest one. Below,
-    it is in proportion to the multiply-accumulates: the line, which is of two kinds of networks, may leave no time at
-    all for small ones.
-
-    Args:
-        seconds: for an image.
-        middle: multiply-accumulates of a network, and how many images it trains in a second.
-        largest: the same of a larger network, or of the same one.
-    """
-    (macs, speed), (most_macs, slowest) = middle, largest
-    slope = (1 / slowest - 1 / speed) / max(most_macs - macs, 1)
-    if slope <= 0:  # the larger one trains faster, or it is the same one
-        return most_macs * seconds * slowest
-    of_middle = 1 / speed
-    return macs + (seconds - of_middle) / slope if seconds > of_middle else macs * seconds / of_middle
-
-
 def _seconds_each(seconds: float, count: int) -> float:
     return max(_MARGIN * seconds / count - _START_S, 1.0)

@@ -8,13 +8,15 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from edgekit.artifact.sidecar import sidecar_path
+from edgekit.fit.accuracy import family_of
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.layers import Traces
 from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
-from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, affordable_macs, candidate_count
+from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, candidate_count
 from edgekit.fit.ranking import SLACK, infeasible, shortlist
 from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask
+from edgekit.fit.training_time import representatives, training_seconds, training_work
 from edgekit.train.recipe import Recipe
 
 # How often candidates that turn out to exceed the budget are replaced by the next best ones.
@@ -34,9 +36,9 @@ def preselect(task: SearchTask, traces: Traces) -> None:
         SpecError: no measured candidate keeps the budget.
     """
     entries, wanted = task.state.entries, candidate_count(task.seconds)
-    macs = {name: traces.cost(point.candidate).macs for name, point in task.points.items()}
     near = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
-    most_macs = _most_macs(task, near, macs)
+    seconds = _training_seconds(task, near, traces)
+    most_seconds = FINAL_SHARE * task.seconds / (LEAST_PASSES * len(task.images.training))
     while True:
         unmeasured = [name for name, entry in entries.items() if entry["measured"] is None]
         if not unmeasured:
@@ -47,8 +49,8 @@ def preselect(task: SearchTask, traces: Traces) -> None:
             chosen = shortlist(
                 others,
                 count=missing,
-                macs=lambda point: macs[point.name],
-                most_macs=most_macs,
+                seconds=lambda point: seconds[point.name],
+                most_seconds=most_seconds,
                 is_transfer=bool(task.transfers),
             )
             unmeasured = [point.name for point in chosen]
@@ -60,7 +62,8 @@ def preselect(task: SearchTask, traces: Traces) -> None:
         raise infeasible([measured_point(task, name) for name in entries], task.budget)
     for name in _inside(task):
         if entries[name]["images_per_s"] is None:
-            entries[name]["images_per_s"] = _speed(task, name, macs[name])
+            macs = traces.cost(task.points[name].candidate).macs
+            entries[name]["images_per_s"] = _speed(task, name, macs)
             task.state.save()
 
 
@@ -144,19 +147,20 @@ def _measure(task: SearchTask, names: Sequence[str]) -> None:
             sidecar_path(path).unlink()
 
 
+def _training_seconds(task: SearchTask, points: Mapping[str, FrontPoint], traces: Traces) -> dict[str, float]:
+    """The time that the final training takes for an image, by name of the candidate."""
+    works = {name: training_work(traces.layers(point.candidate)) for name, point in points.items()}
+    families = {name: family_of(point.candidate.network) for name, point in points.items()}
+    for name in representatives(works, families):
+        if name not in task.state.speeds:
+            task.state.speeds[name] = _speed(task, name, works[name].macs)
+            task.state.save()
+    seconds = training_seconds(works, task.state.speeds)
+    if task.transfers:
+        return seconds
+    return {name: seconds[name] * relative_cost(point.candidate) for name, point in points.items()}
+
+
 def _speed(task: SearchTask, name: str, macs: int) -> float:
     task.progress(f"measuring the speed of training {name}", 0, None)
     return training_speed(trial_recipe(task, name), task.images.learning, macs=macs, workers=task.workers)
-
-
-def _most_macs(task: SearchTask, points: Mapping[str, FrontPoint], macs: Mapping[str, int]) -> float:
-    """Of the largest candidate that passes over the training images a few times in the time of its final training."""
-    by_macs, speeds = sorted(points, key=lambda name: (macs[name], name)), task.state.speeds
-    middle, largest = by_macs[len(by_macs) // 2], by_macs[-1]
-    for name in (middle, largest):
-        if name not in speeds:
-            speeds[name] = _speed(task, name, macs[name])
-            task.state.save()
-    images = LEAST_PASSES * len(task.images.training) * relative_cost(task.points[middle].candidate)
-    middle_one, largest_one = ((macs[name], speeds[name]) for name in (middle, largest))
-    return affordable_macs(FINAL_SHARE * task.seconds / images, middle=middle_one, largest=largest_one)

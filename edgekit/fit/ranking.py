@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Predictions are within 10% for most candidates: what is predicted to miss the latency by this share may keep it.
 SLACK = 0.1
-# Networks of a half and a quarter of the largest cost are tried as well: small ones see more images in the same time.
+# Networks that train two and four times as fast as the slowest one are tried too: they see more images.
 _LEVELS = (1.0, 0.5, 0.25)
 
 
@@ -71,8 +71,8 @@ def shortlist(
     points: Iterable[FrontPoint],
     *,
     count: int,
-    macs: Callable[[FrontPoint], int],
-    most_macs: float,
+    seconds: Callable[[FrontPoint], float],
+    most_seconds: float,
     is_transfer: bool,
 ) -> tuple[FrontPoint, ...]:
     """Choose candidates to try: of several kinds and sizes, because published accuracies only tell so much.
@@ -80,21 +80,22 @@ def shortlist(
     Args:
         points: candidates inside the budget, or one step outside of it.
         count: how many to choose at most.
-        macs: the multiply-accumulates of a candidate, which its training time is in proportion to.
-        most_macs: those that the time of the search allows to train.
+        seconds: that training a candidate takes for an image.
+        most_seconds: those that the time of the search allows.
         is_transfer: they start from pretrained weights: then every size is trained in no time.
 
     Returns:
-        In turn the best by its prior up to `most_macs`, up to half and up to a quarter of the largest one, each of the
-        families that were chosen least often so far.
+        In turn the best by its prior up to `most_seconds`, up to half and up to a quarter of the slowest one of them,
+        each of the families that were chosen least often so far.
     """
     ranked = sorted(points, key=lambda point: (-point.prior, point.name))
-    affordable = [point for point in ranked if macs(point) <= most_macs] or sorted(ranked, key=macs)[: 2 * count]
-    largest, chosen, families = max(map(macs, affordable)), list[FrontPoint](), Counter[str]()
+    affordable = [point for point in ranked if seconds(point) <= most_seconds]
+    affordable = affordable or sorted(ranked, key=seconds)[: 2 * count]
+    slowest, chosen, families = max(map(seconds, affordable)), list[FrontPoint](), Counter[str]()
     levels = (1.0,) if is_transfer else _LEVELS
     for number in range(count):
         waiting = [point for point in affordable if not _is_alike(point, chosen)]
-        small = [point for point in waiting if macs(point) <= levels[number % len(levels)] * largest] or waiting
+        small = [point for point in waiting if seconds(point) <= levels[number % len(levels)] * slowest] or waiting
         if not small:
             break
         point = min(small, key=lambda point: families[family_of(point.candidate.network)])

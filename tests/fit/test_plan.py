@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgekit.fit.plan import Plan, affordable_macs, candidate_count, divide, final_epochs
+from edgekit.fit.plan import Plan, candidate_count, divide, final_epochs
 
 SPEEDS = {"small": 2000.0, "middle": 500.0, "large": 100.0, "huge": 50.0}
 
@@ -60,20 +60,3 @@ def test_candidates_are_more_the_longer_the_search():
 def test_final_epochs_fit_the_time_and_are_at_least_one(seconds, epochs):
     assert final_epochs(seconds, 100.0, images=1000, val_images=0, relative_cost=1.0) == epochs
     assert final_epochs(100, 100.0, images=1000, val_images=0, relative_cost=0.5) == 17
-
-
-def test_affordable_network_lies_on_the_line_through_two_measured_ones():
-    middle, largest = (10_000_000, 100.0), (50_000_000, 50.0)  # 10 and 20 ms an image
-    assert affordable_macs(0.02, middle=middle, largest=largest) == pytest.approx(50e6)
-    assert affordable_macs(0.015, middle=middle, largest=largest) == pytest.approx(30e6)
-
-
-def test_affordable_network_below_the_middle_is_in_proportion_and_never_below_all():
-    middle, largest = (10_000_000, 240.0), (50_000_000, 140.0)  # the line reaches 0 at 3.7 ms
-    assert affordable_macs(0.0039, middle=middle, largest=largest) == pytest.approx(10e6 * 0.0039 * 240)
-    assert affordable_macs(0.0005, middle=middle, largest=largest) == pytest.approx(10e6 * 0.0005 * 240)
-
-
-@pytest.mark.parametrize("middle", [(10_000_000, 100.0), (50_000_000, 200.0)])
-def test_affordable_network_without_a_line_is_in_proportion_to_the_largest(middle):
-    assert affordable_macs(0.01, middle=middle, largest=(50_000_000, 200.0)) == pytest.approx(100e6)

@@ -30,9 +30,9 @@ POINTS = [
 ]
 
 
-def _macs(point):
+def _seconds(point):
     factor = {"mobilenet_v2": 300, "efficientnet_b0": 400, "resnet18": 1800}[point.candidate.network]
-    return round(factor * 1e6 * (point.candidate.resolution / 224) ** 2)
+    return factor * 1e-6 * (point.candidate.resolution / 224) ** 2
 
 
 def _names(points):
@@ -40,7 +40,7 @@ def _names(points):
 
 
 def _shortlist(count, **options):
-    return shortlist(POINTS, count=count, macs=_macs, **{"most_macs": 1e12, "is_transfer": False, **options})
+    return shortlist(POINTS, count=count, seconds=_seconds, **{"most_seconds": 1.0, "is_transfer": False, **options})
 
 
 def test_shortlist_has_several_families_and_sizes_and_no_network_in_two_precisions():
@@ -60,9 +60,9 @@ def test_shortlist_does_not_take_one_family_on_each_level():
 
 
 def test_shortlist_has_no_network_that_cannot_be_trained_in_time():
-    assert all(_macs(point) <= 150e6 for point in _shortlist(4, most_macs=150e6))
-    cheapest = sorted(POINTS, key=_macs)[:2]
-    assert set(_names(_shortlist(2, most_macs=1.0))) <= set(_names(cheapest))
+    assert all(_seconds(point) <= 150e-6 for point in _shortlist(4, most_seconds=150e-6))
+    cheapest = sorted(POINTS, key=_seconds)[:2]
+    assert set(_names(_shortlist(2, most_seconds=1e-9))) <= set(_names(cheapest))
 
 
 def test_shortlist_with_weights_takes_the_best_of_each_family_first():
