@@ -71,6 +71,9 @@ def _scratch_bytes(operator: Step, precision: str) -> int:
     written = _tensor_bytes(operator, precision)
     if operator.kind == "pixels":  # two steps of the normalization, in float32
         return 2 * _FLOAT_BYTES * positions * operator.channels - written
+    if precision == "int8" and operator.kind == "pad":  # in float32; without new channels before positions are left out
+        read = operator.input[0] * operator.input[1] if operator.channels == operator.in_channels else positions
+        return _FLOAT_BYTES * (read * operator.in_channels + positions * operator.channels) - written
     if precision == "int8" and operator.activation in _GATED:
         return written
     if precision == "int8" and operator.kind == "conv" and (operator.kernel != (1, 1) or operator.stride != (1, 1)):

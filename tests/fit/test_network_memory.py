@@ -44,3 +44,10 @@ def test_normalization_of_pixels_has_two_float32_tensors():
 def test_int8_gate_of_silu_is_a_third_tensor():
     made = network(Chain("input", 16, 8).conv(16).activation("silu"), "int8")
     assert peak_memory_bytes(made) == weight_bytes(made) + 3 * 16 * 64
+
+
+def test_int8_shortcut_that_leaves_out_positions_is_computed_in_float32():
+    for channels, before in ((16, 8 * 8), (32, 4 * 4)):  # without new channels, all positions become float32 first
+        made = network(Chain("input", 16, 8).conv(16).pad(channels), "int8")
+        read, written = 8 * 8 * 16, 4 * 4 * channels
+        assert peak_memory_bytes(made) == weight_bytes(made) + read + 4 * (before * 16 + written)

@@ -86,23 +86,27 @@ _FAMILIES: Mapping[str, _Family] = {
 }
 # Family, rows and columns of the pixels, width, depth, product of all strides, activation.
 _INVERTED = (
+    ("mobilenet-v2", 208, 1.0, 1.0, 32, "relu6"),
     ("mobilenet-v2", 224, 0.35, 1.0, 32, "relu6"),
     ("mobilenet-v2", 160, 0.75, 0.5, 32, "relu6"),
     ("mobilenet-v2", 112, 1.0, 1.4, 32, "relu6"),
     ("mobilenet-v2", 96, 0.5, 1.0, 32, "relu6"),
     ("mobilenet-v2", 48, 0.35, 1.4, 8, "relu6"),
     ("mobilenet-v2", 32, 1.0, 0.5, 8, "relu6"),
+    ("efficientnet-lite", 48, 1.2, 1.4, 8, "relu6"),
     ("efficientnet-lite", 240, 0.5, 1.0, 32, "relu6"),
     ("efficientnet-lite", 160, 1.0, 0.5, 32, "relu6"),
     ("efficientnet-lite", 128, 0.35, 1.4, 32, "relu6"),
     ("efficientnet-lite", 64, 0.75, 1.0, 16, "relu6"),
     ("efficientnet-lite", 32, 0.5, 1.0, 8, "relu6"),
+    ("efficientnet", 176, 1.0, 1.4, 32, "silu"),
     ("efficientnet", 240, 0.35, 1.0, 32, "silu"),
     ("efficientnet", 192, 0.75, 1.4, 32, "silu"),
     ("efficientnet", 128, 0.5, 0.5, 32, "silu"),
     ("efficientnet", 64, 1.0, 1.0, 16, "silu"),
     ("efficientnet", 40, 0.35, 1.4, 8, "silu"),
     ("efficientnet", 24, 0.75, 0.5, 4, "silu"),
+    ("efficientnet", 208, 1.0, 1.0, 32, "relu6"),
     ("efficientnet", 224, 0.5, 1.0, 32, "relu6"),
     ("efficientnet", 160, 0.35, 1.4, 32, "relu6"),
     ("efficientnet", 112, 0.75, 1.0, 32, "relu6"),
@@ -127,6 +131,8 @@ _SEPARABLE = (
 _SEPARABLE_STRIDES = (2, 1, 2, 2, 2, 2)  # of the stem and the stages
 # Rows and columns of the pixels, channels of the first stage, blocks of each, whether they are bottlenecks.
 _RESIDUAL = (
+    (208, 64, (2, 2, 2, 2), False),
+    (160, 40, (2, 2, 2, 2), False),
     (160, 16, (2, 2, 2, 2), False),
     (112, 48, (1, 1, 1, 1), False),
     (64, 32, (3, 4, 6, 3), False),
