@@ -158,6 +158,8 @@ def _one_image(model: bytes, path: Path, threads: int) -> Callable[[], object]:
 def training_speed(recipe: Recipe, images: ImageSet, *, macs: int, workers: int) -> float:
     """Measure how many images of a set a recipe trains in a second, with everything that a step does.
 
+    The median step counts, so that a short disturbance of the machine does not.
+
     Args:
         recipe: of a network that is trained, not only its head.
         images: the images to train on.
@@ -170,19 +172,20 @@ def training_speed(recipe: Recipe, images: ImageSet, *, macs: int, workers: int)
     sample = images.sample(_MOST_STEPS * batch_size, seed=recipe.seed)
     feed = create_feed(state, sample, sample.subset(range(1)), workers=workers, process=TrainingProcess())
     state.train_mode()
-    trained, start = 0, 0.0
+    steps, last = list[float](), 0.0  # seconds for an image
     for number, batch in enumerate(islice(_endless(feed), _MOST_STEPS)):
-        if number == 1:  # the first step also starts the processes and allocates memory
-            start, trained = time.perf_counter(), 0
         logits, _ = state.training_network(batch.inputs)
         loss = batch_loss(logits, batch, smoothing=0.0, weights=None) / len(batch.labels)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
-        trained += len(batch.labels)
-        if number and time.perf_counter() - start > _SPEED_S:
+        now = time.perf_counter()
+        if number:  # the first step also starts the processes and allocates memory
+            steps.append((now - last) / len(batch.labels))
+        last = now
+        if sum(steps) * batch_size > _SPEED_S:
             break
-    return trained / (time.perf_counter() - start)
+    return 1 / statistics.median(steps)
 
 
 def _endless(feed: Feed) -> Iterator[Batch]:
