@@ -29,7 +29,7 @@ from edgekit.train.checkpoint import Checkpoint
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import ImageFeed
 from edgekit.train.metrics import EVALUATORS
-from edgekit.train.setup import initial_state
+from edgekit.zoo.network import PixelNetwork
 
 _PLAIN = {
     "epochs": 8,
@@ -134,11 +134,11 @@ def accuracy(
 
 def tested(checkpoint: Checkpoint, test: ImageSet) -> float:
     """The accuracy of a network on other images, in percent."""
-    state = initial_state(checkpoint.recipe, checkpoint.classes, device="cpu")
-    state.averaged.load_state_dict(dict(checkpoint.tensors))
-    evaluator = EVALUATORS[state.task](classes=len(test.classes), share=np.arange(len(test)), images=len(test))
+    preprocess = checkpoint.recipe.preprocess
+    network = PixelNetwork(checkpoint.network(), mean=preprocess.mean, std=preprocess.std)
+    evaluator = EVALUATORS[test.task](classes=len(test.classes), share=np.arange(len(test)), images=len(test))
     feed = ImageFeed(test, test, checkpoint.recipe, workers=1, process=TrainingProcess())
-    return 100 * float(evaluator.scores(evaluator.collect(state.evaluation_network, feed.evaluation())).val_accuracy)
+    return 100 * float(evaluator.scores(evaluator.collect(network, feed.evaluation())).val_accuracy)
 
 
 if __name__ == "__main__":
