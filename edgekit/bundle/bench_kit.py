@@ -25,9 +25,9 @@ packages in {requirements}, and sends nothing anywhere.
     python {program} > device.json
 
 Close other programs first, and give the device time to cool down. Each model must compute its golden vectors before it
-is timed. Small networks follow, whose times tell how long any other network takes on this device, two minutes for each
-number of threads; --no-micro-graphs leaves them out. On the computer, show what was measured, or find the network that
-fits the device:
+is timed. Small networks follow, whose times tell how long any other network takes on this device, two to three minutes
+for each number of threads; --no-micro-graphs leaves them out. On the computer, show what was measured, or find the
+network that fits the device:
 
     edgekit bench --device device.json
     edgekit fit photos/ --latency 5ms --device device.json -o fitted/

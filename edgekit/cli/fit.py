@@ -169,6 +169,7 @@ def run(
         _refuse(given, ("padding", "mean", "std"), "describes a weights file; name one with --weights FILE")
     from edgekit.fit import fit
 
+    _check_data(data, val_fraction=val_fraction, seed=seed)
     found = _device(device, threads)
     with interrupts_acknowledged(lambda: _advice(folder)), stage_progress() as progress:
         fitted = fit(
@@ -223,6 +224,13 @@ def _check_networks(names: tuple[str, ...]) -> None:
     from edgekit.fit.space import candidates
 
     candidates(classes=2, image_size=224, networks=names, precisions=("int8",))
+
+
+def _check_data(data: Path, *, val_fraction: float, seed: int) -> None:
+    """Raises DataError for data without labeled images, before minutes are spent on measuring the device."""
+    from edgekit.dataset import read_both
+
+    read_both(data, val_fraction=val_fraction, seed=seed)
 
 
 def _budget(latency: str | None, size: str | None, memory: str | None) -> Budget:

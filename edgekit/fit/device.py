@@ -100,7 +100,7 @@ def _this_device(threads: int, progress: StageProgress, on_note: Callable[[str],
     path = Path(cache_folder()) / "devices" / f"{sha256(json.dumps(key).encode())[:16]}.json"
     store = _Store(path)
     if not store.is_complete():
-        on_note(f"measuring this machine, which takes about two minutes; the figures are kept in {path}")
+        on_note(f"measuring this machine, which takes two to three minutes; the figures are kept in {path}")
         _measure(store, threads, progress)
     return Device(
         name=facts["processor"],

@@ -15,9 +15,18 @@ from edgekit.fit import CompoundPoint, Explanation, ExplanationRow, Scalings
 from edgekit.fit.budget import Budget
 
 
+def write_images(folder, count):
+    for n in range(count):
+        path = folder / ("train" if n % 2 else "val") / f"class{n // 2 % 2}" / f"{n}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(n).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
+    return folder
+
+
 @pytest.fixture
-def replaced(monkeypatch):
-    """Replace public functions of edgekit.fit, which measure and train."""
+def replaced(monkeypatch, tmp_path):
+    """Replace public functions of edgekit.fit, which measure and train; tmp_path has images."""
+    write_images(tmp_path, 24)
 
     def replace(**functions):
         for name, function in functions.items():
@@ -60,7 +69,20 @@ def test_fit_prints_candidates_the_choice_and_next_commands(edgekit, fake_fit, t
 
 def test_fit_hands_options_to_the_library(edgekit, fake_fit, tmp_path):
     edgekit(
-        *("fit", tmp_path, "--latency", "5ms", "--memory", "60MB", "--device", "pi.json", "--minutes", 30, "--seed", 7),
+        *(
+            "fit",
+            tmp_path / "train",
+            "--latency",
+            "5ms",
+            "--memory",
+            "60MB",
+            "--device",
+            "pi.json",
+            "--minutes",
+            30,
+            "--seed",
+            7,
+        ),
         *("--weights", "imagenet", "--weights", "w.pth", "--network", "mobilenet_v2", "--precision", "int8"),
         *("--val-fraction", 0.2, "--max-drop", 2, "--workers", 0, "--allow-leaks", "-o", "fitted"),
         *("--padding", "tf_same", "--mean", "0.5", "--std", "0.5,0.4,0.5"),
@@ -194,14 +216,6 @@ def pi(tmp_path):
     return write_device(tmp_path / "pi.json", threads=(1,))
 
 
-def write_images(folder, count):
-    for n in range(count):
-        path = folder / ("train" if n % 2 else "val") / f"class{n // 2 % 2}" / f"{n}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(n).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
-    return folder
-
-
 def test_fit_ranks_real_images_for_a_device_that_is_not_here(edgekit, pi, tmp_path):
     """Nothing is replaced: images are read, candidates are predicted, the folder is written, and continued."""
     data, folder = write_images(tmp_path / "photos", 24), tmp_path / "ranked"
@@ -248,6 +262,14 @@ def test_fit_refuses_a_device_without_micro_graphs(mistake, tmp_path):
     code, err = mistake("fit", "--latency", "5ms", "--device", path)
     assert code == 1
     assert "has no times of micro-graphs" in err
+
+
+def test_fit_looks_at_the_images_before_it_measures_this_machine(mistake, replaced, tmp_path):
+    (tmp_path / "empty").mkdir()
+    replaced(device_named=lambda name, **options: pytest.fail("the machine was measured"))
+    code, err = mistake("fit", tmp_path / "empty", "--latency", "1ms", "-o", tmp_path / "fitted")
+    assert code == 1
+    assert f"{tmp_path / 'empty'}: no " in err
 
 
 def test_fit_explain_prints_where_the_time_goes(edgekit, pi):

@@ -117,7 +117,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--no-micro-graphs",
         dest="micro_graphs",
         action="store_false",
-        help="leave out what `edgekit fit` predicts from (two minutes for each number of threads)",
+        help="leave out what `edgekit fit` predicts from (two to three minutes for each number of threads)",
     )
     return parser.parse_args(arguments)
 
