@@ -2,11 +2,11 @@
 
     python scripts/bench_fit_choices.py DATA FOLDER --latency 1ms --minutes 15 --choices hand|random [--seed 0]
 
-By hand: MobileNetV2 of width 0.25, 0.5 and 1.0 and EfficientNet-Lite0, each in the form (resolution, strides,
-precision) with the best prior that keeps the budget as measured. At random: candidates that keep it. The minutes are
-divided equally among the choices; each is trained from random weights, exported, quantized and verified as `edgekit
-fit` does with the one that it chooses. FOLDER keeps what was done; the same call continues it. Prints a row for each
-choice.
+By hand: MobileNetV2 of width 0.25, 0.5 and 1.0 and EfficientNet-Lite0, each at the images' own resolution, or the
+largest below it that keeps the budget as measured, with the usual last grid, in float32 if that keeps it, otherwise in
+int8. At random: candidates that keep it. The minutes are divided equally among the choices; each is trained from random
+weights, exported, quantized and verified as `edgekit fit` does with the one that it chooses. FOLDER keeps what was
+done; the same call continues it. Prints a row for each choice.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.fit import Budget, device_named
+from edgekit.fit.accuracy import total_stride
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.images import read_search_images
 from edgekit.fit.layers import Traces
@@ -32,6 +33,9 @@ from edgekit.fit.state_file import open_state
 from edgekit.fit.winner import finish
 
 BY_HAND = (("mobilenet_v2", 0.25), ("mobilenet_v2", 0.5), ("mobilenet_v2", 1.0), ("efficientnet_lite0", 1.0))
+
+_USUAL_STRIDES = (8, 32)  # from the input to the last grid: of networks for small images, and for photos
+_NO_RESULT = {"accuracy": 0.0, "loss": 0.0, "tune": "scratch", "epochs": 1, "images": 1}
 
 
 def main() -> None:
@@ -76,10 +80,13 @@ class Comparison:
             forms = [
                 point
                 for point in self.points
-                if point.candidate.network == network
-                and (point.candidate.width_mult, point.candidate.depth_mult) == (width, 1.0)
+                if (point.candidate.network, point.candidate.width_mult, point.candidate.depth_mult)
+                == (network, width, 1.0)
+                and point.candidate.resolution <= self.images.edge
+                and total_stride(point.candidate) in _USUAL_STRIDES
             ]
-            tasks.append(self._first_inside(sorted(forms, key=lambda point: (-point.prior, point.name))))
+            largest_first = sorted(forms, key=lambda point: (-point.candidate.resolution, -point.prior, point.name))
+            tasks.append(self._first_inside(largest_first))
         return [task for task in tasks if task is not None]
 
     def at_random(self) -> list[SearchTask]:
@@ -100,7 +107,7 @@ class Comparison:
         if entry["images_per_s"] is None:
             macs = self.traces.cost(task.points[name].candidate).macs
             speed = training_speed(trial_recipe(task, name), self.images.learning, macs=macs, workers=1)
-            entry |= {"images_per_s": speed, "results": {"1": {"accuracy": 0, "loss": 0, "tune": "scratch"}}}
+            entry |= {"images_per_s": speed, "results": {"1": _NO_RESULT}}
             task.state.save()
         try:
             finish(dataclasses.replace(task, seconds=seconds))

@@ -84,7 +84,9 @@ def _reason(task: SearchTask, chosen: FrontPoint) -> str:
     if rejected:
         others = "; ".join(f"{final['name']} {final['outcome']['rejected']}" for final in rejected)
         return f"The best of {trained} trained candidates, except for some that were rejected: {others}. {budget}"
+    accuracy, highest = chosen.accuracy or 0.0, max(task.state.rungs[-1]["accuracies"].values())
+    ahead = f" (another one had {percent(highest)}, but is expected to gain less)" if highest > accuracy else ""
     return (
-        f"The highest {metric} of {trained} candidates that were trained, {percent(chosen.accuracy or 0.0)} on "
-        f"{len(task.images.deciding)} held-out training images. {budget}"
+        f"Of {trained} candidates that were trained, the one that is expected to have the highest {metric} in the end: "
+        f"{percent(accuracy)} on {len(task.images.deciding)} held-out training images{ahead}. {budget}"
     )

@@ -23,8 +23,6 @@ _SECONDS_FOR_CANDIDATE = 240  # of the search, for each candidate that is tried
 _FEWEST, _MOST = 3, 8
 _FEWEST_EPOCHS, _MOST_EPOCHS = 2, 20  # of the first rung
 _MOST_FINAL_EPOCHS = 200
-# A final training of fewer passes over the images than this leaves a large network behind a smaller one.
-LEAST_PASSES = 4.0
 _START_S = 3.0  # to build a network and to start the process that reads images
 _EVALUATION = 1 / 3  # of the time that training takes, for each image: there is no backward pass
 _MARGIN = 0.9  # of the time that is planned for; the machine may have other work

@@ -11,8 +11,9 @@ from edgekit.artifact.sidecar import sidecar_path
 from edgekit.fit.accuracy import family_of
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.layers import Traces
+from edgekit.fit.learning_curve import expected_error
 from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
-from edgekit.fit.plan import FINAL_SHARE, LEAST_PASSES, candidate_count
+from edgekit.fit.plan import FINAL_SHARE, candidate_count
 from edgekit.fit.ranking import SLACK, infeasible, shortlist
 from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask
@@ -38,7 +39,13 @@ def preselect(task: SearchTask, traces: Traces) -> None:
     entries, wanted = task.state.entries, candidate_count(task.seconds)
     near = {name: point for name, point in task.points.items() if task.budget.admits(point.predicted, slack=SLACK)}
     seconds = _training_seconds(task, near, traces)
-    most_seconds = FINAL_SHARE * task.seconds / (LEAST_PASSES * len(task.images.training))
+
+    def error(point: FrontPoint) -> float:
+        if task.transfers:  # the weights have learned from enough images
+            return 1 - point.prior
+        images = FINAL_SHARE * task.seconds / seconds[point.name]
+        return expected_error(point.candidate, images, prior=point.prior, edge=task.images.edge)
+
     while True:
         unmeasured = [name for name, entry in entries.items() if entry["measured"] is None]
         if not unmeasured:
@@ -46,13 +53,7 @@ def preselect(task: SearchTask, traces: Traces) -> None:
             others = _likely(task, near)
             if missing <= 0 or not others or task.state.attempts == _ATTEMPTS:
                 break
-            chosen = shortlist(
-                others,
-                count=missing,
-                seconds=lambda point: seconds[point.name],
-                most_seconds=most_seconds,
-                is_transfer=bool(task.transfers),
-            )
+            chosen = shortlist(others, count=missing, error=error)
             unmeasured = [point.name for point in chosen]
             entries |= {name: {"measured": None, "images_per_s": None, "results": {}} for name in unmeasured}
             task.state.attempts += 1

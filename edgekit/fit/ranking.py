@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 # Predictions are within 10% for most candidates: what is predicted to miss the latency by this share may keep it.
 SLACK = 0.1
-# Networks that train two and four times as fast as the slowest one are tried too: they see more images.
-_LEVELS = (1.0, 0.5, 0.25)
+# What is expected of networks before they are trained is off by some percent: up to this factor of the least error, a
+# candidate of another kind is worth a try.
+_COMPARABLE = 1.1
 
 
 def predicted_points(
@@ -68,46 +70,35 @@ def infeasible(points: Sequence[FrontPoint], budget: Budget) -> SpecError:
 
 
 def shortlist(
-    points: Iterable[FrontPoint],
-    *,
-    count: int,
-    seconds: Callable[[FrontPoint], float],
-    most_seconds: float,
-    is_transfer: bool,
+    points: Iterable[FrontPoint], *, count: int, error: Callable[[FrontPoint], float]
 ) -> tuple[FrontPoint, ...]:
-    """Choose candidates to try: of several kinds and sizes, because published accuracies only tell so much.
+    """Choose candidates to try: of several kinds, because what is expected of them is only roughly true.
 
     Args:
         points: candidates inside the budget, or one step outside of it.
         count: how many to choose at most.
-        seconds: that training a candidate takes for an image.
-        most_seconds: those that the time of the search allows.
-        is_transfer: they start from pretrained weights: then every size is trained in no time.
+        error: that is expected of a candidate at the end of its training.
 
     Returns:
-        In turn the best by its prior up to `most_seconds`, up to half and up to a quarter of the slowest one of them,
-        each of the families that were chosen least often so far.
+        In turn the one of the least error, or one that is close to it and of a family that was chosen less often.
     """
-    ranked = sorted(points, key=lambda point: (-point.prior, point.name))
-    affordable = [point for point in ranked if seconds(point) <= most_seconds]
-    affordable = affordable or sorted(ranked, key=seconds)[: 2 * count]
-    slowest, chosen, families = max(map(seconds, affordable)), list[FrontPoint](), Counter[str]()
-    levels = (1.0,) if is_transfer else _LEVELS
-    for number in range(count):
-        waiting = [point for point in affordable if not _is_alike(point, chosen)]
-        small = [point for point in waiting if seconds(point) <= levels[number % len(levels)] * slowest] or waiting
-        if not small:
+    ranked = sorted(points, key=lambda point: (error(point), point.name))
+    chosen, families = list[FrontPoint](), Counter[str]()
+    for _ in range(count):
+        waiting = [point for point in ranked if not _is_alike(point, chosen)]
+        if not waiting:
             break
-        point = min(small, key=lambda point: families[family_of(point.candidate.network)])
+        comparable = [point for point in waiting if error(point) <= _COMPARABLE * error(waiting[0])]
+        point = min(comparable, key=lambda point: families[family_of(point.candidate.network)])
         families[family_of(point.candidate.network)] += 1
         chosen.append(point)
     return tuple(chosen)
 
 
 def _is_alike(point: FrontPoint, others: Iterable[FrontPoint]) -> bool:
-    """Whether one of the others is the same network at the same resolution, in another precision."""
-    return any(
-        (point.candidate.architecture, point.candidate.resolution)
-        == (other.candidate.architecture, other.candidate.resolution)
-        for other in others
-    )
+    """Whether one of the others is the same but for precision and activation."""
+    return any(_form(point.candidate) == _form(other.candidate) for other in others)
+
+
+def _form(candidate: Candidate) -> Candidate:
+    return dataclasses.replace(candidate, precision="float32", activation="")

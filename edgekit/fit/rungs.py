@@ -1,12 +1,13 @@
-"""The rungs of a search: candidates are trained for a while, compared on held-out images, and the better ones go on."""
+"""The rungs of a search: candidates are trained for a while, judged on held-out images, and the better ones go on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edgekit.fit.plan import Plan
-from edgekit.fit.recipes import rung_recipe, transfer_recipe
+from edgekit.fit.learning_curve import expected_error
+from edgekit.fit.plan import FINAL_SHARE, Plan
+from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask, result_of
 from edgekit.train.recipe import Recipe
 
@@ -34,14 +35,38 @@ def run_rungs(task: SearchTask, plan: Plan) -> None:
 
 
 def by_result(task: SearchTask, names: Iterable[str]) -> list[str]:
-    """Candidates in order: those that came further first, then the more accurate ones; if equal, of the lower loss."""
+    """Candidates in order: those that came further first, then by the error that is expected in the end, then by loss.
+
+    Args:
+        task: the search.
+        names: of candidates that have results.
+    """
 
     def rank(name: str) -> tuple[float, float, float, str]:
         results = task.state.entries[name]["results"]
         result = results[max(results, key=int)]
-        return -len(results), -result["accuracy"], result["loss"], name
+        return -len(results), _final_error(task, name, result), result["loss"], name
 
     return sorted(names, key=rank)
+
+
+def _final_error(task: SearchTask, name: str, result: Mapping[str, Any]) -> float:
+    """The error of a candidate after the final training; of fine-tuning, which is not continued, that of its result.
+
+    A candidate that is off from what is expected of it by some factor will be off by the same one in the end.
+    """
+    error = 1.0 - float(result["accuracy"])
+    if result["tune"] != "scratch":
+        return error
+    point = task.points[name]
+    seen = result["epochs"] * result["images"]
+    seconds = relative_cost(point.candidate) / task.state.entries[name]["images_per_s"]
+    in_the_end = max(FINAL_SHARE * task.seconds / seconds, seen)
+    then, now = (
+        expected_error(point.candidate, images, prior=point.prior, edge=task.images.edge)
+        for images in (in_the_end, seen)
+    )
+    return error * then / now
 
 
 def _trained(task: SearchTask, name: str, plan: Plan, *, number: int) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Which candidates are tried, and the error if none keeps the budget."""
 
+import dataclasses
+
 import pytest
 
 from edgekit.errors import SpecError
@@ -30,52 +32,44 @@ POINTS = [
 ]
 
 
-def _seconds(point):
-    factor = {"mobilenet_v2": 300, "efficientnet_b0": 400, "resnet18": 1800}[point.candidate.network]
-    return factor * 1e-6 * (point.candidate.resolution / 224) ** 2
-
-
 def _names(points):
     return [point.name for point in points]
 
 
-def _shortlist(count, **options):
-    return shortlist(POINTS, count=count, seconds=_seconds, **{"most_seconds": 1.0, "is_transfer": False, **options})
+def _error(point):
+    return 1 - point.prior
 
 
-def test_shortlist_has_several_families_and_sizes_and_no_network_in_two_precisions():
-    assert _names(_shortlist(6)) == [
-        "efficientnet_b0 @192 int8",
-        "mobilenet_v2 @192 int8",  # up to half of the largest
-        "efficientnet_b0 @128 int8",  # up to a quarter
-        "resnet18 @128 int8",
-        "mobilenet_v2 @128 int8",
-        "mobilenet_v2 @96 int8",
-    ]
-
-
-def test_shortlist_does_not_take_one_family_on_each_level():
-    assert len({point.candidate.network for point in _shortlist(2)}) == 2
-    assert len({point.candidate.network for point in _shortlist(4)}) == 3
-
-
-def test_shortlist_has_no_network_that_cannot_be_trained_in_time():
-    assert all(_seconds(point) <= 150e-6 for point in _shortlist(4, most_seconds=150e-6))
-    cheapest = sorted(POINTS, key=_seconds)[:2]
-    assert set(_names(_shortlist(2, most_seconds=1e-9))) <= set(_names(cheapest))
-
-
-def test_shortlist_with_weights_takes_the_best_of_each_family_first():
-    assert _names(_shortlist(4, is_transfer=True)) == [
+def test_shortlist_takes_close_ones_of_other_families_first_and_no_network_in_two_precisions():
+    assert _names(shortlist(POINTS, count=6, error=_error)) == [
         "efficientnet_b0 @192 int8",
         "mobilenet_v2 @224 float32",
-        "resnet18 @128 int8",
         "mobilenet_v2 @192 int8",
+        "efficientnet_b0 @128 int8",
+        "resnet18 @128 int8",  # now the best one left is close enough to it
+        "mobilenet_v2 @128 int8",
     ]
+
+
+def test_shortlist_does_not_take_a_far_worse_network_because_of_its_family():
+    for prior, is_taken in ((0.3, False), (0.74, True)):
+        other = _point("mobilenet_v1", 32, prior=prior)
+        assert (other in shortlist([*POINTS, other], count=4, error=_error)) == is_taken
+
+
+def test_shortlist_goes_by_the_error_that_is_given():
+    """Such as that of training for a while, in which small networks see more images."""
+    assert shortlist(POINTS, count=1, error=lambda point: point.candidate.resolution)[0].name == "mobilenet_v2 @96 int8"
+
+
+def test_shortlist_has_a_network_with_one_of_its_activations_only():
+    point = _point("mobilenet_v3_small", 64, prior=0.7)
+    twin = dataclasses.replace(point, candidate=dataclasses.replace(point.candidate, activation="relu6"))
+    assert shortlist([point, twin], count=2, error=_error) == (point,)
 
 
 def test_shortlist_is_no_longer_than_what_there_is():
-    assert len(_shortlist(100)) == 8  # one of nine is another one in int8
+    assert len(shortlist(POINTS, count=100, error=_error)) == 8  # one of nine is another one in int8
 
 
 def test_infeasible_budget_names_the_nearest_candidate_and_what_to_raise():

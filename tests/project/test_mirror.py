@@ -62,7 +62,6 @@ TESTED_IN = {
     "fit/test_search.py": (
         "fit/assembly",
         "fit/preselection",
-        "fit/rungs",
         "fit/search_settings",
         "fit/search_task",
         "fit/winner",
