@@ -119,7 +119,7 @@ class Comparison:
         return (
             f"{final['name']}: {100 * accuracy:.2f}% after {final['epochs']} epochs, "
             f"{outcome['figures']['latency_ms']:.3f} ms, {outcome['figures']['size_bytes']:,} bytes, "
-            f"{task.state.seconds / 60:.1f} minutes"
+            f"{task.state.seconds / 60:.1f} minutes in all"
         )
 
     def _first_inside(self, points: Iterable[FrontPoint]) -> SearchTask | None:

@@ -11,6 +11,8 @@ from edgekit.fit.fitted import Fitted, Rung
 from edgekit.fit.front import Figures, FrontPoint
 from edgekit.fit.search_task import SearchTask
 
+_MUCH = 0.1  # of the accuracy on ImageNet: what a larger network gains by it is worth the time
+
 
 def fitted_of(task: SearchTask, *, data: str, settings: Mapping[str, Any]) -> Fitted:
     """Put the result of a search together.
@@ -88,5 +90,14 @@ def _reason(task: SearchTask, chosen: FrontPoint) -> str:
     ahead = f" (another one had {percent(highest)}, but is expected to gain less)" if highest > accuracy else ""
     return (
         f"Of {trained} candidates that were trained, the one that is expected to have the highest {metric} in the end: "
-        f"{percent(accuracy)} on {len(task.images.deciding)} held-out training images{ahead}. {budget}"
+        f"{percent(accuracy)} on {len(task.images.deciding)} held-out training images{ahead}. "
+        f"{budget}{_more_time(task, chosen)}"
     )
+
+
+def _more_time(task: SearchTask, chosen: FrontPoint) -> str:
+    """A sentence if it was the time, and not the budget, that kept the network small."""
+    inside = (point.prior for point in task.points.values() if task.budget.admits(point.predicted))
+    if task.transfers or max(inside, default=0.0) < chosen.prior + _MUCH:
+        return ""
+    return " The budget would allow networks that need a longer training: give the search more time to try them."
