@@ -88,8 +88,9 @@ def _reason(task: SearchTask, chosen: FrontPoint) -> str:
         return f"The best of {trained} trained candidates, except for some that were rejected: {others}. {budget}"
     accuracy, highest = chosen.accuracy or 0.0, max(task.state.rungs[-1]["accuracies"].values())
     ahead = f" (another one had {percent(highest)}, but is expected to gain less)" if highest > accuracy else ""
+    which = f"has the highest {metric}" if task.transfers else f"is expected to have the highest {metric} in the end"
     return (
-        f"Of {trained} candidates that were trained, the one that is expected to have the highest {metric} in the end: "
+        f"Of {trained} candidates that were trained, the one that {which}: "
         f"{percent(accuracy)} on {len(task.images.deciding)} held-out training images{ahead}. "
         f"{budget}{_more_time(task, chosen)}"
     )
