@@ -31,6 +31,8 @@ def expected_error(candidate: Candidate, images: float, *, prior: float, edge: i
         edge: length of the shorter edge of the images in pixels. A network for small images that sees fewer of them
             has lost what no training brings back; those for photos always see fewer, also on ImageNet.
     """
+    if images < _IMAGES:  # in proportion, from a network that knows nothing
+        return 1 - (1 - _FIRST) * images / _IMAGES
     lost = 0.0 if candidate.margin else max(1 - candidate.resolution / edge, 0.0)
     floor, exponent = _FLOOR * (1 - prior) + _LOSS * lost, _LEAST + _RISE * prior
-    return float(floor + (_FIRST - floor) * max(images / _IMAGES, 1.0) ** -exponent)
+    return float(floor + (_FIRST - floor) * (images / _IMAGES) ** -exponent)

@@ -82,23 +82,17 @@ def shortlist(
     Returns:
         In turn the one of the least error, or one that is close to it and of a family that was chosen less often.
     """
-    ranked = sorted(points, key=lambda point: (error(point), point.name))
+    waiting = sorted(points, key=lambda point: (error(point), point.name))
     chosen, families = list[FrontPoint](), Counter[str]()
-    for _ in range(count):
-        waiting = [point for point in ranked if not _is_alike(point, chosen)]
-        if not waiting:
-            break
+    while waiting and len(chosen) < count:
         comparable = [point for point in waiting if error(point) <= _COMPARABLE * error(waiting[0])]
         point = min(comparable, key=lambda point: families[family_of(point.candidate.network)])
         families[family_of(point.candidate.network)] += 1
         chosen.append(point)
+        waiting = [other for other in waiting if _form(other.candidate) != _form(point.candidate)]
     return tuple(chosen)
 
 
-def _is_alike(point: FrontPoint, others: Iterable[FrontPoint]) -> bool:
-    """Whether one of the others is the same but for precision and activation."""
-    return any(_form(point.candidate) == _form(other.candidate) for other in others)
-
-
 def _form(candidate: Candidate) -> Candidate:
+    """What alike candidates have in common: all but precision and activation."""
     return dataclasses.replace(candidate, precision="float32", activation="")

@@ -34,9 +34,11 @@ def test_law_is_close_to_trainings_on_cifar10(prior, resolution, images, error):
     assert _error(prior, images, resolution=resolution) == pytest.approx(error, rel=0.1)
 
 
-def test_error_never_falls_below_the_floor_or_rises_above_that_of_a_network_that_knows_nothing_yet():
-    assert _error(0.5, 1e15) == pytest.approx(0.05, abs=1e-3)
-    assert _error(0.5, 1) == _error(0.1, 100) == 0.887
+def test_error_falls_from_one_that_knows_nothing_to_the_floor():
+    errors = [_error(0.5, images) for images in (0, 1000, 7000, 7500, 8000, 1e15)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] == 1
+    assert errors[-1] == pytest.approx(0.05, abs=1e-3)
 
 
 def test_detail_that_small_images_lose_raises_the_floor():
