@@ -169,7 +169,7 @@ def run(
         _refuse(given, ("padding", "mean", "std"), "describes a weights file; name one with --weights FILE")
     from edgekit.fit import fit
 
-    _check_data(data, val_fraction=val_fraction, seed=seed)
+    _check_inputs(data, folder, weights, val_fraction=val_fraction, seed=seed)
     found = _device(device, threads)
     with interrupts_acknowledged(lambda: _advice(folder)), stage_progress() as progress:
         fitted = fit(
@@ -226,11 +226,18 @@ def _check_networks(names: tuple[str, ...]) -> None:
     candidates(classes=2, image_size=224, networks=names, precisions=("int8",))
 
 
-def _check_data(data: Path, *, val_fraction: float, seed: int) -> None:
-    """Raises DataError for data without labeled images, before minutes are spent on measuring the device."""
+def _check_inputs(data: Path, folder: Path, weights: tuple[str, ...], *, val_fraction: float, seed: int) -> None:
+    """Raises the error of what cannot be used, before minutes are spent on measuring the device."""
     from edgekit.dataset import read_both
+    from edgekit.fit.state_file import check_folder
 
+    check_folder(folder)
     read_both(data, val_fraction=val_fraction, seed=seed)
+    for file in weights:
+        if file != "imagenet":
+            from edgekit.zoo.weights import read_tensors  # here, because it imports torch
+
+            read_tensors(file)
 
 
 def _budget(latency: str | None, size: str | None, memory: str | None) -> Budget:
@@ -302,11 +309,14 @@ def _show_scalings(
 
 def _explain(model: str, device: str, *, threads: int | None, json: bool) -> None:
     """Print which kinds of operators take a model's time."""
+    from edgekit.artifact.info import read_info
     from edgekit.fit import explain
     from edgekit.fit.front_document import device_values
+    from edgekit.hub.model_files import model_path
 
     check_model_files(model)
     build_models(model)
+    read_info(model_path(model))  # before minutes are spent on measuring the device
     found = _device(device, threads)
     with uncounted_stage("measuring the model"):
         explanation = explain(model, found)

@@ -80,6 +80,12 @@ def has_state(folder: Path) -> bool:
     return (folder / _NAME).is_file()
 
 
+def check_folder(folder: Path) -> None:
+    """Raises DataError for a folder that has something else than a search."""
+    if not has_state(folder) and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: exists and has no fit to continue; choose another `output` folder")
+
+
 def open_state(folder: Path, settings: Mapping[str, Any]) -> SearchState:
     """Read the state of the search in a folder, or begin one.
 
@@ -91,9 +97,8 @@ def open_state(folder: Path, settings: Mapping[str, Any]) -> SearchState:
         DataError: the folder has something else, or a search with other settings.
     """
     path = folder / _NAME
+    check_folder(folder)
     if not has_state(folder):
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise DataError(f"{folder}: exists and has no fit to continue; choose another `output` folder")
         return SearchState(path=path, settings=dict(settings))
     document = _document(path)
     before, now = _flat(document["settings"]), _flat(json.loads(json.dumps(settings)))
