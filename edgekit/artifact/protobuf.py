@@ -43,26 +43,42 @@ def fields(message: memoryview) -> Iterator[Field]:
     Raises:
         ArtifactError: not a protobuf message, or one with more than MAX_FIELDS fields.
     """
+    return map(Field._make, plain_fields(message))
+
+
+def plain_fields(message: memoryview) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """The same as plain tuples, for readers of thousands of fields: they take half the time."""
     position, size, remaining = 0, len(message), MAX_FIELDS
-    while position < size:
-        start, value = position, 0
-        tag, position = _varint(message, position)
-        number, wire_type, payload, remaining = tag >> 3, tag & 7, position, remaining - 1
-        if wire_type == LENGTH_DELIMITED:
-            length, payload = _varint(message, position)
-            position = payload + length
-        elif wire_type == VARINT:
-            value, position = _varint(message, position)
-        elif wire_type in (FIXED32, FIXED64):
-            position += 4 if wire_type == FIXED32 else 8
-        else:
-            raise ArtifactError(_NOT_PROTOBUF)
-        # protobuf reads a tag as 32 bits and ignores higher ones, so it would understand a longer one differently.
-        if position > size or number == 0 or tag >= 2**32:
-            raise ArtifactError(_TRUNCATED)
-        if remaining < 0:
-            raise ArtifactError(f"not a model: a protobuf message with more than {MAX_FIELDS} fields")
-        yield Field(number, wire_type, start, payload, position, value)
+    try:
+        while position < size:
+            start, value, tag = position, 0, message[position]
+            if tag < 0x80:  # a single byte, as nearly all are
+                position += 1
+            else:
+                tag, position = _varint(message, position)
+            payload, wire_type = position, tag & 7
+            if wire_type == LENGTH_DELIMITED:
+                length = message[position]
+                if length < 0x80:
+                    payload += 1
+                else:
+                    length, payload = _varint(message, position)
+                position = payload + length
+            elif wire_type == VARINT:
+                value, position = _varint(message, position)
+            elif wire_type in (FIXED32, FIXED64):
+                position += 4 if wire_type == FIXED32 else 8
+            else:
+                raise ArtifactError(_NOT_PROTOBUF)
+            # protobuf reads a tag as 32 bits and ignores higher ones, so it would understand a longer one differently.
+            if position > size or tag < 8 or tag >= 2**32:
+                raise ArtifactError(_TRUNCATED)
+            remaining -= 1
+            if remaining < 0:
+                raise ArtifactError(f"not a model: a protobuf message with more than {MAX_FIELDS} fields")
+            yield tag >> 3, wire_type, start, payload, position, value
+    except IndexError:
+        raise ArtifactError(_TRUNCATED) from None
 
 
 def varints(payload: memoryview) -> Iterator[int]:
@@ -95,7 +111,7 @@ def integer(number: int, value: int) -> bytes:
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """Return the value at `position`, and the position after it."""
-    if position < len(message) and message[position] < 0x80:  # a single byte, as nearly all are
+    if message[position] < 0x80:  # a single byte, as nearly all are
         return message[position], position + 1
     value = 0
     for shift in range(0, 70, 7):

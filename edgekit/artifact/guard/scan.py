@@ -28,10 +28,12 @@ from edgekit.artifact.guard.tensors import (
     values_of,
 )
 from edgekit.artifact.metadata import MAX_METADATA_BYTES, is_ort_format
-from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, fields, signed
+from edgekit.artifact.protobuf import LENGTH_DELIMITED, VARINT, plain_fields, signed
 from edgekit.errors import ArtifactError, quote
 
+_DELIMITED, _EMPTY = (LENGTH_DELIMITED,), memoryview(b"")
 _NUMBER_TYPES = {"f": FLOAT, "floats": FLOAT, "i": INT64, "ints": INT64}
+_MAX_SHARED_BYTES = 64  # of an attribute
 _DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 _FILE_READERS = frozenset({"EPContext"})  # names a file that the execution provider of an accelerator opens
@@ -84,6 +86,7 @@ class _Scan:
         self._numbers: dict[str, Numbers | None] = {}  # of the constants
         self._growth = GrowthCheck(self._numbers, limits)
         self._floats = KnownFloats()
+        self._attributes: dict[tuple[str, bytes], tuple[Constant, int]] = {}  # with the number of their fields
 
     def check_file(self, message: memoryview) -> CheckedGraph:
         graphs, metadata_bytes = [], 0
@@ -180,6 +183,21 @@ class _Scan:
         self._floats.add(constant.name, constant.data_type)
 
     def _attribute(self, message: memoryview, op_type: str) -> Constant:
+        """Read an attribute. Small ones that are equal, as hundreds of strides of 1 are, are read once."""
+        if len(message) > _MAX_SHARED_BYTES:
+            constant = self._read_attribute(message, op_type)
+        else:
+            key, remaining = (op_type, bytes(message)), self._remaining_fields
+            if key in self._attributes:
+                constant, fields = self._attributes[key]
+                self._count_fields(fields)
+            else:
+                constant = self._read_attribute(message, op_type)
+                self._attributes[key] = constant, remaining - self._remaining_fields
+        self._growth.check_attribute(op_type, constant.name, constant.numbers)
+        return constant
+
+    def _read_attribute(self, message: memoryview, op_type: str) -> Constant:
         """Read an attribute: its name, and its tensor or numbers."""
         name, value_type, stored = "", 0, []
         for field, payload, value in self._named_fields(message, onnx_fields.ATTRIBUTE):
@@ -212,7 +230,6 @@ class _Scan:
             constant = Constant(name, _NUMBER_TYPES.get(value_field, 0), numbers, shape, text)
         if (op_type, constant.name) == ("Cast", "to") and value_field != "i":
             raise ArtifactError("attribute 'to' of operator Cast must be an integer")
-        self._growth.check_attribute(op_type, constant.name, constant.numbers)
         return constant
 
     def _tensor(self, message: memoryview) -> Constant:
@@ -246,20 +263,23 @@ class _Scan:
     def _named_fields(self, message: memoryview, names: Mapping[int, str]) -> Iterator[NamedField]:
         """Iterate over the fields of a message that have a name."""
         singular = set()
-        for number, wire_type, _, payload, end, value in fields(message):
-            self._remaining_fields -= 1
-            if self._remaining_fields < 0:
-                raise ArtifactError(f"more than {self._limits.max_fields} protobuf fields")
+        for number, wire_type, _, payload, end, value in plain_fields(message):
+            self._count_fields(1)
             name = names.get(number)
             if name is None:
                 continue
-            if wire_type not in WIRE_TYPES.get(name, (LENGTH_DELIMITED,)):
+            if wire_type not in WIRE_TYPES.get(name, _DELIMITED):
                 raise ArtifactError(f"not an ONNX file: field {name} has an unexpected wire type")
             if name in onnx_fields.SINGULAR:
                 if name in singular:
                     raise ArtifactError(f"duplicate field {name}")
                 singular.add(name)
-            yield (name, message[:0], value) if wire_type == VARINT else (name, message[payload:end], None)
+            yield (name, _EMPTY, value) if wire_type == VARINT else (name, message[payload:end], None)
+
+    def _count_fields(self, count: int) -> None:
+        self._remaining_fields -= count
+        if self._remaining_fields < 0:
+            raise ArtifactError(f"more than {self._limits.max_fields} protobuf fields")
 
 
 def _check_operator(op_type: str, domain: str) -> None:

@@ -66,7 +66,7 @@ def check_stored(name: str, data_type: int, elements: int, raw: memoryview | Non
     """
     if data_type != _STRING and data_type not in _BITS:
         raise ArtifactError(f"tensor {quote(name)} has the unknown data type {data_type}")
-    if any(field != _TYPED_FIELDS[data_type] for field, _, _ in typed):
+    if typed and any(field != _TYPED_FIELDS[data_type] for field, _, _ in typed):
         raise ArtifactError(f"tensor {quote(name)} stores values of another type than it declares")
     if raw is not None:
         stored, required = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
@@ -111,7 +111,9 @@ def numbers_of(repeated: list[NamedField]) -> Numbers | None:
         if len(numbers) > _MAX_SIZES or len(payload) > _MAX_SIZES * _MAX_VALUE_BYTES:
             return None
         unused_bits = 32 if field == "int32_data" else 0  # upper bits, which protobuf ignores
-        if value is not None:
+        if value is not None and value < 2**31:  # as nearly all are
+            numbers.append(value)
+        elif value is not None:
             numbers.append(signed(value << unused_bits & 2**64 - 1) >> unused_bits)
         elif VARINT in WIRE_TYPES.get(field, ()):
             numbers.extend(signed(number << unused_bits & 2**64 - 1) >> unused_bits for number in varints(payload))

@@ -45,6 +45,26 @@ def test_check_model_accepts_constants_in_every_form(form, data_type):
     check_model(model.SerializeToString(), name="file")
 
 
+def test_check_model_counts_the_fields_of_each_of_several_equal_attributes():
+    def accepted(axes, max_fields):
+        squares = [
+            helper.make_node("Softmax", ["weight"], [f"soft{number}"], axis=axis) for number, axis in enumerate(axes)
+        ]
+        model = tiny_model(before=squares).SerializeToString()
+        try:
+            check_model(model, name="file", limits=ModelLimits(max_fields=max_fields))
+        except ArtifactError as error:
+            assert "protobuf fields" in str(error)
+            return False
+        return True
+
+    needed = [
+        next(limit for limit in range(30, 300) if accepted(axes, limit))
+        for axes in ([0] * 5, [0] * 6, [0, 1, -1, -2, 0], [0, 1, -1, -2, 0, 1])
+    ]
+    assert needed[0] == needed[2] < needed[1] == needed[3]
+
+
 def test_check_model_accepts_reasonable_sizes():
     sizes = [
         helper.make_node("Constant", [], ["shape"], value_ints=[1, 3, 64, 64]),
