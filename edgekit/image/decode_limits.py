@@ -13,7 +13,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from edgekit.errors import ImageError, SpecError, must_be
-from edgekit.image.jpeg import header_of, is_jpeg
+from edgekit.image.jpeg import JpegHeader
 from edgekit.image.size import Size, size_of
 
 # Formats and modes of which several copies of the pixels are in memory during decoding.
@@ -131,10 +131,19 @@ class CountedFile(BytesIO):
         return super().read(size)
 
 
-def check_header(data: bytes, name: str) -> None:
-    """Raise ImageError if the header has so many parts that reading it takes minutes."""
-    if is_jpeg(data):
-        too_many_parts = header_of(data).count(b"Exif\0\0") > _MAX_EXIF_BLOCKS
+def check_header(data: bytes, name: str, *, jpeg: JpegHeader | None = None) -> None:
+    """Refuse an image whose header has so many parts that reading it takes minutes.
+
+    Args:
+        data: content of the file.
+        name: what messages call the image.
+        jpeg: the header of a JPEG.
+
+    Raises:
+        ImageError: the image is refused.
+    """
+    if jpeg is not None:
+        too_many_parts = data.count(b"Exif\0\0", 0, jpeg.length) > _MAX_EXIF_BLOCKS
     else:
         too_many_parts = _tiff_strips(data) > _MAX_STRIPS
     if too_many_parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _START_OF_IMAGE, _START_OF_SCAN, _FILL = b"\xff\xd8", 0xDA, 0xFF
 # Segments that both Pillow and libjpeg skip by their length. After any other, Pillow searches byte by byte or libjpeg
@@ -18,31 +19,39 @@ def is_jpeg(data: bytes) -> bool:
     return data.startswith(_START_OF_IMAGE)
 
 
-def count_scans(data: bytes) -> int:
-    """Return an upper bound of the passes over the whole image; scans of embedded thumbnails may be counted too."""
-    # After a scan of the whole image a decoder treats any further one as an error. Counting takes 1/15 of decoding.
-    return 1 if decodes_by_rows(data) else data.count(b"\xff\xda")
+class JpegHeader(NamedTuple):
+    """What precedes the first scan of a JPEG.
 
-
-def header_of(data: bytes) -> bytes:
-    """Return the bytes before the first scan, or all of them if its position is not certain."""
-    return next((data[:position] for marker, position in _segments(data) if marker == _START_OF_SCAN), data)
-
-
-def decodes_by_rows(data: bytes) -> bool:
-    """Return whether the first scan contains the whole image, so that decoding needs memory for its output only.
-
-    For any other JPEG, progressive ones above all, decoders keep every coefficient in memory at whatever scale.
+    Attributes:
+        is_certain: whether decoders read the same parts, of which there are few, up to the same first scan.
+        length: its bytes; those of the whole file if that is not certain.
+        by_rows: whether the first scan contains the whole image, so that decoding needs memory for its output only. For
+            any other JPEG, progressive ones above all, decoders keep every coefficient in memory at whatever scale.
     """
-    components = 0
+
+    is_certain: bool
+    length: int
+    by_rows: bool
+
+
+def read_header(data: bytes) -> JpegHeader:
+    """Read the header of a JPEG, whose data may be broken."""
+    components, is_sequential = 0, True
     for marker, position in _segments(data):
         if marker in _OTHER_FRAMES:
-            return False
-        if marker in _SEQUENTIAL:  # length (2), precision (1), height (2), width (2), components (1)
+            is_sequential = False
+        elif marker in _SEQUENTIAL:  # length (2), precision (1), height (2), width (2), components (1)
             components = int.from_bytes(data[position + 9 : position + 10])
-        if marker == _START_OF_SCAN:  # length (2), components (1)
-            return components > 0 and data[position + 4 : position + 5] == bytes((components,))
-    return False
+        elif marker == _START_OF_SCAN:  # length (2), components (1)
+            has_all = components > 0 and data[position + 4 : position + 5] == bytes((components,))
+            return JpegHeader(is_certain=True, length=position, by_rows=is_sequential and has_all)
+    return JpegHeader(is_certain=False, length=len(data), by_rows=False)
+
+
+def count_scans(data: bytes, header: JpegHeader) -> int:
+    """Return an upper bound of the passes over the whole image; scans of embedded thumbnails may be counted too."""
+    # After a scan of the whole image a decoder treats any further one as an error. Counting takes 1/15 of decoding.
+    return 1 if header.by_rows else data.count(b"\xff\xda")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:

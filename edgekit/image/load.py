@@ -6,6 +6,7 @@ Pillow's (width, height) order appears in this package and in `preprocess` only.
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -27,8 +28,8 @@ from edgekit.image.decode_limits import (
     check_size,
 )
 from edgekit.image.formats import FORMATS, is_camera_raw, is_heif, other_format
-from edgekit.image.jpeg import count_scans, decodes_by_rows, is_jpeg
-from edgekit.image.orientation import orientation_of, upright_frame
+from edgekit.image.jpeg import JpegHeader, count_scans, is_jpeg, read_header
+from edgekit.image.orientation import Orientation, orientation_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
 from edgekit.image.source import EncodedImage, ImageSource, error_text, read_encoded
 
@@ -83,15 +84,33 @@ class OpenedImage(NamedTuple):
         name: what messages call the image.
         size: upright size.
         image: the PIL image, not turned.
+        orientation: how it is turned upright.
         limits: what decoding may cost.
         jpeg: the file, if it is a JPEG; else None.
+        header: the header of that file.
     """
 
     name: str
     size: Size
     image: Image.Image
+    orientation: Orientation
     limits: ImageLimits
     jpeg: EncodedImage | None = None
+    header: JpegHeader | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        image: Image.Image,
+        limits: ImageLimits,
+        *,
+        jpeg: EncodedImage | None = None,
+        header: JpegHeader | None = None,
+    ) -> OpenedImage:
+        """Wrap a PIL image whose header, or all of it, is read."""
+        orientation = orientation_of(image)
+        return cls(name, orientation.upright_size(size_of(image)), image, orientation, limits, jpeg, header)
 
     def decode(self, color: Color = "RGB", *, min_size: Size | None = None) -> LoadedImage:
         """Decode the pixels and turn them upright. Transparency is composited on white; 16-bit gray is divided by 257.
@@ -106,14 +125,13 @@ class OpenedImage(NamedTuple):
         """
         image = self.image
         if self.jpeg is not None and not getattr(image, "tile", None):  # decoded before, perhaps at reduced scale
-            image = _read_header(self.jpeg.data, self.name)
+            image = _read_header(self.jpeg.data, self.name, self.header)
         scale, stored_size = 1, size_of(image)
-        if self.jpeg is not None:
-            scale = 1 if min_size is None else _reduce(image, min_size)
-            allowance = REDUCED_JPEG_ALLOWANCE if scale > 1 and decodes_by_rows(self.jpeg.data) else 1
+        if self.header is not None:
+            scale = 1 if min_size is None else _reduce(image, self.orientation.upright_size(min_size))
+            allowance = REDUCED_JPEG_ALLOWANCE if scale > 1 and self.header.by_rows else 1
             check_cost(image, stored_size, self.limits, self.name, allowance=allowance)
             _decode(image, self.limits, self.name)
-        orientation = orientation_of(image)
         maximum = small_maximum(image)
         if maximum is not None:
             warnings.warn(
@@ -123,12 +141,12 @@ class OpenedImage(NamedTuple):
                 stacklevel=2,
             )
         try:
-            pixels = to_color(orientation.upright(image), color)
+            pixels = to_color(self.orientation.upright(image), color)
         except Exception as error:  # Pillow has no conversion between some modes, and asserts on a missing palette
             raise ImageError(f"{self.name}: cannot convert mode {image.mode} to {color}: {error_text(error)}") from None
         if scale == 1 or self.jpeg is None:
             return LoadedImage.of(pixels)
-        frame = upright_frame(stored_size, scale, size_of(image), orientation)
+        frame = upright_frame(stored_size, scale, size_of(image), self.orientation)
         return LoadedImage(pixels, frame, (self.jpeg, self.limits))
 
 
@@ -179,35 +197,31 @@ def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS, cha
         ImageError: the image cannot be read, or exceeds the limits.
     """
     if isinstance(source, np.ndarray):
-        name, image = "array", _from_array(source, limits, channels)
-    elif isinstance(source, Image.Image):
-        name, image = "PIL image", _decode(source, limits, "PIL image")
-    else:
-        return _open_encoded(read_encoded(source, max_bytes=limits.max_bytes), limits)
-    return _opened(name, image, limits)
+        return OpenedImage.of("array", _from_array(source, limits, channels), limits)
+    if isinstance(source, Image.Image):
+        return OpenedImage.of("PIL image", _decode(source, limits, "PIL image"), limits)
+    return _open_encoded(read_encoded(source, max_bytes=limits.max_bytes), limits)
 
 
 def _open_encoded(encoded: EncodedImage, limits: ImageLimits) -> OpenedImage:
     name, data = encoded
-    image = _read_header(data, name)
+    header = read_header(data) if is_jpeg(data) else None
+    check_header(data, name, jpeg=header)
+    image = _read_header(data, name, header)
     size = size_of(image)
-    if is_jpeg(data):
+    if header is not None:
         check_size(size, limits, name, allowance=REDUCED_JPEG_ALLOWANCE)
-        check_scans(count_scans(data), size, name)
-        return _opened(name, image, limits, encoded)
+        check_scans(count_scans(data, header), size, name)
+        return OpenedImage.of(name, image, limits, jpeg=encoded, header=header)
     check_loops(image, data, name)
     check_cost(image, size, limits, name)
     # Other formats have no reduced scale, and Pillow turns some of them upright while it decodes them.
-    return _opened(name, _decode(image, limits, name), limits)
+    return OpenedImage.of(name, _decode(image, limits, name), limits)
 
 
-def _opened(name: str, image: Image.Image, limits: ImageLimits, jpeg: EncodedImage | None = None) -> OpenedImage:
-    return OpenedImage(name, orientation_of(image).upright_size(size_of(image)), image, limits, jpeg)
-
-
-def _read_header(data: bytes, name: str) -> Image.Image:
-    check_header(data, name)
-    file = CountedFile(data)
+def _read_header(data: bytes, name: str, jpeg: JpegHeader | None) -> Image.Image:
+    # Not counted if it is certain that a JPEG has few parts: counting takes 1% of a prediction.
+    file = BytesIO(data) if jpeg is not None and jpeg.is_certain else CountedFile(data)
     try:
         image = _identify(file, data)
     except UnidentifiedImageError:
@@ -218,7 +232,8 @@ def _read_header(data: bytes, name: str) -> Image.Image:
         raise _decode_error(error, name) from None
     if is_camera_raw(getattr(image, "tag_v2", None)):
         raise ImageError(f"{name}: a camera raw, of which only the thumbnail can be read; convert it to JPEG or PNG")
-    file.allow_pixel_reads()
+    if isinstance(file, CountedFile):
+        file.allow_pixel_reads()
     return image
 
 
@@ -232,7 +247,7 @@ def _unsupported(data: bytes) -> str:
     return f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
-def _identify(file: CountedFile, data: bytes) -> Image.Image:
+def _identify(file: BytesIO, data: bytes) -> Image.Image:
     if is_jpeg(data):  # directly, because Image.open would import the plugins of other formats first
         from PIL.JpegImagePlugin import jpeg_factory
 
@@ -242,7 +257,7 @@ def _identify(file: CountedFile, data: bytes) -> Image.Image:
     return Image.open(file, formats=FORMATS)
 
 
-def _open_heif(file: CountedFile) -> Image.Image:
+def _open_heif(file: BytesIO) -> Image.Image:
     """Open a HEIF file without registering its decoder in Pillow, which other code in the process uses as well."""
     try:
         from pillow_heif import HeifImageFile
@@ -253,10 +268,9 @@ def _open_heif(file: CountedFile) -> Image.Image:
 
 
 def _reduce(jpeg: Image.Image, min_size: Size) -> int:
-    """Set the scale at which the JPEG will be decoded, and return its divisor. min_size: upright."""
-    height, width = orientation_of(jpeg).upright_size(min_size)
+    """Set the scale at which the JPEG will be decoded, and return its divisor. min_size: as stored, not upright."""
     full_width = jpeg.width
-    draft = jpeg.draft(None, (width, height))
+    draft = jpeg.draft(None, (min_size.width, min_size.height))
     return 1 if draft is None else round(full_width / draft[1][2])
 
 
