@@ -93,6 +93,9 @@ def best(
         top: number of classes; all of them if there are fewer.
         tie_breaker: (classes,) values that order equally probable classes, highest first; then comes the index.
     """
-    keys = (-probabilities,) if tie_breaker is None else (-tie_breaker, -probabilities)
-    order = np.lexsort(keys)[:top].tolist()
+    indexes = np.arange(len(probabilities))
+    if top < len(probabilities):  # sorting a thousand classes takes longer than finding the few that can be among them
+        indexes = np.flatnonzero(~(probabilities < np.partition(probabilities, -top)[-top]))
+    keys = (-probabilities[indexes],) if tie_breaker is None else (-tie_breaker[indexes], -probabilities[indexes])
+    order = indexes[np.lexsort(keys)[:top]].tolist()
     return tuple(Score(labels[index], index, float(probabilities[index])) for index in order)

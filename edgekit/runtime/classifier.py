@@ -113,7 +113,7 @@ class Classifier(Predictor):
         crops = plan_named(plan)
         loaded = self.load(image, [crops], channels=channels)
         views = crops.views(loaded.size, self.info.preprocess)
-        return np.asarray(self._run(FEATURES, loaded, views, Stopwatch()).mean(axis=0))
+        return np.asarray(np.mean(self._run(FEATURES, loaded, views, Stopwatch()), axis=0))
 
     def logits(self, batch: Pixels) -> npt.NDArray[np.float32]:
         """Run the network on pixels that are cut already.
@@ -218,11 +218,11 @@ class Classifier(Predictor):
     ) -> ClassScores:
         (plan,) = plans
         views: list[View] = []
-        logits = np.empty((0, len(self.labels)), np.float32)
+        rows: list[npt.NDArray[np.float32]] = []
         for step in plan.steps(image.size, self.info.preprocess):
             views += step
-            logits = np.concatenate([logits, self._run(LOGITS, image, step, watch, exact=exact)])
-            if plan.is_sure(logits):
+            rows += self._run(LOGITS, image, step, watch, exact=exact)
+            if plan.is_sure(logits := np.asarray(rows)):
                 break
         temperature, task = self.info.temperature, self.info.task
         uncalibrated = plan.probabilities(logits, average, task=task)
@@ -235,15 +235,15 @@ class Classifier(Predictor):
 
     def _run(
         self, output: str, image: LoadedImage, views: tuple[View, ...], watch: Stopwatch, *, exact: bool = False
-    ) -> npt.NDArray[np.float32]:
+    ) -> list[npt.NDArray[np.float32]]:
         """The output for every view. Equal views run once."""
-        row_of = {view: row for row, view in enumerate(dict.fromkeys(views))}
-        pixels = self.info.preprocess.pixels(image, tuple(row_of), whole=self._exact or exact)
+        distinct = tuple(dict.fromkeys(views))
+        pixels = self.info.preprocess.pixels(image, distinct, whole=self._exact or exact)
         watch.lap("pixels_ms")
         # One crop after the other: a batch of them is no faster on a CPU, and a single shape keeps memory small.
-        rows = np.concatenate([self._model.run(output, crop[None]) for crop in pixels])
+        row_of = {view: self._model.run(output, crop[None])[0] for view, crop in zip(distinct, pixels, strict=True)}
         watch.lap("network_ms")
-        return rows[[row_of[view] for view in views]]
+        return [row_of[view] for view in views]
 
     def _over(self, models: tuple[Classifier, ...]) -> Classifier:
         return models[0]

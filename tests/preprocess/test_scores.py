@@ -81,3 +81,11 @@ def test_best_sorts_by_probability_and_then_by_index():
     labels = ("a", "b", "c", "d")
     assert best(probabilities, labels, 3) == (Score("b", 1, 0.3), Score("d", 3, 0.3), Score("a", 0, 0.2))
     assert len(best(probabilities, labels, 100)) == 4
+
+
+@given(arrays(np.float64, st.integers(1, 30), elements=st.sampled_from([0.0, 0.1, 0.2, 0.3])), st.integers(1, 30))
+def test_best_finds_the_first_of_the_sorted_classes_among_ties(probabilities, top):
+    tie_breaker = np.random.default_rng(len(probabilities)).integers(0, 3, len(probabilities)).astype(np.float64)
+    order = sorted(range(len(probabilities)), key=lambda index: (-probabilities[index], -tie_breaker[index], index))
+    labels = tuple(map(str, range(len(probabilities))))
+    assert [s.index for s in best(probabilities, labels, top, tie_breaker=tie_breaker)] == order[:top]
