@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import threading
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
@@ -152,6 +150,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
 def _temporary_beside(path: Path) -> Path:
     """The temporary file of a file to write, in its folder, which is created; those of killed writers are removed."""
+    import zlib  # here, because predicting does not need it
+
     if path.exists() and not path.is_file():  # renaming a file to /dev/null would replace the device
         raise EdgekitError(f"{path}: cannot be written: it exists and is not a regular file")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,6 +207,8 @@ def write_whole(descriptor: int, data: bytes) -> None:
 @contextmanager
 def _interrupts_deferred() -> Iterator[None]:
     """Let Ctrl-C take effect only at the end. Only the main thread is ever interrupted."""
+    import signal  # here, because predictions in other people's programs write nothing
+
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield

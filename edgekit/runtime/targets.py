@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from edgekit.errors import SpecError, quote, unknown
@@ -13,8 +12,7 @@ ActivationType: TypeAlias = Literal["uint8", "int8"]
 Platform: TypeAlias = Literal["python", "web", "android", "ios"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(NamedTuple):
     """A kind of processor that an int8 model is built for.
 
     Attributes:
