@@ -98,7 +98,7 @@ def divide(
     return Plan(epochs=both, survivors=(survivors, 1), images=images, begun=begun)
 
 
-def final_epochs(seconds: float, speed: float, *, images: int, val_images: int, relative_cost: float) -> int:
+def final_epochs(seconds: float, speed: float, *, images: int, val_images: int) -> int:
     """The number of epochs of the final training.
 
     Args:
@@ -106,10 +106,9 @@ def final_epochs(seconds: float, speed: float, *, images: int, val_images: int, 
         speed: images that it trains in a second.
         images: number of images that it learns from.
         val_images: number of images that it is evaluated on at its end.
-        relative_cost: mean cost of an epoch, relative to that at full resolution.
     """
     usable = max(_MARGIN * seconds - _START_S - _EVALUATION * val_images / speed, 0.0)
-    return min(max(int(usable * speed / (images * relative_cost)), 1), _MOST_FINAL_EPOCHS)
+    return min(max(int(usable * speed / images), 1), _MOST_FINAL_EPOCHS)
 
 
 def _seconds_each(seconds: float, count: int) -> float:

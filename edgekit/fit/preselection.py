@@ -15,7 +15,7 @@ from edgekit.fit.learning_curve import expected_error
 from edgekit.fit.measurements import quiet_figures, training_speed, write_untrained
 from edgekit.fit.plan import FINAL_SHARE, candidate_count
 from edgekit.fit.ranking import SLACK, infeasible, shortlist
-from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
+from edgekit.fit.recipes import rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask
 from edgekit.fit.training_time import representatives, training_seconds, training_work
 from edgekit.train.recipe import Recipe
@@ -149,17 +149,14 @@ def _measure(task: SearchTask, names: Sequence[str]) -> None:
 
 
 def _training_seconds(task: SearchTask, points: Mapping[str, FrontPoint], traces: Traces) -> dict[str, float]:
-    """The time that the final training takes for an image, by name of the candidate."""
+    """The time that a training takes for an image, by name of the candidate."""
     works = {name: training_work(traces.layers(point.candidate)) for name, point in points.items()}
     families = {name: family_of(point.candidate.network) for name, point in points.items()}
     for name in representatives(works, families):
         if name not in task.state.speeds:
             task.state.speeds[name] = _speed(task, name, works[name].macs)
             task.state.save()
-    seconds = training_seconds(works, task.state.speeds)
-    if task.transfers:
-        return seconds
-    return {name: seconds[name] * relative_cost(point.candidate) for name, point in points.items()}
+    return training_seconds(works, task.state.speeds)
 
 
 def _speed(task: SearchTask, name: str, macs: int) -> float:

@@ -19,9 +19,6 @@ _SCRATCH: Mapping[str, Any] = {
     "warmup_epochs": 0.5,
     "ema_decay": 0.99,
 }
-# Crops of the final training of small images: the first half at about two thirds of the side, which costs half as much.
-_GROWTH = ((0.0, 0.7), (0.5, 0.85), (0.75, 1.0))
-_BLOCK_PX = 4  # sides of such crops are multiples of this
 # These networks' running statistics are made for hundreds of epochs: after a short training they are still those of the
 # random weights. All others have 0.1.
 _SLOW_NORMS, _NORM_MOMENTUM = ("mobilenet_v3", "efficientnet_lite"), 0.1
@@ -39,11 +36,13 @@ def rung_recipe(candidate: Candidate, *, epochs: Sequence[int], seed: int) -> Re
         seed: of the training.
     """
     optimize = {**_SCRATCH, "epochs": epochs[-1], "restarts": list(epochs[:-1])}
-    return _recipe(candidate, augment=_augment(candidate), optimize=optimize, seed=seed)
+    return _recipe(candidate, optimize=optimize, seed=seed)
 
 
 def final_recipe(candidate: Candidate, *, epochs: int, seed: int, val_fraction: float) -> Recipe:
     """The recipe of the chosen candidate from random weights.
+
+    It sees whole images from the first epoch on: crops that grow save a seventh of the time and cost 5 to 8 points.
 
     Args:
         candidate: the candidate.
@@ -51,24 +50,8 @@ def final_recipe(candidate: Candidate, *, epochs: int, seed: int, val_fraction: 
         seed: of the training.
         val_fraction: as the data were read with.
     """
-    augment = _augment(candidate)
-    if growth := _growth(candidate):
-        augment["progressive"] = growth
     optimize = {**_SCRATCH, "epochs": epochs, "warmup_epochs": min(1.0, epochs / 4), "ema_decay": 0.998}
-    return _recipe(candidate, augment=augment, optimize=optimize, seed=seed, val_fraction=val_fraction)
-
-
-def relative_cost(candidate: Candidate) -> float:
-    """The mean cost of an epoch of `final_recipe`, relative to one at full resolution.
-
-    Args:
-        candidate: the candidate.
-    """
-    growth = _growth(candidate) or [(0.0, candidate.resolution)]
-    ends = [start for start, _ in growth[1:]] + [1.0]
-    return sum(
-        (end - start) * (crop / candidate.resolution) ** 2 for (start, crop), end in zip(growth, ends, strict=True)
-    )
+    return _recipe(candidate, optimize=optimize, seed=seed, val_fraction=val_fraction)
 
 
 def transfer_recipe(
@@ -102,7 +85,6 @@ def transfer_recipe(
 def _recipe(
     candidate: Candidate,
     *,
-    augment: Mapping[str, Any],
     optimize: Mapping[str, Any],
     seed: int,
     val_fraction: float = 0.0,
@@ -116,7 +98,7 @@ def _recipe(
             "model": candidate.network,
             "arguments": {**candidate.arguments, **norm},
             "preprocess": candidate.preprocess.to_dict(),
-            "augment": dict(augment),
+            "augment": _augment(candidate),
             "optimize": dict(optimize),
         }
     )
@@ -126,11 +108,3 @@ def _augment(candidate: Candidate) -> dict[str, Any]:
     if not candidate.margin:
         return {"crop_padding": max(candidate.resolution // 8, 1)}
     return {"crop_scale": [0.35, 1.0]}
-
-
-def _growth(candidate: Candidate) -> list[tuple[float, int]]:
-    """Sides of the crops by share of the epochs; empty for photos, whose random crops have all scales anyway."""
-    if candidate.margin:
-        return []
-    full = candidate.resolution
-    return [(share, min(round(full * scale / _BLOCK_PX) * _BLOCK_PX, full)) for share, scale in _GROWTH]

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit.fit.learning_curve import expected_error
 from edgekit.fit.plan import FINAL_SHARE, Plan
-from edgekit.fit.recipes import relative_cost, rung_recipe, transfer_recipe
+from edgekit.fit.recipes import rung_recipe, transfer_recipe
 from edgekit.fit.search_task import SearchTask, result_of
 from edgekit.train.recipe import Recipe
 
@@ -60,8 +60,7 @@ def _final_error(task: SearchTask, name: str, result: Mapping[str, Any]) -> floa
         return error
     point = task.points[name]
     seen = result["epochs"] * result["images"]
-    seconds = relative_cost(point.candidate) / task.state.entries[name]["images_per_s"]
-    in_the_end = max(FINAL_SHARE * task.seconds / seconds, seen)
+    in_the_end = max(FINAL_SHARE * task.seconds * task.state.entries[name]["images_per_s"], seen)
     then, now = (
         expected_error(point.candidate, images, prior=point.prior, edge=task.images.edge)
         for images in (in_the_end, seen)

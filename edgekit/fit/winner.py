@@ -17,7 +17,7 @@ from edgekit.fit.figures_text import figures_text
 from edgekit.fit.front import Figures
 from edgekit.fit.measurements import quiet_figures
 from edgekit.fit.plan import FINAL_SHARE, final_epochs
-from edgekit.fit.recipes import final_recipe, relative_cost, transfer_recipe
+from edgekit.fit.recipes import final_recipe, transfer_recipe
 from edgekit.fit.rungs import by_result
 from edgekit.fit.search_task import SearchTask
 from edgekit.quantize.quality_gate import Gate
@@ -97,7 +97,6 @@ def _training(task: SearchTask, name: str) -> dict[str, Any]:
         entry["images_per_s"],
         images=len(images.training),
         val_images=len(images.validation),
-        relative_cost=1.0 if is_transfer else relative_cost(task.points[name].candidate),
     )
     # Fine-tuning for longer than what was found to help would be another recipe.
     return {"epochs": min(epochs, last["epochs"]) if is_transfer else epochs, "tune": last["tune"]}

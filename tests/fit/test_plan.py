@@ -58,5 +58,4 @@ def test_candidates_are_more_the_longer_the_search():
 
 @pytest.mark.parametrize(("seconds", "epochs"), [(0, 1), (100, 8), (10**6, 200)])
 def test_final_epochs_fit_the_time_and_are_at_least_one(seconds, epochs):
-    assert final_epochs(seconds, 100.0, images=1000, val_images=0, relative_cost=1.0) == epochs
-    assert final_epochs(100, 100.0, images=1000, val_images=0, relative_cost=0.5) == 17
+    assert final_epochs(seconds, 100.0, images=1000, val_images=0) == epochs

@@ -3,7 +3,7 @@
 import pytest
 
 from edgekit.fit.candidate import Candidate
-from edgekit.fit.recipes import final_recipe, relative_cost, rung_recipe, transfer_recipe
+from edgekit.fit.recipes import final_recipe, rung_recipe, transfer_recipe
 from edgekit.fit.transfer import Transfer
 from edgekit.train.recipe import Recipe, read_recipe, to_toml
 from edgekit.train.schedule import extends
@@ -26,19 +26,14 @@ def test_recipes_have_the_candidate_and_choose_no_epoch():
     assert recipe.preprocess.crop == (32, 32)
 
 
-def test_small_images_get_padded_crops_that_grow_and_photos_crops_of_all_scales():
+def test_small_images_get_padded_crops_and_photos_crops_of_all_scales():
     small, photo = (
         final_recipe(candidate, epochs=12, seed=0, val_fraction=0.0).augment for candidate in (SMALL, PHOTO)
     )
     assert small.crop_padding == 4
-    assert [crop for _, crop in small.progressive] == [24, 28, 32]
+    assert (small.progressive, small.crop_scale) == ((), ())
     assert (photo.crop_padding, photo.progressive, photo.crop_scale) == (0, (), (0.35, 1.0))
-    assert rung_recipe(SMALL, epochs=[2], seed=0).augment.progressive == ()
-
-
-def test_relative_cost_is_that_of_the_crops():
-    assert relative_cost(PHOTO) == 1
-    assert relative_cost(SMALL) == pytest.approx(0.5 * (24 / 32) ** 2 + 0.25 * (28 / 32) ** 2 + 0.25)
+    assert rung_recipe(SMALL, epochs=[2], seed=0).augment == small
 
 
 def test_transfer_recipe_solves_for_the_head_or_tunes_everything():
