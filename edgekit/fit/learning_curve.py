@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The law is error = floor + (_FIRST - floor) * (images / _IMAGES) ** -exponent, where the capacity of a network is its
 # accuracy on ImageNet: floor = _FLOOR * (1 - accuracy) + _LOSS * (lost share of the side), exponent = _LEAST + _RISE *
 # accuracy. Of 23 trainings on CIFAR-10 with 16,000 to 100,000 images, of networks with 11 to 62% on ImageNet, it is off
-# by 6% of the error in the root mean square; the best constants for these by 5.5%. Values of _FLOOR up to 0.1 fit equally
+# by 6% of the error in the root mean square; the best constants for these by 5.5%. Values of _FLOOR up to 0.1 fit as
 # well; only longer searches depend on it.
 _FIRST, _IMAGES, _LEAST, _RISE, _FLOOR, _LOSS = 0.887, 7_400, 0.375, 0.19, 0.1, 0.2
 
