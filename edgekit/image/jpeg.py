@@ -34,8 +34,8 @@ class JpegHeader(NamedTuple):
     by_rows: bool
 
 
-def read_header(data: bytes) -> JpegHeader:
-    """Read the header of a JPEG, whose data may be broken."""
+def header_of(data: bytes) -> JpegHeader:
+    """Read the header of a JPEG, which may be broken."""
     components, is_sequential = 0, True
     for marker, position in _segments(data):
         if marker in _OTHER_FRAMES:

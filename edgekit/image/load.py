@@ -28,7 +28,7 @@ from edgekit.image.decode_limits import (
     check_size,
 )
 from edgekit.image.formats import FORMATS, is_camera_raw, is_heif, other_format
-from edgekit.image.jpeg import JpegHeader, count_scans, is_jpeg, read_header
+from edgekit.image.jpeg import JpegHeader, count_scans, header_of, is_jpeg
 from edgekit.image.orientation import Orientation, orientation_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
 from edgekit.image.source import EncodedImage, ImageSource, error_text, read_encoded
@@ -205,7 +205,7 @@ def open_image(source: ImageSource, *, limits: ImageLimits = DEFAULT_LIMITS, cha
 
 def _open_encoded(encoded: EncodedImage, limits: ImageLimits) -> OpenedImage:
     name, data = encoded
-    header = read_header(data) if is_jpeg(data) else None
+    header = header_of(data) if is_jpeg(data) else None
     check_header(data, name, jpeg=header)
     image = _read_header(data, name, header)
     size = size_of(image)
