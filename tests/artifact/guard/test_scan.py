@@ -54,7 +54,8 @@ def test_check_model_counts_the_fields_of_each_of_several_equal_attributes():
         try:
             check_model(model, name="file", limits=ModelLimits(max_fields=max_fields))
         except ArtifactError as error:
-            assert "protobuf fields" in str(error)
+            if "protobuf fields" not in str(error):
+                raise
             return False
         return True
 
