@@ -17,6 +17,7 @@ finals      candidates that were trained to the end: name, epochs, tune, and onc
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -81,9 +82,15 @@ def has_state(folder: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises DataError for a folder that has something else than a search."""
-    if not has_state(folder) and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: exists and has no fit to continue; choose another `output` folder")
+    """Raises DataError for a folder that has something else than a search, or that cannot be written."""
+    try:
+        if not has_state(folder) and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise DataError(f"{folder}: exists and has no fit to continue; choose another `output` folder")
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+            raise DataError(f"{folder}: cannot be written in {nearest}; choose another `output` folder")
+    except OSError as reason:
+        raise DataError(f"{folder}: cannot be written: {reason.strerror}; choose another `output` folder") from None
 
 
 def open_state(folder: Path, settings: Mapping[str, Any]) -> SearchState:

@@ -132,7 +132,7 @@ class CountedFile(BytesIO):
 
 
 def check_header(data: bytes, name: str, *, jpeg: JpegHeader | None = None) -> None:
-    """Refuse an image whose header has so many parts that reading it takes minutes.
+    """Refuse an image whose header has more parts than can be read in seconds.
 
     Args:
         data: content of the file.

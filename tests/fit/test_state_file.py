@@ -1,11 +1,12 @@
 """The state of a search."""
 
 import json
+import os
 
 import pytest
 
 from edgekit.errors import DataError
-from edgekit.fit.state_file import has_state, open_state
+from edgekit.fit.state_file import check_folder, has_state, open_state
 
 SETTINGS = {"seed": 0, "budget": {"latency_ms": 5.0}, "networks": ("a", "b")}
 
@@ -68,3 +69,21 @@ def test_state_of_a_later_schema_is_refused(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
     with pytest.raises(DataError, match="unknown schema 2"):
         open_state(tmp_path, SETTINGS)
+
+
+def test_check_folder_accepts_a_folder_that_can_be_made_and_makes_nothing(tmp_path):
+    check_folder(tmp_path / "new" / "deep")
+    assert list(tmp_path.iterdir()) == []
+    _saved(tmp_path / "out")
+    check_folder(tmp_path / "out")
+
+
+def test_check_folder_refuses_what_cannot_be_written_before_anything_is_measured(tmp_path, monkeypatch):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(DataError, match=r"notes.txt/out: cannot be written in .*notes.txt"):
+        check_folder(tmp_path / "notes.txt" / "out")
+    with pytest.raises(DataError, match="cannot be written: File name too long"):
+        check_folder(tmp_path / ("a" * 300))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # a test that runs as root may write everywhere
+    with pytest.raises(DataError, match="out: cannot be written in"):
+        check_folder(tmp_path / "out")

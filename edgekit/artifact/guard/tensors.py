@@ -66,7 +66,7 @@ def check_stored(name: str, data_type: int, elements: int, raw: memoryview | Non
     """
     if data_type != _STRING and data_type not in _BITS:
         raise ArtifactError(f"tensor {quote(name)} has the unknown data type {data_type}")
-    if typed and any(field != _TYPED_FIELDS[data_type] for field, _, _ in typed):
+    if any(field != _TYPED_FIELDS[data_type] for field, _, _ in typed):
         raise ArtifactError(f"tensor {quote(name)} stores values of another type than it declares")
     if raw is not None:
         stored, required = len(raw), -(-elements * _BITS.get(data_type, 0) // 8)
