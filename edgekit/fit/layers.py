@@ -15,7 +15,7 @@ from torch import nn
 from edgekit.cost import Cost
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.zoo.blocks import GlobalAveragePool, Padding, SameConv2d
+from edgekit.zoo.blocks import GlobalAveragePool, Padding, ReLU6, SameConv2d
 from edgekit.zoo.build import build
 from edgekit.zoo.mbconv import DropPath
 from edgekit.zoo.network import Network
@@ -31,7 +31,7 @@ INPUT = -1  # index of the network's input among the layers that a layer reads
 
 _ACTIVATIONS: Mapping[type[nn.Module], str] = {
     nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
+    ReLU6: "relu6",
     nn.SiLU: "silu",
     nn.Hardswish: "hard_swish",
     nn.Sigmoid: "sigmoid",

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,10 +21,37 @@ Activation: TypeAlias = Callable[[], nn.Module]
 _Module = TypeVar("_Module", bound=nn.Module)
 Norm: TypeAlias = Callable[[int], nn.Module]
 
-relu6 = partial(nn.ReLU6, inplace=True)
+
+class _ClampToSix(torch.autograd.Function):
+    """Clamp to 0 to 6 in place. The gradient needs the result alone, whereas torch's relu6_ copies its input for it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x)
+        x.clamp_(0, 6)
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, result, 0, 6)  # type: ignore[no-any-return]
+
+
+class ReLU6(nn.ReLU6):
+    """min(max(x, 0), 6), in place while it is trained."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.requires_grad:
+            return _ClampToSix.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+        return super().forward(x)
+
+
+# Only the gradient of relu does without the input: in place, torch would keep a copy for the others.
 relu = partial(nn.ReLU, inplace=True)
-silu = partial(nn.SiLU, inplace=True)
-hard_swish = partial(nn.Hardswish, inplace=True)  # x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)
+relu6 = ReLU6
+silu = nn.SiLU
+hard_swish = nn.Hardswish  # x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)
 # In int8, relu and relu6 cost nothing (they are the ends of the range), whereas silu costs as much as a convolution.
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {"relu": relu, "relu6": relu6, "silu": silu, "hard_swish": hard_swish}
@@ -125,6 +153,11 @@ class GlobalAveragePool(nn.Module):
     """(N, C, H, W) -> (N, C), as one mean: adaptive pooling and flattening would export as a dozen nodes."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.requires_grad:
+            # The gradient of a mean is one value for all positions. Layers below take it for channels_first, and a
+            # batch norm of channels_last values is then ten times as slow.
+            in_layout = partial(Tensor.contiguous, memory_format=torch.channels_last)
+            x.register_hook(in_layout)  # type: ignore[no-untyped-call]
         return x.mean((2, 3))
 
 

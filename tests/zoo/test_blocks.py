@@ -9,6 +9,8 @@ from edgekit.errors import SpecError
 from edgekit.zoo.blocks import (
     ACTIVATIONS,
     ConvNormAct,
+    GlobalAveragePool,
+    ReLU6,
     activation_named,
     check_strides,
     conv,
@@ -61,6 +63,45 @@ def test_activation_named_has_the_published_functions():
     assert expected.keys() == ACTIVATIONS.keys()
     for name, values in expected.items():
         torch.testing.assert_close(activation_named(name)()(x.clone()), values)
+
+
+def test_relu6_has_the_result_and_gradient_of_torch_and_keeps_only_the_result():
+    """Also at both ends of the range, and for what is not a number."""
+    values = torch.tensor([-float("inf"), -1.0, -0.0, 0.0, 1e-9, 3.0, 5.999999, 6.0, 6.000001, float("nan")])
+    gradient = torch.arange(1.0, 11.0)
+    results = {}
+    for layer in (ReLU6(), nn.ReLU6()):
+        leaf = values.clone().requires_grad_()
+        x = leaf * 1
+        result = layer(x)
+        result.backward(gradient)
+        results[type(layer)] = (result.detach(), leaf.grad, result.data_ptr() == x.data_ptr())
+
+    (ours, our_gradient, in_place), (theirs, their_gradient, _) = results[ReLU6], results[nn.ReLU6]
+    assert torch.equal(ours.nan_to_num(7), theirs.nan_to_num(7))
+    assert torch.equal(our_gradient, their_gradient)
+    assert in_place
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_relu6_changes_no_input_that_is_not_trained(training):
+    x = torch.tensor([-1.0, 7.0], requires_grad=not training)
+
+    assert ReLU6().train(training)(x).tolist() == [0.0, 6.0]
+    assert x.tolist() == [-1.0, 7.0]
+
+
+def test_global_average_pool_has_a_gradient_in_the_layout_of_its_input():
+    gradients = []
+    x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last).requires_grad_()
+    y = x * 1
+    pooled = GlobalAveragePool()(y)
+    y.register_hook(gradients.append)  # after that of the layer
+
+    pooled.sum().backward()
+
+    assert torch.equal(x.grad, torch.full((2, 3, 4, 5), 1 / 20))
+    assert gradients[-1].is_contiguous(memory_format=torch.channels_last)
 
 
 def test_check_strides_refuses_other_strides_and_another_number_of_them():
