@@ -7,8 +7,8 @@ Needs the extra `onnx`. `search` tries the schemes (`schemes`) in order, for a t
 3. `candidates` builds the candidate model of a scheme. It measures the activations of the float network on the
    calibration images (`calibrate`), chooses their ranges (`ranges`), finds the layers that are most sensitive to
    quantization (`sensitivity`), and runs the `passes` over the graph: canonicalize, equalize, group_stem, correct_bias,
-   insert_qdq; or only store_weights_int8, store_dense_int8 or store_float16. `weight_format` defines how floats become
-   integers.
+   insert_qdq, read_pixels; or only store_weights_int8, store_dense_int8 or store_float16. `weight_format` defines how
+   floats become integers.
 4. `held_out_evaluation` compares the candidate with its parent on the held-out images, `quality_gate` judges it:
    proven, unproven or rejected. `trials` decides which scheme is tried next, and which candidate is written; if all are
    rejected, nothing is written.

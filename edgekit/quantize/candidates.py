@@ -23,6 +23,7 @@ from edgekit.quantize.passes.equalize import equalize
 from edgekit.quantize.passes.expand_hard_swish import expand_hard_swish
 from edgekit.quantize.passes.group_stem import group_stem
 from edgekit.quantize.passes.insert_qdq import insert_qdq, quantized_tensors
+from edgekit.quantize.passes.read_pixels import read_pixels
 from edgekit.quantize.passes.store_dense_int8 import store_dense_int8
 from edgekit.quantize.passes.store_float16 import store_float16
 from edgekit.quantize.passes.store_weights_int8 import store_weights_int8
@@ -114,7 +115,7 @@ class CandidateBuilder:
         if scheme.correct_bias:
             model = correct_bias(model, statistics=statistics, weight_format=weight_format, float_nodes=float_nodes)
         model = insert_qdq(model, ranges=ranges, weight_format=weight_format, float_nodes=float_nodes)
-        return serialized(model)
+        return serialized(read_pixels(model))
 
     def _form(self, scheme: Scheme) -> _FloatForm:
         # Grouping makes a float stem slower, and puts a reshape between the stem and the layer to equalize it with.
