@@ -5,7 +5,7 @@
 MODEL is an edgekit model, a file or a name. The peak is that of a matrix product of 1,024 x 1,024 x 1,024 in the
 arithmetic of the model, uint8 by int8 or float32, in the same process. Prints one JSON document: for each model the
 milliseconds of a run (the sum of the medians of its nodes), and for each kind of operator the number of nodes, their
-milliseconds, their share of the run, and for those that multiply the GMAC/s and the percentage of the peak.
+milliseconds, their share of the run, and for those that multiply the GMAC/s and their ratio to the peak.
 """
 
 from __future__ import annotations
