@@ -39,7 +39,7 @@ class _ClampToSix(torch.autograd.Function):
 
 
 class ReLU6(nn.ReLU6):
-    """min(max(x, 0), 6), in place while it is trained."""
+    """min(max(x, 0), 6), trained without a copy of x."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.requires_grad:
@@ -47,11 +47,10 @@ class ReLU6(nn.ReLU6):
         return super().forward(x)
 
 
-# Only the gradient of relu does without the input: in place, torch would keep a copy for the others.
+relu6 = partial(ReLU6, inplace=True)
 relu = partial(nn.ReLU, inplace=True)
-relu6 = ReLU6
-silu = nn.SiLU
-hard_swish = nn.Hardswish  # x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)
+silu = partial(nn.SiLU, inplace=True)
+hard_swish = partial(nn.Hardswish, inplace=True)  # x * relu6(x + 3) / 6 (Howard et al. 2019, arXiv 1905.02244)
 # In int8, relu and relu6 cost nothing (they are the ends of the range), whereas silu costs as much as a convolution.
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
     {"relu": relu, "relu6": relu6, "silu": silu, "hard_swish": hard_swish}

@@ -85,6 +85,7 @@ def test_relu6_has_the_result_and_gradient_of_torch_and_keeps_only_the_result():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_relu6_changes_no_input_that_is_not_trained(training):
+    """Unless that is asked for, as for torch's."""
     x = torch.tensor([-1.0, 7.0], requires_grad=not training)
 
     assert ReLU6().train(training)(x).tolist() == [0.0, 6.0]
