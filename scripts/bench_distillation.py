@@ -4,10 +4,10 @@
         [--seeds 0 1 2] [--share 0.5] [--temperature 4] [--work FOLDER]
 
 DATA is a data set as of `edgekit train`, with a val split; TEACHER a model file with its classes. The student has the
-recipe of the default model, with another width and number of epochs. Both sides train on the same images, in the same
-order, and keep the last epoch, so that no figure takes part in a choice. Prints the accuracies on the val images with
-their difference, and the mean over the seeds with a 95% interval. Finished trainings in --work are not repeated,
-interrupted ones are resumed.
+recipe of the default model, with another width and number of epochs and a single cosine. Both sides train on the same
+images, in the same order, and keep the last epoch, so that no figure takes part in a choice. Prints the accuracies on
+the val images with their difference, and the mean over the seeds with a 95% interval. Finished trainings in --work are
+not repeated, interrupted ones are resumed.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ def accuracy(
     values = read_values(options.recipe)
     values["seed"] = seed
     values["arguments"]["width_mult"] = options.width
+    values["augment"].pop("progressive")
+    for name in ("restarts", "restart_factor"):
+        values["optimize"].pop(name)
     values["optimize"]["epochs"] = options.epochs
     name = f"seed-{seed}"
     if with_teacher:
