@@ -61,7 +61,7 @@ def profile(model: bytes, pixels: np.ndarray, *, runs: int, threads: int) -> lis
     for event in events:
         if event["name"] in nodes:
             nodes[event["name"]].events.append(event)
-    return list(nodes.values())
+    return [node for node in nodes.values() if node.events]
 
 
 def kind_and_macs(node: Node) -> tuple[str, int]:

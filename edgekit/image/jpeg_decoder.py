@@ -11,11 +11,11 @@ _MODULE = "PIL.JpegImagePlugin"
 
 
 @contextmanager
-def imported_meanwhile() -> Iterator[None]:
+def decoder_imported_meanwhile() -> Iterator[None]:
     """Import the JPEG decoder in another thread while the body runs, and wait for it at the end of the block.
 
     The body should leave Python's lock to others, as onnxruntime does while it opens a model: on two cores, the first
-    image then no longer waits for the import, and opening takes no longer. No thread is left that a fork could cut off.
+    image then no longer waits for the import. No thread is left that a fork could cut off.
     """
     thread = None if _MODULE in sys.modules else threading.Thread(target=_import_decoder, name="edgekit-import")
     if thread is not None:

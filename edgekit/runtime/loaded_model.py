@@ -11,7 +11,7 @@ import onnxruntime as ort
 from edgekit.artifact.info import ArtifactInfo, info_from_metadata, parse_info, read_model
 from edgekit.artifact.metadata import is_ort_format
 from edgekit.errors import ArtifactError, EdgekitError, SpecError, listed, quote
-from edgekit.image.jpeg_decoder import imported_meanwhile
+from edgekit.image.jpeg_decoder import decoder_imported_meanwhile
 from edgekit.image.source import Pixels
 from edgekit.runtime.run_limits import time_limit_s
 from edgekit.runtime.session import (
@@ -140,7 +140,7 @@ class LoadedModel:
         else:
             info = parse_info(model, name=name)
             self._graph = check_model(model, name=name, limits=options.limits)
-            with imported_meanwhile():
+            with decoder_imported_meanwhile():
                 session = open_session(model, name=name, options=options, target=info.target)
         _check_interface(session, info, name)
         return info, session

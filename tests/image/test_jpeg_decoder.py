@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edgekit.image import jpeg_decoder
-from edgekit.image.jpeg_decoder import imported_meanwhile
+from edgekit.image.jpeg_decoder import decoder_imported_meanwhile
 
 DECODER = "decoder_of_a_test"
 
@@ -23,7 +23,7 @@ def decoder(tmp_path, monkeypatch):
 
 
 def test_the_decoder_is_imported_in_another_thread_which_ends_with_the_block(decoder):
-    with imported_meanwhile():
+    with decoder_imported_meanwhile():
         pass
 
     thread = sys.modules[DECODER].thread
@@ -35,7 +35,7 @@ def test_a_decoder_that_is_imported_needs_no_thread(decoder, monkeypatch):
     __import__(DECODER)
     monkeypatch.setattr(threading.Thread, "start", lambda thread: pytest.fail("a thread was started"))
 
-    with imported_meanwhile():
+    with decoder_imported_meanwhile():
         pass
 
 
@@ -45,14 +45,14 @@ def test_a_system_without_more_threads_imports_nothing(decoder, monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
 
-    with imported_meanwhile():
+    with decoder_imported_meanwhile():
         pass
 
     assert DECODER not in sys.modules
 
 
 def test_an_error_of_the_block_is_raised_after_the_import(decoder):
-    with pytest.raises(ValueError, match="broken model"), imported_meanwhile():
+    with pytest.raises(ValueError, match="broken model"), decoder_imported_meanwhile():
         raise ValueError("broken model")
 
     assert not sys.modules[DECODER].thread.is_alive()
@@ -61,7 +61,7 @@ def test_an_error_of_the_block_is_raised_after_the_import(decoder):
 def test_a_decoder_that_is_missing_is_left_to_the_first_image(monkeypatch):
     monkeypatch.setattr(jpeg_decoder, "_MODULE", "no_such_decoder")
 
-    with imported_meanwhile():
+    with decoder_imported_meanwhile():
         pass
 
 

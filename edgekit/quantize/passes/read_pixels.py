@@ -103,17 +103,19 @@ def _shift(graph: Graph, node: NodeProto, values: Array) -> float | None:
 
 
 def _is_shifted_back(graph: Graph, path: _Path) -> bool:
-    """Add the shift to the biases of the layers that read the result; False, without changes, if one has none."""
+    """Add the shift to the biases of the layers that read the result; False, without changes, if one has none alone."""
     if abs(path.shift) <= _ROUNDING:
         return True
     biases = {}
     for reader in graph.consumers(path.computed[-1].output[0]):
+        if reader.output[0] in graph.outputs:
+            return False
         for layer in graph.consumers(reader.output[0]):
             weight, bias = (dequantizer(graph, name) for name in (*layer.input[1:], "", "")[:2])
             if layer.op_type != "Conv" or weight is None or bias is None:
                 return False
             weights, steps = graph.constant(weight.input[0]), graph.constant(bias.input[0])
-            if weights is None or steps is None:
+            if weights is None or steps is None or len(graph.consumers(bias.input[0])) > 1:
                 return False
             sums = weights.astype(np.int64).sum(axis=tuple(range(1, weights.ndim)))
             biases[bias.input[0]] = (steps + np.rint(path.shift * sums)).astype(np.int32)

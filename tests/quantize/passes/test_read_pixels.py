@@ -119,3 +119,21 @@ def test_a_range_that_leaves_pixels_out_stays():
     before = quantized(stem_model((0.0,), (1.0,)), 0.0, 1.05)
 
     assert read_pixels(before) == before
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+def test_a_normalized_image_that_is_an_output_keeps_its_values(shifted):
+    mean, std = (0.5, 0.5) if shifted else (0.0, 1.0)
+    model = stem_model((mean,), (std,))
+    model.graph.output.append(helper.make_tensor_value_info("normalized", TensorProto.FLOAT, None))
+    before = quantized(model, mean, std)
+
+    after = read_pixels(before)
+
+    pixels = np.random.default_rng(2).integers(0, 256, (1, SIZE, SIZE, 3)).astype(np.uint8)
+    images = [
+        ort.InferenceSession(candidate.SerializeToString()).run(["normalized"], {"pixels": pixels})[0]
+        for candidate in (before, after)
+    ]
+    assert np.array_equal(*images)
+    assert (after == before) is shifted
