@@ -6,7 +6,7 @@ from torch import nn
 
 from edgekit.errors import SpecError
 from edgekit.image.size import Size
-from edgekit.zoo.blocks import he_normal
+from edgekit.zoo.blocks import ReLU6, he_normal
 from edgekit.zoo.build import build
 from edgekit.zoo.efficientnet import scaling
 from edgekit.zoo.mbconv import SqueezeExcite
@@ -113,7 +113,7 @@ def test_efficientnet_lite_has_no_slow_int8_operators_and_fixed_ends(name, hollo
     network = hollow(f"efficientnet_{name}")
     module_types = {type(module) for module in network.modules()}
 
-    assert nn.ReLU6 in module_types
+    assert ReLU6 in module_types
     assert not module_types & {SqueezeExcite, nn.SiLU, nn.Sigmoid}
     assert network.body.stem.conv.out_channels == 32
     assert network.head.fc.in_features == 1280
@@ -138,7 +138,7 @@ def test_efficientnet_accepts_strides_and_activations_per_stage(hollow):
     activation = ["relu6"] * 5 + ["hard_swish"] * 4
     network = hollow("efficientnet_b0", stem_stride=1, stage_strides=[1, 1, 2, 2, 1, 2, 1], activation=activation)
     assert network.body[:-1](torch.empty((1, 3, 32, 32), device="meta")).shape == (1, 1280, 4, 4)
-    for name, expected in {"stem": nn.ReLU6, "stage4": nn.ReLU6, "stage5": nn.Hardswish, "last": nn.Hardswish}.items():
+    for name, expected in {"stem": ReLU6, "stage4": ReLU6, "stage5": nn.Hardswish, "last": nn.Hardswish}.items():
         modules = dict(network.body.named_children())[name].named_modules()
         assert {type(module) for path, module in modules if path.endswith("act")} == {expected}, name
 

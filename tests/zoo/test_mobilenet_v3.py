@@ -6,7 +6,7 @@ from made_published import random_state
 from torch import nn
 
 from edgekit.errors import SpecError
-from edgekit.zoo.blocks import round_channels
+from edgekit.zoo.blocks import ReLU6, round_channels
 from edgekit.zoo.build import build, published_keys
 from edgekit.zoo.mbconv import SqueezeExcite
 from edgekit.zoo.mobilenet_v3 import InvertedResidual
@@ -126,7 +126,7 @@ def test_mobilenet_v3_activation_replaces_all_but_those_of_the_gates(size, hollo
 
     assert {
         type(module) for name, module in network.named_modules() if name.endswith("act") and "gate" not in name
-    } == {nn.ReLU6}
+    } == {ReLU6}
     assert {type(gate.act) for gate in gates} == {nn.ReLU}
     assert {type(gate.sigmoid) for gate in gates} == {nn.Hardsigmoid}
 
