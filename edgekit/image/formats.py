@@ -17,8 +17,17 @@ _OTHER_SUFFIXES = (
 )
 _SUFFIXES = frozenset(_DECODED_SUFFIXES.split() + _OTHER_SUFFIXES.split())
 
-# How files in other formats begin: (offset, bytes, name).
-_SIGNATURES = (
+# How files begin: (offset, bytes, name). PPM and BMP have only two letters, which a text could begin with, too.
+_DECODED_SIGNATURES = (
+    (0, b"\xff\xd8", "JPEG"),
+    (0, b"\x89PNG\r\n", "PNG"),
+    (0, b"GIF8", "GIF"),
+    (8, b"WEBP", "WEBP"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavif", "AVIF"),
+)
+_OTHER_SIGNATURES = (
     (0, b"\xff\x0a", "JPEG XL"),
     (0, b"\0\0\0\x0cJXL ", "JPEG XL"),
     (0, b"\0\0\0\x0cjP  ", "JPEG 2000"),
@@ -53,7 +62,16 @@ def other_format(data: bytes) -> str | None:
     """Return the name of the image format that the bytes begin with, if it is one that edgekit does not decode."""
     if data[:256].lstrip().startswith((b"<svg", b"<?xml")) and b"<svg" in data[:4096]:
         return "SVG"
-    return next((name for offset, start, name in _SIGNATURES if data.startswith(start, offset)), None)
+    return _signed(data, _OTHER_SIGNATURES)
+
+
+def decoded_format(data: bytes) -> str | None:
+    """Return the name of the image format that the bytes begin with, if it is one that edgekit decodes."""
+    return _signed(data, _DECODED_SIGNATURES)
+
+
+def _signed(data: bytes, signatures: tuple[tuple[int, bytes, str], ...]) -> str | None:
+    return next((name for offset, start, name in signatures if data.startswith(start, offset)), None)
 
 
 def is_camera_raw(tags: object) -> bool:

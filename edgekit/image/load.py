@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.errors import DISTRIBUTION, DataWarning, ImageError, SpecError, quote, unknown
+from edgekit.errors import DataWarning, ImageError, SpecError, quote, unknown
 from edgekit.image.color_modes import Color, small_maximum, to_color
+from edgekit.image.decode_errors import undecodable, unidentified
 from edgekit.image.decode_limits import (
     DEFAULT_LIMITS,
     REDUCED_JPEG_ALLOWANCE,
     CountedFile,
     ImageLimits,
-    TooManyReads,
     check_cost,
     check_header,
     check_limits,
@@ -27,7 +27,7 @@ from edgekit.image.decode_limits import (
     check_scans,
     check_size,
 )
-from edgekit.image.formats import FORMATS, is_camera_raw, is_heif, other_format
+from edgekit.image.formats import FORMATS, is_camera_raw, is_heif
 from edgekit.image.jpeg import JpegHeader, count_scans, header_of, is_jpeg
 from edgekit.image.orientation import Orientation, orientation_of, upright_frame
 from edgekit.image.size import Frame, Size, size_of
@@ -225,26 +225,16 @@ def _read_header(data: bytes, name: str, jpeg: JpegHeader | None) -> Image.Image
     try:
         image = _identify(file, data)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: {_unsupported(data)}") from None
+        raise unidentified(data, name) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{name}: refused: far more pixels than any limit allows") from None
     except Exception as error:  # a decoder may raise anything on broken bytes
-        raise _decode_error(error, name) from None
+        raise undecodable(error, name, data=data) from None
     if is_camera_raw(getattr(image, "tag_v2", None)):
         raise ImageError(f"{name}: a camera raw, of which only the thumbnail can be read; convert it to JPEG or PNG")
     if isinstance(file, CountedFile):
         file.allow_pixel_reads()
     return image
-
-
-def _unsupported(data: bytes) -> str:
-    """Why no decoder accepts a file."""
-    if is_heif(data):
-        return f"HEIF images need the package pillow-heif; run: pip install '{DISTRIBUTION}[heif]'"
-    other = other_format(data)
-    if other:
-        return f"{other} is not supported; convert it to JPEG or PNG"
-    return f"not an image in a supported format ({', '.join(FORMATS)})"
 
 
 def _identify(file: BytesIO, data: bytes) -> Image.Image:
@@ -279,7 +269,7 @@ def _decode(image: Image.Image, limits: ImageLimits, name: str) -> Image.Image:
     try:
         image.load()
     except Exception as error:  # struct.error, SyntaxError, OSError, EOFError, ...
-        raise _decode_error(error, name) from None
+        raise undecodable(error, name) from None
     return image
 
 
@@ -298,8 +288,3 @@ def _from_array(array: npt.NDArray[Any], limits: ImageLimits, channels: Channels
         mode, raw = ("RGB", "BGR") if shape[2] == 3 else ("RGBA", "BGRA")
         return Image.frombuffer(mode, shape[1::-1], np.ascontiguousarray(array), "raw", raw, 0, 1)
     return Image.fromarray(array)
-
-
-def _decode_error(error: Exception, name: str) -> ImageError:
-    prefix = "" if isinstance(error, TooManyReads) else "broken image: "
-    return ImageError(f"{name}: {prefix}{error_text(error)}")
