@@ -47,7 +47,7 @@ def undecodable(error: Exception, name: str, *, data: bytes = b"") -> ImageError
     original = error.__cause__ or error  # Pillow wraps what it did not expect
     ends = isinstance(original, EOFError | struct.error) or any(words in text.lower() for words in _PAST_THE_END)
     if ends or _is_cut_webp(data):
-        text = "it ends before the image is complete; copy or download it again"
+        text = "it ends too early; copy or download it again"
     elif text in _WITHOUT_PIXELS:
         text = "it has no pixels"
     elif isinstance(original, LookupError | TypeError | ValueError):

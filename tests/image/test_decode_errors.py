@@ -9,7 +9,7 @@ from made_images import WRITERS, encoded, noise, quadrants
 from edgekit.errors import ImageError
 from edgekit.image.load import load_image
 
-CUT = "broken image: it ends before the image is complete; copy or download it again"
+CUT = "broken image: it ends too early; copy or download it again"
 DECODERS_WORDS = re.compile("unpack|buffer|driver|decoder object|Truncated|not processed|tuple|cannot load|Expecting")
 
 
