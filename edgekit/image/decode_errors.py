@@ -27,7 +27,7 @@ def unidentified(data: bytes, name: str) -> ImageError:
     elif other:
         reason = f"{other} is not supported; convert it to JPEG or PNG"
     elif damaged:
-        reason = f"broken image: the header of the {damaged} is damaged or cut off"
+        reason = f"the header of the {damaged} is damaged, cut off or not supported; convert it to JPEG or PNG"
     else:
         reason = f"not an image in a supported format ({', '.join(FORMATS)})"
     return ImageError(f"{name}: {reason}")

@@ -10,6 +10,7 @@ from edgekit.errors import ImageError
 from edgekit.image.load import load_image
 
 CUT = "broken image: it ends too early; copy or download it again"
+HEADER = "the header of the {} is damaged, cut off or not supported; convert it to JPEG or PNG"
 DECODERS_WORDS = re.compile("unpack|buffer|driver|decoder object|Truncated|not processed|tuple|cannot load|Expecting")
 
 
@@ -30,11 +31,11 @@ def test_an_image_that_is_cut_in_its_pixels_ends_too_early(form):
     [
         (b"\xff\xd8\xff\xd9", "broken image: it has no pixels"),
         (b"\xff\xd8\xff\xe0", CUT),
-        (b"\x89PNG\r\n\x1a\n", "broken image: the header of the PNG is damaged or cut off"),
-        (b"GIF89a", "broken image: the header of the GIF is damaged or cut off"),
+        (b"\x89PNG\r\n\x1a\n", HEADER.format("PNG")),
+        (b"GIF89a", HEADER.format("GIF")),
         (b"II*\0\x08\0\0\0", CUT),
-        (b"II*\0\x08\0", "broken image: the header of the TIFF is damaged or cut off"),
-        (b"\0\0\0\x20ftypavif", "broken image: the header of the AVIF is damaged or cut off"),
+        (b"II*\0\x08\0", HEADER.format("TIFF")),
+        (b"\0\0\0\x20ftypavif", HEADER.format("AVIF")),
         (b"P6 4x4 255\n", r"broken image: its header is damaged \(.*\)"),
         (b"Beautiful", r"not an image in a supported format \(JPEG, .*\)"),
     ],
