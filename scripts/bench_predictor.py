@@ -132,7 +132,7 @@ class Bench:
         """Bulk prediction and the naive loop over the same images, each in one process."""
 
         def naive() -> float:
-            return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["images_per_s"]
+            return 1 / json.loads(output(self.naive, self.plain, *self.photos, "--rounds", "1"))["pictures_per_s"]
 
         def ours() -> float:
             return 1 / json.loads(output(BULK, self.int8, *self.photos))["images_per_s"]
