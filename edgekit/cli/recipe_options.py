@@ -131,8 +131,8 @@ def _check_used(overrides: dict[str, Any], recipe: Recipe) -> None:
             raise SpecError(f"{flag_of(name)} requires --tune {tune} (got {recipe.tune})")
     if "balance_beta" in overrides and recipe.balance == "none":
         raise SpecError("--balance-beta requires --balance loss or sampler")
-    for name in ("teacher_share", "teacher_temperature"):
-        if name in overrides and recipe.distill.teacher is None:
+    for name in ("teacher_plan", "teacher_share", "teacher_temperature"):
+        if name in overrides and not recipe.distill.teacher:
             raise SpecError(f"{flag_of(name)} requires --teacher")
     if recipe.tune != "head":
         return

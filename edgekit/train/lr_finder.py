@@ -91,7 +91,7 @@ def find_learning_rate(
         >>> find_learning_rate(recipe, training, steps=50).suggestion  # doctest: +SKIP
         0.0123
     """
-    if recipe.distill.teacher is not None:
+    if recipe.distill.teacher:
         raise SpecError("a learning rate is found by the labels alone; leave out `teacher`")
     if recipe.solver == "lbfgs":
         raise SpecError("`solver` 'lbfgs' has no learning rate; set `solver` to sgd")

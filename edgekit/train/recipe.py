@@ -88,7 +88,7 @@ class Recipe(Choices):
         ]
         changed += ["monitor"] if self.monitor is not None else []
         changed += ["keep"] if self.keep != "best" else []
-        changed += ["teacher"] if self.distill.teacher is not None else []
+        changed += ["teacher"] if self.distill.teacher else []
         if changed:
             raise SpecError(_unused_message(changed))
 
@@ -117,7 +117,7 @@ class Recipe(Choices):
         values = dataclasses.asdict(self) | {"preprocess": self.preprocess.to_dict()}
         if self.solver == "lbfgs":
             del values["optimize"]
-        if self.distill.teacher is None:
+        if not self.distill.teacher:
             del values["distill"]
         return values
 

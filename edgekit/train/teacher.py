@@ -2,13 +2,13 @@
 
 The loss of an image is a mean of its cross-entropy and of the Kullback-Leibler divergence from the teacher's
 probabilities to the network's, both at a temperature, times its square (Hinton et al. 2015, arXiv 1503.02531, section
-2). The teacher is a model file. It predicts each training image once, without augmentation and without torch.
+2). The teacher is a model file, or the mean of several. It predicts each training image once, without augmentation and
+without torch.
 """
 
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -23,6 +23,7 @@ from edgekit.dataset import ImageSet
 from edgekit.errors import DataError, listed, quote
 from edgekit.files import read_regular_file, sha256, write_atomically
 from edgekit.runtime.classifier import Classifier
+from edgekit.runtime.ensemble import Ensemble
 from edgekit.stages import StageProgress, no_progress, step_counter
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.teacher_settings import Distill
@@ -91,14 +92,13 @@ def check_teacher(settings: Distill) -> None:
         DataError: the file cannot be read.
         ArtifactError: it is not a model.
     """
-    if settings.teacher is not None:
-        _model_bytes(settings)  # its own error for a missing file
-        Classifier(settings.teacher).close()
+    for path in settings.teachers:
+        _model_bytes(path)  # its own error for a missing file
+        Classifier(path).close()
 
 
-def _model_bytes(settings: Distill) -> bytes:
-    assert settings.teacher is not None
-    return read_regular_file(settings.teacher, max_bytes=_MAX_MODEL_BYTES, error=DataError)
+def _model_bytes(path: str) -> bytes:
+    return read_regular_file(path, max_bytes=_MAX_MODEL_BYTES, error=DataError)
 
 
 def read_teacher(
@@ -121,24 +121,27 @@ def read_teacher(
         on_stage: called after each image: stage, finished images, all images.
 
     Raises:
-        DataError: the images have several labels each, the teacher has other classes, or `cache` has the predictions of
-            another teacher or of other images.
+        DataError: the images or the teacher have several labels each, the teacher has other classes, or `cache` has the
+            predictions of another teacher or of other images.
         ArtifactError: the file is not a model.
         ImageError: an image cannot be read.
     """
-    if settings.teacher is None:
+    if not settings.teachers:
         return None
     if images.task == "multi-label":
         raise DataError("a teacher needs images with one label each; these have several")
-    key = sha256((sha256(_model_bytes(settings)) + images.fingerprint()).encode())
+    models = "".join(sha256(_model_bytes(path)) for path in settings.teachers)
+    plan = "" if settings.teacher_plan == "center" else settings.teacher_plan
+    key = sha256((models + plan + images.fingerprint()).encode())
     if cache.exists():
         return Teacher(_read(cache, key), settings)
-    with Classifier(settings.teacher) as classifier:
-        order = _columns(classifier.labels, images.classes, name=os.fspath(settings.teacher))
+    with _open(settings.teachers, images.classes) as teacher:
+        order = [teacher.labels.index(name) for name in images.classes]
         own = process.share(np.arange(len(images)))
         on_image = step_counter(on_stage, "the teacher's predictions", len(own))
         rows = np.zeros((len(images), len(images.classes)), np.float32)
-        predictions = classifier.predict_many(images.subset(own).sources, top=1, on_error="raise")
+        sources = images.subset(own).sources
+        predictions = teacher.predict_many(sources, plan=settings.teacher_plan, top=1, on_error="raise")
         for index, prediction in zip(own, predictions, strict=True):
             rows[index] = np.log(np.maximum(prediction.uncalibrated[order], _SMALLEST))
             on_image()
@@ -168,8 +171,18 @@ def _read(cache: Path, key: str) -> npt.NDArray[np.float32]:
     return predicted
 
 
-def _columns(labels: tuple[str, ...], classes: tuple[str, ...], *, name: str) -> list[int]:
-    """The place of each class among the teacher's labels. Raises DataError if it has others."""
+def _open(paths: tuple[str, ...], classes: tuple[str, ...]) -> Ensemble:
+    """The teachers as one. Raises DataError if one of them has other classes than the images, or several labels."""
+    members = []
+    for path in paths:
+        members.append(Classifier(path))
+        if members[-1].info.task == "multi-label":
+            raise DataError(f"{path}: a teacher must have one label for each image; it has several")
+        _check_classes(members[-1].labels, classes, name=path)
+    return Ensemble(members)
+
+
+def _check_classes(labels: tuple[str, ...], classes: tuple[str, ...], *, name: str) -> None:
     if set(labels) != set(classes):
         missing, extra = sorted(set(classes) - set(labels)), sorted(set(labels) - set(classes))
         problem = (
@@ -178,4 +191,3 @@ def _columns(labels: tuple[str, ...], classes: tuple[str, ...], *, name: str) ->
             else f"also has {listed(map(quote, extra), most=3)}, which the images do not have"
         )
         raise DataError(f"{name}: a teacher must have the classes of the images; it {problem}")
-    return [labels.index(label) for label in classes]

@@ -1,5 +1,7 @@
 """Knowledge distillation: what a teacher predicts is learned, once computed, in the order of the student's classes."""
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -26,8 +28,18 @@ def teacher(weights, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def other_teacher(weights, tmp_path_factory):
+    """The same network with its classes in another order, so that it predicts others."""
+    path = tmp_path_factory.mktemp("other") / "other.onnx"
+    network, info = network_from_checkpoint(weights.parent, license="MIT")
+    convert(network, dataclasses.replace(info, labels=info.labels[1:] + info.labels[:1]), path)
+    return path
+
+
 def _read(path, images, cache, **settings):
-    distill = Distill(teacher=str(path), **settings)
+    paths = path if isinstance(path, tuple) else (path,)
+    distill = Distill(teacher=tuple(map(str, paths)), **settings)
     return read_teacher(distill, images, cache=cache, process=TrainingProcess(), device="cpu")
 
 
@@ -69,6 +81,18 @@ def test_student_of_wrong_labels_learns_from_its_teacher(teacher, training, vali
     wrong = _relabeled(training, training.classes, [0] * len(training))
     recipe = lenet_recipe(optimize={"epochs": 12}, distill={"teacher": str(teacher), "teacher_share": 1.0})
     assert train(recipe, wrong, validation, run=tmp_path, workers=0).state["val_accuracy"] > 0.8
+
+
+def test_several_teachers_predict_as_their_mean_and_each_by_the_crop_plan(teacher, other_teacher, training, tmp_path):
+    plans = {"teacher_plan": "flip", "teacher_temperature": 1.0}
+    both = _all_targets(_read((teacher, other_teacher), training, tmp_path / "both", **plans), 90)
+    each = [_all_targets(_read(path, training, tmp_path / path.stem, **plans), 90) for path in (teacher, other_teacher)]
+    assert torch.allclose(both, (each[0] + each[1]) / 2, atol=1e-5)
+    assert not torch.allclose(*each, atol=0.01)
+    straight = _all_targets(_read(teacher, training, tmp_path / "straight", teacher_temperature=1.0), 90)
+    mirrored = dataclasses.replace(training, sources=[pixels[:, ::-1] for pixels in training.sources])
+    turned = _all_targets(_read(teacher, mirrored, tmp_path / "turned", teacher_temperature=1.0), 90)
+    assert torch.allclose(each[0], (straight + turned) / 2, atol=1e-5)
 
 
 def test_classes_in_another_order_are_those_of_the_student(teacher, training, tmp_path):
@@ -137,8 +161,11 @@ def test_cache_of_something_else_is_one_line(teacher, training, tmp_path):
 
 
 def test_recipe_refuses_what_has_no_effect(teacher):
-    values = {"model": "lenet5", "distill": {"teacher_share": 0.5, "teacher_temperature": 2.0}}
-    with pytest.raises(SpecError, match="need a `teacher`"):
+    values = {
+        "model": "lenet5",
+        "distill": {"teacher_share": 0.5, "teacher_temperature": 2.0},
+    }  # the share is the default
+    with pytest.raises(SpecError, match="a `teacher` is missing for `teacher_temperature`; name one"):
         Recipe.from_dict(values)
     head = {"model": "lenet5", "weights": "w.safetensors", "tune": "head", "distill": {"teacher": "t.onnx"}}
     with pytest.raises(SpecError, match="has no epochs and does not use `teacher`"):
@@ -146,4 +173,6 @@ def test_recipe_refuses_what_has_no_effect(teacher):
     for name, value in (("teacher_share", 0.0), ("teacher_share", 1.1), ("teacher_temperature", 0.0)):
         with pytest.raises(SpecError, match=f"`{name}` must be"):
             Recipe.from_dict({"model": "lenet5", "distill": {"teacher": "t.onnx", name: value}})
+    with pytest.raises(SpecError, match="unknown crop plan 'turn'"):
+        Distill(teacher="t.onnx", teacher_plan="turn")
     assert "distill" not in Recipe.from_dict({"model": "lenet5"}).to_dict()
