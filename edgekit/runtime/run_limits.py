@@ -32,7 +32,7 @@ _MEGABYTES = 512
 _LEAST, _MOST = 16, 2**20
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)  # of the thread's runs
 _EXHAUSTED = "Available memory of"  # onnxruntime has no exception class or code for it
-_CHECK_EVERY_S = 0.5
+_CHECK_EVERY_S, _LATE_S = 0.5, 1.0
 # The attempts of a run: beside others; alone, with an arena that releases what it keeps for runs of other sizes (which
 # it does after a run, even a failed one); and alone again, in the emptied arena.
 _ATTEMPTS = (
@@ -181,16 +181,20 @@ class _Runs:
 
 
 class _Watch:
-    """Checks every half second for runs that exceed their time, and stops them. Its thread starts on first use."""
+    """Checks every half second for runs that exceed their time, and stops them. Its thread starts on first use.
+
+    Time in which the whole process is stopped (Ctrl-Z, a paused container) does not count: the check itself is late.
+    """
 
     def __init__(self) -> None:
         self._deadlines: dict[ort.RunOptions, float] = {}
+        self._stopped_s = 0.0
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def begin(self, options: ort.RunOptions, limit_s: float) -> None:
         """Stop the run that has these options if it takes longer than limit_s, until `end`."""
-        self._deadlines[options] = time.monotonic() + limit_s
+        self._deadlines[options] = time.monotonic() - self._stopped_s + limit_s
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
@@ -202,10 +206,15 @@ class _Watch:
         del self._deadlines[options]
 
     def _stop_overdue_runs(self) -> None:
+        now = time.monotonic()
         while True:
             time.sleep(_CHECK_EVERY_S)
+            before, now = now, time.monotonic()
+            late_s = now - before - _CHECK_EVERY_S
+            if late_s > _LATE_S:
+                self._stopped_s += late_s
             for options, deadline in list(self._deadlines.items()):
-                if time.monotonic() > deadline:
+                if now - self._stopped_s > deadline:
                     options.terminate = True
 
 

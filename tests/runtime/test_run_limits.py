@@ -1,6 +1,7 @@
 """Runs within the limits; runaway ones are tested with the hostile models."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -64,6 +65,31 @@ def test_run_is_stopped_at_the_deadline_of_its_thread():
     with pytest.raises(ArtifactError, match="inference took more than 0 s and was stopped"), runs_until(begin + 0.1):
         run(session, ["logits"], {"pixels": PIXELS}, limit_s=600)
     assert time.monotonic() - begin < 20
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="a process cannot be stopped on Windows")
+def test_time_in_which_the_process_is_stopped_does_not_count():
+    program = """
+import sys, time
+import onnxruntime
+from edgekit.runtime.run_limits import _watch
+options = onnxruntime.RunOptions()
+_watch.begin(options, 2.0)
+print("begun", flush=True)
+sys.stdin.readline()
+time.sleep(1)  # two checks
+print(options.terminate, flush=True)
+time.sleep(2)
+print(options.terminate, flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with child:
+        assert child.stdout.readline() == "begun\n"
+        child.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        child.send_signal(signal.SIGCONT)
+        output, _ = child.communicate("\n")
+    assert output == "False\nTrue\n"
 
 
 def test_deadline_is_that_of_the_thread_and_ends_with_its_context(monkeypatch):
