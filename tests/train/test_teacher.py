@@ -149,6 +149,14 @@ def test_images_that_a_teacher_cannot_help_with_are_one_line(teacher, training, 
     assert not cache.exists()
 
 
+def test_teacher_of_several_labels_is_one_line(weights, training, tmp_path):
+    path = tmp_path / "several.onnx"
+    network, info = network_from_checkpoint(weights.parent, license="MIT")
+    convert(network, dataclasses.replace(info, task="multi-label", thresholds=(0.5,) * 3), path)
+    with pytest.raises(DataError, match=r"several\.onnx: a teacher must have one label for each image; it has several"):
+        _read(path, training, tmp_path / "teacher.npz")
+
+
 def test_cache_of_something_else_is_one_line(teacher, training, tmp_path):
     cache = tmp_path / "teacher.npz"
     _read(teacher, training, cache)
