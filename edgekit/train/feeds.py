@@ -34,6 +34,9 @@ class Feed(Protocol):
     def evaluation(self) -> Iterator[Batch]:
         """The batches of this process's share of the validation set."""
 
+    def close(self) -> None:
+        """End the processes that prepare images. There are no more batches after it."""
+
 
 class ImageFeed:
     """Augmented images, prepared anew for every epoch.
@@ -86,6 +89,10 @@ class ImageFeed:
             process=self._process,
             pool=self._evaluation_pool,
         )
+
+    def close(self) -> None:
+        self._training_pool.close()
+        self._evaluation_pool.close()
 
 
 class FeatureFeed:
@@ -150,6 +157,9 @@ class FeatureFeed:
         own_share = slice(self._process.rank, None, self._process.world)
         labels = self._val_labels[own_share]
         yield Batch(self._val_features[own_share], labels, labels, 1.0, len(labels))
+
+    def close(self) -> None:
+        """The processes have ended: all images were prepared at the start."""
 
 
 def head_features(

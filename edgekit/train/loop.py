@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -136,41 +137,43 @@ def train(
             device=process_device,
             on_stage=callbacks.on_stage,
         )
-        feed = create_feed(
-            state,
-            training,
-            validation,
-            workers=workers,
-            process=process,
-            teacher=teacher,
-            on_stage=callbacks.on_stage,
-        )
-        record = RunRecord(
-            state,
-            feed,
-            val_images=len(validation),
-            files=files,
-            process=process,
-            callbacks=callbacks,
-            epochs=epochs,
-            evaluate_every=evaluate_every,
-            log=log,
-        )
-        if is_solved and isinstance(feed, FeatureFeed):
-            return solve_head(state, feed, training, record=record, files=files, callbacks=callbacks)
-        start_from_solved_head(
-            state,
-            training,
-            workers=workers,
-            process=process,
-            record=record,
-            files=files,
-            callbacks=callbacks,
-        )
-        weights = loss_weights(training, recipe)
-        return _Loop(
-            state, feed, record=record, process=process, callbacks=callbacks, steps=steps, weights=weights
-        ).run()
+        with closing(
+            create_feed(
+                state,
+                training,
+                validation,
+                workers=workers,
+                process=process,
+                teacher=teacher,
+                on_stage=callbacks.on_stage,
+            )
+        ) as feed:
+            record = RunRecord(
+                state,
+                feed,
+                val_images=len(validation),
+                files=files,
+                process=process,
+                callbacks=callbacks,
+                epochs=epochs,
+                evaluate_every=evaluate_every,
+                log=log,
+            )
+            if is_solved and isinstance(feed, FeatureFeed):
+                return solve_head(state, feed, training, record=record, files=files, callbacks=callbacks)
+            start_from_solved_head(
+                state,
+                training,
+                workers=workers,
+                process=process,
+                record=record,
+                files=files,
+                callbacks=callbacks,
+            )
+            weights = loss_weights(training, recipe)
+            return _Loop(
+                state, feed, record=record, process=process, callbacks=callbacks, steps=steps, weights=weights
+            ).run()
 
 
 def _data_warnings(state: TrainingState, training: ImageSet, process: TrainingProcess) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Complete training runs of a small network: what they write, how they stop, and how they resume."""
 
 import dataclasses
+import gc
 import json
+import multiprocessing
 import signal
 
 import numpy as np
@@ -53,6 +55,17 @@ def test_train_learns_and_writes_all_files_of_its_run_folder(tmp_path, lenet_rec
     assert scores.val_accuracy == finished.state["val_accuracy"] == max(result.val_accuracy for result in results)
     assert scores.val_loss == pytest.approx(finished.state["val_loss"], rel=1e-5)
     assert notes[0].startswith("training 61,111 of 61,111 parameters")
+
+
+def test_train_ends_its_processes_without_the_garbage_collector(tmp_path, lenet_recipe, training, validation):
+    """The collector waits five seconds for each process: see `WorkerPool.close`."""
+    before = set(multiprocessing.active_children())
+    gc.disable()
+    try:
+        train(lenet_recipe(optimize={"epochs": 1}), training, validation, run=tmp_path, workers=1)
+        assert set(multiprocessing.active_children()) <= before
+    finally:
+        gc.enable()
 
 
 def test_train_of_a_finished_run_goes_on_with_more_epochs_after_a_restart(tmp_path, lenet_recipe, training, validation):
