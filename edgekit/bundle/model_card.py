@@ -24,7 +24,8 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
 
     Args:
         folder: folder with one or more .onnx files of the same network and about.toml, which contains what cannot be
-            measured: title, summary, data, data_license and limits.
+            measured: title, summary, data, data_license and limits. If a teacher was trained for the network, its
+            recipe is teacher.toml.
 
     Returns:
         The path of the card.
@@ -46,7 +47,7 @@ def write_card(folder: str | os.PathLike[str]) -> Path:
     sections = [f"# {about['title']}", about["summary"], _table(models), _usage(models[0][0])]
     sections += [_verdict(path, info) for path, info in models if "verdict" in info.parity.get("quantize", {})]
     sections += [_speed(path) for path, _ in models if read_sidecar(path).get("latency")]
-    sections += [_input(models[0][1]), _training(folder.name, models[0][1]), _provenance(about, models)]
+    sections += [_input(models[0][1]), _training(folder, models[0][1]), _provenance(about, models)]
     card = folder / "card.md"
     write_atomically(card, ("\n\n".join(sections) + "\n").encode())
     return card
@@ -131,12 +132,14 @@ def _input(info: ArtifactInfo) -> str:
     )
 
 
-def _training(name: str, info: ArtifactInfo) -> str:
+def _training(folder: Path, info: ArtifactInfo) -> str:
+    has_teacher = (folder / "teacher.toml").exists()
+    taught = " and a teacher, which [teacher.toml](teacher.toml) trains"
     arguments = ", ".join(f"{key}={value}" for key, value in info.arguments.items())
     return (
         f"## Training\n\n`{info.model}({arguments})`, trained from random initialization with "
-        f"[recipe.toml](recipe.toml). To rebuild it from the data:\n\n"
-        f"```sh\npython scripts/rebuild_model.py {name} --data DATA\n```"
+        f"[recipe.toml](recipe.toml){taught if has_teacher else ''}. To rebuild it from the data:\n\n"
+        f"```sh\npython scripts/rebuild_model.py {folder.name} --data DATA\n```"
     )
 
 

@@ -11,9 +11,10 @@ from edgekit.train.recipe import Recipe, read_recipe, to_toml
 from edgekit.train.settings import Augment, Optimize, default_text
 
 MODELS = Path(__file__).parents[2] / "models"
+RECIPES = sorted([*MODELS.glob("*/recipe.toml"), *MODELS.glob("*/teacher.toml")])
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_to_toml_and_to_dict_round_trip_the_recipes_of_built_in_models(path, tmp_path):
     recipe = read_recipe(path)
     (tmp_path / "again.toml").write_text(to_toml(recipe))
@@ -118,7 +119,7 @@ def test_from_dict_reads_the_recipe_of_an_old_checkpoint():
     assert (recipe.balance, recipe.monitor, recipe.keep) == ("none", None, "best")
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recipes_of_built_in_models_keep_the_last_epoch(path):
     """Their val images are the test images: they measure the accuracy that the cards state."""
     assert read_recipe(path).keep == "last"
