@@ -5,6 +5,7 @@ import shlex
 import signal
 
 import pytest
+from made_forks import forked
 from made_models import LABELS, write_tiny
 from made_plain import plain_model
 from made_terminal import Terminal
@@ -132,13 +133,15 @@ def test_interrupts_acknowledged_restores_the_handler_and_respects_ignored_inter
 
 
 def test_only_the_process_that_was_asked_acknowledges(capfd):
+    def interrupted():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            return 7
+        return 0
+
     with interrupts_acknowledged(lambda: "advice"):
-        child = os.fork()
-        if not child:  # a worker process inherits the handler
-            try:
-                signal.raise_signal(signal.SIGINT)
-            except KeyboardInterrupt:
-                os._exit(7)
+        child = forked(interrupted)  # a worker process inherits the handler
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert capfd.readouterr().err == ""
 

@@ -2,6 +2,7 @@ import os
 import re
 
 import pytest
+from made_forks import forked
 
 from edgekit.errors import SpecError
 from edgekit.serve import metrics as module
@@ -109,14 +110,15 @@ def test_forked_process_counts_for_itself():
     metrics = one()
     metrics.end_request("/predict", 200, seconds=1)
     reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
+
+    def count():
         metrics.note_process()
         metrics.end_request("/predict", 200, seconds=1)
         metrics.end_request("/predict", 200, seconds=1)
         os.write(writer, f"{values(metrics)['edgekit_requests_total', '/predict', '200']:g}".encode())
-        os._exit(0)
-    os.waitpid(child, 0)
+        return 0
+
+    os.waitpid(forked(count), 0)
     os.close(writer)
     with open(reader) as pipe:
         assert pipe.read() == "2"

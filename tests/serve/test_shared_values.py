@@ -2,6 +2,8 @@
 
 import os
 
+from made_forks import forked
+
 from edgekit.serve.shared_values import SharedValues
 
 
@@ -20,9 +22,10 @@ def test_shared_values_start_at_zero_and_add_up():
 def test_shared_values_are_seen_by_every_forked_process():
     values = SharedValues(2, 1)
     values.row(0)[0] = 1.0
-    child = os.fork()
-    if not child:
+
+    def add():
         values.row(1)[0] = values.row(0)[0] + 40.0
-        os._exit(0)
-    os.waitpid(child, 0)
+        return 0
+
+    os.waitpid(forked(add), 0)
     assert values.totals() == [42.0]
