@@ -9,6 +9,7 @@ two CPU cores. The report is photographed only down to its comparison, above the
 
 import argparse
 import html
+import re
 import shlex
 import shutil
 import subprocess
@@ -20,8 +21,9 @@ from edgekit.hub.model_files import model_file
 
 REPOSITORY = Path(__file__).parents[1]
 SCALE = 2  # device pixels per CSS pixel: sharp on today's screens
-TERMINAL_WIDTH, LINE_HEIGHT, MARGIN = 860, 19, 18  # CSS pixels
+TERMINAL_WIDTH, LINE_HEIGHT, MARGIN = 920, 19, 18  # CSS pixels
 REPORT_SIZE = (1100, 610)
+PROGRESS = re.compile(r"^.*: \d+% \(\d+ of \d+\).*\n", re.MULTILINE)  # a bar in a terminal, which disappears
 TERMINAL = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #0f1720; color: #d7dee7; }}
 pre {{ margin: 0; padding: {margin}px; font: 13px/{line}px "DejaVu Sans Mono", monospace; }}
@@ -41,6 +43,7 @@ def main() -> None:
         for name in ("clock.png", "ship.png"):
             shutil.copy(REPOSITORY / "examples" / name, work)
         (work / "photos").symlink_to(args.data.resolve())
+        run("edgekit pull efficientnet_lite0-imagenet-int8", work)  # built at first use, with a message
         session = [
             run("edgekit predict clock.png", work),
             run("edgekit quantize model.onnx --calibration photos -o model-int8.onnx", work),
@@ -52,7 +55,7 @@ def main() -> None:
 
 
 def run(command: str, folder: Path) -> tuple[str, str]:
-    """The command and everything that it printed, in the order of printing."""
+    """The command and what it leaves in a terminal, in the order of printing."""
     print("$", command, flush=True)
     program, *arguments = shlex.split(command)
     executable = str(Path(sys.executable).parent / program)
@@ -61,7 +64,7 @@ def run(command: str, folder: Path) -> tuple[str, str]:
     )
     if finished.returncode:
         sys.exit(f"{command}: exit status {finished.returncode}\n{finished.stdout}")
-    return command, finished.stdout.rstrip()
+    return command, PROGRESS.sub("", finished.stdout).rstrip()
 
 
 def draw_terminal(session: list[tuple[str, str]], path: Path, folder: Path) -> None:
