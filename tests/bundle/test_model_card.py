@@ -34,7 +34,7 @@ def test_cards_of_the_built_in_models_have_the_measured_figures(folder):
 def test_write_card_states_the_verdict_of_the_quality_gate(tmp_path):
     folder = tmp_path / "lenet5-mnist"
     shutil.copytree(MODELS / "lenet5-mnist", folder)
-    assert "proven" not in write_card(folder).read_text()  # the built-in models are older than verdicts
+    assert "proven" not in write_card(folder).read_text()  # it is older than verdicts
     path = folder / "lenet5-mnist-int8.onnx"
     info = read_info(path)
     doubt = "400 held-out images resolve +-1.1 percentage points of top-1 accuracy; about 900 would settle it"
