@@ -6,8 +6,9 @@ r"""Compare partial and full fine-tuning by their defaults with the head alone, 
 For each data set and seed, draws images of each class to train on, and a fifth as many to choose the epoch by; the test
 images, which take part in nothing else, are those of the set's val split. `plain` is what tutorials of torch do: all
 layers from a random head, AdamW with a cosine, random crops, mirrored, colors changed, smoothed labels. Prints the
-accuracy on the test images and the seconds of each training, and in the end the mean differences to the head over all
-sets and seeds, with the lowest one. Finished trainings in --work are not repeated, interrupted ones are resumed.
+accuracy on the test images and the seconds of each training, and in the end, if it took part, the mean differences to
+the head over all sets and seeds, with the lowest one. Finished trainings in --work are not repeated, interrupted ones
+are resumed.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "bench_finetuning")
     options = parser.parse_args()
-    differences: dict[str, list[float]] = {name: [] for name in options.contenders if name != "head"}
+    compared = options.contenders if "head" in options.contenders else []
+    differences: dict[str, list[float]] = {name: [] for name in compared if name != "head"}
     for entry in options.data:
         name, _, path = entry.partition("=")
         training, test = dataset.read_both(path)
@@ -80,7 +82,7 @@ def main() -> None:
                 for contender in options.contenders
             }
             for contender, values in differences.items():
-                values.append(accuracies[contender] - accuracies.get("head", float("nan")))
+                values.append(accuracies[contender] - accuracies["head"])
     for contender, values in differences.items():
         print(f"{contender} - head: mean {statistics.mean(values):+.2f} points, lowest {min(values):+.2f}")
 
