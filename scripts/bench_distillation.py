@@ -5,9 +5,9 @@
 
 DATA is a data set of small images as of `edgekit train`, with a val split, such as CIFAR-10; TEACHER a model file with
 its classes. The student is a narrow MobileNetV2. Both sides train on the same images, in the same order, and keep the
-last epoch, so that no figure takes part in a choice. Prints the accuracies on
-the val images with their difference, and the mean over the seeds with a 95% interval. Finished trainings in --work are
-not repeated, interrupted ones are resumed.
+last epoch, so that no figure takes part in a choice. Prints the accuracies on the val images with their difference, and
+the mean over the seeds with a 95% interval. Finished trainings in --work are not repeated, interrupted ones are
+resumed.
 """
 
 from __future__ import annotations

@@ -18,10 +18,11 @@ LICENSE = "Apache-2.0"
 
 
 def run_edgekit(*arguments: str | Path) -> None:
-    """Run an edgekit command as a user would type it."""
+    """Run an edgekit command as a user would type it. If it fails, it has said why, and this program ends as it did."""
     command = [sys.executable, "-m", "edgekit", *map(str, arguments)]
     print("$ edgekit", *map(str, arguments), flush=True)
-    subprocess.run(command, check=True)
+    if status := subprocess.run(command).returncode:
+        sys.exit(status)
 
 
 def train(recipe: Path, run: Path, data: Path, device: str, *options: str | Path) -> Path:
