@@ -1,6 +1,8 @@
 """Fine-tuning starts from the best head for the features of the pretrained body, and ends no worse than with it.
 
-A random head sends large gradients into the body and distorts what that has learned, until the head has settled.
+A random head sends large gradients into the body and distorts what that has learned, until the head has settled. So
+does a head that is far more certain than smoothed labels are, as one is that separates the training images. Its logits
+are therefore scaled down to the least loss, which changes no prediction.
 
 Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
 section 3.4.
@@ -9,16 +11,25 @@ section 3.4.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
 
 from edgekit.dataset import ImageSet
+from edgekit.train.balance import loss_weights
 from edgekit.train.callbacks import Callbacks
 from edgekit.train.distributed import TrainingProcess
 from edgekit.train.feeds import head_features
 from edgekit.train.head_solver import fit_head
+from edgekit.train.loader import Batch, targets
+from edgekit.train.metrics import batch_loss
 from edgekit.train.run_folder import RunFolder
 from edgekit.train.run_record import RunRecord
 from edgekit.train.state import TrainingState
-from edgekit.train.tune import has_linear_head
+from edgekit.train.tune import has_linear_head, linear_head
+
+_BISECTIONS = 12
 
 
 def start_from_solved_head(
@@ -59,5 +70,40 @@ def start_from_solved_head(
     views = head_features(
         state.network, training, recipe, workers=workers, process=process, on_stage=callbacks.on_stage
     )
-    loss, accuracy = fit_head(state, views, training, files=files, callbacks=callbacks)
+    _, accuracy = fit_head(state, views, training, files=files, callbacks=callbacks)
+    loss = _soften_head(state, views[0], training)
     record.keep_start(loss=loss, train_accuracy=accuracy, begin=begin)
+
+
+def _soften_head(state: TrainingState, features: Tensor, training: ImageSet) -> float:
+    """Scale the head down to the least loss that training will see; returns that loss, the mean of the images'."""
+    recipe, layer = state.recipe, linear_head(state.network, state.recipe.model)
+    labels, weights = torch.from_numpy(targets(training)), loss_weights(training, recipe)
+    whole = Batch(features, labels, partner_labels=labels, share=1.0, step_size=len(training))
+    with torch.no_grad():
+        logits = nn.functional.linear(features, layer.weight.cpu(), layer.bias.cpu())
+
+    def loss(scale: Tensor) -> Tensor:
+        return batch_loss(scale * logits, whole, smoothing=recipe.optimize.label_smoothing, weights=weights)
+
+    scale = _least(loss)
+    with torch.no_grad():
+        layer.weight.mul_(scale)
+        layer.bias.mul_(scale)
+        state.averaged.head.load_state_dict(state.network.head.state_dict())
+        return float(loss(torch.tensor(scale))) / len(training)
+
+
+def _least(function: Callable[[Tensor], Tensor]) -> float:
+    """Where a convex function of a number from 0 to 1 is lowest."""
+
+    def rises(at: float) -> bool:
+        point = torch.tensor(at, requires_grad=True)
+        (slope,) = torch.autograd.grad(function(point), point)
+        return bool(slope > 0)
+
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS if rises(high) else 0):
+        middle = (low + high) / 2
+        low, high = (low, middle) if rises(middle) else (middle, high)
+    return high

@@ -142,3 +142,14 @@ def task(training, validation):
         return ImageSet(("no", "yes"), images.sources, images.names, labels)
 
     return relabeled(training), relabeled(validation)
+
+
+@pytest.fixture
+def tags(training, validation):
+    """The same images with several labels each: whether the bar is straight, and whether it is upright."""
+
+    def tagged(images):
+        sets = tuple({0: (0, 1), 1: (0,), 2: ()}[label] for label in images.labels)
+        return ImageSet(("straight", "upright"), images.sources, images.names, (), sets)
+
+    return tagged(training), tagged(validation)

@@ -97,13 +97,9 @@ def test_resumed_solved_run_is_the_run_itself(solved, tmp_path):
     assert (run / "model.safetensors").read_bytes() == before
 
 
-def test_several_labels_are_solved_by_binary_regressions(tmp_path, weights, training, validation):
-    def tagged(images):
-        sets = tuple({0: (0, 1), 1: (0,), 2: ()}[label] for label in images.labels)
-        return ImageSet(("straight", "upright"), images.sources, images.names, (), sets)
-
+def test_several_labels_are_solved_by_binary_regressions(tmp_path, weights, tags):
     recipe, notes = head_recipe(weights), []
-    checkpoint = train(recipe, tagged(training), tagged(validation), run=tmp_path, workers=0, on_note=notes.append)
+    checkpoint = train(recipe, *tags, run=tmp_path, workers=0, on_note=notes.append)
     assert checkpoint.task == "multi-label"
     assert checkpoint.state["val_accuracy"] > 0.9
     assert any("exact match" in note for note in notes)

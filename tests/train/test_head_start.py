@@ -9,12 +9,17 @@ from safetensors.torch import save_file
 from edgekit.errors import SpecError
 from edgekit.plots.training import write_training_plots
 from edgekit.train.checkpoint import load_checkpoint
+from edgekit.train.distributed import TrainingProcess
+from edgekit.train.feeds import head_features
+from edgekit.train.loader import Batch, targets
 from edgekit.train.loop import train
+from edgekit.train.metrics import batch_loss
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.build import build
 
 # So small that no epoch differs from the start.
 STANDSTILL = {"learning_rate": 1e-12, "ema_decay": 0.0}
+HEAD = ("head.fc.weight", "head.fc.bias")
 
 
 def fine_tuning(weights, *, tune="full", optimize=None, **changes):
@@ -37,14 +42,34 @@ def test_fine_tuning_starts_from_the_head_that_tune_head_finds(tmp_path, weights
     recipe = Recipe.from_dict({"model": "lenet5", "weights": str(weights), "tune": "head"})
     head = train_on(task, recipe, tmp_path / "head")
     results = []
-    changes = {"optimize": STANDSTILL} | ({"unfreeze": 1} if tune == "partial" else {})
+    changes = {"optimize": STANDSTILL | {"label_smoothing": 0.0}} | ({"unfreeze": 1} if tune == "partial" else {})
     started = train_on(task, fine_tuning(weights, tune=tune, **changes), tmp_path / "fine", on_epoch=results.append)
     assert [(result.epoch, result.learning_rate is None) for result in results] == [(0, True), (1, False), (2, False)]
     assert results[0].val_accuracy == head.state["val_accuracy"]
     assert results[0].val_loss == pytest.approx(head.state["val_loss"], rel=1e-4)
-    for name in ("head.fc.weight", "head.fc.bias"):
+    for name in HEAD:
         assert started.tensors[name].allclose(head.tensors[name], rtol=1e-4, atol=1e-5)
     assert [row["epoch"] for row in rows(tmp_path / "fine")] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("kind", ["one label", "several labels"])
+def test_solved_head_is_scaled_down_to_what_smoothed_labels_ask_for(request, tmp_path, weights, kind):
+    images = request.getfixturevalue("task" if kind == "one label" else "tags")
+    head = train_on(images, Recipe.from_dict({"model": "lenet5", "weights": str(weights), "tune": "head"}), tmp_path)
+    recipe, results = fine_tuning(weights, optimize=STANDSTILL | {"label_smoothing": 0.2}), []
+    started = train_on(images, recipe, tmp_path / "fine", on_epoch=results.append)
+    features = head_features(head.network(), images[0], recipe, workers=0, process=TrainingProcess())[0]
+    logits = torch.nn.functional.linear(features, *(head.tensors[name] for name in HEAD))
+    labels = torch.from_numpy(targets(images[0]))
+    batch = Batch(features, labels, labels, 1.0, len(labels))
+    scales = torch.linspace(0.0, 1.0, 1001)
+    losses = torch.stack([batch_loss(scale * logits, batch, smoothing=0.2) for scale in scales]) / len(labels)
+    scale = float(scales[losses.argmin()])
+    assert scale < 0.9
+    for name in HEAD:
+        assert started.tensors[name].allclose(scale * head.tensors[name], atol=0.01)
+    assert results[0].loss == pytest.approx(float(losses.min()), rel=1e-3)
+    assert results[0].val_accuracy == head.state["val_accuracy"]
 
 
 def test_solved_head_is_kept_if_no_epoch_is_better(tmp_path, weights, task):
