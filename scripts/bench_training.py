@@ -45,7 +45,7 @@ from edgekit.train.recipe import Recipe
 from edgekit.train.setup import initial_state
 from edgekit.train.tune import set_training_mode
 
-_BATCH, _RATE = 32, 0.01
+_BATCH, _RATE = 32, 5e-4
 # What makes edgekit leave glibc's thresholds alone; the value sets nothing.
 _MEMORY_RETURNED = {"GLIBC_TUNABLES": ""}
 _FIGURES = ("wall_s", "user_s", "system_s")
@@ -210,7 +210,7 @@ def train_plainly(recipe: Recipe, training: ImageSet, validation: ImageSet, *, w
     """Train with a loop as one writes it for speed."""
     state = initial_state(recipe, training.classes, device="cpu")
     network: nn.Module = state.network
-    optimizer = torch.optim.SGD(network.parameters(), lr=_RATE, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0.01)
     images, clock = _DecodedImages(training, recipe), Clock()
     for _ in range(recipe.optimize.epochs):
         clock.wait()

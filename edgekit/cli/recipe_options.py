@@ -98,8 +98,14 @@ RecipeOptions = dataclasses.make_dataclass(
 )
 
 
-def recipe_of(path: Path | None, options: dict[str, Any]) -> Recipe:
-    """Return the recipe of a file, or the default one, with the options that are given in place of its values."""
+def recipe_of(path: Path | None, options: dict[str, Any], *, has_rate: bool = True) -> Recipe:
+    """Return the recipe of a file, or the default one, with the options that are given in place of its values.
+
+    Args:
+        path: the file.
+        options: by name; None for those that are not given.
+        has_rate: whether the learning rate matters; if not, an optimizer needs none.
+    """
     from edgekit.errors import SpecError
     from edgekit.train.recipe import Recipe, read_values
 
@@ -117,6 +123,8 @@ def recipe_of(path: Path | None, options: dict[str, Any]) -> Recipe:
         section = _SECTIONS[name]
         entries = values.setdefault(section, {}) if section else values
         entries[name] = composite(value) if name in _COMPOSITES else value
+    if not has_rate and "optimizer" in values.get("optimize", {}):
+        values["optimize"].setdefault("learning_rate", 1.0)
     recipe = Recipe.from_dict(values)
     _check_used(overrides, recipe)
     return recipe

@@ -96,7 +96,7 @@ def run(
     from edgekit.train.events import check_log
     from edgekit.train.teacher import check_teacher
 
-    full_recipe = recipe_of(recipe, options)
+    full_recipe = recipe_of(recipe, options, has_rate=preview is None and not find_lr)
     check_device(device)
     check_log(log)
     # First all that can fail at once: reading every image may take long.

@@ -19,9 +19,15 @@ _SCRATCH: Mapping[str, Any] = {
     "warmup_epochs": 0.5,
     "ema_decay": 0.99,
 }
-# These networks' running statistics are made for hundreds of epochs: after a short training they are still those of the
-# random weights. All others have 0.1.
-_SLOW_NORMS, _NORM_MOMENTUM = ("mobilenet_v3", "efficientnet_lite"), 0.1
+# From a random head: until it has settled, it must not change the body much.
+_TRANSFER: Mapping[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "weight_decay": 1e-4,
+    "backbone_rate": 0.01,
+    "layer_decay": 0.9,
+    "head_start": False,
+}
 
 
 def rung_recipe(candidate: Candidate, *, epochs: Sequence[int], seed: int) -> Recipe:
@@ -78,7 +84,7 @@ def transfer_recipe(
     }
     if tune != "head":
         # The head was solved for before, to rank the candidates; here, its pass over the images is not in the plan.
-        values |= {"keep": "last", "optimize": {"epochs": epochs, "head_start": False}}
+        values |= {"keep": "last", "optimize": {**_TRANSFER, "epochs": epochs}}
     return Recipe.from_dict(values)
 
 
@@ -89,14 +95,13 @@ def _recipe(
     seed: int,
     val_fraction: float = 0.0,
 ) -> Recipe:
-    norm = {"norm_momentum": _NORM_MOMENTUM} if candidate.network.startswith(_SLOW_NORMS) else {}
     return Recipe.from_dict(
         {
             "seed": seed,
             "val_fraction": val_fraction,
             "keep": "last",  # no epoch is chosen by the images that judge it
             "model": candidate.network,
-            "arguments": {**candidate.arguments, **norm},
+            "arguments": candidate.arguments,
             "preprocess": candidate.preprocess.to_dict(),
             "augment": _augment(candidate),
             "optimize": dict(optimize),

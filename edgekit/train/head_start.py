@@ -1,8 +1,9 @@
-"""Fine-tuning starts from the best head for the features of the pretrained body, and ends no worse than with it.
+"""Fine-tuning starts from the best head for the features of the pretrained body, which is kept unless that helps.
 
 A random head sends large gradients into the body and distorts what that has learned, until the head has settled. So
 does a head that is far more certain than smoothed labels are, as one is that separates the training images. Its logits
-are therefore scaled down to the least loss, which changes no prediction.
+are therefore scaled down to the lowest loss. That changes no prediction, only how certain it is, which `export`
+calibrates.
 
 Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
 section 3.4.
@@ -76,7 +77,10 @@ def start_from_solved_head(
 
 
 def _soften_head(state: TrainingState, features: Tensor, training: ImageSet) -> float:
-    """Scale the head down to the least loss that training will see; returns that loss, the mean of the images'."""
+    """Scale the head down to the lowest loss of the training images; returns it, as a mean over them.
+
+    As in training, labels are smoothed and classes weighted; there are no augmentations and no teacher.
+    """
     recipe, layer = state.recipe, linear_head(state.network, state.recipe.model)
     labels, weights = torch.from_numpy(targets(training)), loss_weights(training, recipe)
     whole = Batch(features, labels, partner_labels=labels, share=1.0, step_size=len(training))
@@ -86,7 +90,7 @@ def _soften_head(state: TrainingState, features: Tensor, training: ImageSet) -> 
     def loss(scale: Tensor) -> Tensor:
         return batch_loss(scale * logits, whole, smoothing=recipe.optimize.label_smoothing, weights=weights)
 
-    scale = _least(loss)
+    scale = _lowest_point(loss)
     with torch.no_grad():
         layer.weight.mul_(scale)
         layer.bias.mul_(scale)
@@ -94,7 +98,7 @@ def _soften_head(state: TrainingState, features: Tensor, training: ImageSet) -> 
         return float(loss(torch.tensor(scale))) / len(training)
 
 
-def _least(function: Callable[[Tensor], Tensor]) -> float:
+def _lowest_point(function: Callable[[Tensor], Tensor]) -> float:
     """Where a convex function of a number from 0 to 1 is lowest."""
 
     def rises(at: float) -> bool:

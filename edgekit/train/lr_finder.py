@@ -67,7 +67,7 @@ def find_learning_rate(
     """Train for a few steps while the learning rate grows from 1e-5 to 3, and record the loss.
 
     Stops as soon as the loss diverges. Nothing is written, and weight decay and the weight average are off. A new head
-    starts from random weights, without `head_start`.
+    starts from random weights; batch norms are as in the training.
 
     Args:
         recipe: what to train; its learning rate and schedule do not matter.

@@ -92,6 +92,15 @@ class Recipe(Choices):
         if changed:
             raise SpecError(_unused_message(changed))
 
+    def _check_default_rate(self) -> None:
+        """Optimizers need learning rates that differ by a factor of up to a hundred."""
+        default = Optimize(**TUNE_DEFAULTS[self.tune]["optimize"])
+        if self.optimize.optimizer != default.optimizer:
+            raise SpecError(
+                f"`optimizer` {self.optimize.optimizer!r} needs a `learning_rate`: the default of `tune` "
+                f"{self.tune!r}, {default.learning_rate:g}, is for {default.optimizer}"
+            )
+
     def _check_crops(self) -> None:
         """A random crop must overlap the image, and fit the network, which is evaluated at the full crop."""
         full_crop, padding = min(self.preprocess.crop), self.augment.crop_padding
@@ -135,7 +144,8 @@ class Recipe(Choices):
 
         Raises:
             DataError: an entry is unknown, missing, or not a section where one is expected.
-            SpecError: the network is unknown, or a value has the wrong type or is out of range.
+            SpecError: the network is unknown, a value has the wrong type or is out of range, or `optimizer` is not the
+                default one of `tune` and has no `learning_rate`.
 
         Example:
             >>> from edgekit.train import Recipe
@@ -166,7 +176,10 @@ class Recipe(Choices):
             ),
             "distill": _build_section(Distill, "distill", dict(values.get("distill", {}))),
         }
-        return cls(**{**values, **sections})
+        recipe = cls(**{**values, **sections})
+        if "learning_rate" not in values.get("optimize", {}):
+            recipe._check_default_rate()
+        return recipe
 
 
 def read_recipe(path: str | os.PathLike[str]) -> Recipe:
@@ -180,7 +193,7 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
 
     Raises:
         DataError: the file cannot be read, is not TOML, or has an unknown or misplaced entry.
-        SpecError: the network is unknown, or a value has the wrong type or is out of range.
+        SpecError: as by `Recipe.from_dict`.
 
     Example:
         >>> from pathlib import Path

@@ -17,7 +17,7 @@ from edgekit.train.distributed import TrainingProcess
 from edgekit.train.events import EventLog
 from edgekit.train.feeds import Feed, counted_batches
 from edgekit.train.metrics import EVALUATORS, Collected, Scores
-from edgekit.train.monitor import best_epoch, monitored_figure
+from edgekit.train.monitor import best_epoch, epoch_to_keep, figure_to_exceed, monitored_figure
 from edgekit.train.run_folder import RunFolder
 from edgekit.train.state import TrainingState
 
@@ -101,8 +101,18 @@ class RunRecord:
         """
         self._collected = self._evaluate()
         result = self._result(0, loss, train_accuracy, None, begin)
-        self.state.position.history.append(dataclasses.asdict(result))
+        start = dataclasses.asdict(result)
+        self.state.position.history.append(start)
         self._save(result, force=True)
+        images = self.evaluator.images
+        if self.state.recipe.keep == "best" and figure_to_exceed(start, self.monitor, images=images) >= 1:
+            self.callbacks.on_note(
+                f"the solved head is so good that no epoch can be clearly better by {self.monitor} on {images} val "
+                f"images, so it will be kept; more val images, `keep` last or `monitor` loss decide otherwise"
+            )
+
+    def _epoch_to_keep(self) -> int:
+        return epoch_to_keep(self.state.position.history, self.monitor, images=self.evaluator.images)
 
     def _result(
         self, epoch: int, loss: float, train_accuracy: float, learning_rate: float | None, begin: float
@@ -127,7 +137,7 @@ class RunRecord:
     def _save(self, result: EpochResult, *, force: bool) -> None:
         """Write what an epoch changed, and report it. force: also the whole state, if that was saved shortly before."""
         history = self.state.position.history
-        if result.epoch == best_epoch(history, self.monitor):
+        if result.epoch == self._epoch_to_keep():
             self.files.save_model(self.files.best, self.state.model_checkpoint(result.epoch))
         self.files.write_results(history)
         if self._events is not None:
@@ -138,7 +148,7 @@ class RunRecord:
     def finish(self) -> Checkpoint:
         """Write the trained network, the figures of its classes and the plots. Returns the network."""
         position = self.state.position
-        best = best_epoch(position.history, self.monitor)
+        best = self._epoch_to_keep()
         evaluated = sum(row["val_accuracy"] is not None for row in position.history)
         is_chosen = self.state.recipe.keep == "best" and evaluated > 1
         epoch = best if is_chosen else position.epoch
@@ -151,7 +161,8 @@ class RunRecord:
         if is_chosen:
             found = f"best epoch {best} of {position.epoch} by {self.monitor}"
             if best == 0:
-                found = f"no epoch was better by {self.monitor} than the solved head, which is kept"
+                clearly = "" if self.monitor == "loss" else "clearly "
+                found = f"no epoch was {clearly}better by {self.monitor} than the solved head, which is kept"
             self.callbacks.on_note(f"{found}, chosen on the val images: their figures are optimistic")
         if self.process.writes:
             self._write_figures(collected, epoch)

@@ -41,14 +41,18 @@ KEPT = ("best", "last")
 SOLVERS = ("lbfgs", "sgd")
 
 # Transfer learning needs few epochs and small learning rates.
-_FINE_TUNING: dict[str, Any] = {
-    "epochs": 6,
-    "batch_size": 32,
-    "learning_rate": 0.01,
-    "weight_decay": 1e-4,
-    "label_smoothing": 0.1,
-    "ema_decay": 0.9,  # averages over some ten steps: fine-tuning has few
-    "head_start": True,
+_FINE_TUNING: Mapping[str, Mapping[str, Any]] = {
+    "optimize": {
+        "epochs": 6,
+        "batch_size": 32,
+        "optimizer": "adamw",
+        "learning_rate": 5e-4,
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+        "ema_decay": 0.9,  # averages over some ten steps: fine-tuning has few
+        "head_start": True,
+    },
+    "augment": {"crop_scale": (0.4, 1.0)},
 }
 # What `tune` changes in the defaults of [optimize] and [augment].
 TUNE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -57,12 +61,8 @@ TUNE_DEFAULTS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "optimize": {"epochs": 40, "batch_size": 32, "learning_rate": 0.01, "weight_decay": 1e-3, "warmup_epochs": 0},
         "augment": {},
     },
-    "partial": {"optimize": _FINE_TUNING | {"backbone_rate": 0.05}, "augment": {"crop_scale": (0.4, 1.0)}},
-    # With a backbone_rate of 0.05, accuracy on the 245 images of ants and bees was 4 percentage points lower.
-    "full": {
-        "optimize": _FINE_TUNING | {"backbone_rate": 0.01, "layer_decay": 0.9},
-        "augment": {"crop_scale": (0.4, 1.0)},
-    },
+    "partial": _FINE_TUNING,
+    "full": _FINE_TUNING,
 }
 
 
@@ -157,7 +157,9 @@ class Optimize:
         16, "Data in shards: number of tar shards or Parquet row groups whose images are shuffled together."
     )
     optimizer: str = setting(
-        "sgd", "Optimizer: sgd (Nesterov momentum), adamw or rmsprop (as in MobileNet and EfficientNet)."
+        "sgd",
+        "Optimizer: sgd (Nesterov momentum), adamw or rmsprop (as in MobileNet and EfficientNet). Any but the default "
+        "one needs --learning-rate.",
     )
     learning_rate: float = setting(0.1, "Peak learning rate, reached at the end of the warmup.")
     momentum: float = setting(0.9, "Momentum of sgd and rmsprop, beta1 of adamw; from 0 to below 1.")
@@ -179,7 +181,8 @@ class Optimize:
     clip_norm: float = setting(0.0, "Gradient clipping: largest norm of all gradients together; 0 disables it.")
     head_start: bool = setting(
         False,
-        "With --tune partial or full: start from the head that --tune head would find; it counts as epoch 0.",
+        "With --tune partial or full: start from the head that --tune head would find; it counts as epoch 0, and batch "
+        "norms keep their statistics.",
         default_text="on with --tune partial and full",
     )
     patience: int = setting(

@@ -11,16 +11,20 @@ from edgekit.errors import DataError, check_types, quote
 from edgekit.hub.imagenet_weights import weights_path
 from edgekit.preprocess.scores import Task
 from edgekit.stages import StageProgress, no_progress
+from edgekit.train.batch_norms import raise_norm_momentum, reason_to_fix_norms
 from edgekit.train.distributed import TrainingProcess, check_device
 from edgekit.train.epoch_order import steps_per_epoch
 from edgekit.train.feeds import FeatureFeed, Feed, ImageFeed
 from edgekit.train.recipe import Recipe
+from edgekit.train.settings import TUNE_DEFAULTS, Optimize
 from edgekit.train.state import Position, TrainingState
 from edgekit.train.teacher import Teacher
-from edgekit.train.tune import Tuning, choose_tuning, linear_head, named_parts
+from edgekit.train.tune import Tuning, choose_tuning, has_linear_head, linear_head, named_parts
 from edgekit.zoo.build import build
 from edgekit.zoo.network import Network
 from edgekit.zoo.weights import load_weights
+
+_HIGH_RATE = 10  # times the default
 
 
 def initial_state(
@@ -59,10 +63,16 @@ def initial_state(
         if head_is_new:
             on_note(f"pretrained head has different classes; initializing a new head for {len(classes)} classes")
     network = network.to(torch.device(device)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    tuning = choose_tuning(network, recipe)
+    solved_head = recipe.optimize.head_start and head_is_new and has_linear_head(network)
+    reason = reason_to_fix_norms(network.body, recipe, solved_head=solved_head)
+    tuning = choose_tuning(network, recipe, fixed_norms=reason is not None)
     on_note(_parameter_summary(network, tuning))
-    if tuning.folded:
-        on_note("batch normalization is folded into these weights; its layers stay fixed, in evaluation mode")
+    if reason is not None:
+        on_note(reason)
+    elif not tuning.body_frozen and (note := raise_norm_momentum(network, recipe)):
+        on_note(note)
+    if warning := _rate_warning(recipe):
+        on_note(warning)
     if recipe.solver == "sgd":
         on_note("the head is trained by the optimizer; `solver` lbfgs would solve for it, without epochs")
     if task == "multi-label":
@@ -144,6 +154,18 @@ def check_whole_epoch(position: Position, process: TrainingProcess) -> None:
             f"the run was stopped after step {position.step} of epoch {position.epoch + 1} by a single process, and "
             f"{process.world} processes divide the images otherwise; continue it with one process until the next epoch"
         )
+
+
+def _rate_warning(recipe: Recipe) -> str | None:
+    """A warning of a learning rate that was chosen for SGD, which was the default optimizer of every `tune` before."""
+    default, optimize = Optimize(**TUNE_DEFAULTS[recipe.tune]["optimize"]), recipe.optimize
+    ratio = optimize.learning_rate / default.learning_rate
+    if default.optimizer == "sgd" or optimize.optimizer != default.optimizer or ratio < _HIGH_RATE:
+        return None
+    return (
+        f"warning: a `learning_rate` of {optimize.learning_rate:g} is {ratio:.0f} times the default for "
+        f"{optimize.optimizer}; if it was made for sgd, set `optimizer` to that"
+    )
 
 
 def _parameter_summary(network: Network, tuning: Tuning) -> str:

@@ -1,4 +1,4 @@
-"""Which parts of a network are trained, and how fast: head, partial, full and scratch only differ in their rates."""
+"""Which parts of a network are trained, and how fast: head, partial and full only differ in their rates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import cast
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from edgekit.errors import SpecError, unknown
+from edgekit.train.batch_norms import batch_norms
 from edgekit.train.recipe import Recipe
 from edgekit.zoo.network import Network
 
@@ -24,11 +24,11 @@ class Tuning:
 
     Attributes:
         rates: factor of the learning rate for every stage of the body and for the "head"; 0 freezes it.
-        folded: batch normalization was folded into the weights, so its layers stay fixed, in evaluation mode.
+        fixed_norms: the batch norms of the body keep their statistics, in evaluation mode.
     """
 
     rates: Mapping[str, float]
-    folded: bool = False
+    fixed_norms: bool = False
 
     @property
     def body_frozen(self) -> bool:
@@ -36,12 +36,13 @@ class Tuning:
         return not any(rate for name, rate in self.rates.items() if name != _HEAD_NAME)
 
 
-def choose_tuning(network: Network, recipe: Recipe) -> Tuning:
+def choose_tuning(network: Network, recipe: Recipe, *, fixed_norms: bool = False) -> Tuning:
     """Decide which parts of a network the recipe trains.
 
     Args:
         network: the network with its initial weights.
         recipe: the recipe; `tune`, `unfreeze`, `backbone_rate` and `layer_decay` matter.
+        fixed_norms: as in `Tuning`.
 
     Raises:
         SpecError: `unfreeze` names an unknown stage, or more stages than the network has.
@@ -49,25 +50,7 @@ def choose_tuning(network: Network, recipe: Recipe) -> Tuning:
     rates = dict.fromkeys((name for name, _ in network.body.named_children()), 0.0)
     for depth, name in enumerate(reversed(_trained_stages(network, recipe))):
         rates[name] = recipe.optimize.backbone_rate * recipe.optimize.layer_decay**depth
-    folded = recipe.weights is not None and has_folded_norms(network)
-    return Tuning(rates=MappingProxyType(rates | {_HEAD_NAME: 1.0}), folded=folded)
-
-
-def has_folded_norms(network: nn.Module) -> bool:
-    """Whether batch normalization is folded into the weights: every layer has mean 0 and variance 1 (within its eps).
-
-    Trained layers never do. In training mode such a layer would normalize by the batch and destroy the network.
-    """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    return bool(norms) and all(_is_identity(norm) for norm in norms)
-
-
-def _is_identity(norm: _BatchNorm) -> bool:
-    mean, variance = norm.running_mean, norm.running_var
-    if mean is None or variance is None or mean.any():
-        return False
-    # Twice the eps, because some exporters write 1 - eps, so that the standard deviation with eps is exactly 1.
-    return bool(((variance - 1).abs() <= 2 * norm.eps).all())
+    return Tuning(rates=MappingProxyType(rates | {_HEAD_NAME: 1.0}), fixed_norms=fixed_norms)
 
 
 def freeze(network: Network, tuning: Tuning) -> None:
@@ -77,15 +60,14 @@ def freeze(network: Network, tuning: Tuning) -> None:
 
 
 def set_training_mode(network: Network, tuning: Tuning) -> None:
-    """Put the network into training mode, except for frozen parts and folded batch normalization."""
+    """Put the network into training mode, except for frozen parts and fixed batch norms."""
     network.train()
     for name, part in named_parts(network).items():
         if not tuning.rates[name]:
             part.eval()
-    if tuning.folded:
-        for module in network.modules():
-            if isinstance(module, _BatchNorm):
-                module.eval()
+    if tuning.fixed_norms:
+        for norm in batch_norms(network.body):
+            norm.eval()
 
 
 def parameter_groups(network: Network, tuning: Tuning, weight_decay: float) -> list[dict[str, object]]:

@@ -230,12 +230,19 @@ def test_train_refuses_or_skips_unreadable_images(train, bars, tmp_path):
 
 
 def test_train_preview_and_find_lr_train_nothing(train, bars, tmp_path):
-    code, _, err = train(bars, *SMALL, "--preview", tmp_path / "sheet.png", "--run", tmp_path / "run")
+    sheet = ("--preview", tmp_path / "sheet.png", "--optimizer", "adamw")  # which would need a rate
+    code, _, err = train(bars, *SMALL, *sheet, "--run", tmp_path / "run")
     assert code == 0, err
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     code, out, err = train(bars, *SMALL, "--find-lr", "--json")
     assert code == 0, err
     assert json.loads(out)["suggestion"] > 0
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('model = "lenet5"\n[optimize]\noptimizer = "rmsprop"\n')
+    for optimizer in (("--recipe", recipe), (*SMALL, "--optimizer", "adamw")):  # without the rate that is to be found
+        code, out, err = train(bars, *optimizer, "--find-lr")
+        assert code == 0, err
+        assert "suggested: --learning-rate" in err + out
     assert not (tmp_path / "run").exists()
 
 

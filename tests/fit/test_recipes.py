@@ -43,6 +43,7 @@ def test_transfer_recipe_solves_for_the_head_or_tunes_everything():
     assert (head.solver, head.weights, head.arguments["padding"]) == ("lbfgs", "w.pth", "tf_same")
     assert head.preprocess.mean == (0.5, 0.5, 0.5)
     assert (full.tune, full.optimize.epochs, full.keep, full.val_fraction) == ("full", 4, "last", 0.1)
+    assert (full.optimize.optimizer, full.optimize.backbone_rate, full.optimize.head_start) == ("sgd", 0.01, False)
 
 
 @pytest.mark.parametrize("candidate", [SMALL, PHOTO])

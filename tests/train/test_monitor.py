@@ -3,7 +3,7 @@
 import pytest
 
 from edgekit.errors import SpecError
-from edgekit.train.monitor import best_epoch, monitored_figure
+from edgekit.train.monitor import best_epoch, epoch_to_keep, figure_to_exceed, monitored_figure
 
 
 def rows(*figures):
@@ -26,6 +26,31 @@ def test_best_epoch_of_equal_ones_has_the_lower_loss_and_of_those_is_the_first()
 
 def test_best_epoch_is_0_if_none_was_evaluated():
     assert best_epoch(rows((None, None, None)), "top1") == best_epoch([], "loss") == 0
+
+
+def started(*figures):
+    """Rows of a run that started from a solved head."""
+    return [row | {"epoch": row["epoch"] - 1} for row in rows(*((figure, figure, loss) for figure, loss in figures))]
+
+
+@pytest.mark.parametrize("monitor", ["top1", "macro-recall", "map"])
+def test_solved_head_is_kept_until_an_epoch_is_better_by_more_than_its_standard_error(monitor):
+    head = (0.9, 0.3)  # with two more right and two more wrong of 100: 92 of 104, whose standard error is 0.0313
+    assert figure_to_exceed(started(head)[0], monitor, images=100) == pytest.approx(0.9313, abs=1e-4)
+    assert epoch_to_keep(started(head, (0.931, 0.1), (0.9, 0.1)), monitor, images=100) == 0
+    assert epoch_to_keep(started(head, (0.931, 0.1), (0.932, 0.4)), monitor, images=100) == 2
+    assert epoch_to_keep(started(head, (0.91, 0.1)), monitor, images=1000) == 1
+    assert best_epoch(started(head, (0.901, 0.4)), monitor) == 1
+
+
+def test_best_epoch_is_kept_if_training_started_from_no_solved_head():
+    assert epoch_to_keep(rows((0.9, 0.9, 0.3), (0.901, 0.9, 0.3)), "top1", images=100) == 2
+    assert epoch_to_keep(rows((None, None, None)), "top1", images=100) == epoch_to_keep([], "top1", images=100) == 0
+
+
+def test_solved_head_is_not_kept_if_the_loss_becomes_lower():
+    assert epoch_to_keep(started((0.9, 0.3), (0.5, 0.29)), "loss", images=10) == 1
+    assert epoch_to_keep(started((0.9, 0.3), (0.95, 0.3)), "loss", images=10) == 0
 
 
 def test_monitored_figure_depends_on_the_task_and_is_refused_if_the_images_do_not_have_it(lenet_recipe):

@@ -47,7 +47,7 @@ def test_from_dict_mirrors_color_images_but_not_digits():
 def test_default_text_states_the_defaults_of_each_tune():
     texts = {field.name: default_text("optimize", field) for field in dataclasses.fields(Optimize)}
     assert texts["epochs"] == "20; head: 40; partial, full: 6"
-    assert (texts["optimizer"], texts["restarts"]) == ("sgd", "none")
+    assert (texts["optimizer"], texts["restarts"]) == ("sgd; partial, full: adamw", "none")
     for tune, weights in (("scratch", None), ("head", "w"), ("partial", "w"), ("full", "w")):
         optimize = Recipe.from_dict({"model": "lenet5", "tune": tune, "weights": weights}).optimize
         assert f"{optimize.epochs}" in texts["epochs"]
@@ -157,6 +157,11 @@ def test_recipes_of_built_in_models_keep_the_last_epoch(path):
         ({"monitor": "macro_recall"}, "unknown monitor 'macro_recall'; did you mean macro-recall"),
         ({"keep": "first"}, "unknown keep 'first'"),
         ({"optimize": {"optimizer": "sdg"}}, "did you mean sgd"),
+        (
+            {"tune": "full", "weights": "w", "optimize": {"optimizer": "sgd"}},
+            "'sgd' needs a `learning_rate`: the default of `tune` 'full', 0.0005, is for adamw",
+        ),
+        ({"optimize": {"optimizer": "adamw"}}, "'adamw' needs a `learning_rate`: .* `tune` 'scratch', 0.1, is for sgd"),
         ({"tune": "haed"}, "did you mean head"),
         ({"tune": "head"}, "'head' starts from pretrained weights"),
         ({"weights": "imagenet"}, "leave out `weights`"),

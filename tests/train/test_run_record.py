@@ -87,6 +87,28 @@ def test_train_stops_after_patience_epochs_without_a_better_monitored_figure(
     assert (len(results), finished.state["epoch"]) == (4, 2)
 
 
+def test_patience_counts_from_the_best_epoch_though_the_solved_head_is_kept(tmp_path, weights, task, scored):
+    """Until the fourth, epochs are better, by less than the standard error of the head's accuracy, which is 0.0844."""
+    scored(*((0.5, accuracy, accuracy) for accuracy in (0.6, 0.62, 0.64, 0.66, 0.68, 0.67, 0.66)))
+    optimize = {"epochs": 10, "patience": 2, "batch_size": 90}
+    recipe = Recipe.from_dict({"model": "lenet5", "weights": str(weights), "tune": "full", "optimize": optimize})
+    results, notes = [], []
+    finished = run(tmp_path, recipe, *task, on_epoch=results.append, on_note=notes.append)
+    assert (results[-1].epoch, finished.state["epoch"]) == (6, 0)
+    assert any(note.startswith("no epoch was clearly better by top1 than the solved head") for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "monitor", "noted"), [(0.96, "top1", True), (0.6, "top1", False), (0.96, "loss", False)]
+)
+def test_head_that_no_epoch_can_clearly_exceed_is_noted(tmp_path, weights, task, scored, accuracy, monitor, noted):
+    scored(*[(0.5, accuracy, accuracy)] * 2)
+    values = {"model": "lenet5", "weights": str(weights), "tune": "full", "optimize": {"epochs": 1, "batch_size": 90}}
+    notes = []
+    run(tmp_path, Recipe.from_dict(values | {"monitor": monitor}), *task, on_note=notes.append)
+    assert any(note.startswith("the solved head is so good") for note in notes) == noted
+
+
 def test_train_with_patience_evaluates_every_epoch(tmp_path, lenet_recipe, training, validation, scored):
     scored((0.5, 0.8, 0.5), (0.6, 0.7, 0.5), (0.7, 0.6, 0.5), (0.4, 0.9, 0.9))
     recipe = lenet_recipe(optimize={"epochs": 4, "patience": 1})
