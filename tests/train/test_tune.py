@@ -30,7 +30,7 @@ def changed_stages(before, after):
     ],
 )
 def test_train_changes_exactly_the_parts_that_tune_names(tmp_path, lenet_recipe, weights, task, choices, trained):
-    recipe = lenet_recipe(weights=str(weights), **choices, optimize={"epochs": 8, "optimizer": "sgd"})
+    recipe = lenet_recipe(weights=str(weights), **choices, keep="last", optimize={"epochs": 8, "optimizer": "sgd"})
     results = []
     train(recipe, *task, run=tmp_path, workers=0, on_epoch=results.append)
     assert results[-1].val_accuracy > 0.9
